@@ -1,0 +1,70 @@
+# image-dreamer in a container:
+#
+#   $ docker build -t image-dreamer .
+#   $ docker run --rm -v "$PWD:/vagrant" image-dreamer photo.jpg dream.png
+#   $ docker run --rm -it -v "$PWD:/vagrant" image-dreamer bash
+
+# All architectures of one day's Debian 13; --build-arg BASE=… takes another Debian or Ubuntu.
+ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
+
+# ------------------------------------------------------------------ Python and its packages
+FROM $BASE AS runtime
+WORKDIR /opt/image-dreamer
+COPY provision.sh ./
+# The tests of numpy and scipy are 40 MB that nobody runs here.
+RUN bash provision.sh runtime \
+    && find /usr/lib/python3/dist-packages -path '*/tests/*' '(' -name 'test_*' -o -path '*/data/*' ')' -delete \
+    && apt-get clean && rm -rf log /var/lib/apt/lists/*
+
+# ------------------------------------------------------------------ Caffe, with compilers
+FROM runtime AS caffe
+RUN bash provision.sh toolchain
+COPY native/ native/
+RUN bash provision.sh caffe && rm -rf log native
+
+# ------------------------------------------------------------------ the model and the program
+FROM caffe AS program
+# Weights that lie in models/bvlc_googlenet are taken; otherwise they are fetched.
+COPY models/ models/
+COPY dreamer/ dreamer/
+RUN bash provision.sh model
+COPY dreamify.py ./
+# Any user must be able to read them, whatever the modes of the checkout were.
+RUN python3 -m compileall -q dreamer && chmod -R a+rX,go-w dreamer dreamify.py models
+
+# ------------------------------------------------------------------ all of it, without compilers
+FROM runtime AS dreamer
+COPY --from=caffe /opt/image-dreamer ./
+# again, because a finished Caffe says which libraries it needs
+RUN bash provision.sh runtime && apt-get clean && rm -rf log /var/lib/apt/lists/*
+COPY --from=program /opt/image-dreamer/models models
+COPY --from=program /opt/image-dreamer/dreamer dreamer
+COPY --from=program /opt/image-dreamer/dreamify.py ./
+RUN bash provision.sh check && rm -r log && ln -s "$PWD/dreamify.py" /usr/local/bin/dreamify
+WORKDIR /vagrant
+
+# ------------------------------------------------------------------ what `vagrant up --provider=docker` runs
+FROM dreamer AS vagrant
+# The key is the one that Vagrant knows and replaces on the first `up`.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends openssh-server sudo \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_* \
+    && useradd --create-home --shell /bin/bash vagrant \
+    && echo 'vagrant ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/vagrant \
+    && install -d -m 700 -o vagrant -g vagrant /home/vagrant/.ssh \
+    && echo 'ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzIw+niNltGEFHzD8+v1I2YJ6oXevct1YeS0o9HZyN1Q9qgCgzUFtdOKLv6IedplqoPkcmF0aYet2PkEDo3MlTBckFXPITAMzF8dJSIFo9D8HfdOV0IAdx4O7PtixWKn5y2hMNG0zQPyUecp4pzC6kivAIhyfHilFR61RGL+GPXQ2MWZWFYbAGjyiYJnAmCP3NOTd0jMZEnDkbUvxhMmBYSdETk1rRgm+R4LOzFUGaHqHDLKLX+FIPKcF96hrucXzcWyLbIbEgE98OHlnVYCzRdK8jlqm8tehUc9c9WhQ== vagrant insecure public key' \
+        > /home/vagrant/.ssh/authorized_keys \
+    && chown vagrant:vagrant /home/vagrant/.ssh/authorized_keys
+# vagrant becomes whoever owns the mounted folder, so that both may write there. Each container makes its own host keys.
+CMD usermod --non-unique --uid "$(stat -c %u /vagrant)" vagrant \
+    && groupmod --non-unique --gid "$(stat -c %g /vagrant)" vagrant \
+    && ssh-keygen -A \
+    && install -d /run/sshd \
+    && exec /usr/sbin/sshd -D -e
+
+# ------------------------------------------------------------------ the image
+FROM dreamer
+COPY entrypoint.sh /
+# SIGINT is what Python listens to: `docker stop` ends a dream as Ctrl-C does.
+STOPSIGNAL SIGINT
+ENTRYPOINT ["sh", "/entrypoint.sh"]

@@ -1,0 +1,84 @@
+"""How a dream keeps within the memory that it may take."""
+
+import os
+import tempfile
+from math import isqrt
+
+import numpy as np
+
+from dreamer import limits, tiles
+from dreamer.errors import Failure
+
+SHARE = 0.8  # of what is free; the rest is left for everybody else
+ARRAYS = 48  # bytes a pixel beside the net: picture, its base and gradient (12 each), the last octave's detail, 8-bit
+LOOSE = 1.15  # the net's memory is not packed without gaps: what it came to, over its own account, for one tile
+LOOSER = 1.4  # and for tiles of several sizes
+FILES = 24 << 20  # bytes for the file that is written, buffers and the like
+WINDOW = 64 << 20  # bytes of such arrays that are in memory at a time where they are kept in files
+
+
+class Budget:
+    """Of one Net: how large a tile may be, and where big arrays go.
+
+    memory  bytes that this process may take in all; most of what is free where it is None"""
+
+    def __init__(self, net, memory=None):
+        self._net = net
+        net.warm_up()
+        self.base = limits.used() + FILES  # Python, Caffe and the weights
+        self.memory = memory or self.base + int(limits.memory() * SHARE)
+        self.pixels = 0
+        self._folder = None
+
+    def plan(self, height, width):
+        """Decide for dreams of pictures of height × width pixels; returns (bytes, overhead): what the process will
+        need in all, and how many times a picture's pixels the tiles compute (1 for a single one).
+
+        Raises Failure, naming the least memory that would do, where there is too little."""
+        arrays, self._folder = ARRAYS * height * width, None
+        if self.base + arrays > self.memory * 3 / 4 and arrays > WINDOW:
+            arrays, self._folder = WINDOW, _disk()
+        room = self.memory - self.base - arrays
+        self.pixels = self._largest(room, height, width)
+        rows, columns = tiles.plan(self._net.layers, self._net.end, height, width, self.pixels)
+        overhead = tiles.overhead(rows, columns, height, width)
+        need = self.base + arrays + self.net_bytes(max(w.size for w in rows), max(w.size for w in columns),
+                                                   LOOSE if len(rows) == len(columns) == 1 else LOOSER)
+        if need > self.memory:
+            raise Failure(f"{limits.told(self.memory)} of memory are too little for {self._net.end}: "
+                          f"{limits.told(need)} is the least that will do")
+        return max(need, limits.most_used()), overhead
+
+    def planes(self, height, width):
+        """An array (3, height, width) of float32, in memory or in a file; raises Failure on a full disk."""
+        shape, count = (3, height, width), 4 * 3 * height * width
+        if not self._folder or count <= WINDOW:
+            return np.empty(shape, np.float32)
+        try:
+            with tempfile.TemporaryFile(dir=self._folder) as file:
+                # space that is only promised ends the process by a signal on the day it is not there
+                os.posix_fallocate(file.fileno(), 0, count)
+                return np.memmap(file, np.float32, "r+", shape=shape)
+        except OSError as error:
+            raise Failure(f"no room for {count >> 20} MB of working data in {self._folder} ({error.strerror}); "
+                          "TMPDIR names another folder") from None
+
+    def net_bytes(self, height, width, loose):
+        """What the net takes for a tile of that size."""
+        self._net.shape(height, width)
+        return int(self._net.caffe.memory_needed(self._net.end) * loose)
+
+    def _largest(self, room, height, width):
+        """The most pixels of a tile that takes no more than `room` bytes."""
+        if self.net_bytes(height, width, LOOSE) <= room:
+            return height * width
+        low, high = self._net.smallest_side - 1, isqrt(height * width) + 1
+        while high - low > 1:
+            side = (low + high) // 2
+            low, high = (side, high) if self.net_bytes(side, side, LOOSER) <= room else (low, side)
+        return low * low
+
+
+def _disk():
+    """A folder on a disk: /tmp is in memory on many machines."""
+    return os.environ.get("TMPDIR") or ("/var/tmp" if os.access("/var/tmp", os.W_OK) else os.getcwd())

@@ -1,0 +1,68 @@
+"""Small weights: convolutions in 8 bits, as an .npz in the repository, unpacked to the .caffemodel that Caffe reads.
+
+The .npz holds, for each convolution (/ in its name written as __):
+
+    NAME.weight   (outputs, inputs, h, w) int8
+    NAME.scale    (outputs,) float32: a weight is scale[output] * its int8
+    NAME.bias     (outputs,) float32
+
+The .caffemodel is written by hand, field by field: a few lines, the same bytes everywhere, and no Caffe needed.
+"""
+
+import struct
+
+import numpy as np
+
+from dreamer.errors import Failure
+
+
+def pack(path, layers):
+    """Write {name: (weight float32 (o, i, h, w), bias float32 (o,))} to the .npz `path`, rounded to 8 bits."""
+    arrays = {}
+    for name, (weight, bias) in layers.items():
+        key = name.replace("/", "__")
+        scale = np.abs(weight).max((1, 2, 3)).astype(np.float32) / 127
+        scale[scale == 0] = 1
+        arrays[key + ".weight"] = np.rint(weight / scale[:, None, None, None]).astype(np.int8)
+        arrays[key + ".scale"] = scale
+        arrays[key + ".bias"] = np.asarray(bias, np.float32)
+    np.savez_compressed(path, **arrays)
+
+
+def read(path):
+    """What pack() was given, after rounding; raises Failure where the file is damaged."""
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+        names = [key[:-len(".weight")] for key in arrays if key.endswith(".weight")]
+        return {name.replace("__", "/"): (arrays[name + ".weight"] * arrays[name + ".scale"][:, None, None, None],
+                                          arrays[name + ".bias"]) for name in names}
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror or error}") from None
+    except Exception:  # zip, zlib and numpy each have errors of their own for a damaged file
+        raise Failure(f"{path} is damaged: get it anew (git checkout -- {path})") from None
+
+
+def caffemodel(layers, net_name):
+    """The bytes of a .caffemodel with these layers' weights: protobuf's wire format of a NetParameter."""
+    net = _bytes(1, net_name.encode())
+    for name, blobs in layers.items():
+        layer = _bytes(1, name.encode()) + _bytes(2, b"Convolution")
+        for blob in blobs:
+            shape = _bytes(1, b"".join(map(_varint, blob.shape)))
+            layer += _bytes(7, _bytes(7, shape) + _bytes(5, np.ascontiguousarray(blob, "<f4").tobytes()))
+        net += _bytes(100, layer)
+    return net
+
+
+def _varint(number):
+    out = b""
+    while number > 127:
+        out += struct.pack("B", number & 127 | 128)
+        number >>= 7
+    return out + struct.pack("B", number)
+
+
+def _bytes(field, payload):
+    """A length-delimited field: text, a message, or packed numbers."""
+    return _varint(field << 3 | 2) + _varint(len(payload)) + payload

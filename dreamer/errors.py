@@ -1,0 +1,26 @@
+"""The two ways to end badly; each carries lines that say what is wrong and what to do."""
+
+
+def printable(text):
+    """`text` on one line: what would not show (a newline in a file's name, a terminal's escapes) is spelled out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+class _Told(Exception):
+    def __init__(self, *lines):
+        super().__init__(*map(printable, lines))
+
+    def __str__(self):
+        return "\n".join(self.args)
+
+
+class Mistake(_Told):
+    """Wrong use: an argument, a file or a setting that the user can mend. Exit code 2."""
+
+    exit_code = 2
+
+
+class Failure(_Told):
+    """Something broke although the command was right. Exit code 1."""
+
+    exit_code = 1

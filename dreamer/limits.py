@@ -1,0 +1,102 @@
+"""What this process may use of the machine: cores and memory, its control group's limits included."""
+
+import math
+import os
+import re
+import resource
+from pathlib import Path
+
+from dreamer.errors import Mistake
+
+waited_for = False  # whether this process works for a parent that waits
+CGROUP = Path("/sys/fs/cgroup")
+UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def threads():
+    """How many threads can really run at once: the cores we may run on, or the CPU quota where that is less.
+
+    A container with `--cpus 1` sees all cores; as many threads as that would mostly wait for each other."""
+    cores = len(os.sched_getaffinity(0))
+    for group in _groups("cpu"):
+        quota, period = (_read(group / "cpu.max") or "max 1").split()  # version 2
+        if quota == "max":
+            quota, period = _read(group / "cpu.cfs_quota_us") or -1, _read(group / "cpu.cfs_period_us") or 1
+        if int(quota) > 0:
+            cores = min(cores, math.ceil(int(quota) / int(period)))
+    return max(1, cores)
+
+
+def memory():
+    """Bytes that this process can still take without being killed or made to swap."""
+    free = int(re.search(r"MemAvailable: *(\d+)", _read(Path("/proc/meminfo")))[1]) << 10
+    for group in _groups("memory"):
+        for limit, usage, cache in (("memory.max", "memory.current", "inactive_file"),
+                                    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")):
+            if (most := _read(group / limit) or "max") != "max":
+                used = int(_read(group / usage) or 0)
+                # what files have left in the cache is given back before anything is killed
+                used -= int((re.search(rf"^{cache} (\d+)", _read(group / "memory.stat") or "", re.M) or [0, 0])[1])
+                free = min(free, int(most) - max(0, used))
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most != resource.RLIM_INFINITY:
+        free = min(free, most - _pages(0))
+    return max(0, free)
+
+
+def used():
+    """Bytes of memory that this process holds now, and the one that waits for it (see dreamer/worker.py)."""
+    processes = ["self"] + ([str(os.getppid())] if waited_for else [])
+    shares = [re.search(r"^Pss: *(\d+)", _read(Path("/proc", process, "smaps_rollup")) or "", re.M)
+              for process in processes]
+    return sum(int(share[1]) << 10 for share in shares if share) or _pages(1)
+
+
+def most_used():
+    """The most bytes of memory that this process ever held: loading the weights takes more than keeping them."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def size(text):
+    """Bytes for a size like 512m, 1.5g or 2000000; raises Mistake."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
+    if not found or not float(found[1]):
+        raise Mistake(f"{text!r} is not a size of memory such as 512m or 1.5g")
+    return int(float(found[1]) * UNITS[found[2]])
+
+
+def told(count):
+    """A number of bytes for people: 820 MB, 1.5 GB; rounded up, since it is asked for again as a limit."""
+    if count < 1000 << 20:
+        return f"{math.ceil(count / (1 << 20))} MB"
+    return f"{math.ceil(count / (1 << 30) * 10) / 10:.1f} GB"
+
+
+def _pages(field):
+    return int(_read(Path("/proc/self/statm")).split()[field]) * resource.getpagesize()
+
+
+def _read(path):
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
+
+def _groups(controller):
+    """Folders of this process's control groups, from its own up to the root, in version 1 and 2.
+
+    In a container the path in /proc/self/cgroup may be the host's: then only the root is there, and is ours."""
+    for line in (_read(Path("/proc/self/cgroup")) or "").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        root = CGROUP / controllers if controllers else CGROUP
+        if controllers and not root.is_dir():
+            root = CGROUP / controller
+        folder = root / path.lstrip("/")
+        while True:
+            yield folder
+            if folder == root or root not in folder.parents:
+                break
+            folder = folder.parent

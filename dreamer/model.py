@@ -1,0 +1,186 @@
+"""A model: a folder in models/ that describes itself in model.toml.
+
+    licence          what one may do with the weights
+    prototxt         Caffe's description of the net; prototxt_sha256 pins it
+    weights          the trained numbers; weights_size (bytes) and weights_sha256 pin the download
+    sources          URLs of the weights, tried in order
+    compact          instead of sources: the weights in 8 bits, in the repository (see dreamer/compact.py);
+                     compact_sha256 pins them
+    channel_order    "bgr" or "rgb": the order of the net's input channels
+    mean             what is taken off each input channel, in channel_order, 0..255
+    default_layer    the layer that is dreamed when none is named
+    [aliases]        layer names that are taken for others
+
+A file that the description names is looked for beside it, then in the folder of the same name where
+provision.sh installed Caffe (bvlc_googlenet's prototxt comes with Caffe's source).
+"""
+
+import dataclasses
+import difflib
+import functools
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+
+from dreamer import compact as packing
+from dreamer import prototxt
+from dreamer.errors import Failure, Mistake
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10, Ubuntu 22.04
+    import tomli as tomllib
+
+MODELS = Path(__file__).resolve().parent.parent / "models"
+DEFAULT = "bvlc_googlenet"
+SPARE = "daydream"  # comes with the repository
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What model.toml says, and where it stands."""
+
+    folder: Path
+    licence: str
+    prototxt: str
+    weights: str
+    mean: tuple[float, float, float]
+    default_layer: str
+    channel_order: str = "bgr"
+    prototxt_sha256: str = ""
+    weights_size: int = 0
+    weights_sha256: str = ""
+    sources: tuple[str, ...] = ()
+    compact: str = ""
+    compact_sha256: str = ""
+    aliases: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self):
+        """The name of its folder."""
+        return self.folder.name
+
+    def places(self, file):
+        """The paths where `file` may be, best first."""
+        caffe = importlib.util.find_spec("caffe")  # PREFIX/python/caffe/__init__.py
+        installed = [Path(caffe.origin).parents[2] / "models" / self.name / file] if caffe else []
+        return [self.folder / file, *installed]
+
+    def prototxt_path(self):
+        """The net's description; raises Failure where it is not installed."""
+        for path in self.places(self.prototxt):
+            if path.is_file():
+                return path
+        raise Failure(f"{self.prototxt} of {self.name} is not installed: run ./provision.sh")
+
+    def weights_path(self, chosen=None):
+        """The weights to use: `chosen`, else the variable with the model's name in capitals (BVLC_GOOGLENET),
+        else the file that model.toml names, else any other .caffemodel that was dropped into the folder.
+        Raises Mistake where a chosen file is not there, Failure where there is none at all."""
+        variable = self.name.upper().replace("-", "_")
+        for origin, path in (("--weights", chosen), (variable, os.environ.get(variable))):
+            if path:
+                if not os.path.isfile(path):
+                    raise Mistake(f"{origin}: no file {path}")
+                return Path(path)
+        for path in self.places(self.weights):
+            if path.is_file():
+                return path
+        if self.compact:
+            return self._unpacked
+        for folder in {path.parent: None for path in self.places(self.weights)}:
+            for path in sorted(folder.glob("*.caffemodel")):
+                return path
+        raise Failure(f"the weights of {self.name} are missing: run ./provision.sh model, "
+                      f"or put {self.weights} into {self.folder}")
+
+    @functools.cached_property
+    def _unpacked(self):
+        """Path of the compact weights as Caffe reads them: a file in memory, because the folder may be read-only."""
+        path = self.folder / self.compact
+        weights = packing.caffemodel(packing.read(path), self.name)
+        if hashlib.sha256(weights).hexdigest() != self.weights_sha256:
+            raise Failure(f"{path} is not the file that model.toml describes: get it anew (git checkout -- {path})")
+        fd = os.memfd_create(self.weights)
+        with open(fd, "wb", closefd=False) as file:
+            file.write(weights)
+        return Path(f"/proc/self/fd/{fd}")
+
+    @functools.cached_property
+    def net(self):
+        """The net's description as dreamer.prototxt reads it; raises Failure where it is not the pinned one."""
+        path = self.prototxt_path()
+        text = path.read_bytes()
+        if self.prototxt_sha256 and hashlib.sha256(text).hexdigest() != self.prototxt_sha256:
+            raise Failure(f"{path} is not the file that {self.name}'s model.toml describes (its sha256 differs)")
+        return prototxt.parse(text.decode(errors="replace"))
+
+    @functools.cached_property
+    def keys(self):
+        """Names of the layers that can be dreamed, in the order of the net.
+
+        A layer qualifies when a blob of its own name holds its output (a ReLU works in place and has none),
+        and when it makes sense at any size of picture: not the input, and nothing from the last pooling
+        before a classifier on."""
+        layers = prototxt.values(self.net, "layer")
+        flat = set()  # blobs that only a fixed size of picture gives, or that lead only to such a one
+        for layer in reversed(layers):
+            bottoms, tops = prototxt.values(layer, "bottom"), prototxt.values(layer, "top")
+            kind = prototxt.value(layer, "type")
+            if kind in ("InnerProduct", "Softmax") or (kind == "Dropout" and flat & set(tops)):
+                flat.update(bottoms, tops)
+        return [name for layer in layers
+                for name in prototxt.values(layer, "name")
+                if name in prototxt.values(layer, "top")
+                and prototxt.value(layer, "type") not in ("Input", "InnerProduct", "Softmax")
+                and not (name in flat and prototxt.value(layer, "type") == "Pooling")]
+
+    def layer(self, name):
+        """(layer, warning): the layer to dream for `name`; the warning is None, or says what was taken instead.
+        Raises Mistake, with the nearest names, where there is no such layer."""
+        if name in self.keys:
+            return name, None
+        if name in self.aliases:
+            taken = self.aliases[name]
+            return taken, f"{self.name} has no {name}: {taken} is dreamed instead"
+        near = difflib.get_close_matches(name, self.keys, 3, 0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "the names are listed by: dreamify.py keys"
+        raise Mistake(f"{self.name} cannot dream a layer {name!r}; {hint}")
+
+
+def default(weights=None):
+    """(Model, warning): bvlc_googlenet, or daydream with a line that says so where there are no weights for the other.
+
+    weights  a file of weights that was chosen, or None"""
+    wanted = find(DEFAULT)
+    try:
+        wanted.weights_path(weights)
+        wanted.prototxt_path()
+    except Failure:
+        return find(SPARE), (f"{DEFAULT} is not here, so {SPARE} dreams, the small net in this repository; "
+                             "./provision.sh model gets the other")
+    except Mistake:  # a file that was chosen is not there: told when it is used
+        pass
+    return wanted, None
+
+
+def names():
+    """Names of the models that are there."""
+    return sorted(path.parent.name for path in MODELS.glob("*/model.toml"))
+
+
+def find(name):
+    """The Model called `name`, or in the folder `name`; raises Mistake where there is none or its file is wrong."""
+    folder = MODELS / name if (MODELS / name / "model.toml").is_file() else Path(name)
+    description = folder / "model.toml"
+    if not description.is_file():
+        raise Mistake(f"no model {name!r}; there are: {', '.join(names())}")
+    try:
+        fields = tomllib.loads(description.read_text())
+        model = Model(folder=folder.resolve(), **fields)
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise Mistake(f"{description}: {error}") from None
+    if model.channel_order not in ("bgr", "rgb") or len(model.mean) != 3:
+        raise Mistake(f'{description}: channel_order is "bgr" or "rgb", and mean has three numbers')
+    return model

@@ -1,0 +1,76 @@
+"""Caffe's net descriptions (prototxt, protobuf's text format), read without Caffe.
+
+A message is a list of (name, value) pairs in the order of the file; a value is another message or a
+str (quotes kept, so that writing gives back what was read).
+"""
+
+import re
+
+from dreamer.errors import Mistake
+
+_TOKEN = re.compile(r"""\#[^\n]* | ( "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | [-+.\w]+ | \S )""", re.VERBOSE)
+_ATOM = re.compile(r"""["'][^\n]*["']|[-+.\w]+""")
+
+
+def parse(text):
+    """The message in `text`; raises Mistake with the line where it cannot be read."""
+    tokens = [(t[1], t.start()) for t in _TOKEN.finditer(text) if t[1]] + [("", len(text))]
+    at = 0
+
+    def take(wanted):
+        nonlocal at
+        token, start = tokens[at]
+        if not re.fullmatch(wanted, token):
+            line = text.count("\n", 0, start) + 1
+            raise Mistake(f"not a net description (prototxt): line {line}, at {token or 'its end'}")
+        at += 1
+        return token
+
+    def next_is(*options):
+        return tokens[at][0] in options
+
+    def message(close):
+        fields = []
+        while not next_is(close):
+            name = take(r"\w+")
+            if not next_is("{"):  # a message may do without
+                take(":")
+            if next_is("{"):
+                take("{")
+                fields.append((name, message("}")))
+            elif next_is("["):
+                take(r"\[")
+                while not next_is("]"):
+                    fields.append((name, take(_ATOM)))
+                    if not next_is("]"):
+                        take(",")
+                take(r"\]")
+            else:
+                fields.append((name, take(_ATOM)))
+            if next_is(",", ";"):
+                take("[,;]")
+        take(re.escape(close))
+        return fields
+
+    return message("")
+
+
+def unparse(message, indent=""):
+    """The text of a message, one field a line."""
+    lines = []
+    for name, value in message:
+        if isinstance(value, str):
+            lines.append(f"{indent}{name}: {value}\n")
+        else:
+            lines.append(f"{indent}{name} {{\n{unparse(value, indent + '  ')}{indent}}}\n")
+    return "".join(lines)
+
+
+def values(message, name):
+    """All values of the field `name`, strings without their quotes."""
+    return [v[1:-1] if isinstance(v, str) and v[:1] in ('"', "'") else v for n, v in message if n == name]
+
+
+def value(message, name, default=None):
+    """The last value of the field `name` (protobuf lets the last one win), or `default`."""
+    return (values(message, name) or [default])[-1]

@@ -1,0 +1,71 @@
+"""The recipe: how a dream was made, JSON that travels in the picture's own file.
+
+A PNG keeps it as text under the keyword image-dreamer; JPEG, WebP and TIFF in an XMP packet (ISO 16684-1), as the
+property dreamer:recipe.
+"""
+
+import html
+import json
+import re
+
+from PIL import Image
+
+from dreamer import inputs, tiff
+from dreamer.errors import Mistake
+
+KEYWORD = "image-dreamer"
+XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
+_LONGEST = 60_000  # characters; a JPEG has room for 65,000 bytes
+
+_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dreamer="urn:image-dreamer:"><dreamer:recipe>{}</dreamer:recipe></rdf:Description>
+</rdf:RDF></x:xmpmeta>
+<?xpacket end="r"?>"""
+# as we write it, and as tools write it that shorten a property to an attribute
+_IN_PACKET = re.compile(r"""dreamer:recipe(?:>([^<]*)<|="([^"]*)"|='([^']*)')""")
+
+
+def text(recipe):
+    """The JSON of `recipe`, a dict, in ASCII on one line; raises ValueError where it is too long to be kept."""
+    written = json.dumps(recipe, allow_nan=False)
+    if len(html.escape(written)) > _LONGEST:
+        raise ValueError(f"a recipe of {len(written)} characters is too long for a picture")
+    return written
+
+
+def packet(recipe):
+    """The XMP packet, bytes, of `recipe`, a dict."""
+    return _PACKET.format(html.escape(text(recipe))).encode()
+
+
+def read(path):
+    """The recipe, a dict, in the picture at `path` ("-" is standard input); raises Mistake where it has none."""
+    with inputs.opened(path) as (file, name), inputs.decoding(name), \
+            Image.open(file, formats=inputs.formats()) as image:
+        written = _written(image)
+    try:
+        found = json.loads(written)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Mistake(f"{name} has no recipe" if written == "" else f"the recipe in {name} is damaged")
+    return found
+
+
+def _written(image):
+    """The recipe's JSON in a PIL.Image; "" where there is none."""
+    if image.format == "PNG":
+        if KEYWORD not in image.info:
+            image.load()  # a tool may have moved it behind the pixels
+        found = image.info.get(KEYWORD, "")
+        return found if isinstance(found, str) else ""
+    packets = {
+        "JPEG": lambda: b"".join(data for marker, data in image.applist
+                                 if marker == "APP1" and data.startswith(XMP_IN_JPEG)),
+        "WEBP": lambda: image.info.get("xmp", b""),
+        "TIFF": lambda: image.tag_v2.get(tiff.XMP, b""),
+    }
+    packet = packets.get(image.format, lambda: b"")()
+    match = _IN_PACKET.search(packet.decode("utf-8", "replace")) if isinstance(packet, bytes) else None
+    return html.unescape(next(filter(None, match.groups()), "")) if match else ""

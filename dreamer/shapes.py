@@ -1,0 +1,70 @@
+"""The sizes of a net's blobs, worked out from its prototxt alone."""
+
+from dreamer import prototxt
+
+
+def cut(net, ends):
+    """The layers of `net` (a parsed prototxt) that the blobs `ends` need, in order, and no others.
+
+    A layer that works in place on one of `ends` (the ReLU behind a convolution) changes what was asked
+    for, so it stays only where another layer that is kept reads its result."""
+    kept, wanted = [], set()
+    for layer in reversed(prototxt.values(net, "layer")):
+        name, bottoms, tops = (prototxt.value(layer, "name"), prototxt.values(layer, "bottom"),
+                               prototxt.values(layer, "top"))
+        if wanted & set(tops) or (name in ends and name in tops):
+            kept.append(layer)
+            wanted.update(bottoms)
+    return kept[::-1]
+
+
+def window(layer, axis):
+    """(kernel, stride, pad) of a layer along axis "h" or "w"; the kernel as far as it reaches with its dilation.
+
+    (1, 1, 0) where a position of the output depends on the same position of the input alone."""
+    kind = prototxt.value(layer, "type")
+    if kind not in ("Convolution", "Pooling"):
+        return 1, 1, 0
+    parameters = prototxt.value(layer, "convolution_param" if kind == "Convolution" else "pooling_param")
+
+    def one(name, short, default):
+        if (value := prototxt.value(parameters, short)) is not None:
+            return int(value)
+        several = prototxt.values(parameters, name)  # a convolution may say (h, w)
+        return int(several[-1 if axis == "w" else 0]) if several else default
+
+    reach = one("dilation", "", 1) * (one("kernel_size", f"kernel_{axis}", 1) - 1) + 1
+    return reach, one("stride", f"stride_{axis}", 1), one("pad", f"pad_{axis}", 0)
+
+
+def _out(layer, size, axis):
+    """The size of a layer's output along an axis whose input has `size`; below 1 where there is none."""
+    kernel, stride, pad = window(layer, axis)
+    if prototxt.value(layer, "type") != "Pooling":
+        return (size + 2 * pad - kernel) // stride + 1
+    out = -((size + 2 * pad - kernel) // -stride) + 1  # Caffe rounds up here, and down above
+    return out - 1 if pad and (out - 1) * stride >= size + pad else out
+
+
+def along(layers, blob, size, axis):
+    """The size of `blob` along one axis, for a picture that has `size` pixels there."""
+    return spatial(layers, size, size)[blob][axis == "w"]
+
+
+def spatial(layers, height, width):
+    """{blob: (height, width)} of the layers for a picture of height × width pixels."""
+    sizes = {}
+    for layer in layers:
+        bottoms = prototxt.values(layer, "bottom")
+        h, w = sizes[bottoms[0]] if bottoms else (height, width)
+        for top in prototxt.values(layer, "top"):
+            sizes[top] = (_out(layer, h, "h"), _out(layer, w, "w"))
+    return sizes
+
+
+def smallest_side(layers):
+    """The fewest pixels a picture's side must have so that no blob of the layers is empty."""
+    side = 1
+    while min(min(size) for size in spatial(layers, side, side).values()) < 1:
+        side += 1
+    return side

@@ -1,0 +1,140 @@
+"""The directories of a TIFF file, which are also what EXIF is made of, and TIFF files.
+
+After TIFF 6.0 (Adobe, 1992). A directory is a dict: tag -> (type, value), where the value is bytes in the
+file's byte order, or tag -> another directory.
+"""
+
+import struct
+import zlib
+
+_ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # type -> bytes of one item
+BYTE, SHORT, LONG, UNDEFINED = 1, 3, 4, 7
+_LARGEST, _LARGEST_OF_ALL = 1 << 20, 4 << 20  # bytes of one value and of all: more is damage, or the picture itself
+ROWS = 64  # in a strip
+XMP, ICC = 700, 34675  # tags
+
+
+def read(file, parts, without=frozenset()):
+    """(byte order "<" or ">", directory, {tag: offset of its value}) of the TIFF in the seekable binary `file`.
+
+    parts    {tag: the same for the directory it points to}: the tags of directories to read within the first
+    without  tags of the first directory to leave out
+
+    What is damaged is left out; raises ValueError where it is no TIFF or has no directory."""
+    file.seek(0)
+    head = file.read(8)
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
+    if order is None or len(head) < 8:
+        raise ValueError("no TIFF")
+    offsets = {}
+    left = _LARGEST_OF_ALL
+
+    def directory(at, parts, without):
+        nonlocal left
+        file.seek(at)
+        count = file.read(2)
+        if len(count) < 2:
+            raise ValueError("a directory behind the end")
+        entries = file.read(12 * struct.unpack(order + "H", count)[0])
+        found = {}
+        for tag, kind, count, value in struct.iter_unpack(order + "HHI4s", entries[:len(entries) // 12 * 12]):
+            size = _ITEM.get(kind, 0) * count
+            if tag in without or not 0 < size <= min(_LARGEST, left):
+                continue
+            offset = struct.unpack(order + "I", value)[0]
+            if tag in parts:
+                try:
+                    found[tag] = directory(offset, parts[tag], ())
+                except ValueError:
+                    continue
+            else:
+                if size > 4:
+                    file.seek(offset)
+                    value = file.read(size)
+                    offsets[tag] = offset
+                if len(value) >= size:
+                    left -= size
+                    found[tag] = kind, value[:size]
+        return found
+    return order, directory(struct.unpack(order + "I", head[4:])[0], parts, without), offsets
+
+
+class Writer:
+    """Builds a TIFF in `data`, a bytearray, which is complete after finish().
+
+    order  "<" or ">", the byte order
+    fixed  (tag, offset, value) of the one value that must lie where it lay, or None"""
+
+    def __init__(self, order, fixed=None):
+        self.order = order
+        self.data = bytearray(8)
+        self._tag, self._start, self._value = fixed or (None, 0, b"")
+
+    def put(self, value):
+        """Append the bytes `value`; returns their offset."""
+        at = self._room(len(value))
+        self.data[at:at + len(value)] = value
+        return at
+
+    def finish(self, directory):
+        """Put the first directory, the fixed value and the head."""
+        first = self._directory(directory)
+        self.data[:8] = (b"II*\0" if self.order == "<" else b"MM\0*") + struct.pack(self.order + "I", first)
+        if self._value:
+            self.data.extend(bytes(max(0, self._start + len(self._value) - len(self.data))))
+            self.data[self._start:self._start + len(self._value)] = self._value
+
+    def _room(self, size):
+        at, end = len(self.data), self._start + len(self._value)
+        if at < end and at + size > self._start:
+            at = end
+        at += at % 2
+        self.data.extend(bytes(at + size - len(self.data)))
+        return at
+
+    def _directory(self, tags):
+        at = self._room(2 + 12 * len(tags) + 4)
+        entries = struct.pack(self.order + "H", len(tags))
+        for tag, value in sorted(tags.items()):
+            if isinstance(value, dict):
+                kind, value = LONG, struct.pack(self.order + "I", self._directory(value))
+            else:
+                kind, value = value
+            count = len(value) // _ITEM[kind]
+            if len(value) > 4:
+                value = struct.pack(self.order + "I", self._start if tag == self._tag else self.put(value))
+            entries += struct.pack(self.order + "HHI", tag, kind, count) + value.ljust(4, b"\0")
+        self.data[at:at + len(entries)] = entries
+        return at
+
+
+def encode(pixels, tags, order="<", fixed=None):
+    """A TIFF file, deflated, as bytes-like: uint8 `pixels` (h, w, 3) RGB or (h, w, 4) RGBA, and more `tags`,
+    which are a directory in the byte order `order`; `fixed` as for Writer."""
+    height, width, channels = pixels.shape
+    writer = Writer(order, fixed)
+    strips = []
+    for top in range(0, height, ROWS):
+        rows = pixels[top:top + ROWS].copy()
+        rows[:, 1:] -= pixels[top:top + ROWS, :-1]  # predictor 2: the difference from the left
+        strips.append(zlib.compress(rows.tobytes(), 1))
+    offsets = [writer.put(strip) for strip in strips]
+
+    def numbers(kind, *values):
+        return kind, struct.pack(f"{order}{len(values)}{'H' if kind == SHORT else 'I'}", *values)
+    picture = {
+        256: numbers(LONG, width),
+        257: numbers(LONG, height),
+        258: numbers(SHORT, *[8] * channels),  # bits
+        259: numbers(SHORT, 8),  # compression: deflate
+        262: numbers(SHORT, 2),  # RGB
+        273: numbers(LONG, *offsets),
+        277: numbers(SHORT, channels),
+        278: numbers(LONG, ROWS),
+        279: numbers(LONG, *map(len, strips)),
+        317: numbers(SHORT, 2),  # predictor
+    }
+    if channels == 4:
+        picture[338] = numbers(SHORT, 2)  # the extra channel is alpha, not multiplied in
+    writer.finish(tags | picture)
+    return writer.data

@@ -1,0 +1,96 @@
+"""Dreaming a picture piece by piece where the whole would not fit into memory.
+
+A piece of the layer's activations depends on a window of the picture only. So the activations are divided
+among tiles; each tile runs the net on the window that its share needs, and adds its share of the gradient.
+The sum is the gradient of the whole picture, up to rounding: there are no seams.
+"""
+
+import itertools
+from typing import NamedTuple
+
+from dreamer import prototxt, shapes
+
+# Windows begin at multiples of so many positions of the layer. Each layer's own grid begins anew there, and so do
+# Winograd's tiles, 2, 3 or 4 outputs wide, in every layer below: the sums are the same to the last bit as in the
+# whole picture. (Else decisions of ReLU and pooling that are close to a tie go both ways, and 66 dB are left of 155.)
+GRID = 12
+# And so many pixels more than what the share sees: a Winograd tile that has a window's edge in it mixes that into its
+# other outputs' rounding, 3 outputs of the first layer and 4 of the second deep.
+MARGIN = 24
+
+
+class Window(NamedTuple):
+    """Along one axis: the pixels that a tile needs of the picture, and which positions of its layer are its share."""
+
+    start: int
+    size: int
+    own: slice  # counted from the tile's own first position
+
+
+def reach(layers, end, axis):
+    """(stride, before, after): position i of `end` sees at most pixels i * stride - before ... i * stride + after."""
+    needs = {end: (1, 0, 0)}
+    for layer in reversed(layers):
+        tops = [needs[top] for top in prototxt.values(layer, "top") if top in needs]
+        if not tops or not prototxt.values(layer, "bottom"):
+            continue
+        kernel, stride, pad = shapes.window(layer, axis)
+        seen = (max(top[0] for top in tops) * stride,
+                max(top[1] * stride + pad for top in tops),
+                max(top[2] * stride + kernel - 1 - pad for top in tops))
+        for bottom in prototxt.values(layer, "bottom"):
+            old = needs.get(bottom, seen) if bottom not in prototxt.values(layer, "top") else seen
+            needs[bottom] = tuple(max(a, b) for a, b in zip(old, seen, strict=True))
+    stride, before, after = needs[prototxt.value(layers[0], "top")]
+    return stride, before + MARGIN, after + MARGIN
+
+
+def windows(seen, length, size, count):
+    """At most `count` Windows along an axis of `size` pixels that share the `length` positions of the layer there.
+
+    seen  what `reach` says of the axis"""
+    stride, before, after = seen
+    ahead = -(-before // stride)  # positions that a window begins before its share
+    ideal = (length * i / count for i in range(1, count))
+    bounds = {ahead + GRID * round((bound - ahead) / GRID) for bound in ideal}
+    shares = [0, *sorted(bound for bound in bounds if 0 < bound < length), length]
+    made = []
+    for first, following in itertools.pairwise(shares):
+        # A window ends with the picture, or where the last position of its share has all that it sees.
+        skipped, stop = max(0, first - ahead), min(size, (following - 1) * stride + after + 1)
+        made.append(Window(skipped * stride, stop - skipped * stride, slice(first - skipped, following - skipped)))
+    return made
+
+
+def plan(layers, end, height, width, pixels):
+    """(rows, columns), lists of Windows: tiles of no more than `pixels` pixels each that compute the fewest in all.
+
+    Where no tiles are that small, the smallest there are."""
+    def choices(axis, size):
+        """Of 1, 2, 3… tiles along the axis: (their Windows, the pixels of the largest, the pixels of all)."""
+        seen, length = reach(layers, end, axis), shapes.along(layers, end, size, axis)
+        most = 1 if height * width <= pixels else length
+        made = [windows(seen, length, size, count) for count in range(1, min(most, 100) + 1)]
+        if most > 100:
+            made.append(windows(seen, length, size, most))
+        return [(some, max(w.size for w in some), sum(w.size for w in some)) for some in made]
+
+    across = choices("w", width)
+    pairs = [(tall * wide > pixels, tall * wide, all_down * all_across, rows, columns)
+             for rows, tall, all_down in choices("h", height) for columns, wide, all_across in across]
+    return min(pairs, key=lambda pair: (pair[0], pair[1] if pair[0] else pair[2]))[3:]
+
+
+def overhead(rows, columns, height, width):
+    """How many times the picture's pixels all tiles together compute."""
+    return sum(r.size for r in rows) * sum(c.size for c in columns) / (height * width)
+
+
+def wrapped(window, length, offset):
+    """[(to, from)], slices: how a window of an axis of `length` pixels that is rolled by `offset` is put together."""
+    at, done, parts = (window.start - offset) % length, 0, []
+    while done < window.size:
+        step = min(window.size - done, length - at)
+        parts.append((slice(done, done + step), slice(at, at + step)))
+        at, done = 0, done + step
+    return parts

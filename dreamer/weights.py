@@ -1,0 +1,60 @@
+"""Does a file of weights fit a net? Caffe itself would abort the whole process where it does not."""
+
+import warnings
+from pathlib import Path
+
+from dreamer.errors import Mistake
+
+
+def shapes(path):
+    """{layer: [shape of each of its blobs]} of the .caffemodel at `path`; raises Mistake where it is none."""
+    from caffe.proto import caffe_pb2
+    from google.protobuf.message import DecodeError
+
+    net = caffe_pb2.NetParameter()
+    try:
+        with warnings.catch_warnings(record=True) as behind_the_end:  # protobuf only warns of data there
+            net.ParseFromString(Path(path).read_bytes())
+    except OSError as error:
+        raise Mistake(f"{path}: {error.strerror}") from None
+    except DecodeError:
+        behind_the_end = True
+    if behind_the_end:
+        raise Mistake(f"{path} is not a file of Caffe weights (.caffemodel), or is cut short")
+    return {layer.name: [_shape(blob) for blob in layer.blobs]
+            for layer in (net.layer or net.layers) if layer.blobs}  # `layers` is the format of 2014
+
+
+def _shape(blob):
+    """A blob's shape as a tuple without leading ones, which the format of 2014 added up to four axes.
+    Empty where the numbers in the blob are not as many as the shape says."""
+    shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
+    count = 1
+    for size in shape:
+        count *= size
+    if count not in (len(blob.data), len(blob.double_data)):
+        return ()
+    return _trim(shape)
+
+
+def _trim(shape):
+    shape = tuple(shape)
+    while len(shape) > 1 and shape[0] == 1:
+        shape = shape[1:]
+    return shape
+
+
+def check(path, net):
+    """Raise Mistake where the weights at `path` do not fit the caffe.Net `net` in every layer's shape."""
+    there = shapes(path)
+    for layer, blobs in net.params.items():
+        wanted = [_trim(blob.data.shape) for blob in blobs]
+        if layer not in there:
+            raise Mistake(f"{path} does not fit this model: it has no weights for {layer}")
+        if there[layer] != wanted:
+            raise Mistake(f"{path} does not fit this model: the weights of {layer} are "
+                          f"{_told(there[layer])}, not {_told(wanted)}")
+
+
+def _told(shapes):
+    return " and ".join("×".join(map(str, shape)) or "damaged" for shape in shapes)

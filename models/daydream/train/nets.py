@@ -1,0 +1,223 @@
+"""The teacher (bvlc_googlenet) and the pupil (daydream) in PyTorch, up to inception_5b/output.
+
+Pictures are (n, 3, h, w) float32, BGR, 0..255 minus MEAN, as Caffe's data blob.
+"""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+MEAN = torch.tensor([104.0, 116.0, 122.0]).view(1, 3, 1, 1)
+PARTS = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
+HALVED = ("3b", "4e")  # pooled before the next inception
+OUTPUTS = (0, 2, 4, 5)  # the parts that an inception's output joins, in this order
+
+TEACHER = {
+    "stem": (64, 64, 192),
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+PUPIL = {  # the stem keeps more than its share: its errors spread through every layer above
+    "stem": (60, 60, 168),
+    "3a": (48, 80, 104, 14, 28, 28),
+    "3b": (96, 104, 152, 28, 80, 56),
+    "4a": (152, 80, 168, 14, 40, 56),
+    "4b": (128, 96, 184, 20, 56, 56),
+    "4c": (112, 112, 232, 20, 60, 60),
+    "4d": (96, 112, 240, 26, 56, 56),
+    "4e": (208, 120, 264, 26, 104, 104),
+    "5a": (208, 120, 264, 26, 104, 104),
+    "5b": (312, 144, 312, 38, 104, 104),
+}
+
+
+class LRN(nn.Module):
+    """Caffe's LRN across channels (k 1, beta .75), as a product with a banded matrix: it differentiates twice."""
+
+    def __init__(self, channels, size=5, alpha=1e-4):
+        super().__init__()
+        i = torch.arange(channels)
+        band = ((i[:, None] - i[None]).abs() <= size // 2).float() * (alpha / size)
+        self.register_buffer("band", band, persistent=False)
+
+    def forward(self, x):
+        with torch.autocast("cpu", enabled=False):
+            x = x.permute(0, 2, 3, 1)
+            r = ((x * x) @ self.band.to(x.dtype) + 1).rsqrt()
+            return (x * (r * r.sqrt())).permute(0, 3, 1, 2)
+
+
+def half(x):
+    """Caffe's 3x3 max pooling of stride 2: sizes are rounded up"""
+    return F.max_pool2d(x, 3, 2, 0, ceil_mode=True)
+
+
+class Inception(nn.Module):
+    def __init__(self, inputs, c):
+        super().__init__()
+        self.convs = nn.ModuleList(
+            (
+                nn.Conv2d(inputs, c[0], 1),
+                nn.Conv2d(inputs, c[1], 1),
+                nn.Conv2d(c[1], c[2], 3, padding=1),
+                nn.Conv2d(inputs, c[3], 1),
+                nn.Conv2d(c[3], c[4], 5, padding=2),
+                nn.Conv2d(inputs, c[5], 1),
+            )
+        )
+
+    def before_relu(self, x):
+        """activations of the six convolutions, before their ReLU, in the order of PARTS"""
+        one, reduce3, three, reduce5, five, pool = self.convs
+        r3, r5 = reduce3(x), reduce5(x)
+        return one(x), r3, three(F.relu(r3)), r5, five(F.relu(r5)), pool(F.max_pool2d(x, 3, 1, 1))
+
+    def forward(self, x):
+        a = self.before_relu(x)
+        return F.relu(torch.cat([a[i] for i in OUTPUTS], 1))
+
+
+class Net(nn.Module):
+    """GoogLeNet of the given widths, up to the output of the inception `last`"""
+
+    def __init__(self, widths, last="4c"):
+        super().__init__()
+        names = list(widths)
+        self.widths = widths = {name: widths[name] for name in names[: names.index(last) + 1]}
+        a, b, c = widths["stem"]
+        self.conv1 = nn.Conv2d(3, a, 7, 2, 3)
+        self.norm1 = LRN(a)
+        self.reduce2 = nn.Conv2d(a, b, 1)
+        self.conv2 = nn.Conv2d(b, c, 3, padding=1)
+        self.norm2 = LRN(c)
+        self.blocks = nn.ModuleDict()
+        for name, w in widths.items():
+            if name != "stem":
+                self.blocks[name] = Inception(c, w)
+                c = sum(w[i] for i in OUTPUTS)
+        self.to(memory_format=torch.channels_last)
+
+    def first(self, x):
+        """pool1/norm1"""
+        return self.norm1(half(F.relu(self.conv1(x))))
+
+    def second(self, x):
+        """pool1/norm1 -> pool2/3x3_s2"""
+        return half(self.norm2(F.relu(self.conv2(F.relu(self.reduce2(x))))))
+
+    def body(self, x, end="4c"):
+        """pool2/3x3_s2 -> {'3a': output, ...} up to the block `end`"""
+        out = {}
+        for name, block in self.blocks.items():
+            out[name] = x = block(x)
+            if name == end:
+                return out
+            if name in HALVED:
+                x = half(x)
+        raise ValueError(f"this net has no inception {end}")
+
+    def features(self, x):
+        pool2 = self.second(self.first(x))
+        return {"pool2": pool2, **self.body(pool2)}
+
+    def forward(self, x):
+        """inception_4c/output, the layer that is dreamed unless another is named"""
+        return self.features(x)["4c"]
+
+    def named_convs(self):
+        """{Caffe's layer name: Conv2d}"""
+        d = {"conv1/7x7_s2": self.conv1, "conv2/3x3_reduce": self.reduce2, "conv2/3x3": self.conv2}
+        for name, block in self.blocks.items():
+            for part, conv in zip(PARTS, block.convs, strict=True):
+                d[f"inception_{name}/{part}"] = conv
+        return d
+
+
+def load_teacher(path, last="4c"):
+    """bvlc_googlenet from an .npz that holds layer__w and layer__b, / written as __ (teacher.py makes it)"""
+    net, z = Net(TEACHER, last), np.load(path)
+    for name, conv in net.named_convs().items():
+        k = name.replace("/", "__")
+        conv.weight.data.copy_(torch.tensor(z[k + "__w"]).reshape(conv.weight.shape))
+        conv.bias.data.copy_(torch.tensor(z[k + "__b"]).reshape(-1))
+    return net.requires_grad_(False).eval()
+
+
+def gradient(net, x, end="4c"):
+    """d(half the squared norm of the inception `end`'s output)/dx"""
+    x = x.detach().requires_grad_(True)
+    a = net.body(net.second(net.first(x)), end)[end].float()
+    return torch.autograd.grad(0.5 * (a * a).sum(), x)[0]
+
+
+def objective(net, x):
+    with torch.no_grad():
+        return 0.5 * net(x).float().pow(2).mean().item()
+
+
+def dream(net, picture, iterations=10, octaves=4, scale=1.4, step=1.5, jitter=32, seed=0):
+    """Google's deepdream; close to, not bit for bit, what dreamify.py computes (zoom and rounding differ)"""
+    rng = np.random.default_rng(seed)
+
+    def up(t, size):
+        return F.interpolate(t, size=size, mode="bilinear", align_corners=True)
+
+    bases = [picture]
+    for _ in range(octaves - 1):
+        h, w = bases[-1].shape[2:]
+        bases.append(up(bases[-1], (round(h / scale), round(w / scale))))
+    detail = torch.zeros_like(bases[-1])
+    for base in bases[::-1]:
+        x = base + up(detail, base.shape[2:])
+        for _ in range(iterations):
+            o = rng.integers(-jitter, jitter + 1, 2).tolist()
+            x = torch.roll(x, o, (2, 3))
+            g = gradient(net, x)
+            x = torch.roll(x + step / g.abs().mean().clamp_min(1e-20) * g, [-v for v in o], (2, 3))
+            x = torch.max(torch.min(x, 255 - MEAN), -MEAN)
+        detail = x - base
+    return x
+
+
+def blur(x, sigma):
+    r = int(3 * sigma + 0.5)
+    k = torch.exp(-(torch.arange(-r, r + 1.0) ** 2) / (2 * sigma**2))
+    k, c = k / k.sum(), x.shape[1]
+    x = F.conv2d(F.pad(x, (r, r, 0, 0)), k.view(1, 1, 1, -1).repeat(c, 1, 1, 1), groups=c)
+    return F.conv2d(F.pad(x, (0, 0, r, r)), k.view(1, 1, -1, 1).repeat(c, 1, 1, 1), groups=c)
+
+
+def cosine(a, b):
+    return F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)
+
+
+class Exam:
+    """The two measures on held-out photos of 256 px (longer side)."""
+
+    def __init__(self, teacher, photos):
+        from pictures import load
+
+        self.teacher, self.rows = teacher, []
+        for path in photos:
+            x = load(path, 256)
+            ceiling = math.log(objective(teacher, dream(teacher, x)) / objective(teacher, x))
+            self.rows.append((path.split("/")[-1], x, gradient(teacher, x), ceiling))
+
+    def __call__(self, net):
+        """{photo: (cosine of the one-step gradient, gain ratio)}"""
+        out = {}
+        for name, x, g, ceiling in self.rows:
+            c = cosine(gradient(net, x), g).item()
+            r = math.log(objective(self.teacher, dream(net, x)) / objective(self.teacher, x)) / ceiling
+            out[name] = (round(c, 3), round(r, 3))
+        return out

@@ -1,0 +1,22 @@
+// Everything that isa_*.cpp compile once each, inside a namespace of their own
+// so that the linker cannot mix them. No standard library in here: its
+// templates would be compiled for these instructions and used everywhere.
+#include "caffe/native/simd.hpp"
+
+#include "caffe/native/body_product.hpp"
+
+#include "caffe/native/body_winograd.hpp"
+
+#include "caffe/native/body_pool.hpp"
+
+#include "caffe/native/body_lrn.hpp"
+
+#include "caffe/native/body_relu.hpp"
+
+const Kernels kTable = {
+    NATIVE_NAME,   product,      pack_row,     pack_panels,
+    hash,          winograd_input,
+    winograd_output, finish_row,    pool_row,     unpool_row,
+    widen,
+    lrn_forward,   lrn_backward,    relu_forward, relu_backward,
+    add};

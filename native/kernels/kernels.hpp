@@ -1,0 +1,103 @@
+// The inner loops, compiled once for each set of instructions (isa_*.cpp) and
+// chosen when the program runs.
+#ifndef CAFFE_NATIVE_KERNELS_HPP_
+#define CAFFE_NATIVE_KERNELS_HPP_
+
+#include <cstddef>
+
+namespace caffe {
+namespace native {
+
+// A matrix product works on panels: so many columns at most (48, 32 or 16 are
+// the widths), and on strips of the left matrix of so many rows.
+const int kPanel = 48;
+const int kStrip = 8;
+const int kHashLanes = 64;
+
+// The width of the panel that holds n columns.
+inline int panel_width(int n) { return n > 32 ? 48 : n > 16 ? 32 : 16; }
+
+// What happens to a sum before it is stored.
+struct Finish {
+  const float* bias;  // one a row, or NULL
+  bool relu;          // negative ones become 0
+  bool add;           // adds to what is there (then neither bias nor relu)
+};
+
+struct Kernels {
+  const char* name;
+
+  // c[m x n] = a * b. a: strips of 8 rows, each k x 8 (rows beyond m padded);
+  // b: k x width, width = panel_width(n); c: rows ldc apart.
+  void (*product)(int m, int n, int k, const float* a, const float* b,
+                  int width, float* c, size_t ldc, const Finish& finish);
+
+  // Copies n floats, or those where gate > 0 and zeros elsewhere, and zeros
+  // up to width.
+  void (*pack_row)(const float* from, const float* gate, int n, int width,
+                   float* to);
+
+  // The same for n pixels of all the channels, `plane` apart: panels one after
+  // the other, a channel of all of them at a time, so that the picture is read
+  // in long runs.
+  void (*pack_panels)(const float* from, const float* gate, size_t plane,
+                      int channels, int n, float* to);
+
+  // Mixes n floats' bits, but for the last n % kHashLanes, into the lanes; each
+  // step can be undone, so one changed bit changes them.
+  void (*hash)(const float* from, size_t n, unsigned* lanes);
+
+  // Winograd, see winograd.cpp. rows: the six input rows of a row of tiles,
+  // the first value of the first tile first; step: outputs of a tile;
+  // transformed value i of tile t goes to v[i * stride + t].
+  void (*winograd_input)(const float* const rows[6], int tiles, int step,
+                         float* v, size_t stride);
+  // 36 products y[i * stride + t] of `width` tiles to step rows of outputs,
+  // rows[j * 4 * kPanel + ...].
+  void (*winograd_output)(const float* y, size_t stride, int width, int step,
+                          float* rows);
+  // to = from + bias, as finish (with its bias at this row) says
+  void (*finish_row)(const float* from, int n, const Finish& finish, float* to);
+
+  // Max pooling, 3x3, stride 1 or 2, one row of outputs: rows: three rows of
+  // input with a border; taps: which of the nine won, the first of equals. Rows
+  // here and below are read up to kBeyond floats beyond their end.
+  void (*pool_row)(const float* const rows[3], int stride, int n, float* out,
+                   unsigned char* taps);
+  // The gradient of a row of inputs at stride 1, from the three rows of
+  // outputs that saw it: taps and gradients with a border of -1 and 0, the topmost
+  // first.
+  void (*unpool_row)(const float* const grads[3], const float* const taps[3],
+                     int n, bool add, float* out);
+  void (*widen)(const unsigned char* from, int n, float* to);
+
+  // Local response normalisation across `channels`, n pixels at a time,
+  // channels `stride` apart; beta = 3/4. work: lrn_work(size) floats.
+  void (*lrn_forward)(const float* x, float* y, int channels, size_t stride,
+                      int n, int size, float alpha, float k, float* work);
+  void (*lrn_backward)(const float* x, const float* dy, float* dx,
+                       int channels, size_t stride, int n, int size,
+                       float alpha, float k, float* work);
+
+  void (*relu_forward)(const float* x, size_t n, float* y);
+  // dx = dy where x > 0, else 0
+  void (*relu_backward)(const float* x, const float* dy, size_t n, float* dx);
+  void (*add)(const float* a, const float* b, size_t n, float* sum);
+};
+
+const int kBeyond = 64;
+
+const int kLrnBlock = 256;  // pixels of lrn_* at a time
+inline size_t lrn_work(int size) { return size_t(4) * size * kLrnBlock; }
+
+// Those for the best instructions of this machine; the environment variable
+// NATIVE_ISA (baseline, avx2, avx512) takes lesser ones.
+const Kernels& kernels();
+
+// One of them by name; NULL if this machine or this build has it not.
+const Kernels* kernels_named(const char* name);
+
+}  // namespace native
+}  // namespace caffe
+
+#endif  // CAFFE_NATIVE_KERNELS_HPP_

@@ -1,0 +1,32 @@
+// Local response normalisation across channels, beta = 3/4:
+// y_c = x_c / (k + alpha / size * sum of x_d^2 over |d - c| <= size / 2)^(3/4).
+#ifndef CAFFE_NATIVE_LRN_HPP_
+#define CAFFE_NATIVE_LRN_HPP_
+
+#include <cstddef>
+
+namespace caffe {
+namespace native {
+
+// Arrays (channels, pixels). size is odd. Nothing is kept between the two.
+struct Lrn {
+  int channels;
+  size_t pixels;
+  int size;
+  float alpha, k;
+};
+
+void lrn_forward(const Lrn& l, const float* x, float* y);
+// dx may be dy
+void lrn_backward(const Lrn& l, const float* x, const float* dy, float* dx);
+
+// Other exponents and double precision are left to Caffe.
+inline bool serves_lrn(float beta) { return beta == .75f; }
+inline bool serves_lrn(double) { return false; }
+inline void lrn_forward(const Lrn&, const double*, double*) {}
+inline void lrn_backward(const Lrn&, const double*, const double*, double*) {}
+
+}  // namespace native
+}  // namespace caffe
+
+#endif  // CAFFE_NATIVE_LRN_HPP_

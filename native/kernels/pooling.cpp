@@ -1,0 +1,149 @@
+#include "caffe/native/pooling.hpp"
+
+#include <algorithm>
+#include <cfloat>
+#include <cstdint>
+#include <cstring>
+
+#include "caffe/native/kernels.hpp"
+#include "caffe/native/parallel.hpp"
+
+namespace caffe {
+namespace native {
+namespace {
+
+// A plane is cut into jobs of rows when there are few planes.
+const int kRowsOfAJob = 64;
+
+int jobs_of(int rows) { return (rows + kRowsOfAJob - 1) / kRowsOfAJob; }
+
+}  // namespace
+
+void MaxPool::forward(const PoolGeometry& g, const float* in, float* out) {
+  const Kernels& k = kernels();
+  const size_t plane = size_t(g.height) * g.width;
+  const size_t pooled = size_t(g.out_h) * g.out_w;
+  const size_t floats = (bytes(g) + sizeof(float) - 1) / sizeof(float);
+  if (taps_.floats() != floats) taps_.resize(floats);
+  unsigned char* const taps = reinterpret_cast<unsigned char*>(taps_.data());
+  // a row with its border; the last output may look beyond the picture
+  const int wide = (g.out_w - 1) * g.stride + 3;
+  const int stored = std::max(wide, g.pad_w + g.width) + kBeyond;
+  const int cuts = jobs_of(g.out_h);
+  parallel(g.planes * cuts, [&](int job) {
+    const int q = job / cuts, first = job % cuts * kRowsOfAJob;
+    const int last = std::min(g.out_h, first + kRowsOfAJob);
+    // rows y - pad of the picture in a ring of three; -FLT_MAX never wins
+    float* const ring = scratch(0, size_t(4) * stored);
+    float* const empty = ring + size_t(3) * stored;
+    for (int i = 0; i < 4 * stored; ++i) ring[i] = -FLT_MAX;
+    int have = first * g.stride;  // the next row to put into the ring
+    for (int y = first; y < last; ++y) {
+      const float* rows[3];
+      for (; have < y * g.stride + 3; ++have) {
+        const int v = have - g.pad_h;
+        if (v >= 0 && v < g.height) {
+          std::memcpy(ring + size_t(have % 3) * stored + g.pad_w,
+                      in + q * plane + size_t(v) * g.width,
+                      g.width * sizeof(float));
+        }
+      }
+      for (int i = 0; i < 3; ++i) {
+        const int v = y * g.stride + i - g.pad_h;
+        rows[i] = v >= 0 && v < g.height
+            ? ring + size_t((y * g.stride + i) % 3) * stored : empty;
+      }
+      const size_t at = q * pooled + size_t(y) * g.out_w;
+      k.pool_row(rows, g.stride, g.out_w, out + at, taps + at);
+    }
+  });
+}
+
+void MaxPool::backward(const PoolGeometry& g, const float* out_gradient,
+                       const float* gate, bool add, float* in_gradient) const {
+  const Kernels& k = kernels();
+  const size_t plane = size_t(g.height) * g.width;
+  const size_t pooled = size_t(g.out_h) * g.out_w;
+  const unsigned char* const taps =
+      reinterpret_cast<const unsigned char*>(taps_.data());
+  if (g.stride == 1) {
+    // Input (y, x) is seen by outputs y + pad - 2 ... y + pad, and so across:
+    // three rows of outputs with a border of no taps.
+    const int wide = g.width + 2 + kBeyond;
+    const int cuts = jobs_of(g.height);
+    parallel(g.planes * cuts, [&](int job) {
+      const int q = job / cuts, first = job % cuts * kRowsOfAJob;
+      const int last = std::min(g.height, first + kRowsOfAJob);
+      float* const grads = scratch(0, size_t(4) * wide);
+      float* const marks = scratch(1, size_t(4) * wide);
+      std::fill(grads, grads + size_t(4) * wide, 0.f);
+      std::fill(marks, marks + size_t(4) * wide, -1.f);
+      // column c of a bordered row is output c + pad_w - 2
+      const int from = g.pad_w - 2;
+      const int lo = std::max(0, -from);
+      const int hi = std::max(lo, std::min(g.width + 2, g.out_w - from));
+      int have = first + g.pad_h - 2;
+      for (int y = first; y < last; ++y) {
+        const float* r[3];
+        const float* m[3];
+        for (; have <= y + g.pad_h; ++have) {
+          if (have < 0 || have >= g.out_h) continue;
+          const size_t at = q * pooled + size_t(have) * g.out_w + from;
+          const size_t slot = size_t(have % 3) * wide;
+          k.pack_row(out_gradient + at + lo, gate ? gate + at + lo : NULL,
+                     hi - lo, hi - lo, grads + slot + lo);
+          k.widen(taps + at + lo, hi - lo, marks + slot + lo);
+        }
+        for (int i = 0; i < 3; ++i) {
+          const int o = y + g.pad_h - 2 + i;
+          const size_t slot =
+              size_t(o >= 0 && o < g.out_h ? o % 3 : 3) * wide;
+          r[i] = grads + slot;
+          m[i] = marks + slot;
+        }
+        k.unpool_row(r, m, g.width, add,
+                     in_gradient + q * plane + size_t(y) * g.width);
+      }
+    });
+    return;
+  }
+  parallel(g.planes, [&](int q) {
+    float* const to = in_gradient + q * plane;
+    if (!add) std::memset(to, 0, plane * sizeof(float));
+    // where tap t of output (y, x) lies, from (2y - pad, 2x - pad)
+    int where[9];
+    for (int t = 0; t < 9; ++t) where[t] = t / 3 * g.width + t % 3;
+    float* const open = scratch(0, g.out_w);
+    for (int y = 0; y < g.out_h; ++y) {
+      const size_t at = q * pooled + size_t(y) * g.out_w;
+      const float* from = out_gradient + at;
+      if (gate) {
+        k.pack_row(from, gate + at, g.out_w, g.out_w, open);
+        from = open;
+      }
+      const unsigned char* const tap = taps + at;
+      const int v = y * g.stride - g.pad_h;
+      float* const row = to + int64_t(v) * g.width - g.pad_w;
+      // windows [lo, hi) lie inside the picture; the others' tap may not, if
+      // no value in the window was a number
+      const bool whole = v >= 0 && v + 3 <= g.height;
+      const int lo = whole ? (g.pad_w + g.stride - 1) / g.stride : g.out_w;
+      const int hi = std::max(lo, std::min(
+          g.out_w, (g.width + g.pad_w - 3 + g.stride) / g.stride));
+      for (int x = 0; x < g.out_w; ++x) {
+        if (x == lo) {
+          for (; x < hi; ++x) row[x * g.stride + where[tap[x]]] += from[x];
+          if (x == g.out_w) break;
+        }
+        const int u = x * g.stride - g.pad_w + tap[x] % 3;
+        const int t = v + tap[x] / 3;
+        if (u >= 0 && u < g.width && t >= 0 && t < g.height) {
+          row[x * g.stride + where[tap[x]]] += from[x];
+        }
+      }
+    }
+  });
+}
+
+}  // namespace native
+}  // namespace caffe

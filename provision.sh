@@ -1,0 +1,391 @@
+#!/bin/bash
+# Makes a machine, virtual machine or container ready to dream: system packages, Caffe, model, check.
+# "./provision.sh --help" says how to use it. A second run finds what is done and ends at once.
+set -Eeuo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+prefix=${DREAMER_PREFIX:-/opt/image-dreamer}
+logs=$prefix/log
+build=$prefix/build
+
+# Caffe as it was on 2018-08-21, the last change upstream. The tree is the same whatever place it comes from:
+# the checksum is of its files' checksums, sorted by name (the distribution's own folder debian/ left out).
+caffe_git=${CAFFE_GIT:-https://github.com/BVLC/caffe.git}
+caffe_commit=${CAFFE_COMMIT:-99bd99795dcdf0b1d3086a8d67ab1782a8a08383}
+caffe_sha256=40e059ef5413038c0efa9460777fb94fabca35676804d6409491a49e909849a5
+
+usage() {
+  cat <<HELP
+usage: ./provision.sh [--dev] [STEP…]
+
+Steps, in order; all of them where none is named:
+  runtime    system packages that dreaming needs
+  toolchain  system packages that building Caffe needs; caffe does this itself where it must build
+  caffe      fetch, verify, patch and build Caffe; install it in $prefix
+  model      get the weights of bvlc_googlenet into models/
+  check      dream a small picture
+
+  --dev      also what the tests need
+  --help     this text
+
+Environment:
+  CAFFE_SOURCE    folder or archive of Caffe's source, used instead of a download
+  BVLC_GOOGLENET  weights file, used instead of a download
+  DREAMER_PREFIX  where Caffe is installed, instead of /opt/image-dreamer
+HELP
+}
+
+say() { printf '==> %s\n' "$*"; }
+
+die() {
+  printf 'provision.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+# logged WORDS COMMAND…: run a command with its output in the step's log; where it fails, show the log's end
+logged() {
+  local words=$1 status=0
+  shift
+  "$@" >>"$log" 2>&1 || status=$?
+  [ "$status" = 0 ] && return
+  printf 'provision.sh: %s failed (exit code %d). The last lines of %s:\n' "$words" "$status" "$log" >&2
+  tail -n 15 "$log" | sed 's/^/    /' >&2
+  exit 1
+}
+
+# ---------------------------------------------------------------------------------------- system packages
+
+# What differs between the distributions: the one place.
+distribution() {
+  # shellcheck source=/dev/null
+  . "${OS_RELEASE:-/etc/os-release}"
+  extra=()
+  case "${ID:-} ${VERSION_ID:-}" in
+    'debian 12' | 'debian 13') archive=(Debian bullseye main debian-archive-keyring) ;;
+    'ubuntu 22.04')
+      archive=(Ubuntu focal universe ubuntu-archive-keyring)
+      extra=(python3-tomli) # Python 3.10 has no tomllib
+      ;;
+    'ubuntu 24.04') archive=(Ubuntu focal universe ubuntu-archive-keyring) ;;
+    *) die "${PRETTY_NAME:-this system} is not supported; Debian 12 and 13 and Ubuntu 22.04 and 24.04 are" ;;
+  esac
+}
+
+# The mode line that apt wants everywhere
+apt() { DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"; }
+
+# apt_install WHAT PACKAGE…: those of the packages that are not there yet
+apt_install() {
+  local what=$1 package absent=()
+  shift
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || absent+=("$package")
+  done
+  if [ ${#absent[@]} = 0 ]; then
+    say "$what: already there"
+    return
+  fi
+  say "$what: installing ${#absent[@]} packages"
+  logged 'finishing what dpkg was interrupted in' dpkg --configure -a
+  logged 'apt-get update' apt update
+  logged "installing ${absent[*]}" apt install -y --no-install-recommends "${absent[@]}"
+}
+
+step_runtime() {
+  local libraries=()
+  # A finished Caffe knows the libraries it was linked with (their names differ from release to release)
+  [ -e "$prefix/packages" ] && mapfile -t libraries <"$prefix/packages"
+  apt_install 'packages to dream' libopenblas0-pthread python-is-python3 python3 python3-numpy python3-pil \
+    python3-protobuf python3-scipy python3-tqdm "${extra[@]}" "${libraries[@]}"
+  if [ -d "$prefix/python" ]; then python_finds_caffe; fi
+  if $dev; then
+    apt_install 'packages to test' git libgtest-dev openssh-client procps python3-pytest python3-venv shellcheck
+    if ! "$prefix/dev/bin/ruff" --version >>"$log" 2>&1; then # in no release of Debian 12
+      say 'ruff'
+      logged 'making a Python environment' python3 -m venv "$prefix/dev"
+      logged 'installing ruff' "$prefix/dev/bin/pip" install -q ruff==0.17.6
+    fi
+  fi
+}
+
+step_toolchain() {
+  apt_install 'packages to build Caffe' ca-certificates cmake curl g++ git libboost-filesystem-dev \
+    libboost-python-dev libboost-system-dev libboost-thread-dev libgflags-dev libgoogle-glog-dev \
+    libopenblas-pthread-dev libprotobuf-dev make patch protobuf-compiler python3-dev python3-numpy
+}
+
+# -------------------------------------------------------------------------------------------------- Caffe
+
+flags=(-DCPU_ONLY=ON -DBUILD_docs=OFF -DBUILD_matlab=OFF -DUSE_OPENCV=OFF -DUSE_LEVELDB=OFF -DUSE_LMDB=OFF
+  -DUSE_HDF5=OFF -DBLAS=Open -Dpython_version=3 -DCMAKE_BUILD_TYPE=Release -DCMAKE_POLICY_VERSION_MINIMUM=3.5
+  -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "-DCMAKE_INSTALL_PREFIX=$prefix" -DCMAKE_INSTALL_LIBDIR=lib -Wno-dev)
+
+# All that the build depends on, in one checksum
+caffe_key() {
+  (cd "$here/native" && find . -path ./tests -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum &&
+    printf '%s\n' "$caffe_sha256" "${flags[@]}" "${archive[*]}" "$VERSION_ID" && uname -m &&
+    python3 --version) | sha256sum | cut -d' ' -f1
+}
+
+step_caffe() {
+  local key
+  key=$(caffe_key)
+  if [ "$(cat "$prefix/key" 2>/dev/null)" = "$key" ] && python3 -c 'import caffe' >>"$log" 2>&1; then
+    say 'Caffe: already there'
+    return
+  fi
+  step_toolchain
+  if [ "$(cat "$build/key" 2>/dev/null)" != "$key" ]; then # else an earlier run left off here: go on
+    rm -rf "$build"
+    mkdir -p "$build"
+    fetch_caffe "$build/tree"
+    prepare_caffe "$build/tree"
+    echo "$key" >"$build/key"
+  fi
+  local began=$SECONDS
+  if ! compile_caffe; then # perhaps files that a power cut left half-written: once more, from nothing
+    rm -rf "$build/out"
+    logged 'building Caffe' compile_caffe
+  fi
+  install_caffe "$key"
+  rm -rf "$build"
+  say "Caffe: built in $((SECONDS - began)) s, installed in $prefix"
+}
+
+# fetch_caffe FOLDER: Caffe's pinned source, from the first place that has it
+fetch_caffe() {
+  local origin places=(git distribution)
+  if [ -n "${CAFFE_SOURCE:-}" ]; then places=(given "${places[@]}"); fi
+  for origin in "${places[@]}"; do
+    rm -rf "$1"
+    mkdir -p "$1"
+    if "source_$origin" "$1"; then
+      if [ "$(checksum "$1")" = "$caffe_sha256" ]; then
+        say "Caffe: source from $place"
+        return
+      fi
+      why='its content is not the pinned one'
+    fi
+    say "Caffe: no source from $place ($why)"
+  done
+  die 'no place has the source of Caffe; name a folder or archive of it in CAFFE_SOURCE'
+}
+
+checksum() {
+  (cd "$1" && find . -type f -not -path './debian/*' -not -path './.git/*' -print0 |
+    LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+}
+
+# unpack ARCHIVE FOLDER: an archive of the tree, or of one folder that holds it
+unpack() {
+  tar -xf "$1" -C "$2" 2>>"$log" || return 1
+  local inner=("$2"/*/)
+  if [ ! -e "$2/CMakeLists.txt" ] && [ ${#inner[@]} = 1 ]; then
+    mv "${inner[0]}" "$2.inner" && rm -rf "$2" && mv "$2.inner" "$2"
+  fi
+}
+
+source_given() {
+  place="CAFFE_SOURCE, $CAFFE_SOURCE"
+  why='no such folder or archive'
+  if [ -d "$CAFFE_SOURCE" ]; then
+    cp -R "$CAFFE_SOURCE/." "$1" 2>>"$log"
+    rm -rf "$1/debian" "$1/.git"
+  elif [ -f "$CAFFE_SOURCE" ]; then
+    why='not an archive'
+    unpack "$CAFFE_SOURCE" "$1"
+  else
+    return 1
+  fi
+}
+
+source_git() {
+  place="git, $caffe_git"
+  why='no answer'
+  case $caffe_git in # git itself waits for minutes where a connection hangs
+    http*) why=$(curl -sSfL --connect-timeout 5 --max-time 15 -o "$build/probe" \
+      "$caffe_git/info/refs?service=git-upload-pack" 2>&1) || return 1 ;;
+  esac
+  why='the commit cannot be fetched'
+  git -c init.defaultBranch=main init -q "$1" &&
+    timeout 300 git -C "$1" -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=20 -c core.autocrlf=false \
+      fetch -q --depth 1 "$caffe_git" "$caffe_commit" >>"$log" 2>&1 &&
+    git -C "$1" -c core.autocrlf=false checkout -q FETCH_HEAD >>"$log" 2>&1 &&
+    rm -rf "$1/.git"
+}
+
+# Debian 11 and Ubuntu 20.04 still carry Caffe. apt fetches and verifies it with lists and state of its own, so that
+# the machine's apt is left as it is; the mirror is the machine's.
+source_distribution() {
+  local mirror own=$build/apt options
+  place="${archive[0]} ${archive[1]}, by apt"
+  why='apt has no mirror'
+  mirror=$(apt_mirror) || return 1
+  place="$mirror ${archive[1]}, by apt"
+  why='apt cannot fetch it'
+  rm -rf "$own"
+  mkdir -p "$own"/{parts,lists/partial,cache/archives/partial}
+  echo "deb-src [signed-by=/usr/share/keyrings/${archive[3]}.gpg] $mirror ${archive[1]} ${archive[2]}" \
+    >"$own/parts/caffe.list"
+  options=(-o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$own/parts" -o "Dir::State::Lists=$own/lists"
+    -o "Dir::Cache=$own/cache" -o APT::Sandbox::User=root -o Acquire::http::Timeout=20 -o Acquire::Retries=1)
+  (cd "$own" && apt "${options[@]}" update && apt "${options[@]}" source --download-only caffe) >>"$log" 2>&1 || return 1
+  unpack "$own"/caffe_*.orig.tar.gz "$1"
+}
+
+# The mirror that the machine's own apt uses for the distribution's archive
+apt_mirror() {
+  local find=(apt-get indextargets --format "\$(SITE)" 'Created-By: Packages' "Label: ${archive[0]}")
+  [ -n "$("${find[@]}")" ] || apt update >>"$log" 2>&1
+  "${find[@]}" | head -n 1 | grep .
+}
+
+# prepare_caffe TREE: our patches, and our kernels where Caffe's build looks for sources
+prepare_caffe() {
+  local file
+  for file in "$here"/native/patches/*.patch; do
+    logged "patching Caffe with ${file##*/}" patch -d "$1" -p1 -F0 -i "$file"
+  done
+  if [ -d "$here/native/kernels" ]; then
+    mkdir -p "$1/include/caffe/native" "$1/src/caffe/native"
+    cp "$here"/native/kernels/*.hpp "$1/include/caffe/native/"
+    cp "$here"/native/kernels/*.cpp "$1/src/caffe/native/"
+  fi
+}
+
+compile_caffe() {
+  local jobs line shown=0 began=$SECONDS
+  jobs=$(build_jobs)
+  say "Caffe: building with $jobs job(s); about 6 minutes of one core's time"
+  mkdir -p "$build/out"
+  cmake -S "$build/tree" -B "$build/out" "${flags[@]}" >>"$log" 2>&1 || return 1
+  make -C "$build/out" -j "$jobs" pycaffe 2>&1 | while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$log"
+    if [[ $line =~ ^\[\ *([0-9]+)% ]] && [ "${BASH_REMATCH[1]}" -ge $((shown + 20)) ]; then
+      shown=${BASH_REMATCH[1]}
+      say "Caffe: $shown % after $((SECONDS - began)) s"
+    fi
+  done
+}
+
+# One job a core, but no more than the memory holds: a compiler takes up to 1.3 GB
+build_jobs() {
+  local cores jobs
+  cores=$(nproc)
+  jobs=$(($(free_megabytes) / 1300))
+  echo $((jobs < 1 ? 1 : jobs < cores ? jobs : cores))
+}
+
+# What the machine has free, or its control group if that is less
+free_megabytes() {
+  local free limit used group
+  free=$(awk '/^MemAvailable/ {print int($2 / 1024)}' /proc/meminfo)
+  for group in memory.max:memory.current memory/memory.limit_in_bytes:memory/memory.usage_in_bytes; do
+    limit=$(cat "/sys/fs/cgroup/${group%:*}" 2>/dev/null || echo max)
+    used=$(cat "/sys/fs/cgroup/${group#*:}" 2>/dev/null || echo 0)
+    if [ "$limit" != max ] && [ $(((limit - used) / 1048576)) -lt "$free" ]; then
+      free=$(((limit - used) / 1048576))
+    fi
+  done
+  echo "$free"
+}
+
+install_caffe() {
+  local out=$build/out tree=$build/tree library
+  rm -rf "${prefix:?}"/{key,python,lib}
+  mkdir -p "$prefix/lib" "$prefix/python" "$prefix/models/bvlc_googlenet"
+  cp -R "$tree/python/caffe" "$prefix/python/"
+  rm -rf "$prefix/python/caffe"/{_caffe.so,_caffe.cpp,test,imagenet}
+  strip --strip-unneeded -o "$prefix/python/caffe/_caffe.so" "$out/lib/_caffe.so"
+  for library in "$out"/lib/libcaffe.so.*; do
+    strip --strip-unneeded -o "$prefix/lib/${library##*/}" "$library"
+  done
+  cp "$tree/models/bvlc_googlenet/deploy.prototxt" "$prefix/models/bvlc_googlenet/"
+  cp "$tree/LICENSE" "$prefix/lib/LICENSE.caffe"
+  python3 -m compileall -q "$prefix/python"
+  # The packages that own the libraries it needs, for a machine that gets this folder and builds nothing
+  ldd "$prefix/lib/"libcaffe.so.* "$prefix/python/caffe/_caffe.so" | awk '$3 ~ "^/(usr/)?lib" {print $3}' | sort -u |
+    xargs readlink -f | sed 's|^/usr||; s|^|*|' | xargs dpkg -S | sed 's/:.*//' | sort -u >"$prefix/packages"
+  python_finds_caffe
+  logged 'import caffe' python3 -c 'import caffe'
+  echo "$1" >"$prefix/key"
+}
+
+# A .pth file among the distribution's own packages makes `import caffe` work for everybody
+python_finds_caffe() {
+  local folder
+  folder=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  mkdir -p "$folder"
+  echo "$prefix/python" >"$folder/image-dreamer.pth"
+}
+
+# -------------------------------------------------------------------------------------- model and check
+
+step_model() {
+  local status=0
+  command -v curl >/dev/null || apt_install 'packages to download' ca-certificates curl
+  PYTHONPATH=$here python3 -m dreamer.fetch bvlc_googlenet || status=$?
+  case $status in
+    0) ;;
+    1) say 'warning: until then daydream dreams, the small net in this repository' ;;
+    *) exit "$status" ;;
+  esac
+}
+
+step_check() {
+  local folder
+  folder=$(mktemp -d)
+  python3 - "$folder/small.png" <<'PYTHON'
+import sys
+import numpy
+from PIL import Image
+y, x = numpy.mgrid[:96, :128]
+Image.fromarray(numpy.uint8(numpy.stack((x * 2, y * 2, (x ^ y) * 2), -1))).save(sys.argv[1])
+PYTHON
+  logged 'a small dream' python3 "$here/dreamify.py" "$folder/small.png" "$folder/dream.png" inception_4c/output 1 1
+  rm -rf "$folder"
+  say 'check: dreamed a small picture, all is well. Now try: ./dreamify.py photo.jpg dream.png'
+}
+
+# ---------------------------------------------------------------------------------------------------- main
+
+main() {
+  dev=false
+  steps=()
+  for word in "$@"; do
+    case $word in
+      --dev) dev=true ;;
+      -h | --help) usage && exit ;;
+      runtime | toolchain | caffe | model | check) steps+=("$word") ;;
+      *) printf 'provision.sh: no step or option %s\n\n' "$word" >&2 && usage >&2 && exit 2 ;;
+    esac
+  done
+  [ ${#steps[@]} -gt 0 ] || steps=(runtime caffe model check)
+
+  distribution
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || die 'run this as root (there is no sudo here)'
+    exec sudo --preserve-env=BVLC_GOOGLENET,CAFFE_COMMIT,CAFFE_GIT,CAFFE_SOURCE,DREAMER_PREFIX,OS_RELEASE \
+      bash "$here/provision.sh" "$@"
+  fi
+
+  export PATH=/usr/sbin:/usr/bin:/sbin:/bin # a pyenv or conda in front misleads CMake
+  unset PYTHONPATH PYTHONHOME
+  export PYTHONDONTWRITEBYTECODE=1
+  mkdir -p "$logs"
+  exec 9>"$prefix/lock"
+  flock -n 9 || die "another provision.sh is at work in $prefix"
+  trap 'printf "provision.sh: step %s failed (line %d); its log is %s\n" "$step" "$LINENO" "$log" >&2' ERR
+  for step in "${steps[@]}"; do
+    log=$logs/$step.log
+    : >"$log"
+    "step_$step"
+  done
+}
+
+# Sourced, it gives the tests its functions one by one. Read to the end before anything runs: it may be replaced
+# while it works.
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  main "$@"
+  exit
+fi

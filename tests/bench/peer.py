@@ -1,0 +1,108 @@
+"""bvlc_googlenet up to inception_4c/output in PyTorch: the peer to beat.
+
+Built as an informed reader would: plain, and with what makes it faster.
+"""
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+# channels of an inception: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj
+INCEPTIONS = {"3a": (64, 96, 128, 16, 32, 32), "3b": (128, 128, 192, 32, 96, 64),
+              "4a": (192, 96, 208, 16, 48, 64), "4b": (160, 112, 224, 24, 64, 64),
+              "4c": (128, 128, 256, 24, 64, 64)}
+NAMES = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
+ALPHA, SIZE = 1e-4, 5
+
+
+class LRN(torch.autograd.Function):
+    """Local response normalisation, beta 3/4, k 1, with its gradient by hand:
+    autograd through F.local_response_norm takes three times as long."""
+
+    @staticmethod
+    def window(x):
+        y = x.clone()
+        for d in range(1, SIZE // 2 + 1):
+            y[:, d:] += x[:, :-d]
+            y[:, :-d] += x[:, d:]
+        return y
+
+    @staticmethod
+    def forward(ctx, x):
+        scale = LRN.window(x * x).mul_(ALPHA / SIZE).add_(1)
+        root = scale.rsqrt()
+        power = root.sqrt().mul_(root)
+        ctx.save_for_backward(x, scale, power)
+        return x * power
+
+    @staticmethod
+    def backward(ctx, g):
+        x, scale, power = ctx.saved_tensors
+        gp = g * power
+        near = LRN.window((gp * x).div_(scale))
+        return gp.addcmul_(x, near, value=-2 * ALPHA * .75 / SIZE)
+
+
+def plain_lrn(x):
+    return F.local_response_norm(x, SIZE, ALPHA, .75, 1.)
+
+
+def closed_lrn(x):
+    """The same in a form that torch.compile fuses, forward and back."""
+    squares = F.pad(x * x, (0, 0, 0, 0, SIZE // 2, SIZE // 2))
+    c = x.shape[1]
+    scale = sum(squares[:, d:d + c] for d in range(SIZE)) * (ALPHA / SIZE) + 1
+    root = scale.rsqrt()
+    return x * (root * root.sqrt())
+
+
+class Inception(nn.Module):
+    def __init__(self, channels, c):
+        super().__init__()
+        self.convs = nn.ModuleList([
+            nn.Conv2d(channels, c[0], 1),
+            nn.Conv2d(channels, c[1], 1), nn.Conv2d(c[1], c[2], 3, padding=1),
+            nn.Conv2d(channels, c[3], 1), nn.Conv2d(c[3], c[4], 5, padding=2),
+            nn.Conv2d(channels, c[5], 1)])
+
+    def forward(self, x):
+        one, reduce3, three, reduce5, five, project = self.convs
+        return torch.cat((
+            F.relu(one(x)), F.relu(three(F.relu(reduce3(x)))),
+            F.relu(five(F.relu(reduce5(x)))),
+            F.relu(project(F.max_pool2d(x, 3, 1, 1)))), 1)
+
+
+class Net(nn.Module):
+    def __init__(self, weights, lrn=plain_lrn):
+        """weights: {Caffe layer name: (weight, bias)} of numpy arrays."""
+        super().__init__()
+        self.lrn = lrn
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3)
+        self.reduce = nn.Conv2d(64, 64, 1)
+        self.conv2 = nn.Conv2d(64, 192, 3, padding=1)
+        named = {"conv1/7x7_s2": self.conv1, "conv2/3x3_reduce": self.reduce,
+                 "conv2/3x3": self.conv2}
+        channels = 192
+        self.inceptions = nn.ModuleList()
+        for key, c in INCEPTIONS.items():
+            inception = Inception(channels, c)
+            self.inceptions.append(inception)
+            channels = c[0] + c[2] + c[4] + c[5]
+            for name, conv in zip(NAMES, inception.convs):
+                named["inception_%s/%s" % (key, name)] = conv
+        for name, conv in named.items():
+            w, b = weights[name]
+            conv.weight.data.copy_(torch.tensor(w).reshape(conv.weight.shape))
+            conv.bias.data.copy_(torch.tensor(b).reshape(-1))
+        self.requires_grad_(False).eval()
+
+    def forward(self, x):
+        def pool(x):
+            return F.max_pool2d(x, 3, 2, 0, ceil_mode=True)
+        x = self.lrn(pool(F.relu(self.conv1(x))))
+        x = pool(self.lrn(F.relu(self.conv2(F.relu(self.reduce(x))))))
+        for i, inception in enumerate(self.inceptions):
+            x = inception(x)
+            if i == 1:
+                x = pool(x)
+        return x

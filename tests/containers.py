@@ -1,0 +1,135 @@
+"""What the container tests share: a Docker engine, a context to build from, the image, a folder to mount."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+WEIGHTS = "models/bvlc_googlenet/bvlc_googlenet.caffemodel"
+
+# Whom a mounted folder belongs to: somebody who is neither root nor the usual first user.
+OWNER = (1234, 5678) if os.geteuid() == 0 else (os.getuid(), os.getgid())
+
+
+def run(*command, ok=True, **options):
+    """Run a command; returns its subprocess.CompletedProcess, with text.
+
+    Fails the test where the command fails, unless not `ok`."""
+    options = {"capture_output": True, "text": True, "timeout": 300} | options
+    done = subprocess.run([str(word) for word in command], check=False, **options)
+    if ok and done.returncode:
+        pytest.fail(f"{' '.join(map(str, command))}: exit code {done.returncode}\n"
+                    f"{(done.stdout or '')[-4000:]}\n{(done.stderr or '')[-4000:]}", pytrace=False)
+    return done
+
+
+def builds_with_buildkit(client):
+    """Whether this docker client can: a newer one needs a plugin for it."""
+    return run(client, "build", "--help", ok=False, env=os.environ | {"DOCKER_BUILDKIT": "1"}).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def docker():
+    """The docker client's path, with an engine that answers it; DOCKER_HOST is set for it."""
+    clients = [path for path in (shutil.which("docker"), "/usr/bin/docker") if path and os.path.exists(path)]
+    if not clients:
+        pytest.skip("no docker client: apt-get install docker.io iptables mmdebstrap")
+    client = next(filter(builds_with_buildkit, clients), None)
+    if not client:
+        pytest.skip("this docker client has no BuildKit: install its plugin buildx")
+    engine = ROOT / "tests/engine.sh"
+    none = run(client, "info", ok=False).returncode != 0
+    if none and (os.geteuid() != 0 or not shutil.which("dockerd")):
+        pytest.skip("no Docker engine answers; starting one takes root and the packages docker.io iptables mmdebstrap")
+    before = os.environ.get("DOCKER_HOST")
+    leave = run(engine, "running", ok=False).returncode == 0
+    if none:
+        os.environ["DOCKER_HOST"] = run(engine, "start").stdout.strip()
+    os.environ.setdefault("DOCKER_HOST", "")
+    yield client
+    if none and not leave:
+        run(engine, "stop")
+    os.environ.pop("DOCKER_HOST")
+    if before is not None:
+        os.environ["DOCKER_HOST"] = before
+
+
+@pytest.fixture(scope="session")
+def base(docker):
+    """The image that ours is built on: what DREAMER_BASE says, else the pinned one, or where no hub answers the same
+    Debian made from its packages."""
+    if os.environ.get("DREAMER_BASE"):
+        return os.environ["DREAMER_BASE"]
+    pinned = re.search(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text(), re.M)[1]
+    if run(docker, "pull", "--quiet", pinned, ok=False).returncode == 0:
+        return pinned
+    if not shutil.which("mmdebstrap"):
+        pytest.skip("no hub answers, and there is no mmdebstrap to make a base image with")
+    suite = re.match(r"debian:(\w+)-slim@", pinned)[1]
+    return run(ROOT / "tests/engine.sh", "base", suite).stdout.strip()
+
+
+def checkout(folder):
+    """Copy what git tracks, or would, into `folder`: a clean clone of the work tree as it is."""
+    files = run("git", "-C", ROOT, "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others",
+                "--exclude-standard").stdout
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).exists():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target)
+    return folder
+
+
+def drop_weights(folder):
+    """Put the weights into a checkout, where this machine has them; else whatever needs them downloads them."""
+    for place in (os.environ.get("BVLC_GOOGLENET"), ROOT / WEIGHTS, SHARED / WEIGHTS):
+        if place and os.path.isfile(place):
+            shutil.copyfile(place, folder / WEIGHTS)
+            break
+
+
+@pytest.fixture(scope="session")
+def context(tmp_path_factory):
+    """A folder to build from: a checkout and the weights."""
+    folder = checkout(tmp_path_factory.mktemp("context"))
+    drop_weights(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def image(docker, base, context, request):
+    """The id of our image, built with BuildKit; the engine's cache makes a second run short."""
+    began = time.monotonic()
+    run(docker, "build", "--tag", "image-dreamer:test", "--build-arg", f"BASE={base}", context,
+        env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=3600)
+    name = run(docker, "image", "inspect", "--format", "{{.Id}}", "image-dreamer:test").stdout.strip()
+    size = int(run(docker, "image", "inspect", "--format", "{{.Size}}", name).stdout)
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\nimage: {size / 1e6:.0f} MB on {base.partition('@')[0]}, built in {time.monotonic() - began:.0f} s")
+    return name
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """Path of a photo, 320×240 or so."""
+    path = SHARED / "photos/flowers.jpg"
+    if not path.exists():
+        pytest.skip("no ../shared/photos here")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, photo):
+    """A folder to mount, with photo.jpg in it, that belongs to OWNER."""
+    shutil.copy(photo, tmp_path / "photo.jpg")
+    os.chmod(tmp_path, 0o755)
+    for path in (tmp_path, tmp_path / "photo.jpg"):
+        os.chown(path, *OWNER)
+    return tmp_path

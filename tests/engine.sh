@@ -1,0 +1,88 @@
+#!/bin/bash
+# A Docker engine of the tests' own, for machines where none runs and no hub can be reached.
+#
+#   $ export DOCKER_HOST=$(tests/engine.sh start)   # leaves any other engine alone
+#   $ tests/engine.sh base trixie                   # makes the image dreamer-base:trixie from Debian's packages,
+#                                                   # in whatever engine DOCKER_HOST names
+#   $ tests/engine.sh running                       # says where, or fails
+#   $ tests/engine.sh stop                          # by process number; images stay for the next start
+#   $ tests/engine.sh remove                        # stops it and removes all it stored
+#
+# Needs root and the packages docker.io, iptables and mmdebstrap. DREAMER_ENGINE names its folder.
+set -euo pipefail
+
+folder=${DREAMER_ENGINE:-/var/lib/dreamer-engine}
+run=/run/dreamer-engine # a socket's path must be short
+own=unix://$run/docker.sock
+
+fail() {
+    echo "engine.sh: $*" >&2
+    exit 1
+}
+
+alive() {
+    [ -s "$run/dockerd.pid" ] && kill -0 "$(cat "$run/dockerd.pid")" 2>/dev/null
+}
+
+start() {
+    [ "$(id -u)" = 0 ] || fail "root starts the engine: sudo $0 start"
+    command -v dockerd >/dev/null || fail "no dockerd here: apt-get install docker.io iptables mmdebstrap"
+    mkdir -p "$folder" "$run"
+    if ! alive; then
+        # a session of its own, so that Ctrl-C at the tests leaves it alone
+        setsid dockerd --host "$own" --data-root "$folder/data" --exec-root "$run/exec" \
+            --pidfile "$run/dockerd.pid" >"$folder/dockerd.log" 2>&1 </dev/null &
+    fi
+    for _ in $(seq 100); do
+        if docker --host "$own" info >/dev/null 2>&1; then
+            echo "$own"
+            return
+        fi
+        sleep 0.2
+    done
+    tail -n 5 "$folder/dockerd.log" >&2
+    fail "dockerd does not answer; its log is $folder/dockerd.log"
+}
+
+stop() {
+    alive || return 0
+    local pid
+    pid=$(cat "$run/dockerd.pid")
+    kill "$pid"
+    for _ in $(seq 150); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.2
+    done
+    fail "dockerd ($pid) does not stop"
+}
+
+# What debian:SUITE-slim is, made from the mirror that this machine uses itself.
+base() {
+    local suite=$1 image=dreamer-base:$1 mirror
+    if docker image inspect "$image" >/dev/null 2>&1; then
+        echo "$image"
+        return
+    fi
+    # shellcheck disable=SC2016 # apt's own $(SITE)
+    mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1 '/debian$') ||
+        fail "this machine's apt names no Debian mirror"
+    mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+        "$suite" - "deb $mirror $suite main" "deb $mirror $suite-updates main" \
+        "deb ${mirror%/debian}/debian-security $suite-security main" |
+        docker import --change 'CMD ["bash"]' - "$image" >/dev/null
+    echo "$image"
+}
+
+case "${1:-} ${2:-}" in
+'start ') start ;;
+'running ') alive && echo "$own" ;;
+'stop ') stop ;;
+'remove ') stop && rm -rf "$folder" "$run" ;;
+'base trixie' | 'base bookworm') base "$2" ;;
+*)
+    sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,131 @@
+"""Damaged pictures: real ones of every format and mode, mutated; the same for the same seed."""
+
+import io
+import random
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from dreamer import colour
+
+EXTREMES = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+
+
+def pixels(mode, height=40, width=50):
+    """A picture with smooth and busy parts, in any of Pillow's modes."""
+    ramp = np.add.outer(np.arange(height) * 3, np.arange(width) * 2)[..., None] + [0, 40, 80]
+    ramp[10:20, 10:20] = np.random.RandomState(0).randint(0, 256, (10, 10, 3))
+    image = Image.fromarray(np.uint8(np.clip(ramp, 0, 255)))
+    if mode in ("LA", "RGBA"):
+        image.putalpha(Image.fromarray(np.uint8(np.clip(ramp[..., 0] * 2, 0, 255))))
+    if mode == "LAB":
+        return ImageCms.profileToProfile(image, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"),
+                                         outputMode="LAB")
+    if mode == "I;16":
+        return Image.fromarray(np.uint16(ramp[..., 1] * 150))
+    return image.convert(mode)
+
+
+def exif():
+    """An Exif with text, numbers, a position, an orientation and a camera's notes."""
+    found = Image.Exif()
+    found[0x0112] = 6
+    found[0x010F] = "Camera"
+    found[0x011A] = 72.0
+    found[0x8769] = {0x9003: "2015:06:17 12:00:00", 0x829A: 0.01, 0x927C: b"notes" * 30, 0xA001: 65535, 0xA002: 50}
+    found[0x8825] = {1: "N", 2: (52.0, 22.0, 33.0), 3: "E", 4: (4.0, 53.0, 42.0)}
+    return found
+
+
+def seeds():
+    """{name: bytes} of whole pictures."""
+    other = bytearray(colour.SRGB)
+    other[30] = 1  # its date: a profile like any other
+    rich = {"exif": exif().tobytes(), "icc_profile": bytes(other)}
+    wanted = [("JPEG", mode, options) for mode in ("L", "RGB", "CMYK") for options in ({}, rich)]
+    wanted += [("JPEG", "RGB", {"progressive": True, "quality": 30}), ("MPO", "RGB", {"append": True})]
+    wanted += [("PNG", mode, {}) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")]
+    wanted += [("PNG", "RGB", rich), ("PNG", "P", {"transparency": bytes(range(100))}),
+               ("PNG", "L", {"transparency": 40}), ("PNG", "RGB", {"transparency": (9, 49, 89)})]
+    wanted += [("WEBP", "RGB", rich), ("WEBP", "RGBA", {"lossless": True}), ("WEBP", "RGB", {"append": True}),
+               ("WEBP", "RGBA", {})]
+    wanted += [("TIFF", mode, {}) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "LAB", "I;16", "I", "F")]
+    wanted += [("TIFF", mode, {"compression": kind}) for mode, kind in (
+        ("1", "group4"), ("L", "tiff_lzw"), ("RGB", "tiff_lzw"), ("RGBA", "tiff_adobe_deflate"), ("RGB", "packbits"),
+        ("RGB", "jpeg"), ("F", "tiff_lzw"))]
+    wanted += [("TIFF", "RGB", {"tiffinfo": {0x0112: 6, 0x010F: "Camera"}, "icc_profile": bytes(other)})]
+    wanted += [("GIF", "P", {}), ("GIF", "P", {"append": True}), ("GIF", "P", {"transparency": 3})]
+    wanted += [("BMP", mode, {}) for mode in ("1", "L", "P", "RGB", "RGBA")]
+    wanted += [("ICO", "RGBA", {}), ("PCX", "P", {}), ("PCX", "RGB", {}), ("PPM", "1", {}), ("PPM", "L", {}),
+               ("PPM", "RGB", {}), ("SGI", "RGB", {}), ("TGA", "RGB", {}), ("TGA", "RGBA", {"compression": "tga_rle"}),
+               ("JPEG2000", "RGB", {}), ("JPEG2000", "LA", {})]
+    made = {}
+    Image.init()
+    for number, (kind, mode, options) in enumerate(wanted):
+        if kind not in (Image.SAVE_ALL if "append" in options else Image.SAVE):  # this Pillow is too old
+            continue
+        image, options = pixels(mode), dict(options)
+        if options.pop("append", False):
+            options |= {"save_all": True, "append_images": [image.transpose(Image.FLIP_LEFT_RIGHT)], "duration": 99}
+        file = io.BytesIO()
+        image.save(file, kind, **options)
+        made[f"{number:02} {kind} {mode}"] = file.getvalue()
+    return made
+
+
+def mutant(source, others, chance):
+    """`source`, bytes, damaged in one to four ways; `chance` is a random.Random, `others` a list of other files."""
+    data = bytearray(source)
+    for _ in range(chance.choice([1, 1, 1, 2, 4])):
+        size = len(data)
+        at = chance.randrange(size + 1) if chance.random() < 0.5 else chance.randrange(min(size, 200) + 1)
+        way = chance.randrange(8)
+        if way == 0:
+            del data[at:]
+        elif way == 1 and at < size:
+            data[at] ^= 1 << chance.randrange(8)
+        elif way == 2:
+            data[at:at + chance.randrange(1, 20)] = chance.randbytes(chance.randrange(1, 20))
+        elif way == 3:
+            form = chance.choice(["<H", ">H", "<I", ">I"])
+            value = struct.pack(form, chance.choice(EXTREMES) & (0xFFFF if form[1] == "H" else 0xFFFFFFFF))
+            data[at:at + len(value)] = value
+        elif way == 4:
+            del data[at:at + chance.randrange(1, 60)]
+        elif way == 5:
+            data[at:at] = data[at:at + chance.randrange(1, 300)]
+        elif way == 6:
+            other = chance.choice(others)
+            data[at:] = other[chance.randrange(len(other) + 1):]
+        else:
+            for place in range(at, min(at + 400, size), 7):
+                data[place] = chance.randrange(256)
+        if not data:
+            break
+    if data.startswith(b"\x89PNG") and chance.random() < 0.8:
+        _mend(data)
+    return bytes(data)
+
+
+def _mend(png):
+    """Give every chunk of a PNG the checksum that its content has now, so that somebody looks into it."""
+    at = 8
+    while at + 12 <= len(png):
+        size = int.from_bytes(png[at:at + 4], "big")
+        end = at + 8 + size
+        if end + 4 > len(png):
+            break
+        png[end:end + 4] = struct.pack(">I", zlib.crc32(png[at + 4:end]))
+        at = end + 4
+
+
+def mutants(count, seed):
+    """Yields (name, bytes), `count` times."""
+    sources = seeds()
+    files = list(sources.values())
+    for number in range(count):
+        chance = random.Random(f"{seed} {number}")
+        name = chance.choice(sorted(sources))
+        yield f"{number} of {name}", mutant(sources[name], files, chance)

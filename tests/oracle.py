@@ -1,0 +1,54 @@
+"""An independent DeepDream: the notes' words turned into plain pycaffe, slow and literal, sharing no code with ours.
+
+The whole net from its own prototxt, numpy's global generator, one loop in another."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import scipy.ndimage as nd
+
+
+def dream(prototxt, weights, mean, bgr, image, end, iterations, octaves, scale=1.4, step_size=1.5, jitter=32,
+          clip=True, seed=0):
+    """(picture (h, w, 3) float32 RGB, [objective before each step], [gradient of each step, rolled back])."""
+    import caffe
+
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+        file.write("force_backward: true\n" + Path(prototxt).read_text())
+        file.flush()
+        net = caffe.Net(file.name, weights, caffe.TEST)
+    mean = np.float32(mean)[:, None, None]
+    np.random.seed(seed)
+
+    planes = np.float32(np.rollaxis(image, 2))
+    x = (planes[::-1] if bgr else planes) - mean
+    sizes = [x]
+    for _ in range(octaves - 1):
+        sizes.append(nd.zoom(sizes[-1], (1, 1.0 / scale, 1.0 / scale), order=1))
+    detail = np.zeros_like(sizes[-1])
+    objectives, gradients = [], []
+    for number, base in enumerate(sizes[::-1]):
+        h, w = base.shape[-2:]
+        if number > 0:
+            h1, w1 = detail.shape[-2:]
+            detail = nd.zoom(detail, (1, 1.0 * h / h1, 1.0 * w / w1), order=1)
+        source = net.blobs["data"]
+        source.reshape(1, 3, h, w)
+        source.data[0] = base + detail
+        for _ in range(iterations):
+            ox, oy = np.random.randint(-jitter, jitter + 1, 2)
+            source.data[0] = np.roll(np.roll(source.data[0], ox, -1), oy, -2)
+            net.forward(end=end)
+            objectives.append(0.5 * float((np.float64(net.blobs[end].data) ** 2).sum()))
+            net.blobs[end].diff[:] = net.blobs[end].data
+            net.backward(start=end)
+            g = source.diff[0].copy()
+            source.data[0] += step_size / np.abs(g).mean() * g
+            source.data[0] = np.roll(np.roll(source.data[0], -ox, -1), -oy, -2)
+            gradients.append(np.roll(np.roll(g, -ox, -1), -oy, -2))
+            if clip:
+                source.data[0] = np.clip(source.data[0], -mean, 255 - mean)
+        detail = source.data[0] - base
+    out = source.data[0] + mean
+    return np.dstack(out[::-1] if bgr else out), objectives, gradients

@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+"""Feeds damaged pictures to what reads them, and says what was not caught.
+
+    $ tests/soak/pictures.py [COUNT [SEED [MODEL]]]    # 100000, 0, none
+
+Each must become a Picture, which then must be written and read again, or one line that says what is wrong; within
+10 seconds, and in 3 GB of address space. With the folder of a MODEL, every twentieth is given to the command line too.
+What is not so is written to the current folder, and the exit code is 1. An abort of a decoder ends all of it."""
+
+import collections
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
+
+import dreamify  # noqa: E402
+from dreamer import pictures, recipe  # noqa: E402
+from dreamer.errors import Mistake  # noqa: E402
+from mutants import mutants  # noqa: E402
+
+LONGEST = 10  # seconds
+SPACE = 3 << 30  # bytes
+FORMATS = sorted(pictures.FORMATS)
+
+
+class TooLongError(BaseException):
+    """Raised by the alarm; no `except Exception` may swallow it."""
+
+
+def too_long(*_):
+    """The alarm's handler."""
+    raise TooLongError
+
+
+def told(error, start=""):
+    """Fail unless the Mistake is one line that starts so; returns True."""
+    lines = str(error).splitlines()
+    if len(lines) != 1 or not lines[0].startswith(start):
+        raise AssertionError(lines)
+    return True
+
+
+def examine(path, number, model):
+    """Try the file at `path`; returns what became of it, and raises whatever should not have been."""
+    try:
+        recipe.read(path)
+    except Mistake as error:
+        told(error)
+    try:
+        # at times with the limit that users have, which lets larger ones through
+        picture = pictures.read(path, max_pixels=10 ** 6 if number % 50 else 10 ** 8, max_size=[None, 30][number % 2],
+                                keep_location=number % 3 == 0)
+    except Mistake as error:
+        told(error, "input: ")
+        result = "refused"
+    else:
+        height, width, channels = picture.pixels.shape
+        assert (channels, picture.pixels.dtype) == (3, "uint8")
+        assert picture.alpha is None or (picture.alpha.shape, picture.alpha.dtype) == ((height, width), "uint8")
+        picture.recipe = {"number": number}
+        if height * width < 10 ** 5:  # the codecs' own speed is not what is tried here
+            output = Path(path).with_name("out" + FORMATS[number % len(FORMATS)])
+            pictures.write(output, picture)
+            again = pictures.read(output, warn=lambda line: sys.exit(f"{line}: our own file"))
+            assert again.pixels.shape == picture.pixels.shape
+            assert recipe.read(output) == picture.recipe
+        result = "read"
+    if model and number % 20 == 0:
+        try:
+            dreamify.settings([str(path), str(Path(path).with_name("never.png")), "--model", model, "--max-size", "50"])
+        except Mistake as error:
+            told(error, "input: ")
+            return "refused"
+    return result
+
+
+def main(count=100_000, seed=0, model=None):
+    """Returns the exit code."""
+    resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))
+    signal.signal(signal.SIGALRM, too_long)
+    began, slowest, results = time.monotonic(), 0, collections.Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "mutant")
+        for number, (name, data) in enumerate(mutants(int(count), seed)):
+            path.write_bytes(data)
+            start = time.monotonic()
+            signal.alarm(LONGEST)
+            try:
+                result = examine(path, number, model)
+            except (Exception, TooLongError):
+                result = "wrong"
+                kept = f"mutant-{seed}-{number}"
+                Path(kept).write_bytes(data)
+                print(f"{kept}, {name}:\n{traceback.format_exc()}", file=sys.stderr)
+            signal.alarm(0)
+            results[result] += 1
+            slowest = max(slowest, time.monotonic() - start)
+        left = sorted(set(os.listdir(folder)) - {"mutant", *(f"out{extension}" for extension in FORMATS)})
+    print(f"{count} mutants of seed {seed} in {time.monotonic() - began:.0f} s: {results['read']} read, "
+          f"{results['refused']} refused, {results['wrong']} wrong, slowest {slowest:.1f} s, "
+          f"most memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")
+    return 1 if results["wrong"] or left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

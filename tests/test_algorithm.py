@@ -1,0 +1,157 @@
+"""The dream itself, against the references and against the oracle."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dreamify
+import oracle
+import tinymodel
+from conftest import SHARED
+from dreamer import model
+from dreamer.errors import Mistake
+from dreamer.net import Net
+
+
+def psnr(a, b):
+    return 10 * np.log10(255 ** 2 / max(np.mean((np.float64(a) - np.float64(b)) ** 2), 1e-30))
+
+
+def photo(name, size=None):
+    with Image.open(SHARED / "photos" / name) as image:
+        return np.asarray(image.convert("RGB").resize(size) if size else image.convert("RGB"))
+
+
+@pytest.fixture
+def speck():
+    """A small picture with something in every frequency: uint8 (41, 53, 3)."""
+    return np.random.RandomState(1).randint(0, 256, (41, 53, 3)).astype(np.uint8)
+
+
+def dream(net, image, **options):
+    """(picture, objectives) of one dream."""
+    objectives = []
+    picture = dreamify.deepdream(net, image, each_step=lambda step: objectives.append(step.objective), **options)
+    return picture, objectives
+
+
+@pytest.mark.parametrize(("name", "layer", "seed", "iterations", "octaves", "agreement"), [
+    ("flowers-4c-1x1", "inception_4c/output", 0, 1, 1, 90),
+    ("flowers-3b5x5reduce-1x1", "inception_3b/5x5_reduce", 0, 1, 1, 90),
+    ("cat-4c-2x3", "inception_4c/output", 7, 2, 3, 38),
+    ("flowers-4c-10x4", "inception_4c/output", 1, 10, 4, 25),
+])
+def test_agrees_with_the_reference(googlenet, reference, name, layer, seed, iterations, octaves, agreement):
+    known = np.load(reference / f"{name}.npz")
+    net = Net(googlenet, layer)
+    picture, objectives = dream(net, photo(name.split("-")[0] + ".jpg"), seed=seed, iterations=iterations,
+                                octaves=octaves)
+    assert psnr(picture, known["picture"]) >= agreement
+    assert len(objectives) == len(known["objective"]) == iterations * octaves
+    assert objectives[-1] == pytest.approx(known["objective"][-1], rel=0.05)
+    if agreement == 90:
+        assert objectives[0] == pytest.approx(known["objective"][0], rel=1e-6)
+        error = np.linalg.norm(net.gradient - known["first_gradient"]) / np.linalg.norm(known["first_gradient"])
+        assert error < 5e-3
+
+
+@pytest.mark.parametrize("options", [
+    {"iterations": 3, "octaves": 3, "seed": 5},
+    {"iterations": 2, "octaves": 2, "scale": 1.7, "step_size": 4.0, "jitter": 5, "clip": False},
+    {"iterations": 1, "octaves": 1, "jitter": 0},
+])
+@pytest.mark.parametrize("layer", ["mix/output", "mix/3x3", "conv1"])
+def test_agrees_with_the_oracle(tiny, speck, layer, options):
+    picture, objectives = dream(Net(tiny, layer), speck, **options)
+    expected, values, _ = oracle.dream(tiny.prototxt_path(), str(tiny.weights_path()), tinymodel.MEAN, False, speck,
+                                       layer, **options)
+    assert psnr(picture, expected) > 70
+    assert objectives == pytest.approx(values, rel=1e-4)
+
+
+def test_agrees_with_the_oracle_on_the_real_net(googlenet, sky):
+    image = np.asarray(Image.open(sky).resize((180, 120)))
+    picture, objectives = dream(Net(googlenet, "inception_4a/output"), image, iterations=2, octaves=2, seed=3)
+    expected, values, _ = oracle.dream(googlenet.prototxt_path(), str(googlenet.weights_path()), googlenet.mean,
+                                       True, image, "inception_4a/output", 2, 2, seed=3)
+    assert psnr(picture, expected) > 38
+    assert objectives == pytest.approx(values, rel=0.01)
+
+
+@pytest.mark.parametrize("layer", ["inception_4c/output", "inception_3b/5x5_reduce", "pool2/3x3_s2"])
+def test_agrees_with_the_oracle_on_the_small_net(sky, layer):
+    found = model.find("daydream")
+    image = np.asarray(Image.open(sky).resize((180, 120)))
+    picture, objectives = dream(Net(found, layer), image, iterations=2, octaves=2, seed=3)
+    expected, values, _ = oracle.dream(found.prototxt_path(), str(found.weights_path()), found.mean, True, image, layer,
+                                       2, 2, seed=3)
+    assert psnr(picture, expected) > 38
+    assert objectives == pytest.approx(values, rel=0.01)
+
+
+def test_a_step_climbs(tiny, speck):
+    _, objectives = dream(Net(tiny, "mix/output"), speck, iterations=5, octaves=1, step_size=0.5, jitter=0)
+    assert objectives == sorted(objectives)
+    assert objectives[-1] > objectives[0]
+
+
+def test_the_defaults_are_those_of_2015():
+    assert {k: dreamify.DEFAULTS[k] for k in ("iterations", "octaves", "scale", "step_size", "jitter", "clip")} == {
+        "iterations": 10, "octaves": 4, "scale": 1.4, "step_size": 1.5, "jitter": 32, "clip": True}
+
+
+def test_a_zero_gradient_leaves_the_picture_as_it_is(tiny, speck):
+    net = Net(tiny, "mix/output")
+    picture = dreamify.deepdream(net, speck, iterations=2, octaves=1, objective=lambda a: (0.0, np.zeros_like(a)))
+    assert np.array_equal(picture, np.float32(speck))
+
+
+def test_clipping_keeps_to_the_range_and_can_be_left_off(tiny, speck):
+    net = Net(tiny, "mix/output")
+    clipped = dreamify.deepdream(net, speck, iterations=3, octaves=1, step_size=40.0)
+    assert clipped.min() >= -1e-4
+    assert clipped.max() <= 255 + 1e-4
+    free = dreamify.deepdream(net, speck, iterations=3, octaves=1, step_size=40.0, clip=False)
+    assert free.min() < 0
+    assert free.max() > 255
+
+
+def test_a_seed_repeats_a_dream(tiny, speck):
+    net = Net(tiny, "mix/output")
+    first, again, other = (dreamify.deepdream(net, speck, iterations=2, octaves=2, seed=seed) for seed in (4, 4, 5))
+    assert first.dtype == np.float32
+    assert first.shape == speck.shape
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_dreaming_leaves_numpys_own_generator_alone(tiny, speck):
+    np.random.seed(1)
+    expected = np.random.rand()
+    np.random.seed(1)
+    dreamify.deepdream(Net(tiny, "conv1"), speck, iterations=1, octaves=1)
+    assert np.random.rand() == expected
+
+
+@pytest.mark.parametrize(("height", "width", "octaves", "scale"), [(97, 131, 4, 1.4), (45, 45, 3, 1.9), (64, 33, 1, 2)])
+def test_octave_sizes_are_those_of_the_dream(tiny, height, width, octaves, scale):
+    seen = []
+    dreamify.deepdream(Net(tiny, "conv1"), np.zeros((height, width, 3)), iterations=1, octaves=octaves, scale=scale,
+                       each_step=lambda step: seen.append(step.picture.shape[1:]))
+    assert dreamify.octave_sizes(height, width, octaves, scale) == seen
+
+
+def test_no_weight_gets_a_gradient_and_no_later_layer_is_built(tiny, speck):
+    net = Net(tiny, "mix/3x3")
+    dreamify.deepdream(net, speck, iterations=1, octaves=1)
+    assert np.abs(net.gradient).max() > 0
+    for blobs in net.caffe.params.values():
+        for blob in blobs:
+            assert not blob.diff.any()
+    assert [name for name in net.caffe._layer_names if "split" not in name] == [
+        "data", "conv1", "relu1", "pool1", "norm1", "mix/3x3"]
+
+
+def test_too_small_a_picture_is_told(tiny):
+    with pytest.raises(Mistake, match="too few"):
+        dreamify.deepdream(Net(tiny, "mix/output"), np.zeros((2, 90, 3)), octaves=1)

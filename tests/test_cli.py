@@ -1,0 +1,197 @@
+"""The command line, run as a user runs it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import dreamify
+import tinymodel
+from conftest import ROOT
+from containers import checkout
+from dreamer import model, recipe
+
+
+def run(*words, python=None, **options):
+    """Run dreamify.py; returns the CompletedProcess."""
+    command = [*([python] if python else []), str(ROOT / "dreamify.py"), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
+
+
+@pytest.fixture
+def dream(tiny, sky, tmp_path):
+    """Function that dreams the sample photo by the tiny model; the output is tmp_path/dream.png."""
+    def call(*words, **options):
+        return run(sky, tmp_path / "dream.png", *words, "--model", tiny.folder, **options)
+    return call
+
+
+def test_keys_lists_the_layers_one_a_line():
+    done = run("keys", "--model", "daydream")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == model.find("daydream").keys
+
+
+def test_keys_of_googlenet_are_81(googlenet):
+    assert run("keys").stdout.splitlines() == googlenet.keys
+    assert len(googlenet.keys) == 81
+
+
+def test_a_clean_clone_without_any_weights_dreams_at_once(sky, tmp_path):
+    clone = checkout(tmp_path / "clone")
+    without = {name: value for name, value in os.environ.items() if name != "BVLC_GOOGLENET"}
+    done = subprocess.run([clone / "dreamify.py", sky, tmp_path / "dream.png", "inception_4c/output", "2", "2"],
+                          capture_output=True, text=True, check=False, env=without)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "daydream dreams" in done.stderr
+    assert recipe.read(tmp_path / "dream.png")["model"] == "daydream"
+    gone = subprocess.run([clone / "dreamify.py", sky, tmp_path / "no.png", "loss3/classifier"],
+                          capture_output=True, text=True, check=False, env=without)
+    assert gone.returncode == 2
+    assert "daydream cannot dream a layer 'loss3/classifier'" in gone.stderr
+    assert not (tmp_path / "no.png").exists()
+
+
+def test_a_dream_shows_the_layers_and_each_step(dream, tmp_path):
+    done = dream("mix/3x3", 2, 3, 1.5)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # Caffe's log is silent
+    lines = done.stdout.splitlines()
+    assert all(name in lines[0] for name in tinymodel.KEYS)
+    assert re.fullmatch(r"720×480 pixels, 3 octaves, seed \d+, [\d.]+ [MG]B of memory, \d+ threads", lines[1])
+    steps = [line for line in lines if line.startswith("octave")]
+    assert len(steps) == 6
+    assert re.fullmatch(r"octave 1/3 +iteration 1/2 +mix/3x3 +320×213", steps[0])
+    assert re.fullmatch(r"octave 3/3 +iteration 2/2 +mix/3x3 +720×480", steps[-1])
+    assert (tmp_path / "dream.png").stat().st_size > 10_000
+
+
+def test_quiet_says_nothing(dream, tmp_path):
+    done = dream("mix/output", 1, 1, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "dream.png").exists()
+
+
+def test_every_option_reaches_the_dream(dream, tmp_path):
+    seen = set()
+    for words in ((), ("--seed", 3), ("--step-size", 3), ("--jitter", 3), ("--no-clip", "--step-size", 90),
+                  ("--step-size", 90)):
+        assert dream("mix/output", 1, 2, *words).returncode == 0
+        seen.add((tmp_path / "dream.png").read_bytes())
+    assert len(seen) == 6
+
+
+def test_the_log_of_caffe_is_there_for_the_asking(dream):
+    done = dream("conv1", 1, 1, env=os.environ | {"GLOG_minloglevel": "0", "GLOG_logtostderr": "1"})
+    assert "net.cpp" in done.stderr
+
+
+def test_all_that_is_wrong_is_told_at_once_and_nothing_is_written(tmp_path):
+    done = run("nosuch.jpg", tmp_path / "out.xyz", "inception_9z/output", "ten", 0, 1, "--seed", -1, "--jitter", "x",
+               "--step-size", "nan", "--memory", "lots", "--threads", "0", "--weights", "nowhere", "--bogus")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    for word in ("nosuch.jpg", "out.xyz", "inception_9z/output", "'ten'", "octaves", "scale", "seed", "jitter",
+                 "step-size", "'lots'", "threads", "nowhere", "--bogus"):
+        assert word in done.stderr, word
+    assert all(line.startswith("dreamify: ") for line in done.stderr.splitlines())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [["only.jpg"], ["a.jpg", "b.png", "c", "1", "1", "2", "more"], ["--seed"],
+                                   ["keys", "more"], ["a.jpg", "b.png", "--model", "nosuch"]])
+def test_wrong_use_is_exit_2_without_a_traceback(words):
+    done = run(*words)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("dreamify: ")
+
+
+def test_an_unknown_layer_is_told_before_caffe_is_loaded(tiny, sky, tmp_path):
+    (tmp_path / "caffe").mkdir()
+    (tmp_path / "caffe/__init__.py").write_text("raise SystemExit('caffe was loaded')")
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = run(sky, tmp_path / "dream.png", "mix/outputs", "--model", tiny.folder, env=env)
+    assert done.returncode == 2
+    assert "mix/output" in done.stderr
+    assert "caffe was loaded" not in done.stderr
+    assert "caffe was loaded" in run(sky, tmp_path / "dream.png", "--model", tiny.folder, env=env).stderr  # it can be
+
+
+def test_an_alias_is_taken_with_a_warning(dream):
+    done = dream("mix/all", 1, 1)
+    assert done.returncode == 0
+    assert done.stderr == "dreamify: warning: tiny has no mix/all: mix/output is dreamed instead\n"
+
+
+def test_weights_of_another_net_are_told(dream, tmp_path):
+    (tmp_path / "w.caffemodel").write_bytes(b"no weights")
+    done = dream("--weights", tmp_path / "w.caffemodel")
+    assert done.returncode == 2
+    assert "w.caffemodel" in done.stderr
+
+
+def test_octaves_that_would_be_too_small_are_left_out(dream, tmp_path):
+    done = dream("mix/output", 1, 40)
+    assert done.returncode == 0
+    assert re.search(r"warning: only \d+ of 40 octaves", done.stderr)
+    assert (tmp_path / "dream.png").exists()
+
+
+def test_a_picture_too_small_for_any_octave_is_told(googlenet, tmp_path):
+    from PIL import Image
+    Image.new("RGB", (14, 200)).save(tmp_path / "a.png")
+    done = run(tmp_path / "a.png", tmp_path / "b.png")
+    assert done.returncode == 2
+    assert "each side needs 15" in done.stderr
+
+
+def test_help_tells_every_default():
+    text = " ".join(run("--help").stdout.split())
+    for name in ("iterations", "octaves", "scale", "step_size", "jitter"):
+        assert f"(default: {dreamify.DEFAULTS[name]})" in text, name
+    assert "(default: bvlc_googlenet, or daydream where its weights are missing)" in text
+    assert run().stdout == run("--help").stdout
+
+
+def test_version():
+    assert run("--version").stdout == f"image-dreamer {dreamify.__version__}\n"
+
+
+def test_another_python_is_told_which_to_use(tmp_path):
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    done = run("keys", python=tmp_path / "venv/bin/python")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "/usr/bin/python3 dreamify.py" in done.stderr
+
+
+def test_the_script_finds_its_python_whatever_comes_first_in_path(tmp_path):
+    (tmp_path / "python3").write_text("#!/bin/sh\necho the wrong python; exit 3\n")
+    (tmp_path / "python3").chmod(0o755)
+    shutil.copy(tmp_path / "python3", tmp_path / "python")
+    assert run("keys", env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}).returncode == 0
+
+
+def test_the_classic_and_the_posts_second_example_on_the_real_net(googlenet, sky, tmp_path):
+    from PIL import Image
+    for layer, words in (("inception_4c/output", []), ("inception_3b/output", ["inception_3c/output"])):
+        done = run(sky, tmp_path / "dream.png", *(words or [layer]), 1, 2)
+        assert done.returncode == 0
+        assert layer in done.stdout.splitlines()[-2]
+        assert Image.open(tmp_path / "dream.png").size == (720, 480)
+    assert "inception_3b/output" in done.stderr
+
+
+def test_the_module_can_be_imported_as_it_is(tiny, sky):
+    code = ("import sys; sys.path.insert(0, sys.argv[1])\n"
+            "import numpy as np, dreamify\nfrom dreamer import model\nfrom dreamer.net import Net\n"
+            "net = Net(model.find(sys.argv[2]), 'conv1')\n"
+            "out = dreamify.deepdream(net, np.zeros((50, 60, 3)), iterations=1, octaves=1)\n"
+            "print(out.shape, out.dtype)")
+    done = subprocess.run([sys.executable, "-c", code, ROOT, tiny.folder], capture_output=True, text=True, check=True)
+    assert done.stdout == "(50, 60, 3) float32\n"

@@ -1,0 +1,219 @@
+"""The image, in a real Docker engine: what is in it, whom its files belong to, and how far it can be locked in."""
+
+import os
+import pty
+import re
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from containers import OWNER, ROOT, SHARED, WEIGHTS, checkout, run
+from dreamer import model
+
+pytestmark = pytest.mark.container
+
+QUICK = ("photo.jpg", "dream.png", "inception_3b/output", "1", "1")
+USER = ("--user", f"{OWNER[0]}:{OWNER[1]}")
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give folders away")
+
+
+@pytest.fixture
+def start(docker, image, folder):
+    """A function that runs the image on the folder: its words and docker's options give a CompletedProcess."""
+    def start(words, *options, ok=True):
+        return run(docker, "run", "--rm", *options, "--volume", f"{folder}:/vagrant", image, *words, ok=ok)
+    return start
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB"), np.float64)
+
+
+def psnr(a, b):
+    if np.array_equal(a, b):
+        return np.inf
+    return 10 * np.log10(255 ** 2 / np.mean((a - b) ** 2))
+
+
+def owners(folder):
+    return {(path.name, path.stat().st_uid, path.stat().st_gid) for path in folder.iterdir()}
+
+
+def test_it_is_small_and_has_no_compilers(docker, image, context):
+    size = int(run(docker, "image", "inspect", "--format", "{{.Size}}", image).stdout)
+    if (context / WEIGHTS).exists():  # perhaps smaller than those that one downloads
+        size += model.find(model.DEFAULT).weights_size - (context / WEIGHTS).stat().st_size
+    assert size <= 400e6
+    # python3-numpy brings its own headers, under that name
+    inside = run(docker, "run", "--rm", image, "sh", "-c", r"""
+        dpkg-query -W -f '${Package}\n' | grep -E -- '-dev$|^(gcc|g[+][+]|cpp|binutils|cmake|make|git|curl)(-|$)' |
+            grep -vE '^(gcc-[0-9]+-base|python3-numpy-dev)$'
+        cd /opt/image-dreamer
+        find /var/lib/apt/lists /var/cache/apt build log -type f -size +0 2>/dev/null
+        for command in cc c++ gcc g++ ld make cmake; do command -v $command; done
+        true""").stdout
+    assert inside == ""
+
+
+def test_a_photo_and_the_references(start, folder):
+    """The real network's dreams of a photo are those that an independent implementation computed."""
+    for layer, iterations, octaves, seed, reference, agreement in (
+            ("inception_4c/output", "1", "1", "0", "flowers-4c-1x1", 60),  # 8 bits: rounding alone gives about 60 dB
+            ("inception_4c/output", "10", "4", "1", "flowers-4c-10x4", 25)):
+        start(("photo.jpg", "dream.png", layer, iterations, octaves, "1.4", "--seed", seed))
+        assert psnr(pixels(folder / "dream.png"), pixels(SHARED / "reference" / f"{reference}.png")) >= agreement
+
+
+@pytest.mark.parametrize("options", [
+    (),
+    USER,
+    ("--read-only",),
+    ("--network", "none"),
+    ("--cap-drop", "ALL", *USER),
+    ("--cap-drop", "ALL", "--cap-add", "SETUID", "--cap-add", "SETGID"),
+    ("--read-only", "--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+     "--memory", "512m", "--pids-limit", "64", *USER),
+], ids=" ".join)
+def test_a_dream_belongs_to_the_owner_of_the_folder(start, folder, options):
+    done = start(QUICK, *options)
+    assert done.stderr == ""
+    assert owners(folder) == {("photo.jpg", *OWNER), ("dream.png", *OWNER)}
+    assert (folder / "dream.png").stat().st_mode & 0o777 == 0o644
+    assert 20 < psnr(pixels(folder / "photo.jpg"), pixels(folder / "dream.png")) < 50  # changed, but not out of sight
+
+
+@root_only
+@pytest.mark.parametrize("options", [(), ("--cap-drop", "ALL"), ("--read-only", "--cap-drop", "ALL")], ids=" ".join)
+def test_a_folder_of_root(start, folder, options):
+    for path in (folder, folder / "photo.jpg"):
+        os.chown(path, 0, 0)
+    start(QUICK, *options)
+    assert owners(folder) == {("photo.jpg", 0, 0), ("dream.png", 0, 0)}
+
+
+@root_only
+def test_root_that_may_do_nothing_says_which_user_to_be(start, folder):
+    done = start(QUICK, "--cap-drop", "ALL", ok=False)
+    assert done.returncode == 2
+    assert f"add --user {OWNER[0]}:{OWNER[1]}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert owners(folder) == {("photo.jpg", *OWNER)}
+
+
+@root_only
+def test_nobody_reads_what_the_owner_may_not(start, folder):
+    """The container has the rights of the folder's owner, not root's."""
+    os.chown(folder / "photo.jpg", 0, 0)
+    os.chmod(folder / "photo.jpg", 0o600)
+    done = start(QUICK, ok=False)
+    assert done.returncode == 2
+    assert "ermission denied" in done.stderr
+
+
+def test_another_folder_than_vagrant(docker, image, folder):
+    run(docker, "run", "--rm", "--volume", f"{folder}:/pictures", "--workdir", "/pictures", image, *QUICK)
+    assert ("dream.png", *OWNER) in owners(folder)
+
+
+def test_no_arguments_give_the_help(docker, image):
+    done = run(docker, "run", "--rm", image)
+    assert "INPUT" in done.stdout
+    assert "OUTPUT" in done.stdout
+
+
+def test_wrong_use_is_told_as_everywhere(start, folder):
+    done = start(("nothing.jpg", "dream.png"), ok=False)
+    assert done.returncode == 2
+    assert "nothing.jpg" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert owners(folder) == {("photo.jpg", *OWNER)}
+
+
+def test_a_shell_in_the_repository(docker, image, folder):
+    """`docker run -it … bash`, typed at a terminal: lands in the folder, `python dreamify.py` and `dreamify` work."""
+    checkout(folder)
+    for path in folder.rglob("*"):
+        os.chown(path, *OWNER)
+    terminal, inside = pty.openpty()
+    shell = subprocess.Popen([docker, "run", "--rm", "-it", "--volume", f"{folder}:/vagrant", image, "bash"],
+                             stdin=inside, stdout=inside, stderr=inside)
+    os.close(inside)
+    os.write(terminal, f"""pwd; id -u; whoami
+python dreamify.py {' '.join(QUICK)}; echo the code is $?
+cd /tmp; dreamify keys | wc -l
+exit
+""".encode())
+    said = b""
+    while True:
+        try:
+            said += os.read(terminal, 1 << 16)
+        except OSError:  # the other end is closed
+            break
+    assert shell.wait(timeout=60) == 0
+    said = [line.strip() for line in said.decode().splitlines()]
+    for line in ("/vagrant", str(OWNER[0]), "the code is 0", "81"):
+        assert line in said
+    assert "I have no name" not in " ".join(said)
+    made = folder / "dream.png"
+    assert (made.stat().st_uid, made.stat().st_gid) == OWNER
+
+
+def test_python_has_caffe(docker, image):
+    run(docker, "run", "--rm", "--read-only", "--user", "4321", image, "python", "-c", "import caffe; caffe.Net")
+
+
+def test_stop_reaches_the_dream(docker, image, folder):
+    """`docker stop` ends a dream at once, as Ctrl-C does: what there is so far is kept, whole and its owner's."""
+    name = run(docker, "run", "--detach", "--volume", f"{folder}:/vagrant", image,
+               "photo.jpg", "dream.png", "inception_4c/output", "100000").stdout.strip()
+    try:
+        for _ in range(100):
+            if "iteration 1/" in run(docker, "logs", name).stdout:
+                break
+            time.sleep(0.2)
+        began = time.monotonic()
+        run(docker, "stop", "--time", "60", name)
+        assert time.monotonic() - began < 10
+        assert run(docker, "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "130"
+        assert {owner[1:] for owner in owners(folder)} == {OWNER}
+        assert pixels(folder / "dream.png").shape == pixels(folder / "photo.jpg").shape
+    finally:
+        run(docker, "rm", "--force", name)
+
+
+def test_the_legacy_builder(docker, image, base, context, folder):
+    """Engines without BuildKit build it too. Caffe is taken from the other build, or it would be compiled again."""
+    run(docker, "build", "--target", "caffe", "--tag", "image-dreamer:caffe", "--build-arg", f"BASE={base}", context,
+        env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=1200)
+    run(docker, "build", "--tag", "image-dreamer:legacy", "--build-arg", "BASE=image-dreamer:caffe", context,
+        env=os.environ | {"DOCKER_BUILDKIT": "0"}, timeout=1200)
+    run(docker, "run", "--rm", "--volume", f"{folder}:/vagrant", "image-dreamer:legacy", *QUICK)
+    assert owners(folder) == {("photo.jpg", *OWNER), ("dream.png", *OWNER)}
+
+
+def test_the_base_is_pinned():
+    """By tag, for the reader, and by digest, for the machine."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert any(line.startswith("ARG BASE=debian:") and "-slim@sha256:" in line for line in lines)
+    assert not lines[0].startswith("# syntax")  # it would need the hub
+
+
+def test_an_image_without_the_weights_dreams_without_a_network(docker, image, base, folder, tmp_path_factory):
+    """A clean clone where no host of the weights answers: the build ends well, and the small net dreams."""
+    clone = checkout(tmp_path_factory.mktemp("clone"))
+    description = clone / "models/bvlc_googlenet/model.toml"
+    # a name of its own, so that no layer of an earlier build stands in for the step whose words are read below
+    nowhere = f'"http://127.0.0.1:1/{clone.parent.name}-{os.getpid()}-{time.time_ns()}"'
+    description.write_text(re.sub(r'"https?://[^"]*"', nowhere, description.read_text()))
+    built = run(docker, "build", "--progress", "plain", "--tag", "image-dreamer:offline",
+                "--build-arg", f"BASE={base}", clone, env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=1200)
+    assert "daydream dreams" in built.stdout + built.stderr
+    done = run(docker, "run", "--rm", "--network", "none", "--volume", f"{folder}:/vagrant", "image-dreamer:offline",
+               *QUICK)
+    assert len(done.stderr.splitlines()) == 1
+    assert "daydream" in done.stderr
+    assert '"model": "daydream"' in run(docker, "run", "--rm", "--volume", f"{folder}:/vagrant",
+                                        "image-dreamer:offline", "recipe", "dream.png").stdout

@@ -1,0 +1,43 @@
+"""Thousands of damaged pictures of every format, the same each time; many more with tests/soak/pictures.py."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+import mutants
+from conftest import ROOT
+
+
+@pytest.mark.parametrize("seed", ["a", "b"])
+def test_damaged_pictures_are_read_or_refused(tiny, tmp_path, seed):
+    """In a process of its own, with a limit on its memory and on each picture's time; an abort would end it."""
+    command = [ROOT / "tests/soak/pictures.py", "3000", seed, tiny.folder]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=570)
+    print(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    read, refused, wrong = map(int, re.search(r"(\d+) read, (\d+) refused, (\d+) wrong", done.stdout).groups())
+    assert read + refused == 3000
+    assert wrong == 0
+    assert read > 300  # some damage is not seen
+    assert refused > 1000
+    assert not list(tmp_path.iterdir())
+
+
+def test_mutants_are_the_same_for_the_same_seed():
+    first, again, other = (list(mutants.mutants(30, seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_damaged_pictures_given_to_the_command(tiny, tmp_path):
+    """A few through all of it: one line and nothing written, or a dream."""
+    for number, (name, data) in enumerate(mutants.mutants(20, "command")):
+        (tmp_path / "in").write_bytes(data)
+        command = [ROOT / "dreamify.py", "in", "out.png", "conv1", "1", "1", "--model", tiny.folder, "--quiet"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode in (0, 2), (number, name, done.stderr)
+        assert len(done.stderr.splitlines()) <= 2 - (done.returncode == 2), (number, name, done.stderr)
+        assert sorted(os.listdir(tmp_path)) == ["in"] + ["out.png"] * (done.returncode == 0)
+        (tmp_path / "out.png").unlink(missing_ok=True)

@@ -1,0 +1,32 @@
+"""The kernels in C++: alone against naive references, and under Caffe's own tests."""
+
+import subprocess
+
+import pytest
+
+from conftest import ROOT
+
+pytestmark = pytest.mark.native
+
+
+def call(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=3000)
+    assert done.returncode == 0, (done.stdout[-4000:], done.stderr[-4000:])
+    return done.stdout
+
+
+def test_the_kernels_with_every_instruction_set_of_this_machine(tmp_path):
+    """Compiled with all warnings as errors; against double precision and direct sums."""
+    said = call("sh", ROOT / "native/tests/run.sh", tmp_path)
+    assert "== baseline" in said
+    assert "FAILED" not in said
+
+
+def test_caffes_own_tests_of_the_layers_that_we_touch(tmp_path):
+    tree = tmp_path / "prefix/build/tree"
+    call("bash", "-c", f"""
+        export DREAMER_PREFIX={tmp_path}/prefix; source {ROOT}/provision.sh
+        log={tmp_path}/log; mkdir -p "$build"; distribution; fetch_caffe {tree}; prepare_caffe {tree}""")
+    said = call("sh", ROOT / "native/tests/run_caffe.sh", tree)
+    assert "[  PASSED  ]" in said
+    assert "ConvolutionLayerTest" in said

@@ -1,0 +1,229 @@
+"""provision.sh: where Caffe's source comes from, what it says, what it does a second time.
+
+The whole way, from packages to a dream, is walked by the test command itself and by the container tests."""
+
+import os
+import socket
+import subprocess
+import tarfile
+import threading
+
+import pytest
+
+from conftest import ROOT
+
+FILES = {"CMakeLists.txt": "project(Caffe)\n", "src/caffe.cpp": "// deep\n", "a name with spaces": "x"}
+
+
+def bash(script, tmp_path, **variables):
+    """Run `script` with provision.sh's functions at hand, a build folder and a log."""
+    build = tmp_path / "prefix/build"
+    build.mkdir(parents=True, exist_ok=True)
+    setup = f"source {ROOT}/provision.sh; dev=false; step=test; log={tmp_path}/log; distribution\n"
+    return subprocess.run(["bash", "-c", setup + script], capture_output=True, text=True, check=False, timeout=300,
+                          env=os.environ | {"DREAMER_PREFIX": str(tmp_path / "prefix")} | variables)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A small tree in the place of Caffe's."""
+    for name, text in FILES.items():
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "tree"
+
+
+@pytest.fixture
+def checksum(tree, tmp_path):
+    return bash(f"checksum {tree}", tmp_path).stdout.strip()
+
+
+@pytest.fixture
+def repository(tree, tmp_path):
+    """(URL, commit) of a git repository of the tree."""
+    folder = tmp_path / "repository"
+    git = ["git", "-C", folder, "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run(["cp", "-R", tree, folder], check=True)
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "tree"]):
+        subprocess.run([*git, *command], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    return f"file://{folder}", commit
+
+
+def fetch(tmp_path, checksum, *, distribution=False, **variables):
+    """Run fetch_caffe for a tree of that checksum; the distribution's archive stays out unless asked for."""
+    without = "" if distribution else "source_distribution() { place=archive; why='not in this test'; return 1; }; "
+    return bash(f"{without}caffe_sha256={checksum}; fetch_caffe {tmp_path}/prefix/build/tree", tmp_path, **variables)
+
+
+def fetched(tmp_path):
+    folder = tmp_path / "prefix/build/tree"
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_of_ones_own_comes_first(tree, checksum, tmp_path):
+    done = fetch(tmp_path, checksum, CAFFE_SOURCE=str(tree))
+    assert done.returncode == 0, done.stderr
+    assert f"source from CAFFE_SOURCE, {tree}" in done.stdout
+    assert fetched(tmp_path) == FILES
+
+
+@pytest.mark.parametrize("top", [".", "caffe-1.0"])
+def test_an_archive_of_ones_own_will_do(tree, checksum, tmp_path, top):
+    with tarfile.open(tmp_path / "caffe.tar.gz", "w:gz") as archive:
+        archive.add(tree, top)
+    assert fetch(tmp_path, checksum, CAFFE_SOURCE=str(tmp_path / "caffe.tar.gz")).returncode == 0
+    assert fetched(tmp_path) == FILES
+
+
+def test_git_is_next_at_the_pinned_commit(checksum, repository, tmp_path):
+    done = fetch(tmp_path, checksum, CAFFE_GIT=repository[0], CAFFE_COMMIT=repository[1])
+    assert done.returncode == 0, done.stdout
+    assert f"source from git, {repository[0]}" in done.stdout
+    assert fetched(tmp_path) == FILES
+
+
+@pytest.mark.parametrize("wrong", ["nowhere", "not an archive", "other content"])
+def test_a_wrong_source_is_told_and_the_next_is_tried(tree, checksum, repository, tmp_path, wrong):
+    source = tmp_path / "source"
+    if wrong == "not an archive":
+        source.write_text("no archive")
+    elif wrong == "other content":
+        subprocess.run(["cp", "-R", tree, source], check=True)
+        (source / "src/caffe.cpp").write_text("// shallow\n")
+    done = fetch(tmp_path, checksum, CAFFE_SOURCE=str(source), CAFFE_GIT=repository[0], CAFFE_COMMIT=repository[1])
+    assert done.returncode == 0
+    told = [line for line in done.stdout.splitlines() if "no source from" in line]
+    assert len(told) == 1
+    assert str(source) in told[0]
+    assert fetched(tmp_path) == FILES
+
+
+def test_a_commit_that_is_not_there_is_told(checksum, repository, tmp_path):
+    done = fetch(tmp_path, checksum, CAFFE_GIT=repository[0], CAFFE_COMMIT="0" * 40)
+    assert done.returncode == 1
+    assert "the commit cannot be fetched" in done.stdout
+    assert "CAFFE_SOURCE" in done.stderr
+
+
+def test_a_host_that_does_not_resolve_or_refuses_fails_at_once(checksum, tmp_path):
+    for url in ("https://no-such-host.invalid/caffe.git", "http://127.0.0.1:1/caffe.git"):
+        done = fetch(tmp_path, checksum, CAFFE_GIT=url)
+        assert done.returncode == 1
+        assert f"no source from git, {url} (curl:" in done.stdout
+
+
+def test_a_host_that_accepts_and_says_nothing_is_given_up(checksum, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        held = []
+        threading.Thread(target=lambda: held.append(silent.accept()), daemon=True).start()
+        done = fetch(tmp_path, checksum, CAFFE_GIT=f"http://127.0.0.1:{silent.getsockname()[1]}/caffe.git")
+    assert done.returncode == 1
+    assert "timed out" in done.stdout
+
+
+def test_the_distributions_archive_comes_last_and_apts_own_state_stays_as_it_is(tmp_path):
+    """The real archive, through this machine's own mirror: the tree is the pinned one."""
+    def state():
+        find = "find /etc/apt /var/lib/apt/lists /var/cache/apt -type f | sort | xargs -d '\\n' stat -c '%n %s %Y'"
+        return subprocess.run(find, shell=True, capture_output=True, text=True, check=True).stdout
+    if bash("apt_mirror", tmp_path).returncode:
+        pytest.skip("this machine's apt has no mirror")
+    before = state()
+    pinned = bash("echo $caffe_sha256", tmp_path).stdout.strip()
+    done = fetch(tmp_path, pinned, distribution=True, CAFFE_GIT="http://127.0.0.1:1/caffe.git")
+    if "apt cannot fetch it" in done.stdout:
+        pytest.skip("the mirror cannot be reached")
+    assert done.returncode == 0, done.stdout
+    assert "by apt" in done.stdout.splitlines()[-1]
+    assert state() == before
+    for name in ("src/caffe/net.cpp", "models/bvlc_googlenet/deploy.prototxt"):
+        assert name in fetched_names(tmp_path)
+    patched = bash(f"prepare_caffe {tmp_path}/prefix/build/tree", tmp_path)
+    assert patched.returncode == 0, patched.stderr
+
+
+def fetched_names(tmp_path):
+    folder = tmp_path / "prefix/build/tree"
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_an_interrupted_build_goes_on_where_it_was(tmp_path):
+    script = """
+        step_toolchain() { :; }; fetch_caffe() { echo fetched; }; prepare_caffe() { :; }
+        compile_caffe() {
+            mkdir -p "$build/out"; ls "$build/out"; touch "$build/out/object"; [ -z "$power_cut" ] || exit 9
+        }
+        install_caffe() { echo "installed $1" | cut -c1-9; }
+        step_caffe
+    """
+    cut = bash(script, tmp_path, power_cut="1")
+    assert (cut.returncode, "fetched" in cut.stdout, "installed" in cut.stdout) == (9, True, False)
+    on = bash(script, tmp_path, power_cut="")
+    assert on.returncode == 0, on.stderr
+    assert "fetched" not in on.stdout
+    assert "object" in on.stdout
+    assert "installed" in on.stdout
+
+
+def test_objects_that_a_power_cut_broke_are_built_again(tmp_path):
+    script = """
+        step_toolchain() { :; }; fetch_caffe() { :; }; prepare_caffe() { :; }
+        compile_caffe() { [ ! -e "$build/out/broken" ] || return 1; mkdir -p "$build/out"; }
+        install_caffe() { echo installed; }
+        mkdir -p "$build/out"; touch "$build/out/broken"; caffe_key >"$build/key"
+        step_caffe
+    """
+    done = bash(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "installed" in done.stdout
+
+
+def test_a_failed_step_shows_the_end_of_its_log(tmp_path):
+    done = bash("logged 'the thing' bash -c 'seq 100; exit 7'", tmp_path)
+    assert done.returncode == 1
+    assert "the thing failed (exit code 7)" in done.stderr
+    assert f"{tmp_path}/log" in done.stderr
+    assert "    100\n" in done.stderr
+    assert "    50\n" not in done.stderr
+
+
+@pytest.mark.parametrize(("cores", "megabytes", "jobs"), [(8, 64000, 8), (8, 4000, 3), (2, 900, 1), (1, 64000, 1)])
+def test_jobs_are_limited_by_cores_and_by_memory(tmp_path, cores, megabytes, jobs):
+    done = bash(f"nproc() {{ echo {cores}; }}; free_megabytes() {{ echo {megabytes}; }}; build_jobs", tmp_path)
+    assert done.stdout.strip() == str(jobs)
+
+
+def test_free_memory_is_known(tmp_path):
+    assert 100 < int(bash("free_megabytes", tmp_path).stdout) < 10_000_000
+
+
+@pytest.mark.parametrize(("name", "version", "supported"), [
+    ("debian", "12", True), ("debian", "13", True), ("ubuntu", "22.04", True), ("ubuntu", "24.04", True),
+    ("debian", "11", False), ("fedora", "42", False)])
+def test_other_systems_are_told_what_is_supported(tmp_path, name, version, supported):
+    (tmp_path / "os").write_text(f'ID={name}\nVERSION_ID="{version}"\nPRETTY_NAME="{name} {version}"\n')
+    done = bash("true", tmp_path, OS_RELEASE=str(tmp_path / "os"))
+    assert (done.returncode == 0) is supported
+    if not supported:
+        assert done.stderr == (f"provision.sh: {name} {version} is not supported; "
+                               "Debian 12 and 13 and Ubuntu 22.04 and 24.04 are\n")
+
+
+def test_help_and_a_wrong_step():
+    told = subprocess.run([ROOT / "provision.sh", "--help"], capture_output=True, text=True, check=True).stdout
+    for word in ("runtime", "toolchain", "caffe", "model", "check", "--dev", "CAFFE_SOURCE", "BVLC_GOOGLENET"):
+        assert word in told
+    wrong = subprocess.run([ROOT / "provision.sh", "nosuch"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert "nosuch" in wrong.stderr
+
+
+def test_a_second_run_finds_all_done():
+    """On the machine as it is: the test command has provisioned it."""
+    if os.geteuid() != 0 or not os.path.exists("/opt/image-dreamer/key"):
+        pytest.skip("this machine was not provisioned, or this is not root")
+    done = subprocess.run([ROOT / "provision.sh", "runtime", "caffe"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(line.endswith("already there") for line in done.stdout.splitlines())

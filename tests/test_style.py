@@ -1,0 +1,67 @@
+"""What a machine can see of the style: linters, and the rules that every file keeps."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import ROOT
+
+
+def tracked(*patterns):
+    """Paths of the files in the repository that match; of all files outside a checkout's .git too."""
+    done = subprocess.run(["git", "-C", ROOT, "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others",
+                           "--exclude-standard", *patterns], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("this is no git checkout")
+    return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+def shell_scripts():
+    return [path for path in tracked() if path.suffix in (".sh", "")
+            and path.read_bytes()[:30].startswith((b"#!/bin/bash", b"#!/bin/sh"))]
+
+
+def test_ruff():
+    ruff = shutil.which("ruff") or shutil.which("ruff", path="/opt/image-dreamer/dev/bin")
+    if not ruff:
+        pytest.skip("no ruff: ./provision.sh --dev runtime")
+    done = subprocess.run([ruff, "check", "--no-cache", ROOT], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_shellcheck():
+    if not shutil.which("shellcheck"):
+        pytest.skip("no shellcheck: ./provision.sh --dev runtime")
+    scripts = shell_scripts()
+    assert ROOT / "provision.sh" in scripts
+    done = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_vagrantfile_is_ruby():
+    if not shutil.which("ruby"):
+        pytest.skip("no ruby")
+    subprocess.run(["ruby", "-c", ROOT / "Vagrantfile"], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_no_large_files_and_no_weights():
+    for path in tracked():
+        assert path.stat().st_size < 8_000_000, path
+        assert path.suffix != ".caffemodel", path
+
+
+def test_top_level_is_short():
+    names = {path.relative_to(ROOT).parts[0] for path in tracked()}
+    assert len([name for name in names if not name.startswith(".")]) <= 11, sorted(names)
+
+
+@pytest.mark.parametrize("pattern", [r"(deb|security|archive|snapshot)\.(debian|ubuntu)\.[a-z]{3}", r"/home/\w+/",
+                                     r"(pypi|pythonhosted|npmjs)\.[a-z]{3}"])
+def test_no_registry_or_machine_is_named(pattern):
+    for path in tracked():
+        if path.suffix not in (".jpg", ".png", ".npz") and path.name != "test_style.py":
+            text = path.read_text().replace("/home/vagrant/", "")
+            found = re.search(pattern, text)
+            assert not found, (path, found)

@@ -1,0 +1,168 @@
+"""`vagrant up --provider=docker` for real, and what the Vagrantfile says to the providers that are not here."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from containers import OWNER, ROOT, WEIGHTS, checkout, drop_weights, run
+
+pytestmark = pytest.mark.container
+
+
+class Vagrant:
+    """vagrant in one folder, with an environment of its own."""
+
+    def __init__(self, folder, **environment):
+        self.folder = folder
+        self.environment = os.environ | {"VAGRANT_HOME": f"{folder}.vagrant.d", "VAGRANT_CHECKPOINT_DISABLE": "1"}
+        self.environment |= environment
+
+    def __call__(self, *words, ok=True):
+        return run("vagrant", *words, ok=ok, cwd=self.folder, env=self.environment, timeout=3600)
+
+    def ssh(self, command, ok=True):
+        return self("ssh", "--no-tty", "--command", command, ok=ok)
+
+
+@pytest.fixture(scope="module")
+def vagrant():
+    if not shutil.which("vagrant"):
+        pytest.skip("no vagrant here: apt-get install vagrant")
+
+
+@pytest.fixture(scope="module")
+def machine(vagrant, docker, base, image, photo, tmp_path_factory):
+    """A machine that is up; its folder is a checkout with a photo, and belongs to OWNER. It is destroyed afterwards."""
+    folder = checkout(tmp_path_factory.mktemp("vagrant") / "a folder with spaces")
+    shutil.copy(photo, folder / "photo.jpg")
+    drop_weights(folder)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, *OWNER)
+    # the client that knows BuildKit, so that the engine remembers the image's layers
+    path = f"{os.path.dirname(docker)}:{os.environ['PATH']}"
+    up = Vagrant(folder, DREAMER_BOX=base, DOCKER_BUILDKIT="1", PATH=path)
+    try:
+        up("up", "--provider=docker")
+        yield up
+    finally:
+        up("destroy", "--force")
+    assert (folder / WEIGHTS).exists()  # in the shared folder, so the next `up` has them
+
+
+def test_as_in_the_post(machine):
+    """Word for word what the readers of 2015 typed; the dream is in the folder, and is theirs."""
+    said = machine.ssh("cd /vagrant && python dreamify.py photo.jpg dream.png inception_3b/output 2 2").stdout
+    assert "inception_3b/output" in said
+    dream = machine.folder / "dream.png"
+    assert (dream.stat().st_uid, dream.stat().st_gid) == OWNER
+
+
+def test_a_login_lands_in_the_folder(machine):
+    assert machine.ssh("pwd").stdout.strip() == "/vagrant"
+
+
+def test_dreamify_works_anywhere(machine):
+    assert len(machine.ssh("cd /tmp && dreamify keys").stdout.split()) == 81
+
+
+def test_caffe_is_there_to_tinker_with(machine):
+    assert machine.ssh("python -c 'import caffe; print(caffe.Net.__name__)'").stdout.strip() == "Net"
+
+
+def test_provisioning_again_finds_all_done(machine):
+    (machine.folder / WEIGHTS).unlink()
+    said = machine("provision").stdout
+    assert "Caffe: already there" in said
+    assert "packages to build Caffe" not in said
+    weights = (machine.folder / WEIGHTS).stat()  # from the image, no download
+    assert (weights.st_uid, weights.st_gid) == OWNER
+
+
+def test_halt_and_up(machine):
+    machine("halt")
+    machine("up")
+    machine.ssh("cd /vagrant && python dreamify.py photo.jpg again.png inception_3b/output 1 1")
+    assert (machine.folder / "again.png").exists()
+
+
+def own_state(tmp_path):
+    """Environment variables that keep vagrant's own files out of the checkout and of the home folder."""
+    return {"VAGRANT_HOME": f"{tmp_path}/home", "VAGRANT_DOTFILE_PATH": f"{tmp_path}/dot"}
+
+
+def test_validate(vagrant, docker, tmp_path):
+    """`vagrant validate`, with the one provider that is here."""
+    run("vagrant", "validate", cwd=ROOT, env=os.environ | own_state(tmp_path) | {"VAGRANT_DEFAULT_PROVIDER": "docker"})
+
+
+# Vagrant's own loader reads the file as it would for each provider. Where a provider's plugin is not
+# installed, a class with the settings that its documentation names stands in for it.
+SETTINGS = r"""
+require "json"
+require "vagrant"
+class Settings < Vagrant.plugin("2", :config)
+  attr_accessor :memory, :cpus, :vmx, :driver, :cpu_mode, :cpu_model, :memory_backing
+  def initialize; @vmx = {}; @memory_backing = {}; end
+  def memorybacking(name, value) = @memory_backing[name] = value
+end
+%i[libvirt parallels vmware_desktop].each do |name|
+  next if Vagrant.plugin("2").manager.provider_configs[name]
+  Class.new(Vagrant.plugin("2")) do
+    name("stand-in for #{name}")
+    config(name, :provider) { Settings }
+    provider(name) { Class.new(Vagrant.plugin("2", :provider)) }
+  end
+end
+environment = Vagrant::Environment.new(cwd: ARGV[0])
+told = %i[virtualbox libvirt parallels vmware_desktop docker].to_h do |name|
+  config = environment.vagrantfile.machine_config(:default, name, nil, nil, false)[:config]
+  of_provider = config.vm.get_provider_config(name)
+  settings = { box: config.vm.box, version: config.vm.box_version,
+               folder: config.vm.synced_folders.dig("/vagrant", :type)&.to_s }
+  %i[memory cpus customizations driver cpu_model vmx build_args has_ssh].each do |key|
+    settings[key] = of_provider.public_send(key) if of_provider.respond_to?(key)
+  end
+  [name, settings]
+end
+puts JSON.generate(told)
+"""
+
+
+def settings(tmp_path, **environment):
+    """{provider: what the Vagrantfile sets for it}."""
+    script = tmp_path / "settings.rb"
+    script.write_text(SETTINGS)
+    done = run("ruby", script, ROOT, env=os.environ | own_state(tmp_path) | environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def virtualbox_size(told):
+    """(memory, cpus) as VBoxManage would get them."""
+    given = {words[2]: words[3] for _, words in told["virtualbox"]["customizations"]}
+    return given["--memory"], given["--cpus"]
+
+
+def test_every_provider_gets_its_size(vagrant, tmp_path):
+    told = settings(tmp_path)
+    assert virtualbox_size(told) == ("2048", os.cpu_count())
+    for name in ("libvirt", "parallels"):
+        assert (told[name]["memory"], told[name]["cpus"]) == (2048, os.cpu_count())
+    assert told["vmware_desktop"]["vmx"] == {"memsize": "2048", "numvcpus": str(os.cpu_count())}
+    for name in ("virtualbox", "libvirt", "parallels", "vmware_desktop"):
+        assert told[name]["box"] == "bento/debian-13"
+        assert told[name]["version"].count(".") == 2  # pinned
+    assert told["docker"]["box"] is None
+    assert told["docker"]["has_ssh"]
+    assert told["libvirt"]["folder"] == "virtiofs"  # live on both sides
+
+
+def test_environment_variables(vagrant, tmp_path):
+    told = settings(tmp_path, DREAMER_MEMORY="4096", DREAMER_CPUS="3", DREAMER_BOX="my.box", DREAMER_DRIVER="qemu")
+    assert virtualbox_size(told) == ("4096", 3)
+    assert (told["libvirt"]["memory"], told["libvirt"]["cpus"]) == (4096, 3)
+    assert told["virtualbox"]["box"] == "my.box"
+    assert told["virtualbox"]["version"] is None  # a file has none
+    assert told["docker"]["build_args"] == ["--target", "vagrant", "--build-arg", "BASE=my.box"]
+    assert (told["libvirt"]["driver"], told["libvirt"]["cpu_model"]) == ("qemu", "Nehalem")
