@@ -14,19 +14,21 @@ import argparse
 import functools
 import inspect
 import json
-import math
 import os
 import random
 import sys
 import textwrap
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import NamedTuple
 
 try:
     import numpy as np
 
-    from dreamer import inputs, limits, model, pictures, recipe
+    from dreamer import inputs, model, pictures, values
+    from dreamer import recipe as recipes
     from dreamer.checkpoint import Checkpoint
-    from dreamer.errors import Failure, Mistake, printable
+    from dreamer.errors import Failure, Mistake, Wrong, printable
     from dreamer.fetch import sha256
     from dreamer.job import Job
     from dreamer.net import Net
@@ -144,171 +146,170 @@ def octave_sizes(height, width, octaves, scale):
     return sizes[::-1]
 
 
-# --------------------------------------------------------------------------------------- the command line
+# ------------------------------------------------------------------------------------ what can be asked for
+# A function for each thing. Its signature is the one source of names and defaults, and the command line is made of it:
+# what is before the * are arguments, what is behind it are options (`no_clip` is --no-clip). OPTIONS says the rest.
 
 DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(deepdream).parameters.items()}
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, but what it finds wrong is raised, to be told with all else that is wrong."""
+def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iterations"],  # noqa: A002 - as it is called
+             octaves=DEFAULTS["octaves"], scale=DEFAULTS["scale"], *, seed=None, step_size=DEFAULTS["step_size"],
+             jitter=DEFAULTS["jitter"], no_clip=False, model=None, weights=None, max_size=None,
+             max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None, threads=None, like=None,
+             preview=None, no_resume=False, quiet=False):
+    """Dream into a picture, as Google's DeepDream did in 2015.
 
-    def error(self, message):  # noqa: D102 - argparse's
-        raise Mistake(message)
-
-
-def parser():
-    """The command line. Values stay text: `settings` checks them all at once."""
-    p = Parser(
-        prog="dreamify", usage="dreamify.py [options] INPUT OUTPUT [LAYER [ITERATIONS [OCTAVES [SCALE]]]]\n"
-                               "       dreamify.py keys\n       dreamify.py recipe FILE",
-        description="Dream into a picture, as Google's DeepDream did in 2015.", allow_abbrev=False,
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped with Ctrl-C, 143 stopped by SIGTERM.",
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = p.add_argument
-    add("input", nargs="?", metavar="INPUT", help="a picture, or - for standard input; or the word keys: list the "
-                                                  "layers that can be dreamed; or recipe: tell how FILE was dreamed")
-    add("output", nargs="?", metavar="OUTPUT",
-        help=f"the dream; ends in {' '.join(sorted(pictures.FORMATS))}, or is - for standard output, as PNG")
-    add("layer", nargs="?", metavar="LAYER", help="the layer whose activations grow (default: the model's, "
-                                                  "inception_4c/output for bvlc_googlenet)")
-    add("iterations", nargs="?", metavar="ITERATIONS", default=DEFAULTS["iterations"],
-        help="steps in each octave (default: %(default)s)")
-    add("octaves", nargs="?", metavar="OCTAVES", default=DEFAULTS["octaves"],
-        help="sizes at which to dream (default: %(default)s)")
-    add("scale", nargs="?", metavar="SCALE", default=DEFAULTS["scale"],
-        help="from one size to the next (default: %(default)s)")
-    add("--seed", metavar="N", help="another number, another dream (default: one is picked, and kept in the picture)")
-    add("--step-size", metavar="X", default=DEFAULTS["step_size"],
-        help="how far a step goes, as a mean change in 0..255 (default: %(default)s)")
-    add("--jitter", metavar="PIXELS", default=DEFAULTS["jitter"],
-        help="most pixels by which a step shifts the picture (default: %(default)s)")
-    add("--no-clip", action="store_true", help="let the picture leave 0..255 between steps")
-    add("--model", metavar="NAME", help=f"a folder in models/ (default: {model.DEFAULT}, or {model.SPARE} where its "
-                                        "weights are missing)")
-    add("--weights", metavar="FILE", help="a .caffemodel to use in place of the model's own")
-    add("--max-size", metavar="N", help="shrink a larger picture, so that its longest side has N pixels")
-    add("--max-pixels", metavar="N", default=inputs.MAX_PIXELS,
-        help="refuse an input of more pixels, which may be an attack (default: %(default)s)")
-    add("--keep-location", action="store_true", help="keep the GPS position in the EXIF; all else there is kept anyway")
-    add("--force", action="store_true", help="overwrite the input, where OUTPUT names it too")
-    add("--memory", metavar="SIZE", help="the most to take, such as 512m or 1.5g; larger pictures are dreamed in tiles "
-                                         "(default: most of what is free)")
-    add("--threads", metavar="N", help="how many to work with (default: the cores and CPU quota that there are)")
-    add("--like", metavar="FILE", help="dream as that picture was dreamed: its recipe holds for all that is not said")
-    add("--preview", metavar="FILE", help="keep a picture there that shows the dream so far")
-    add("--no-resume", action="store_true", help="start afresh, even where an earlier run was stopped or killed")
-    add("--quiet", action="store_true", help="say nothing but errors and warnings")
-    add("--version", action="version", version=f"image-dreamer {__version__}")
-    return p
+    Raises Mistake with all that is wrong before any work is done, Failure where something breaks, Stopped where a
+    signal ends it. Of `like` holds what has its default here."""
+    dream(*settings(locals()))
 
 
-def like(command, found, arguments):
-    """The options that `arguments` mean to the parser `command` where the recipe `found` says what they do not."""
-    names = ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model")
-    command.set_defaults(**{name: str(found[name]) for name in names if name in found},
-                         no_clip=found.get("clip") is False)
-    return command.parse_known_args(arguments)[0]
+def keys(*, model=None):
+    """List the layers that can be dreamed: their names, in the order of the net."""
+    options, wrong = SimpleNamespace(model=model, weights=None, warnings=[]), Wrong()
+    chosen = find_model(options, wrong)
+    wrong.tell()
+    tell("warning: ", *options.warnings)
+    return chosen.keys
 
 
-def settings(arguments):
-    """(options, model, warnings) for the command line `arguments`, a list of str.
+def recipe(file):
+    """Tell how a picture was dreamed: its recipe, a dict."""
+    return recipes.read(file)
+
+
+COMMANDS = {function.__name__: function for function in (keys, recipe)}  # what the first word may be
+
+
+class Option(NamedTuple):
+    """What the command line says of a parameter.
+
+    help     one line
+    metavar  what its value is called; None where there is no value to give
+    check    function of a value, or its text, that returns what is meant by it; raises Mistake"""
+
+    help: str
+    metavar: str = None
+    check: Callable = os.fspath
+
+
+OPTIONS = {
+    "file": Option("a picture", "FILE"),
+    "input": Option("a picture, or - for standard input; or a command, see below", "INPUT"),
+    "output": Option(f"the dream; ends in {' '.join(sorted(pictures.FORMATS))}, or is - for standard output, as PNG",
+                     "OUTPUT"),
+    "layer": Option(f"the layer whose activations grow (default: the model's, inception_4c/output for {model.DEFAULT})",
+                    "LAYER"),
+    "iterations": Option("steps in each octave", "ITERATIONS", values.whole(1)),
+    "octaves": Option("sizes at which to dream", "OCTAVES", values.whole(1, 100)),
+    "scale": Option("from one size to the next", "SCALE", values.number(above=1, most=100)),
+    "seed": Option("another number, another dream (default: one is picked, and kept in the picture)", "N",
+                   values.whole(0, 2 ** 32 - 1)),
+    "step_size": Option("how far a step goes, as a mean change in 0..255", "X", values.number(above=0)),
+    "jitter": Option("most pixels by which a step shifts the picture", "PIXELS", values.whole(0, 10 ** 6)),
+    "no_clip": Option("let the picture leave 0..255 between steps"),
+    "model": Option(f"a folder in models/ (default: {model.DEFAULT}, or {model.SPARE} where its weights are missing)",
+                    "NAME"),
+    "weights": Option("a .caffemodel to use in place of the model's own", "FILE"),
+    "max_size": Option("shrink a larger picture, so that its longest side has N pixels", "N", values.whole(1)),
+    "max_pixels": Option("refuse an input of more pixels, which may be an attack", "N", values.whole(1)),
+    "keep_location": Option("keep the GPS position in the EXIF; all else there is kept anyway"),
+    "force": Option("overwrite the input, where OUTPUT names it too"),
+    "memory": Option("the most to take, such as 512m or 1.5g; larger pictures are dreamed in tiles (default: most of "
+                     "what is free)", "SIZE", values.size),
+    "threads": Option("how many to work with (default: the cores and CPU quota that there are)", "N",
+                      values.whole(1, 1024)),
+    "like": Option("dream as that picture was dreamed: its recipe holds for all that is not said", "FILE"),
+    "preview": Option("keep a picture there that shows the dream so far", "FILE"),
+    "no_resume": Option("start afresh, even where an earlier run was stopped or killed"),
+    "quiet": Option("say nothing but errors and warnings"),
+}
+
+
+# ------------------------------------------------------------------------- from what was asked for to a dream
+
+def settings(asked, unknown=()):
+    """(options, model): what the arguments of `dreamify`, a dict, come to; the options as attributes, checked, with
+    the Picture as `picture`, and `warnings`, a list of str.
+
+    unknown  lines on what is wrong already
 
     Raises Mistake with all that is wrong, a line each."""
-    command = parser()
-    options, unknown = command.parse_known_args(arguments)
-    if not arguments:
-        return options, None, []
-    for word in unknown:
-        if word.startswith("-") and os.path.lexists(word):
-            raise Mistake(f"{word}: an option is expected behind a dash; write ./{word} to name the file")
-    warnings = []
-    if options.like is not None:
-        try:
-            options = like(command, recipe.read(options.like), arguments)
-        except Mistake as error:
-            raise Mistake(*(f"like: {line}" for line in error.args)) from None
-    wrong = [f"unknown option: {word}" if word.startswith("-") else f"too many arguments: {word}" for word in unknown]
-    chosen = None
-    try:
-        chosen, warning = (model.find(options.model), None) if options.model else model.default(options.weights)
-        warnings += [warning] if warning else []
-    except Mistake as error:
-        wrong.append(str(error))
+    options, wrong = SimpleNamespace(**asked, warnings=[]), Wrong(unknown)
+    take_recipe(options, wrong)
+    check_values(options, wrong, dreamify)
+    chosen = find_model(options, wrong)
+    if chosen:
+        find_layer(options, chosen, wrong)
+    find_files(options, wrong)
+    wrong.tell()
+    return options, chosen
 
-    def number(name, kind, fits, what):
-        text = getattr(options, name)
-        try:
-            value = kind(text)
-            if not fits(value):
-                raise ValueError
-            setattr(options, name, value)
-        except ValueError:
-            wrong.append(f"{name.replace('_', '-')}: {text!r} is not {what}")
-            setattr(options, name, command.get_default(name))  # to see what else is wrong
 
-    number("iterations", int, lambda n: n >= 1, "a whole number from 1")
-    number("octaves", int, lambda n: 1 <= n <= 100, "a whole number from 1 to 100")
-    number("scale", float, lambda x: 1 < x <= 100, "a number above 1 (and at most 100)")
-    if options.seed is not None:
-        number("seed", int, lambda n: 0 <= n < 2 ** 32, "a whole number from 0 to 4294967295")
-    number("step_size", float, lambda x: 0 < x < math.inf, "a number above 0")
-    if options.threads is not None:
-        number("threads", int, lambda n: 1 <= n <= 1024, "a whole number from 1 to 1024")
-    if options.memory is not None:
-        try:
-            options.memory = limits.size(options.memory)
-        except Mistake as error:
-            wrong.append(f"memory: {error}")
-    number("jitter", int, lambda n: 0 <= n <= 10 ** 6, "a whole number from 0 to 1000000")
-    number("max_pixels", int, lambda n: n >= 1, "a whole number from 1")
-    if options.max_size is not None:
-        number("max_size", int, lambda n: n >= 1, "a whole number from 1")
+def take_recipe(options, wrong):
+    """Of the recipe in the picture `options.like` take what is still at its default. (From the command line 10 comes
+    as text: it was said, and is none.)"""
+    if options.like is None:
+        return
+    with wrong.noted("like: "):
+        found = recipes.read(options.like)
+        found["no_clip"] = found.get("clip") is False
+        for name in ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip"):
+            if name in found and getattr(options, name) == inspect.signature(dreamify).parameters[name].default:
+                setattr(options, name, found[name])
 
-    if options.input == "keys":
-        if options.output:
-            wrong.append(f"keys takes no arguments: {options.output}")
-    elif options.input == "recipe":
-        try:
-            options.recipe = recipe.read(options.output or "")
-        except Mistake as error:
-            wrong.append(str(error))
+
+def check_values(options, wrong, function):
+    """Turn what was asked of `function` into what is meant; what is wrong becomes the default, to see what else is."""
+    for name, parameter in inspect.signature(function).parameters.items():
+        value, option = getattr(options, name), OPTIONS[name]
+        if value is not None and option.metavar:
+            setattr(options, name, parameter.default)
+            with wrong.noted(f"{name.replace('_', '-')}: "):
+                setattr(options, name, option.check(value))
+
+
+def find_model(options, wrong):
+    """The Model to dream with; None where there is none."""
+    with wrong.noted():
+        if options.model:
+            return model.find(options.model)
+        chosen, warning = model.default(options.weights)
+        if warning:
+            options.warnings.append(warning)
+        return chosen
+
+
+def find_layer(options, chosen, wrong):
+    """Of the Model `chosen`, the layer's own name."""
+    with wrong.noted("layer: "):
+        options.layer, warning = chosen.layer(options.layer or chosen.default_layer)
+        if warning:
+            options.warnings.append(warning)
+    with wrong.noted():
+        chosen.weights_path(options.weights)
+
+
+def find_files(options, wrong):
+    """Read the picture, and see whether the dream can be written."""
+    if options.input is None:
+        wrong.append("input: name a picture")
+    if options.output is None:
+        wrong.append("output: name the file for the dream")
     else:
-        if options.input is None:
-            wrong.append("input: name a picture")
-        if options.output is None:
-            wrong.append("output: name the file for the dream")
-        if chosen:
-            try:
-                options.layer, warning = chosen.layer(options.layer or chosen.default_layer)
-                warnings += [warning] if warning else []
-            except Mistake as error:
-                wrong.append(f"layer: {error}")
-            try:
-                chosen.weights_path(options.weights)
-            except Mistake as error:
-                wrong.append(str(error))
-        if options.output is not None:
-            try:
-                pictures.check_output(options.output, options.input, options.force)
-            except Mistake as error:
-                wrong.append(str(error))
-        if options.preview is not None:
-            try:
-                pictures.check_output(options.preview, options.input)
-            except Mistake as error:
-                wrong.append(f"preview: {error}")
-        if options.input is not None and not (wrong and options.input == inputs.STANDARD):  # which may be slow
-            try:
-                options.picture = pictures.read(options.input, max_size=options.max_size,
-                                                max_pixels=options.max_pixels, keep_location=options.keep_location,
-                                                warn=warnings.append)
-                if not wrong:
-                    pictures.check_fits(options.output, options.picture, warnings.append)
-            except Mistake as error:
-                wrong.append(str(error))
-    if wrong:
-        raise Mistake(*wrong)
-    return options, chosen, warnings
+        with wrong.noted():
+            pictures.check_output(options.output, options.input, options.force)
+    if options.preview is not None:
+        with wrong.noted("preview: "):
+            pictures.check_output(options.preview, options.input)
+    if options.input is None or (wrong and options.input == inputs.STANDARD):  # which may be slow
+        return
+    with wrong.noted():
+        options.picture = pictures.read(options.input, max_size=options.max_size, max_pixels=options.max_pixels,
+                                        keep_location=options.keep_location, warn=options.warnings.append)
+        if not wrong:
+            pictures.check_fits(options.output, options.picture, options.warnings.append)
 
 
 def recipe_of(options, chosen, octaves):
@@ -320,8 +321,9 @@ def recipe_of(options, chosen, octaves):
             "width": options.picture.pixels.shape[1], "height": options.picture.pixels.shape[0]}
 
 
-def dream(options, chosen, tell):
+def dream(options, chosen):
     """Do what `settings` understood: dream, and write the picture."""
+    tell("warning: ", *options.warnings)
     image = options.picture.pixels
     sizes = octave_sizes(*image.shape[:2], options.octaves, options.scale)
     smallest = smallest_side(cut(chosen.net, [options.layer]))
@@ -354,27 +356,87 @@ def dream(options, chosen, tell):
     progress.tell(f"{printable(options.output)}: done")
 
 
+# --------------------------------------------------------------------------------------- the command line
+
+USAGE = "dreamify.py [options] INPUT OUTPUT [LAYER [ITERATIONS [OCTAVES [SCALE]]]]"
+CODES = "Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped with Ctrl-C, 143 stopped by SIGTERM."
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but what it finds wrong is raised, to be told with all else that is wrong."""
+
+    def error(self, message):  # noqa: D102 - argparse's
+        raise Mistake(message)
+
+
+def parser(function=dreamify, add_help=True):
+    """The command line of a function of COMMANDS, or of a dream. Values stay text, to be checked all at once."""
+    parameters = inspect.signature(function).parameters.values()
+    usage, listed = USAGE, [f"  {name:<8} {inspect.getdoc(command).splitlines()[0]}"
+                            for name, command in COMMANDS.items()]
+    if function is not dreamify:
+        words = [OPTIONS[p.name].metavar for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        usage, listed = " ".join(["dreamify.py", function.__name__, "[options]", *words]), []
+    made = Parser(usage=usage, description=inspect.getdoc(function).splitlines()[0], add_help=add_help,
+                  allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+                  epilog="\n".join([*(["commands:", *listed, ""] if listed else []), CODES]))
+    for parameter in parameters:
+        option, default = OPTIONS[parameter.name], parameter.default
+        default = None if default is parameter.empty else default
+        told = option.help + (" (default: %(default)s)" if default not in (None, False) else "")
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            made.add_argument(parameter.name, nargs="?", metavar=option.metavar, default=default, help=told)
+        else:
+            kind = {"metavar": option.metavar} if option.metavar else {"action": "store_true"}
+            made.add_argument("--" + parameter.name.replace("_", "-"), default=default, help=told, **kind)
+    if add_help and function is dreamify:
+        made.add_argument("--version", action="version", version=f"image-dreamer {__version__}")
+    return made
+
+
+def understand(arguments):
+    """(function, its arguments as a dict, lines on what else there is) for the command line, a list of str."""
+    word = parser(add_help=False).parse_known_args(arguments)[0].input
+    function = COMMANDS.get(word, dreamify)
+    if word in COMMANDS:
+        arguments = arguments.copy()
+        arguments.remove(word)
+    asked, unknown = parser(function).parse_known_args(arguments)
+    for word in unknown:
+        if word.startswith("-") and os.path.lexists(word):
+            raise Mistake(f"{word}: an option is expected behind a dash; write ./{word} to name the file")
+    wrong = [f"unknown option: {word}" if word.startswith("-") else f"too many arguments: {word}" for word in unknown]
+    wrong += [f"{function.__name__}: {OPTIONS[name].metavar} is missing"
+              for name, parameter in inspect.signature(function).parameters.items()
+              if parameter.default is parameter.empty and getattr(asked, name) is None]
+    return function, vars(asked), wrong
+
+
+def run(arguments):
+    """Do what the command line says; what the function returns is printed."""
+    function, asked, wrong = understand(arguments)
+    if wrong and function is dreamify:
+        settings(asked, wrong)
+    if wrong:
+        raise Mistake(*wrong)
+    found = function(**asked)
+    if found is not None:
+        print("\n".join(found) if isinstance(found, list) else json.dumps(found, indent=2))
+
+
+def tell(kind, *lines):
+    """Tell what is no result: lines on standard error, behind the program's name and the word `kind`."""
+    for line in lines:
+        print(f"dreamify: {kind}{line}", file=sys.stderr)
+
+
 def main(arguments=None):
     """Run the command line; returns the exit code."""
-    def tell(kind, lines):
-        for line in str(lines).splitlines():
-            print(f"dreamify: {kind}{line}", file=sys.stderr)
-
     try:
-        options, chosen, warnings = settings(sys.argv[1:] if arguments is None else arguments)
-        for warning in warnings:
-            tell("warning: ", warning)
-        if chosen is None:
-            parser().print_help()
-        elif options.input == "keys":
-            print("\n".join(chosen.keys))
-        elif options.input == "recipe":
-            print(json.dumps(options.recipe, indent=2))
-        else:
-            dream(options, chosen, tell)
+        run((sys.argv[1:] if arguments is None else arguments) or ["--help"])
         return 0
     except (Mistake, Failure, Stopped) as error:
-        tell("", error)
+        tell("", *str(error).splitlines())
         return error.exit_code
     except KeyboardInterrupt:
         tell("", "stopped: nothing was written")

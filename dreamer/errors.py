@@ -1,5 +1,7 @@
 """The two ways to end badly; each carries lines that say what is wrong and what to do."""
 
+import contextlib
+
 
 def printable(text):
     """`text` on one line: what would not show (a newline in a file's name, a terminal's escapes) is spelled out."""
@@ -24,3 +26,20 @@ class Failure(_Told):
     """Something broke although the command was right. Exit code 1."""
 
     exit_code = 1
+
+
+class Wrong(list):
+    """Lines on what is wrong, collected, so that all are told at once."""
+
+    @contextlib.contextmanager
+    def noted(self, about=""):
+        """A Mistake in this block is noted, each of its lines behind the words `about`, and goes no further."""
+        try:
+            yield
+        except Mistake as error:
+            self.extend(about + line for line in error.args)
+
+    def tell(self):
+        """Raise Mistake with all of them; nothing where there is none."""
+        if self:
+            raise Mistake(*self)

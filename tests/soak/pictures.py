@@ -73,7 +73,8 @@ def examine(path, number, model):
         result = "read"
     if model and number % 20 == 0:
         try:
-            dreamify.settings([str(path), str(Path(path).with_name("never.png")), "--model", model, "--max-size", "50"])
+            words = [str(path), str(Path(path).with_name("never.png")), "--model", model, "--max-size", "50"]
+            dreamify.settings(dreamify.understand(words)[1])
         except Mistake as error:
             told(error, "input: ")
             return "refused"

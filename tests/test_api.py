@@ -1,0 +1,80 @@
+"""The command line and the importable functions are the same thing."""
+
+import inspect
+import re
+import subprocess
+
+import pytest
+from test_cli import run
+
+import dreamify
+from conftest import ROOT
+from dreamer.errors import Mistake
+
+FUNCTIONS = [dreamify.dreamify, *dreamify.COMMANDS.values()]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+def test_arguments_options_and_defaults_are_those_of_the_signature(function):
+    actions = {action.dest: action for action in dreamify.parser(function)._actions
+               if action.dest not in ("help", "version")}
+    signature = inspect.signature(function).parameters
+    assert list(actions) == list(signature)
+    for name, parameter in signature.items():
+        assert actions[name].default == (None if parameter.default is parameter.empty else parameter.default), name
+        assert bool(actions[name].option_strings) == (parameter.kind is parameter.KEYWORD_ONLY), name
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+def test_the_help_names_them(function):
+    words = ["--help"] if function is dreamify.dreamify else [function.__name__, "--help"]
+    text = run(*words).stdout
+    named = {word.replace("-", "_") for word in re.findall(r"--([\w-]+)", text)} - {"help", "version"}
+    assert named == {name for name, parameter in inspect.signature(function).parameters.items()
+                     if parameter.kind is parameter.KEYWORD_ONLY}
+
+
+def test_what_the_algorithm_has_too_has_its_defaults():
+    ours, algorithms = (inspect.signature(f).parameters for f in (dreamify.dreamify, dreamify.deepdream))
+    both = [name for name in ours if name in algorithms and name != "seed"]  # which is picked where none is named
+    assert {"iterations", "octaves", "scale", "step_size", "jitter"} <= set(both)
+    assert all(ours[name].default == algorithms[name].default for name in both)
+    assert ours["no_clip"].default is not algorithms["clip"].default
+
+
+def test_every_option_belongs_to_a_function():
+    assert set(dreamify.OPTIONS) == {name for f in FUNCTIONS for name in inspect.signature(f).parameters}
+
+
+def test_a_call_dreams_what_the_command_dreams(tiny, sky, tmp_path):
+    done = run(sky, tmp_path / "a.png", "mix/3x3", 2, 2, 1.5, "--seed", 3, "--jitter", 5, "--model", tiny.folder)
+    assert done.returncode == 0, done.stderr
+    dreamify.dreamify(sky, tmp_path / "b.png", "mix/3x3", 2, 2, 1.5, seed=3, jitter=5, model=tiny.folder)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert dreamify.recipe(tmp_path / "a.png")["jitter"] == 5
+    dreamify.dreamify(sky, tmp_path / "c.png", like=tmp_path / "a.png", model=tiny.folder)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "c.png").read_bytes()
+    assert dreamify.keys(model=tiny.folder) == tiny.keys
+
+
+def test_a_call_finds_wrong_what_the_command_finds_wrong(tiny, tmp_path):
+    with pytest.raises(Mistake) as caught:
+        dreamify.dreamify("nosuch.jpg", tmp_path / "a.xyz", "mix/output", "ten", 0, jitter=1.5, model=tiny.folder)
+    done = run("nosuch.jpg", tmp_path / "a.xyz", "mix/output", "ten", 0, "--jitter", 1.5, "--model", tiny.folder)
+    assert done.stderr.splitlines() == [f"dreamify: {line}" for line in caught.value.args]
+    assert len(caught.value.args) == 5
+
+
+def test_importing_it_needs_no_caffe():
+    subprocess.run(["/usr/bin/python3", "-c", "import sys, dreamify\nassert 'caffe' not in sys.modules"], cwd=ROOT,
+                   check=True)
+
+
+def test_a_default_that_is_said_holds_against_a_recipe(tiny, sky, tmp_path):
+    done = run(sky, tmp_path / "a.png", "mix/3x3", 2, 2, 1.5, "--jitter", 5, "--model", tiny.folder)
+    assert done.returncode == 0, done.stderr
+    words = [str(sky), str(tmp_path / "b.png"), "--like", str(tmp_path / "a.png"), "--model", str(tiny.folder)]
+    said, _ = dreamify.settings(dreamify.understand([*words, "--jitter", "32"])[1])
+    assert (said.jitter, said.iterations) == (32, 2)
+    unsaid, _ = dreamify.settings(dreamify.understand(words)[1])
+    assert (unsaid.jitter, unsaid.iterations) == (5, 2)
