@@ -3,8 +3,8 @@
 Built as an informed reader would: plain, and with what makes it faster.
 """
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 # channels of an inception: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj
 INCEPTIONS = {"3a": (64, 96, 128, 16, 32, 32), "3b": (128, 128, 192, 32, 96, 64),
@@ -16,7 +16,7 @@ ALPHA, SIZE = 1e-4, 5
 
 class LRN(torch.autograd.Function):
     """Local response normalisation, beta 3/4, k 1, with its gradient by hand:
-    autograd through F.local_response_norm takes three times as long."""
+    autograd through functional.local_response_norm takes three times as long."""
 
     @staticmethod
     def window(x):
@@ -43,12 +43,12 @@ class LRN(torch.autograd.Function):
 
 
 def plain_lrn(x):
-    return F.local_response_norm(x, SIZE, ALPHA, .75, 1.)
+    return functional.local_response_norm(x, SIZE, ALPHA, .75, 1.)
 
 
 def closed_lrn(x):
     """The same in a form that torch.compile fuses, forward and back."""
-    squares = F.pad(x * x, (0, 0, 0, 0, SIZE // 2, SIZE // 2))
+    squares = functional.pad(x * x, (0, 0, 0, 0, SIZE // 2, SIZE // 2))
     c = x.shape[1]
     scale = sum(squares[:, d:d + c] for d in range(SIZE)) * (ALPHA / SIZE) + 1
     root = scale.rsqrt()
@@ -56,6 +56,8 @@ def closed_lrn(x):
 
 
 class Inception(nn.Module):
+    """Its six convolutions and their pooling, `c` channels each in the order of NAMES."""
+
     def __init__(self, channels, c):
         super().__init__()
         self.convs = nn.ModuleList([
@@ -67,14 +69,18 @@ class Inception(nn.Module):
     def forward(self, x):
         one, reduce3, three, reduce5, five, project = self.convs
         return torch.cat((
-            F.relu(one(x)), F.relu(three(F.relu(reduce3(x)))),
-            F.relu(five(F.relu(reduce5(x)))),
-            F.relu(project(F.max_pool2d(x, 3, 1, 1)))), 1)
+            functional.relu(one(x)), functional.relu(three(functional.relu(reduce3(x)))),
+            functional.relu(five(functional.relu(reduce5(x)))),
+            functional.relu(project(functional.max_pool2d(x, 3, 1, 1)))), 1)
 
 
 class Net(nn.Module):
+    """Up to inception_4c/output.
+
+    weights  {Caffe layer name: (weight, bias)} of numpy arrays
+    lrn      a function for the response normalisation"""
+
     def __init__(self, weights, lrn=plain_lrn):
-        """weights: {Caffe layer name: (weight, bias)} of numpy arrays."""
         super().__init__()
         self.lrn = lrn
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3)
@@ -88,8 +94,8 @@ class Net(nn.Module):
             inception = Inception(channels, c)
             self.inceptions.append(inception)
             channels = c[0] + c[2] + c[4] + c[5]
-            for name, conv in zip(NAMES, inception.convs):
-                named["inception_%s/%s" % (key, name)] = conv
+            for name, conv in zip(NAMES, inception.convs, strict=True):
+                named[f"inception_{key}/{name}"] = conv
         for name, conv in named.items():
             w, b = weights[name]
             conv.weight.data.copy_(torch.tensor(w).reshape(conv.weight.shape))
@@ -98,9 +104,9 @@ class Net(nn.Module):
 
     def forward(self, x):
         def pool(x):
-            return F.max_pool2d(x, 3, 2, 0, ceil_mode=True)
-        x = self.lrn(pool(F.relu(self.conv1(x))))
-        x = pool(self.lrn(F.relu(self.conv2(F.relu(self.reduce(x))))))
+            return functional.max_pool2d(x, 3, 2, 0, ceil_mode=True)
+        x = self.lrn(pool(functional.relu(self.conv1(x))))
+        x = pool(self.lrn(functional.relu(self.conv2(functional.relu(self.reduce(x))))))
         for i, inception in enumerate(self.inceptions):
             x = inception(x)
             if i == 1:

@@ -1,0 +1,174 @@
+"""The engines that speed.py compares, each in a process of its own: it answers tasks, a line of JSON each.
+
+    {"size": [h, w]}  take a picture of that size, and two steps to warm up; answers the step's "flop", if it knows
+    {"steps": n}      answers the "ms" of n steps: forward to END, and the gradient of the picture
+    {"sgemm": 1}      answers the GFLOP/s of a large matrix product by the engine's own library
+    {"save": path}    writes the last step's gradient there, float32 (3, h, w); answers the "objective" and peak "mb"
+"""
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+END = "inception_4c/output"
+
+
+def picture(height, width):
+    """A smooth colourful picture as the net has it, float32 (1, 3, height, width)."""
+    rng = np.random.RandomState(0)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    planes = []
+    for _ in range(3):
+        plane = rng.rand(height, width).astype(np.float32) * 40
+        for _ in range(12):
+            a, b, c = rng.rand(3)
+            plane += 25 * np.sin(a * x / 9 + b * y / 9 + 6 * c)
+        planes.append(plane)
+    return np.stack(planes)[None]
+
+
+class Caffe:
+    """A Caffe that provision.sh or stock.sh installed in the folder `prefix`."""
+
+    def __init__(self, prefix, weights, weight_gradients):
+        os.environ.setdefault("GLOG_minloglevel", "2")
+        sys.path.insert(0, os.path.join(prefix, "python"))
+        import caffe
+        from google.protobuf import text_format
+        description = caffe.proto.caffe_pb2.NetParameter()
+        with open(os.path.join(prefix, "models/bvlc_googlenet/deploy.prototxt")) as file:
+            text_format.Merge(file.read(), description)
+        description.force_backward = True
+        for layer in description.layer:
+            if layer.type in ("Convolution", "InnerProduct"):
+                del layer.param[:]
+                for _ in range(2):
+                    layer.param.add().lr_mult = int(weight_gradients)
+        with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+            file.write(str(description))
+            file.flush()
+            self.net = caffe.Net(file.name, weights, caffe.TEST)
+
+    def size(self, height, width):
+        """Take a picture of that size; returns the step's FLOP, as direct convolutions have them."""
+        self.net.blobs["data"].reshape(1, 3, height, width)
+        self.net.blobs["data"].data[...] = picture(height, width)
+        self.step()
+        flop = 0
+        for name, layer in zip(self.net._layer_names, self.net.layers, strict=True):
+            if layer.type == "Convolution":  # a product and a sum, forward and back, for every weight and position
+                out = self.net.blobs[name].shape
+                flop += 4 * layer.blobs[0].count * out[2] * out[3]
+            if name == END:
+                break
+        return flop
+
+    def step(self):
+        """Forward, and the gradient of half the squared norm of END back to the picture."""
+        self.net.forward(end=END)
+        end = self.net.blobs[END]
+        end.diff[...] = end.data
+        self.net.backward(start=END)
+
+    def result(self):
+        """(gradient, objective) of the last step."""
+        return self.net.blobs["data"].diff[0], float((self.net.blobs[END].data ** 2).sum(dtype=float)) / 2
+
+    @staticmethod
+    def product(n):
+        """A function that multiplies two matrices of n × n."""
+        a = np.ones((n, n), np.float32)
+        return lambda: a.dot(a)
+
+
+class Torch:
+    """The same net in PyTorch: "eager" as one writes it at first, "tuned" and "compiled" as fast as we can."""
+
+    def __init__(self, kind, arrays, threads):
+        import peer
+        import torch
+        torch.set_num_threads(threads)
+        weights = {}
+        with np.load(arrays) as file:
+            for key in file.files:
+                name, which = key.rsplit(":", 1)
+                weights.setdefault(name, [None, None])[int(which)] = file[key]
+        self.layout = torch.contiguous_format if kind == "eager" else torch.channels_last
+        lrn = {"eager": peer.plain_lrn, "tuned": peer.LRN.apply, "compiled": peer.closed_lrn}[kind]
+        net = peer.Net(weights, lrn).to(memory_format=self.layout)
+        self.net = torch.compile(net) if kind == "compiled" else net
+
+    def size(self, height, width):
+        """As Caffe.size, but the FLOP are not known here: None."""
+        import torch
+        self.picture = torch.from_numpy(picture(height, width)).to(memory_format=self.layout)
+        self.step()
+
+    def step(self):
+        """As Caffe.step."""
+        source = self.picture.detach().requires_grad_(True)
+        end = self.net(source)
+        end.backward(end.detach())
+        self.end, self.gradient = end.detach(), source.grad
+
+    def result(self):
+        """As Caffe.result."""
+        return self.gradient[0].contiguous().numpy(), float((self.end.double() ** 2).sum()) / 2
+
+    @staticmethod
+    def product(n):
+        """As Caffe.product."""
+        import torch
+        a = torch.ones(n, n)
+        return lambda: a @ a
+
+
+def seconds(action):
+    """How long the function `action` takes."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def serve(engine, tasks, answers):
+    """Answer the lines of `tasks` on the file `answers`, with a Caffe or Torch."""
+    for line in tasks:
+        task, answer = json.loads(line), {}
+        if "size" in task:
+            answer["flop"] = engine.size(*task["size"])
+            engine.step()
+        if "steps" in task:
+            answer["ms"] = [seconds(engine.step) * 1e3 for _ in range(task["steps"])]
+        if "sgemm" in task:
+            n = 2048
+            product = engine.product(n)
+            answer["sgemm"] = 2 * n ** 3 / min(seconds(product) for _ in range(4)) / 1e9
+        if "save" in task:
+            gradient, answer["objective"] = engine.result()
+            np.save(task["save"], gradient)
+            answer["mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def save_weights(prefix, weights, path):
+    """Write the weights as numpy arrays, "layer:0" and "layer:1" (its bias), for Torch."""
+    net = Caffe(prefix, weights, False).net
+    np.savez(path, **{f"{name}:{number}": blob.data
+                      for name, blobs in net.params.items() for number, blob in enumerate(blobs)})
+
+
+if __name__ == "__main__":
+    wanted = json.loads(sys.argv[1])
+    if "arrays_to" in wanted:
+        save_weights(wanted["prefix"], wanted["weights"], wanted["arrays_to"])
+    else:
+        to = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)  # what a library prints is no answer
+        serve(Caffe(wanted["prefix"], wanted["weights"], wanted["kind"] == "stock")
+              if "prefix" in wanted else Torch(wanted["kind"], wanted["arrays"], wanted["threads"]), sys.stdin, to)
