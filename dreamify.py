@@ -156,8 +156,8 @@ DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(dee
 def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iterations"],  # noqa: A002 - as it is called
              octaves=DEFAULTS["octaves"], scale=DEFAULTS["scale"], *, seed=None, step_size=DEFAULTS["step_size"],
              jitter=DEFAULTS["jitter"], no_clip=False, model=None, weights=None, max_size=None,
-             max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None, threads=None, like=None,
-             preview=None, no_resume=False, quiet=False):
+             max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None, threads=None,
+             reproducible=False, like=None, preview=None, no_resume=False, quiet=False):
     """Dream into a picture, as Google's DeepDream did in 2015.
 
     Raises Mistake with all that is wrong before any work is done, Failure where something breaks, Stopped where a
@@ -220,6 +220,8 @@ OPTIONS = {
                      "what is free)", "SIZE", values.size),
     "threads": Option("how many to work with (default: the cores and CPU quota that there are)", "N",
                       values.whole(1, 1024)),
+    "reproducible": Option("the same bytes on every x86-64 machine that has AVX2; larger pictures are dreamed in tiles "
+                           "of a fixed size"),
     "like": Option("dream as that picture was dreamed: its recipe holds for all that is not said", "FILE"),
     "preview": Option("keep a picture there that shows the dream so far", "FILE"),
     "no_resume": Option("start afresh, even where an earlier run was stopped or killed"),
@@ -255,7 +257,8 @@ def take_recipe(options, wrong):
     with wrong.noted("like: "):
         found = recipes.read(options.like)
         found["no_clip"] = found.get("clip") is False
-        for name in ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip"):
+        for name in ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip",
+                     "reproducible"):
             if name in found and getattr(options, name) == inspect.signature(dreamify).parameters[name].default:
                 setattr(options, name, found[name])
 
@@ -318,7 +321,8 @@ def recipe_of(options, chosen, octaves):
     return {"version": __version__, "model": chosen.name, "weights_sha256": sha256(weights), "layer": options.layer,
             "iterations": options.iterations, "octaves": octaves, "scale": options.scale,
             "step_size": options.step_size, "jitter": options.jitter, "clip": not options.no_clip,
-            "width": options.picture.pixels.shape[1], "height": options.picture.pixels.shape[0]}
+            "width": options.picture.pixels.shape[1], "height": options.picture.pixels.shape[0],
+            "reproducible": options.reproducible}
 
 
 def dream(options, chosen):
@@ -349,7 +353,8 @@ def dream(options, chosen):
         dream=functools.partial(
             deepdream, image=image, iterations=options.iterations, octaves=len(fitting), scale=options.scale,
             step_size=options.step_size, jitter=options.jitter, clip=not options.no_clip, seed=made["seed"]),
-        make_net=lambda: Net(chosen, options.layer, options.weights, options.memory, options.threads),
+        make_net=lambda: Net(chosen, options.layer, options.weights, options.memory, options.threads,
+                             options.reproducible),
         model=chosen, picture=options.picture, recipe=made, sizes=fitting, iterations=options.iterations,
         output=options.output, preview=options.preview, checkpoint=checkpoint, state=state, progress=progress,
     ).run()

@@ -20,14 +20,16 @@ WINDOW = 64 << 20  # bytes of such arrays that are in memory at a time where the
 class Budget:
     """Of one Net: how large a tile may be, and where big arrays go.
 
-    memory  bytes that this process may take in all; most of what is free where it is None"""
+    memory  bytes that this process may take in all; most of what is free where it is None
+    tile    the most pixels of a tile, whatever the memory; what fits where it is None"""
 
-    def __init__(self, net, memory=None):
+    def __init__(self, net, memory=None, tile=None):
         self._net = net
         net.warm_up()
         self.base = limits.used() + FILES  # Python, Caffe and the weights
         self.memory = memory or self.base + int(limits.memory() * SHARE)
         self.pixels = 0
+        self._tile = tile
         self._folder = None
 
     def plan(self, height, width):
@@ -39,7 +41,7 @@ class Budget:
         if self.base + arrays > self.memory * 3 / 4 and arrays > WINDOW:
             arrays, self._folder = WINDOW, _disk()
         room = self.memory - self.base - arrays
-        self.pixels = self._largest(room, height, width)
+        self.pixels = self._tile or self._largest(room, height, width)
         rows, columns = tiles.plan(self._net.layers, self._net.end, height, width, self.pixels)
         overhead = tiles.overhead(rows, columns, height, width)
         need = self.base + arrays + self.net_bytes(max(w.size for w in rows), max(w.size for w in columns),

@@ -7,6 +7,8 @@ from dreamer import limits, planes, prototxt, shapes, tiles, weights
 from dreamer.budget import Budget
 from dreamer.errors import Failure, Mistake
 
+TILE = 2 << 20  # pixels of a tile where it must be the same on all machines: 1920×1080 is one
+
 
 class Net:
     """The part of a model that the layer `end` needs, loaded into Caffe.
@@ -16,11 +18,13 @@ class Net:
     weights  path of the weights; the model's own where it is None
     memory   bytes that this process may take in all; most of what is free where it is None
     threads  how many to work with (all nets together); what limits.threads() says where it is None
+    reproducible  give the same bits on every x86-64 machine that has AVX2: the sums are in one order whatever the
+             instructions and threads (see native/), so this only fixes the tiles, which memory decides otherwise
 
     Layers after `end` are not even built, and weights get no gradient: neither is part of a dream.
-    Raises Mistake where the weights do not fit the model."""
+    Raises Mistake where the weights do not fit the model, Failure where this machine cannot be reproducible."""
 
-    def __init__(self, model, end, weights_file=None, memory=None, threads=None):
+    def __init__(self, model, end, weights_file=None, memory=None, threads=None, reproducible=False):
         self.model = model
         self.end = end
         self.layers = shapes.cut(model.net, [end])
@@ -32,7 +36,9 @@ class Net:
         self.caffe.copy_from(str(path))
         self.smallest_side = shapes.smallest_side(self.layers)
         self._input = prototxt.value(self.layers[0], "top")
-        self.budget = Budget(self, memory)
+        self.budget = Budget(self, memory, TILE if reproducible else None)
+        if reproducible and instructions() == "baseline":
+            raise Failure("this processor has no AVX2: its dreams differ in the last bit, and cannot be reproducible")
 
     @property
     def lowest(self):
@@ -148,6 +154,12 @@ def set_threads(count):
     """Let Caffe work with `count` threads."""
     import caffe
     caffe.set_threads(count)
+
+
+def instructions():
+    """What Caffe's kernels use of this processor: "baseline", "avx2" or "avx512"."""
+    import caffe
+    return caffe.instructions()
 
 
 def _trainless(layers):

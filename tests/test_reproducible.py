@@ -1,0 +1,67 @@
+"""--reproducible: the same bytes, whatever the machine offers."""
+
+import os
+import subprocess
+
+from PIL import Image
+from test_cli import run
+
+import dreamify
+from conftest import ROOT
+from dreamer import net, recipe
+
+MACHINES = [  # as far as one machine can play another: its instructions, cores, memory and BLAS
+    {"NATIVE_ISA": "avx512", "OPENBLAS_CORETYPE": "SkylakeX", "words": ["--threads", "1"]},
+    {"NATIVE_ISA": "avx2", "OPENBLAS_CORETYPE": "Haswell", "words": ["--threads", "2"]},
+    {"NATIVE_ISA": "avx2", "OPENBLAS_CORETYPE": "Zen", "words": ["--threads", "5"]},
+    {"OPENBLAS_CORETYPE": "Nehalem", "words": ["--memory", "600m"]},
+]
+
+
+def dream(sky, output, machine):
+    machine = dict(machine)
+    words = [sky, output, "inception_4c/output", "2", "2", "--max-size", "300", "--seed", "5", "--reproducible"]
+    return subprocess.run([ROOT / "dreamify.py", *words, *machine.pop("words")], env=os.environ | machine,
+                          capture_output=True, text=True)
+
+
+def test_every_machine_gives_the_same_bytes(sky, tmp_path):
+    made = []
+    for number, machine in enumerate(MACHINES):
+        output = tmp_path / f"{number}.png"
+        done = dream(sky, output, machine)
+        assert done.returncode == 0, done.stderr
+        made.append(output.read_bytes())
+    assert set(made) == {made[0]}
+    assert recipe.read(tmp_path / "0.png")["reproducible"] is True
+
+
+def test_a_machine_that_rounds_otherwise_says_so(sky, tmp_path):
+    done = dream(sky, tmp_path / "dream.png", {"NATIVE_ISA": "baseline", "words": []})
+    assert done.returncode == 1
+    assert "AVX2" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_memory_does_not_decide_the_tiles(googlenet, monkeypatch):
+    monkeypatch.setattr(net, "TILE", 300 * 300)
+    plans = []
+    for megabytes in (500, 5000):
+        made = net.Net(googlenet, "inception_4c/output", memory=megabytes << 20, reproducible=True)
+        made.budget.plan(480, 720)
+        made.resize(480, 720)
+        plans.append(made.windows)
+    assert plans[0] == plans[1]
+    assert len(plans[0][0]) * len(plans[0][1]) > 1
+
+
+def test_like_takes_it_over(sky, tmp_path):
+    first, second = tmp_path / "first.png", tmp_path / "second.png"
+    small = tmp_path / "small.png"
+    Image.open(sky).resize((120, 90)).save(small)
+    assert run(small, first, "inception_3b/output", "1", "1", "--reproducible").returncode == 0
+    assert run(small, second, "--like", first).returncode == 0
+    assert recipe.read(second)["reproducible"] is True
+    assert first.read_bytes() == second.read_bytes()
+    assert dreamify.recipe(str(first)) == recipe.read(second)
