@@ -5,14 +5,16 @@ set -Eeuo pipefail
 [ $# = 1 ] || { echo "usage: stock.sh FOLDER" >&2 && exit 2; }
 mkdir -p "$1"
 DREAMER_PREFIX=$(cd "$1" && pwd)
-# shellcheck source=../../provision.sh
+export DREAMER_PREFIX
+# shellcheck source=/dev/null
 . "$(dirname "${BASH_SOURCE[0]}")/../../provision.sh"
 
-mkdir -p "$prefix/native/patches" "$logs"
+prefix=$DREAMER_PREFIX
+mkdir -p "$prefix/native/patches" "$prefix/log"
 cp "$here"/native/patches/0[1-3]-*.patch "$prefix/native/patches/"
 here=$prefix # whose native/ is that one
 python_finds_caffe() { :; } # the machine's own Caffe stays the one that Python finds
 export PYTHONPATH=$prefix/python PATH=/usr/sbin:/usr/bin:/sbin:/bin
-log=$logs/stock.log
+export log=$prefix/log/stock.log
 distribution
 step_caffe
