@@ -25,7 +25,7 @@ from typing import NamedTuple
 try:
     import numpy as np
 
-    from dreamer import inputs, model, pictures, values
+    from dreamer import inputs, layers, model, pictures, values
     from dreamer import recipe as recipes
     from dreamer.checkpoint import Checkpoint
     from dreamer.errors import Failure, Mistake, Wrong, printable
@@ -59,11 +59,13 @@ def make_step(net, picture, rng, step_size, jitter, clip, objective):
     The picture is rolled by a random offset for the net, so that the net's own grid (its strides) leaves
     no pattern."""
     ox, oy = (int(offset) for offset in rng.randint(-jitter, jitter + 1, 2))
+    tiles = net.tiles(picture, oy, ox)  # one, unless memory is short
+    factors = balance(net.what.terms, tiles, objective)
     value = 0.0
-    for tile in net.tiles(picture, oy, ox):  # one, unless memory is short
-        part, gradient = objective(tile.forward())
-        tile.backward(gradient)
-        value += part
+    for tile in tiles:
+        parts = [objective(activations) for activations in tile.forward()]
+        tile.backward([(factor, gradient) for factor, (_, gradient) in zip(factors, parts, strict=True)])
+        value += sum(factor * part for factor, (part, _) in zip(factors, parts, strict=True))
 
     steepness = mean_size(net.gradient)
     rate = np.float32(step_size / steepness if steepness else 0)  # where nothing excites the layer, nothing changes
@@ -72,6 +74,19 @@ def make_step(net, picture, rng, step_size, jitter, clip, objective):
         if clip:
             np.clip(picture[:, rows], net.lowest, net.lowest + 255, out=picture[:, rows])
     return value
+
+
+def balance(terms, tiles, objective):
+    """The factor of each of the `terms` that are dreamed together, by which their gradients are added up.
+
+    A layer's gradient may be a thousand times another's. So each is divided by its L2 norm, there at its layer, before
+    its weight counts: what is climbed by objective_l2 is the sum of weight * (the norm of a term's activations)."""
+    if len(terms) == 1:
+        return [terms[0].weight]  # how far a step goes is not for the gradient's size to say
+    squares = np.zeros(len(terms))
+    for tile in tiles:
+        squares += [np.sum(np.square(objective(a)[1], dtype=np.float64)) for a in tile.forward()]
+    return [term.weight / norm if norm else 0.0 for term, norm in zip(terms, np.sqrt(squares).tolist(), strict=True)]
 
 
 class Step(NamedTuple):
@@ -91,7 +106,7 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
               objective=objective_l2, each_step=None, state=None):
     """The dream of `image` by `net`.
 
-    net         a dreamer.net.Net: it says which layer of which model dreams
+    net         a dreamer.net.Net: it says which layers of which model dream
     image       (h, w, 3), RGB, 0..255, any dtype
     iterations  steps in each octave
     octaves     sizes at which to dream: the image's own and smaller ones
@@ -100,7 +115,7 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
     jitter      most pixels by which a step rolls the picture
     clip        keep the picture within 0..255 after each step
     seed        of the rolls; None for another dream each time
-    objective   function of the activations (channels, h', w') that returns (value, gradient)
+    objective   function of a layer's activations (channels, h', w') that returns (value, gradient)
     each_step   function that is called with a Step after each step
     state       a dreamer.checkpoint.State of an earlier run with the same arguments, to go on from
 
@@ -199,8 +214,8 @@ OPTIONS = {
     "input": Option("a picture, or - for standard input; or a command, see below", "INPUT"),
     "output": Option(f"the dream; ends in {' '.join(sorted(pictures.FORMATS))}, or is - for standard output, as PNG",
                      "OUTPUT"),
-    "layer": Option(f"the layer whose activations grow (default: the model's, inception_4c/output for {model.DEFAULT})",
-                    "LAYER"),
+    "layer": Option("the layer whose activations grow: NAME, NAME:CHANNELS, NAME*WEIGHT+NAME*WEIGHT, names with ? and * "
+                    f"(default: the model's, inception_4c/output for {model.DEFAULT})", "LAYER", str),
     "iterations": Option("steps in each octave", "ITERATIONS", values.whole(1)),
     "octaves": Option("sizes at which to dream", "OCTAVES", values.whole(1, 100)),
     "scale": Option("from one size to the next", "SCALE", values.number(above=1, most=100)),
@@ -285,11 +300,10 @@ def find_model(options, wrong):
 
 
 def find_layer(options, chosen, wrong):
-    """Of the Model `chosen`, the layer's own name."""
+    """What of the Model `chosen` is to be dreamed."""
     with wrong.noted("layer: "):
-        options.layer, warning = chosen.layer(options.layer or chosen.default_layer)
-        if warning:
-            options.warnings.append(warning)
+        options.layer, warnings = layers.parse(options.layer or chosen.default_layer, chosen)
+        options.warnings += warnings
     with wrong.noted():
         chosen.weights_path(options.weights)
 
@@ -318,7 +332,7 @@ def find_files(options, wrong):
 def recipe_of(options, chosen, octaves):
     """How the dream that `settings` understood is made, all but its seed: what is kept in the picture."""
     weights = chosen.weights_path(options.weights)
-    return {"version": __version__, "model": chosen.name, "weights_sha256": sha256(weights), "layer": options.layer,
+    return {"version": __version__, "model": chosen.name, "weights_sha256": sha256(weights), "layer": options.layer.text,
             "iterations": options.iterations, "octaves": octaves, "scale": options.scale,
             "step_size": options.step_size, "jitter": options.jitter, "clip": not options.no_clip,
             "width": options.picture.pixels.shape[1], "height": options.picture.pixels.shape[0],
@@ -330,7 +344,7 @@ def dream(options, chosen):
     tell("warning: ", *options.warnings)
     image = options.picture.pixels
     sizes = octave_sizes(*image.shape[:2], options.octaves, options.scale)
-    smallest = smallest_side(cut(chosen.net, [options.layer]))
+    smallest = smallest_side(cut(chosen.net, options.layer.names))
     fitting = [size for size in sizes if min(size) >= smallest]
     if not fitting:
         raise Mistake(f"input: {image.shape[1]}×{image.shape[0]} pixels are too few for {options.layer}: "
@@ -346,7 +360,7 @@ def dream(options, chosen):
                     else random.randrange(2 ** 32))
 
     out = sys.stderr if options.output == inputs.STANDARD else sys.stdout  # where the picture itself does not go
-    progress = Progress(None if options.quiet else out, fitting, options.iterations, options.layer)
+    progress = Progress(None if options.quiet else out, fitting, options.iterations, options.layer.text)
     progress.tell(textwrap.fill("layers: " + " ".join(chosen.keys), 100, subsequent_indent="        ",
                                 break_on_hyphens=False))
     Job(

@@ -42,12 +42,12 @@ class Budget:
             arrays, self._folder = WINDOW, _disk()
         room = self.memory - self.base - arrays
         self.pixels = self._tile or self._largest(room, height, width)
-        rows, columns = tiles.plan(self._net.layers, self._net.end, height, width, self.pixels)
+        rows, columns = tiles.plan(self._net.layers, self._net.what.names, height, width, self.pixels)
         overhead = tiles.overhead(rows, columns, height, width)
         need = self.base + arrays + self.net_bytes(max(w.size for w in rows), max(w.size for w in columns),
                                                    LOOSE if len(rows) == len(columns) == 1 else LOOSER)
         if need > self.memory:
-            raise Failure(f"{limits.told(self.memory)} of memory are too little for {self._net.end}: "
+            raise Failure(f"{limits.told(self.memory)} of memory are too little for {self._net.what}: "
                           f"{limits.told(need)} is the least that will do")
         return max(need, limits.most_used()), overhead
 

@@ -1,34 +1,44 @@
-"""A Caffe net made for dreaming: cut off above one layer, and ready to compute the gradient of its input."""
+"""A Caffe net made for dreaming: cut off above what is dreamed, and ready to compute the gradient of its input."""
 
 import contextlib
+import math
 import os
+
+import numpy as np
 
 from dreamer import limits, planes, prototxt, shapes, tiles, weights
 from dreamer.budget import Budget
 from dreamer.errors import Failure, Mistake
+from dreamer.layers import parse
+
+
+_ALL = "all that is dreamed"
 
 TILE = 2 << 20  # pixels of a tile where it must be the same on all machines: 1920×1080 is one
 
 
 class Net:
-    """The part of a model that the layer `end` needs, loaded into Caffe.
+    """The part of a model that a dream needs, loaded into Caffe.
 
     model    a dreamer.model.Model
-    end      name of the layer to dream, one of model.keys
+    what     what to dream: a layer's name or more (see dreamer/layers.py), as text or parsed
     weights  path of the weights; the model's own where it is None
     memory   bytes that this process may take in all; most of what is free where it is None
     threads  how many to work with (all nets together); what limits.threads() says where it is None
     reproducible  give the same bits on every x86-64 machine that has AVX2: the sums are in one order whatever the
              instructions and threads (see native/), so this only fixes the tiles, which memory decides otherwise
 
-    Layers after `end` are not even built, and weights get no gradient: neither is part of a dream.
-    Raises Mistake where the weights do not fit the model, Failure where this machine cannot be reproducible."""
+    Layers that `what` does not need are not even built, and weights get no gradient: neither is part of a dream.
+    Raises Mistake where `what` cannot be dreamed or the weights do not fit the model, Failure where this machine
+    cannot be reproducible."""
 
-    def __init__(self, model, end, weights_file=None, memory=None, threads=None, reproducible=False):
+    def __init__(self, model, what, weights_file=None, memory=None, threads=None, reproducible=False):
         self.model = model
-        self.end = end
-        self.layers = shapes.cut(model.net, [end])
-        self.caffe = load(self.layers)
+        self.what = parse(what, model)[0] if isinstance(what, str) else what
+        self.layers = shapes.cut(model.net, self.what.names)
+        # Caffe runs up to one blob, and takes a gradient there: several are put into one.
+        self.end = self.what.names[0] if len(self.what.names) == 1 else _ALL
+        self.caffe = load(self.layers + (_gathering(self.what.names) if self.end is _ALL else []))
         self.threads = threads or limits.threads()
         set_threads(self.threads)
         path = model.weights_path(weights_file)
@@ -36,6 +46,7 @@ class Net:
         self.caffe.copy_from(str(path))
         self.smallest_side = shapes.smallest_side(self.layers)
         self._input = prototxt.value(self.layers[0], "top")
+        self.forwarded = None  # the Tile whose activations Caffe has now
         self.budget = Budget(self, memory, TILE if reproducible else None)
         if reproducible and instructions() == "baseline":
             raise Failure("this processor has no AVX2: its dreams differ in the last bit, and cannot be reproducible")
@@ -56,9 +67,9 @@ class Net:
     def resize(self, height, width):
         """Be ready for pictures of height × width pixels; raises Mistake where that is too small for the net."""
         if min(height, width) < self.smallest_side:
-            raise Mistake(f"{width}×{height} pixels are too few for {self.end}: "
+            raise Mistake(f"{width}×{height} pixels are too few for {self.what}: "
                           f"each side needs {self.smallest_side}")
-        self.windows = tiles.plan(self.layers, self.end, height, width, self.budget.pixels)
+        self.windows = tiles.plan(self.layers, self.what.names, height, width, self.budget.pixels)
         self.gradient = self.budget.planes(height, width)
 
     def warm_up(self):
@@ -77,8 +88,20 @@ class Net:
             self.caffe.reshape()
         return blob
 
+    def blobs(self, kind):
+        """{layer: its activations (kind "data") or their gradient ("diff"), float32 (channels, h', w')}, views."""
+        whole = getattr(self.caffe.blobs[self.end], kind)[0]
+        if self.end is not _ALL:
+            return {self.end: whole}
+        views, start = {}, 0
+        for name in self.what.names:
+            shape = tuple(self.caffe.blobs[name].shape)[1:]
+            views[name] = whole[start:start + math.prod(shape)].reshape(shape)
+            start += math.prod(shape)
+        return views
+
     def tiles(self, picture, oy, ox):
-        """The Tiles of `picture` (3, h, w), rolled by oy rows and ox columns, in turn: one where memory is enough.
+        """The Tiles of `picture` (3, h, w), rolled by oy rows and ox columns, a list: one where memory is enough.
 
         When all have gone backward, self.gradient (3, h, w) is the objective's gradient with respect to `picture`."""
         rows, columns = self.windows
@@ -86,12 +109,7 @@ class Net:
         if not whole:
             for band in planes.bands(self.gradient):
                 self.gradient[:, band] = 0
-        for row in rows:
-            for column in columns:
-                yield Tile(self, picture, row, column, oy, ox, whole)
-                planes.to_disk(self.gradient)
-                if not whole:
-                    trim_memory()  # holes that the next tile, of another size, might not fill
+        return [Tile(self, picture, row, column, oy, ox, whole) for row in rows for column in columns]
 
 
 class Tile:
@@ -106,31 +124,48 @@ class Tile:
                        for to_x, from_x in tiles.wrapped(column, width, ox)]
 
     def forward(self):
-        """The activations that are this tile's share: float32 (channels, h', w'); a view."""
-        net = self._net.caffe
-        source = self._net.shape(self._row.size, self._column.size)
-        for here, there in self._parts:
-            source.data[0][here] = self._picture[there]
-        net.forward(end=self._net.end)
-        return self._own(net.blobs[self._net.end].data[0])
+        """The activations of each of the Net's Terms that are this tile's share: [float32 (channels, h', w')].
 
-    def backward(self, gradient):
-        """Take the objective's gradient at the layer, shaped like what forward() gave, back to the picture."""
-        net = self._net.caffe
-        diff = net.blobs[self._net.end].diff[0]
-        if not self._whole:
+        They hold until another tile goes forward; a second time costs nothing until then."""
+        net = self._net
+        if net.forwarded is not self:
+            if not self._whole:
+                trim_memory()  # holes that this tile, of another size than the last, might not fill
+            source = net.shape(self._row.size, self._column.size)
+            for here, there in self._parts:
+                source.data[0][here] = self._picture[there]
+            net.caffe.forward(end=net.end)
+            net.forwarded = self
+        found = net.blobs("data")
+        return [term.of(self._own(found[term.layer], term.layer)) for term in net.what.terms]
+
+    def backward(self, gradients):
+        """Take the objective's gradient back to the picture, once for all Terms.
+
+        gradients  for each of the Net's Terms: (factor, gradient shaped like what forward() gave), to be multiplied"""
+        net = self._net
+        diffs = net.blobs("diff")
+        whole = self._whole and len(net.what.terms) == 1 and net.what.terms[0].channels is None
+        for diff in diffs.values() if not whole else ():
             diff[:] = 0
-        self._own(diff)[:] = gradient
-        net.backward(start=self._net.end)
-        diff = net.blobs[self._net._input].diff[0]
+        for term, (factor, gradient) in zip(net.what.terms, gradients, strict=True):
+            own = self._own(diffs[term.layer], term.layer)
+            if whole:
+                np.multiply(gradient, factor, out=own)
+            else:
+                own[slice(None) if term.channels is None else term.channels] += factor * gradient
+        net.caffe.backward(start=net.end)
+        net.forwarded = None
+        diff = net.caffe.blobs[net._input].diff[0]
         for here, there in self._parts:
             if self._whole:
-                self._net.gradient[there] = diff[here]
+                net.gradient[there] = diff[here]
             else:
-                self._net.gradient[there] += diff[here]
+                net.gradient[there] += diff[here]
+        planes.to_disk(net.gradient)
 
-    def _own(self, blob):
-        return blob[:, self._row.own, self._column.own]
+    def _own(self, blob, layer):
+        return blob[:, self._row.own[layer], self._column.own[layer]]
 
 
 def load(layers):
@@ -142,6 +177,15 @@ def load(layers):
         raise Failure(f"Caffe cannot be loaded ({error}): run ./provision.sh") from None
     with _in_memory(_trainless(layers)) as description:
         return caffe.Net(description, caffe.TEST)
+
+
+def _gathering(names):
+    """Layers that put the activations of the layers `names` into one blob, one after the other."""
+    flat = [f"{name} flattened" for name in names]
+    made = [[("name", f'"{to}"'), ("type", '"Flatten"'), ("bottom", f'"{name}"'), ("top", f'"{to}"')]
+            for name, to in zip(names, flat, strict=True)]
+    return [*made, [("name", f'"{_ALL}"'), ("type", '"Concat"'), *(("bottom", f'"{to}"') for to in flat),
+                    ("top", f'"{_ALL}"')]]
 
 
 def trim_memory():

@@ -68,9 +68,19 @@ def unparse(message, indent=""):
 
 def values(message, name):
     """All values of the field `name`, strings without their quotes."""
-    return [v[1:-1] if isinstance(v, str) and v[:1] in ('"', "'") else v for n, v in message if n == name]
+    return [bare(v) for n, v in message if n == name]
 
 
 def value(message, name, default=None):
     """The last value of the field `name` (protobuf lets the last one win), or `default`."""
     return (values(message, name) or [default])[-1]
+
+
+def bare(value):
+    """`value`, a string without its quotes."""
+    return value[1:-1] if isinstance(value, str) and value[:1] in ('"', "'") else value
+
+
+def quoted(text):
+    """`text` as a string is written."""
+    return f'"{text}"'

@@ -7,7 +7,7 @@ def cut(net, ends):
     """The layers of `net` (a parsed prototxt) that the blobs `ends` need, in order, and no others.
 
     A layer that works in place on one of `ends` (the ReLU behind a convolution) changes what was asked
-    for, so it stays only where another layer that is kept reads its result."""
+    for. It stays only where another layer that is kept reads its result, and then has a blob of its own."""
     kept, wanted = [], set()
     for layer in reversed(prototxt.values(net, "layer")):
         name, bottoms, tops = (prototxt.value(layer, "name"), prototxt.values(layer, "bottom"),
@@ -15,7 +15,20 @@ def cut(net, ends):
         if wanted & set(tops) or (name in ends and name in tops):
             kept.append(layer)
             wanted.update(bottoms)
-    return kept[::-1]
+    return _out_of_place(kept[::-1], ends)
+
+
+def _out_of_place(layers, ends):
+    """`layers` where those that work in place on one of the blobs `ends` put their result beside it."""
+    apart, called = [], {}  # called: the blob of `ends` -> what has its place in the layers that follow
+    for layer in layers:
+        tops, before = prototxt.values(layer, "top"), dict(called)
+        for blob in set(tops).intersection(prototxt.values(layer, "bottom"), ends):
+            called[blob] = f"{blob} behind {prototxt.value(layer, 'name')}"
+        names = {"bottom": before, "top": called}
+        apart.append([(field, prototxt.quoted(names[field].get(old := prototxt.bare(value), old)))
+                      if field in names else (field, value) for field, value in layer])
+    return apart
 
 
 def window(layer, axis):
@@ -60,6 +73,18 @@ def spatial(layers, height, width):
         for top in prototxt.values(layer, "top"):
             sizes[top] = (_out(layer, h, "h"), _out(layer, w, "w"))
     return sizes
+
+
+def channels(layers):
+    """{blob: its number of channels} of the layers."""
+    counts = {}
+    for layer in layers:
+        kind, bottoms = prototxt.value(layer, "type"), prototxt.values(layer, "bottom")
+        count = sum(counts[bottom] for bottom in bottoms) if kind == "Concat" else counts[bottoms[0]] if bottoms else 3
+        if kind == "Convolution":
+            count = int(prototxt.value(prototxt.value(layer, "convolution_param"), "num_output"))
+        counts.update(dict.fromkeys(prototxt.values(layer, "top"), count))
+    return counts
 
 
 def smallest_side(layers):

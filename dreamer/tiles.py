@@ -1,16 +1,17 @@
 """Dreaming a picture piece by piece where the whole would not fit into memory.
 
-A piece of the layer's activations depends on a window of the picture only. So the activations are divided
+A piece of a layer's activations depends on a window of the picture only. So the activations are divided
 among tiles; each tile runs the net on the window that its share needs, and adds its share of the gradient.
-The sum is the gradient of the whole picture, up to rounding: there are no seams.
+The sum is the gradient of the whole picture, up to rounding: there are no seams. Where several layers are
+dreamed, a tile has a share of each, and its window is what all of them need.
 """
 
-import itertools
+import math
 from typing import NamedTuple
 
 from dreamer import prototxt, shapes
 
-# Windows begin at multiples of so many positions of the layer. Each layer's own grid begins anew there, and so do
+# Windows begin at multiples of so many positions of the layer (of each, where there are several). Each layer's own grid begins anew there, and so do
 # Winograd's tiles, 2, 3 or 4 outputs wide, in every layer below: the sums are the same to the last bit as in the
 # whole picture. (Else decisions of ReLU and pooling that are close to a tie go both ways, and 66 dB are left of 155.)
 GRID = 12
@@ -20,11 +21,11 @@ MARGIN = 24
 
 
 class Window(NamedTuple):
-    """Along one axis: the pixels that a tile needs of the picture, and which positions of its layer are its share."""
+    """Along one axis: the pixels that a tile needs of the picture, and which positions of each layer are its share."""
 
     start: int
     size: int
-    own: slice  # counted from the tile's own first position
+    own: dict  # {layer: slice}, counted from the tile's own first position
 
 
 def reach(layers, end, axis):
@@ -45,34 +46,46 @@ def reach(layers, end, axis):
     return stride, before + MARGIN, after + MARGIN
 
 
-def windows(seen, length, size, count):
-    """At most `count` Windows along an axis of `size` pixels that share the `length` positions of the layer there.
+def windows(seen, lengths, size, count):
+    """At most `count` Windows along an axis of `size` pixels that share the positions of the layers there.
 
-    seen  what `reach` says of the axis"""
-    stride, before, after = seen
-    ahead = -(-before // stride)  # positions that a window begins before its share
-    ideal = (length * i / count for i in range(1, count))
-    bounds = {ahead + GRID * round((bound - ahead) / GRID) for bound in ideal}
-    shares = [0, *sorted(bound for bound in bounds if 0 < bound < length), length]
+    seen     {layer: what `reach` says of it along the axis}
+    lengths  {layer: its number of positions there}"""
+    ahead = {layer: -(-before // stride) for layer, (stride, before, _) in seen.items()}  # positions before a share
+    grid = GRID * math.lcm(*(stride for stride, _, _ in seen.values()))
+    coarse = max(seen, key=lambda layer: seen[layer][:2])  # the layer whose positions are divided evenly
+    step = grid // seen[coarse][0]
+    ideal = (lengths[coarse] * i / count for i in range(1, count))
+    numbers = sorted({round((bound - ahead[coarse]) / step) for bound in ideal})
+    starts = [number * grid for number in numbers if 0 < number * step + ahead[coarse] < lengths[coarse]]
+    shares = {layer: [0, *(min(max(0, start // seen[layer][0] + ahead[layer]), length) for start in starts), length]
+              for layer, length in lengths.items()}
+
     made = []
-    for first, following in itertools.pairwise(shares):
-        # A window ends with the picture, or where the last position of its share has all that it sees.
-        skipped, stop = max(0, first - ahead), min(size, (following - 1) * stride + after + 1)
-        made.append(Window(skipped * stride, stop - skipped * stride, slice(first - skipped, following - skipped)))
+    for number, start in enumerate([0, *starts]):
+        start, stop, own = max(0, start), start + 1, {}
+        for layer, (stride, _, after) in seen.items():
+            first, following = shares[layer][number:number + 2]
+            own[layer] = slice(first - start // stride, following - start // stride)
+            if first < following:  # a window ends with the picture, or where the last of its share has all that it sees
+                stop = max(stop, (following - 1) * stride + after + 1)
+        made.append(Window(start, min(size, stop) - start, own))
     return made
 
 
-def plan(layers, end, height, width, pixels):
+def plan(layers, ends, height, width, pixels):
     """(rows, columns), lists of Windows: tiles of no more than `pixels` pixels each that compute the fewest in all.
+    They share the positions of all the layers `ends`.
 
     Where no tiles are that small, the smallest there are."""
     def choices(axis, size):
         """Of 1, 2, 3… tiles along the axis: (their Windows, the pixels of the largest, the pixels of all)."""
-        seen, length = reach(layers, end, axis), shapes.along(layers, end, size, axis)
-        most = 1 if height * width <= pixels else length
-        made = [windows(seen, length, size, count) for count in range(1, min(most, 100) + 1)]
+        seen = {end: reach(layers, end, axis) for end in ends}
+        lengths = {end: shapes.along(layers, end, size, axis) for end in ends}
+        most = 1 if height * width <= pixels else min(lengths.values())
+        made = [windows(seen, lengths, size, count) for count in range(1, min(most, 100) + 1)]
         if most > 100:
-            made.append(windows(seen, length, size, most))
+            made.append(windows(seen, lengths, size, most))
         return [(some, max(w.size for w in some), sum(w.size for w in some)) for some in made]
 
     across = choices("w", width)

@@ -52,3 +52,30 @@ def dream(prototxt, weights, mean, bgr, image, end, iterations, octaves, scale=1
         detail = source.data[0] - base
     out = source.data[0] + mean
     return np.dstack(out[::-1] if bgr else out), objectives, gradients
+
+
+def gradient_of_sum(prototxt, weights, picture, terms):
+    """(value, gradient (3, h, w) float64) of terms [(layer, channels or None, weight)] at `picture` as the net has it:
+    a pass of its own through the whole net for each term, which are added up outside of it."""
+    import caffe
+
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
+        file.write("force_backward: true\n" + Path(prototxt).read_text())
+        file.flush()
+        net = caffe.Net(file.name, weights, caffe.TEST)
+    value, gradient = 0.0, np.zeros(picture.shape)
+    for layer, channels, weight in terms:
+        net.blobs["data"].reshape(1, *picture.shape)
+        net.blobs["data"].data[0] = picture
+        net.forward(end=layer)
+        mine = np.zeros(net.blobs[layer].data.shape)
+        some = slice(None) if channels is None else channels
+        mine[:, some] = net.blobs[layer].data[:, some]
+        norm = np.sqrt((mine ** 2).sum())
+        for blob in net.blobs.values():  # or what the term before has left is added
+            blob.diff[...] = 0
+        net.blobs[layer].diff[...] = weight / norm * mine
+        net.backward(start=layer)
+        value += weight * 0.5 * norm
+        gradient += net.blobs["data"].diff[0]
+    return value, gradient

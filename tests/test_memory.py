@@ -52,9 +52,9 @@ def test_tiles_give_the_dream_of_the_whole_at_any_layer(tiny, layer):
                          [(1080, 1920, 500_000), (90, 4000, 60_000), (2160, 3840, 10 ** 9)])
 def test_a_plan_covers_the_layer_and_keeps_its_bound(googlenet, height, width, pixels):
     layers, end = shapes.cut(googlenet.net, ["inception_4c/output"]), "inception_4c/output"
-    rows, columns = tiles.plan(layers, end, height, width, pixels)
+    rows, columns = tiles.plan(layers, [end], height, width, pixels)
     for made, axis, size in ((rows, "h", height), (columns, "w", width)):
-        owned = [w.start // 16 + i for w in made for i in range(w.own.start, w.own.stop)]
+        owned = [w.start // 16 + i for w in made for i in range(w.own[end].start, w.own[end].stop)]
         assert owned == list(range(shapes.along(layers, end, size, axis)))
         assert all(w.start >= 0 and w.start + w.size <= size for w in made)
     assert max(r.size for r in rows) * max(c.size for c in columns) <= pixels

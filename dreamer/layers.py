@@ -1,0 +1,125 @@
+"""What to dream, in a small language: layers of a net, some of their channels, and how much of each.
+
+    inception_4c/output                           a layer
+    inception_4c/output:56                        one of its channels, counted from 0
+    inception_4c/output:3,7-9                     channels 3, 7, 8 and 9
+    inception_3b/output*0.3+inception_4d/3x3      a sum: three tenths of one layer, and another
+    inception_3b/output+inception_4d/3x3*-1       towards one, and away from the other
+    inception_4?/output                           the sum of all layers of such names; ? is any character
+
+A text that is the name of a layer is that layer, whatever characters are in it. In a pattern * stands for any
+characters and [ab] for one of some; right before a number it is a weight. All is checked against the net's
+description, before Caffe is loaded.
+"""
+
+import fnmatch
+import math
+import re
+from typing import NamedTuple
+
+from dreamer import shapes
+from dreamer.errors import Mistake
+
+_WEIGHT = re.compile(r"\*\s*(-?(?:\d+\.?\d*|\.\d+))\s*$")
+_NUMBER = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?")
+
+
+class Term(NamedTuple):
+    """One of the layers in a sum: its name, its channels (a list of numbers; None for all of them), its weight."""
+
+    layer: str
+    channels: list | None
+    weight: float
+
+    def of(self, activations):
+        """This term's own among the layer's `activations` (channels, h, w)."""
+        return activations if self.channels is None else activations[self.channels]
+
+
+class Layers(NamedTuple):
+    """What to dream: the text that says it (aliases replaced, no spaces), and its Terms, which are to be summed."""
+
+    text: str
+    terms: list
+
+    def __str__(self):
+        return self.text
+
+    @property
+    def names(self):
+        """The layers in it, each once."""
+        return list(dict.fromkeys(term.layer for term in self.terms))
+
+
+def parse(text, model):
+    """(Layers, warnings) for `text`, in a dreamer.model.Model; a warning says what was taken for what is not there.
+
+    Raises Mistake, which says where in the text it is."""
+    if text in model.keys or text in model.aliases:
+        name, warning = model.layer(text)
+        return Layers(name, [Term(name, None, 1.0)]), [warning] if warning else []
+    terms, told, warnings, start = [], [], [], 0
+    for piece in text.split("+"):
+        some, name, warning = _term(text, piece, start, model)
+        terms += some
+        told.append(name)
+        warnings += [warning] if warning else []
+        start += len(piece) + 1
+    return Layers("+".join(told), terms), warnings
+
+
+def _term(text, piece, start, model):
+    """([Term], text, warning) for a `piece` of the whole `text` that begins at its character `start`."""
+    found = _WEIGHT.search(piece)
+    weight = float(found[1]) if found else 1.0
+    if not weight or not math.isfinite(weight):
+        raise _wrong(text, start + found.start(1), found[1], "is no weight: a number above or below 0 is")
+    body = piece[:found.start()] if found else piece
+    name, colon, numbers = body.partition(":")
+    at = start + len(name) - len(name.lstrip())
+    name, warning = name.strip(), None
+    if not name:
+        raise _wrong(text, at, piece.strip(), "names no layer")
+    layers = [name] if name in model.keys else fnmatch.filter(model.keys, name) if re.search(r"[*?[]", name) else []
+    if not layers and re.search(r"[*?[]", name):
+        raise _wrong(text, at, name, f"is like none of {model.name}'s layers; their names are listed by: "
+                                     "dreamify.py keys")
+    if not layers:
+        try:
+            name, warning = model.layer(name)
+        except Mistake as error:
+            raise Mistake(f"{error}" if name == text.strip() else f"{_place(text, at, name)}: {error}") from None
+        layers = [name]
+    terms = [Term(layer, _channels(text, numbers, start + len(body) - len(numbers), layer, model) if colon else None,
+                  weight) for layer in layers]
+    return terms, name + colon + _close(numbers) + (f"*{found[1]}" if found else ""), warning
+
+
+def _channels(text, numbers, start, layer, model):
+    """The channels, a sorted list, that `numbers` (at the character `start` of `text`) names in the layer."""
+    count, chosen = shapes.channels(shapes.cut(model.net, [layer]))[layer], set()
+    for piece in numbers.split(","):
+        at = start + len(piece) - len(piece.lstrip())
+        found = _NUMBER.fullmatch(piece)
+        if not found:
+            raise _wrong(text, at, piece.strip(), "is no channel: a number (56) or a range (7-9) is")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise _wrong(text, at, piece.strip(), f"goes backwards: {last}-{first} would do")
+        if last >= count:
+            raise _wrong(text, at, piece.strip(), f"is too much: the channels of {layer} are 0 to {count - 1}")
+        chosen.update(range(first, last + 1))
+        start += len(piece) + 1
+    return sorted(chosen)
+
+
+def _close(text):
+    return re.sub(r"\s", "", text)
+
+
+def _place(text, at, piece):
+    return f"{piece!r} (character {at + 1} of {text!r})"
+
+
+def _wrong(text, at, piece, why):
+    return Mistake(f"{_place(text, at, piece)} {why}")
