@@ -214,7 +214,7 @@ OPTIONS = {
     "input": Option("a picture, or - for standard input; or a command, see below", "INPUT"),
     "output": Option(f"the dream; ends in {' '.join(sorted(pictures.FORMATS))}, or is - for standard output, as PNG",
                      "OUTPUT"),
-    "layer": Option("the layer whose activations grow: NAME, NAME:CHANNELS, NAME*WEIGHT+NAME*WEIGHT, names with ? and * "
+    "layer": Option("the layer whose activations grow; or channels, sums and patterns: NAME:3,7-9, NAME*0.3+NAME, NAM? "
                     f"(default: the model's, inception_4c/output for {model.DEFAULT})", "LAYER", str),
     "iterations": Option("steps in each octave", "ITERATIONS", values.whole(1)),
     "octaves": Option("sizes at which to dream", "OCTAVES", values.whole(1, 100)),
@@ -331,8 +331,8 @@ def find_files(options, wrong):
 
 def recipe_of(options, chosen, octaves):
     """How the dream that `settings` understood is made, all but its seed: what is kept in the picture."""
-    weights = chosen.weights_path(options.weights)
-    return {"version": __version__, "model": chosen.name, "weights_sha256": sha256(weights), "layer": options.layer.text,
+    return {"version": __version__, "model": chosen.name,
+            "weights_sha256": sha256(chosen.weights_path(options.weights)), "layer": options.layer.text,
             "iterations": options.iterations, "octaves": octaves, "scale": options.scale,
             "step_size": options.step_size, "jitter": options.jitter, "clip": not options.no_clip,
             "width": options.picture.pixels.shape[1], "height": options.picture.pixels.shape[0],

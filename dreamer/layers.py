@@ -32,7 +32,7 @@ class Term(NamedTuple):
     weight: float
 
     def of(self, activations):
-        """This term's own among the layer's `activations` (channels, h, w)."""
+        """Those of the layer's `activations` (channels, h, w) that are meant."""
         return activations if self.channels is None else activations[self.channels]
 
 

@@ -1,6 +1,7 @@
 """A Caffe net made for dreaming: cut off above what is dreamed, and ready to compute the gradient of its input."""
 
 import contextlib
+import functools
 import math
 import os
 
@@ -11,10 +12,8 @@ from dreamer.budget import Budget
 from dreamer.errors import Failure, Mistake
 from dreamer.layers import parse
 
-
-_ALL = "all that is dreamed"
-
 TILE = 2 << 20  # pixels of a tile where it must be the same on all machines: 1920×1080 is one
+_ALL = "all that is dreamed"  # a blob
 
 
 class Net:
@@ -175,8 +174,25 @@ def load(layers):
         import caffe
     except ImportError as error:
         raise Failure(f"Caffe cannot be loaded ({error}): run ./provision.sh") from None
+    _mind_forks()
     with _in_memory(_trainless(layers)) as description:
         return caffe.Net(description, caffe.TEST)
+
+
+@functools.cache
+def _mind_forks():
+    """Let Caffe's threads end before a fork: the child has none of them, and would wait for them for ever."""
+    import caffe
+    counts = []
+
+    def end():
+        counts.append(caffe.threads())
+        caffe.set_threads(1)
+
+    def begin():
+        caffe.set_threads(counts.pop())
+
+    os.register_at_fork(before=end, after_in_parent=begin, after_in_child=begin)
 
 
 def _gathering(names):

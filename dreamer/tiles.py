@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from dreamer import prototxt, shapes
 
-# Windows begin at multiples of so many positions of the layer (of each, where there are several). Each layer's own grid begins anew there, and so do
-# Winograd's tiles, 2, 3 or 4 outputs wide, in every layer below: the sums are the same to the last bit as in the
-# whole picture. (Else decisions of ReLU and pooling that are close to a tie go both ways, and 66 dB are left of 155.)
+# Windows begin at multiples of so many positions of the layer (of each, where there are several). Each layer's own
+# grid begins anew there, and so do Winograd's tiles, 2, 3 or 4 outputs wide, in every layer below: the sums are the
+# same to the last bit as in the whole picture. (Else decisions of ReLU and pooling that are close to a tie go both
+# ways, and 66 dB are left of 155.)
 GRID = 12
 # And so many pixels more than what the share sees: a Winograd tile that has a window's edge in it mixes that into its
 # other outputs' rounding, 3 outputs of the first layer and 4 of the second deep.

@@ -172,7 +172,7 @@ def test_a_channel_grows_and_a_negative_one_shrinks(tiny):
 
 
 @pytest.mark.parametrize(("text", "size", "pixels"), [
-    ("inception_3b/output*0.3+inception_4c/output:0-99", (520, 400), 380 * 380),
+    ("inception_3b/output*0.3+inception_4c/output:0-99", (720, 300), 480 * 300),
     ("conv1/7x7_s2+inception_3b/5x5_reduce*-2", (300, 260), 200 * 200),
 ])
 def test_tiles_give_the_dream_of_the_whole(googlenet, sky, text, size, pixels):

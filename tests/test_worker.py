@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dreamer import worker
@@ -119,3 +120,22 @@ def test_a_child_does_not_outlive_its_parent(tmp_path):
             return
         time.sleep(0.05)
     pytest.fail("the child lives on")
+
+
+def test_a_child_dreams_after_its_parent_has(tiny):
+    """Threads do not survive a fork: Caffe's, which the parent has used, must not be waited for."""
+    import dreamify
+    from dreamer.net import Net
+
+    def dream():
+        return dreamify.deepdream(Net(tiny, "mix/output", threads=3), np.zeros((150, 150, 3)), 1, 1).tolist()
+
+    ours, threads = dream(), threading.active_count()
+    killer = threading.Timer(20, os.kill, (os.getpid(), signal.SIGTERM))
+    killer.start()
+    messages, error = run(lambda w: w.send(dream()))
+    killer.cancel()
+    assert error is None
+    assert messages == [ours]
+    assert dream() == ours
+    assert threading.active_count() == threads
