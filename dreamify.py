@@ -25,12 +25,13 @@ from typing import NamedTuple
 try:
     import numpy as np
 
-    from dreamer import inputs, layers, model, pictures, values
+    from dreamer import files, inputs, layers, model, pictures, values
     from dreamer import recipe as recipes
     from dreamer.checkpoint import Checkpoint
     from dreamer.errors import Failure, Mistake, Wrong, printable
     from dreamer.fetch import sha256
     from dreamer.job import Job
+    from dreamer.many import Many
     from dreamer.net import Net
     from dreamer.planes import bands, mean_size, zoom
     from dreamer.progress import Progress
@@ -172,12 +173,13 @@ def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iteration
              octaves=DEFAULTS["octaves"], scale=DEFAULTS["scale"], *, seed=None, step_size=DEFAULTS["step_size"],
              jitter=DEFAULTS["jitter"], no_clip=False, model=None, weights=None, max_size=None,
              max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None, threads=None,
-             reproducible=False, like=None, preview=None, no_resume=False, quiet=False):
-    """Dream into a picture, as Google's DeepDream did in 2015.
+             reproducible=False, like=None, preview=None, no_resume=False, watch=False, quiet=False):
+    """Dream into a picture, as Google's DeepDream did in 2015; where `input` is a folder, into all pictures in it.
 
     Raises Mistake with all that is wrong before any work is done, Failure where something breaks, Stopped where a
     signal ends it. Of `like` holds what has its default here."""
-    dream(*settings(locals()))
+    options, chosen = settings(locals())
+    (dream if options.picture else dream_many)(options, chosen)
 
 
 def keys(*, model=None):
@@ -211,9 +213,9 @@ class Option(NamedTuple):
 
 OPTIONS = {
     "file": Option("a picture", "FILE"),
-    "input": Option("a picture, or - for standard input; or a command, see below", "INPUT"),
-    "output": Option(f"the dream; ends in {' '.join(sorted(pictures.FORMATS))}, or is - for standard output, as PNG",
-                     "OUTPUT"),
+    "input": Option("a picture, a folder of them, or - for standard input; or a command, see below", "INPUT"),
+    "output": Option(f"the dream; ends in {' '.join(sorted(pictures.FORMATS))}, or is - for standard output, as PNG; "
+                     "or a folder for the dreams of a folder (default: the same one)", "OUTPUT"),
     "layer": Option("the layer whose activations grow; or channels, sums and patterns: NAME:3,7-9, NAME*0.3+NAME, NAM? "
                     f"(default: the model's, inception_4c/output for {model.DEFAULT})", "LAYER", str),
     "iterations": Option("steps in each octave", "ITERATIONS", values.whole(1)),
@@ -240,6 +242,7 @@ OPTIONS = {
     "like": Option("dream as that picture was dreamed: its recipe holds for all that is not said", "FILE"),
     "preview": Option("keep a picture there that shows the dream so far", "FILE"),
     "no_resume": Option("start afresh, even where an earlier run was stopped or killed"),
+    "watch": Option("go on with what comes into the folder INPUT (default: the one you are in)"),
     "quiet": Option("say nothing but errors and warnings"),
 }
 
@@ -248,18 +251,23 @@ OPTIONS = {
 
 def settings(asked, unknown=()):
     """(options, model): what the arguments of `dreamify`, a dict, come to; the options as attributes, checked, with
-    the Picture as `picture`, and `warnings`, a list of str.
+    the Picture as `picture` (None where INPUT is a folder), and `warnings`, a list of str.
 
     unknown  lines on what is wrong already
 
     Raises Mistake with all that is wrong, a line each."""
-    options, wrong = SimpleNamespace(**asked, warnings=[]), Wrong(unknown)
+    options, wrong = SimpleNamespace(**asked, warnings=[], picture=None), Wrong(unknown)
     take_recipe(options, wrong)
     check_values(options, wrong, dreamify)
     chosen = find_model(options, wrong)
     if chosen:
         find_layer(options, chosen, wrong)
-    find_files(options, wrong)
+    if options.watch and options.input is None:
+        options.input = os.curdir
+    (find_folders if options.watch or (options.input and os.path.isdir(options.input)) else find_files)(options, wrong)
+    if options.preview is not None:
+        with wrong.noted("preview: "):
+            pictures.check_output(options.preview, options.input)
     wrong.tell()
     return options, chosen
 
@@ -317,9 +325,6 @@ def find_files(options, wrong):
     else:
         with wrong.noted():
             pictures.check_output(options.output, options.input, options.force)
-    if options.preview is not None:
-        with wrong.noted("preview: "):
-            pictures.check_output(options.preview, options.input)
     if options.input is None or (wrong and options.input == inputs.STANDARD):  # which may be slow
         return
     with wrong.noted():
@@ -329,31 +334,93 @@ def find_files(options, wrong):
             pictures.check_fits(options.output, options.picture, options.warnings.append)
 
 
-def recipe_of(options, chosen, octaves):
-    """How the dream that `settings` understood is made, all but its seed: what is kept in the picture."""
-    return {"version": __version__, "model": chosen.name,
-            "weights_sha256": sha256(chosen.weights_path(options.weights)), "layer": options.layer.text,
-            "iterations": options.iterations, "octaves": octaves, "scale": options.scale,
-            "step_size": options.step_size, "jitter": options.jitter, "clip": not options.no_clip,
-            "width": options.picture.pixels.shape[1], "height": options.picture.pixels.shape[0],
-            "reproducible": options.reproducible}
+def find_folders(options, wrong):
+    """See whether the dreams of a folder can be written."""
+    if not os.path.isdir(options.input):
+        wrong.append(f"watch: INPUT must be a folder, and {options.input} is none")
+    options.output = options.input if options.output is None else options.output
+    if os.path.isdir(options.output):
+        with wrong.noted():
+            pictures.check_folder(options.output)
+    elif (os.path.lexists(options.output) or options.output == inputs.STANDARD
+          or os.path.splitext(options.output)[1].lower() in pictures.FORMATS):
+        wrong.append(f"output: {options.output} is no folder: name one for the dreams of a folder")
+    else:
+        with wrong.noted():
+            pictures.check_folder(os.path.dirname(os.path.realpath(options.output)))
 
 
-def dream(options, chosen):
-    """Do what `settings` understood: dream, and write the picture."""
-    tell("warning: ", *options.warnings)
-    image = options.picture.pixels
-    sizes = octave_sizes(*image.shape[:2], options.octaves, options.scale)
+def fitting_sizes(options, chosen, height, width):
+    """[(height, width)] of the octaves, the smallest first, that are large enough for the layer."""
+    sizes = octave_sizes(height, width, options.octaves, options.scale)
     smallest = smallest_side(cut(chosen.net, options.layer.names))
     fitting = [size for size in sizes if min(size) >= smallest]
     if not fitting:
-        raise Mistake(f"input: {image.shape[1]}×{image.shape[0]} pixels are too few for {options.layer}: "
-                      f"each side needs {smallest}")
-    if len(fitting) < len(sizes):
-        tell("warning: ", f"only {len(fitting)} of {len(sizes)} octaves: a smaller one would be too small for "
+        raise Mistake(f"input: {width}×{height} pixels are too few for {options.layer}: each side needs {smallest}")
+    return fitting
+
+
+weights_sha256 = functools.cache(sha256)  # of large files
+
+
+def recipe_of(options, chosen, sizes):
+    """How the dream that `settings` understood is made, all but its seed: what is kept in the picture.
+
+    sizes  those of the octaves"""
+    made = {"version": __version__, "model": chosen.name,
+            "weights_sha256": weights_sha256(chosen.weights_path(options.weights)), "layer": options.layer.text,
+            "iterations": options.iterations, "octaves": len(sizes), "scale": options.scale,
+            "step_size": options.step_size, "jitter": options.jitter, "clip": not options.no_clip,
+            "width": sizes[-1][1], "height": sizes[-1][0], "reproducible": options.reproducible}
+    if options.input != inputs.STANDARD:
+        made["source_sha256"] = sha256(options.input)
+    return made
+
+
+def dream_many(options, chosen):
+    """Do what `settings` understood: dream the pictures of a folder, and what comes into it."""
+    tell("warning: ", *options.warnings)
+
+    def single(source, output=None):
+        return SimpleNamespace(**vars(options) | {"input": str(source), "output": str(output), "warnings": []})
+
+    def read(source, output):
+        one, wrong = single(source, output), Wrong()
+        find_files(one, wrong)
+        wrong.tell()
+        return functools.partial(dream, one, chosen, alone=False)
+
+    def wanted(source, found):
+        height, width = (found.get(side, 0) for side in ("height", "width"))
+        if sorted((height, width)) != pictures.sides(source, options.max_size, options.max_pixels):
+            return False
+        made = recipe_of(single(source), chosen, fitting_sizes(options, chosen, height, width))
+        return ("unfinished" not in found and options.seed in (None, found.get("seed"))
+                and all(found.get(name) == value for name, value in made.items() if name != "version"))
+
+    try:
+        files.make_folder(options.output)
+    except OSError as error:
+        raise Failure(f"{options.output} cannot be made: {error.strerror}") from None
+    many = Many(options.input, options.output, read, wanted, options.force,
+                lambda line: None if options.quiet else print(line, flush=True))
+    if options.watch:
+        many.watch(lambda line: tell("", line))
+    many.dream_all()
+
+
+def dream(options, chosen, alone=True):
+    """Do what `settings` understood: dream, and write the picture.
+
+    alone  list the layers too"""
+    tell("warning: ", *options.warnings)
+    image = options.picture.pixels
+    fitting = fitting_sizes(options, chosen, *image.shape[:2])
+    if len(fitting) < options.octaves:
+        tell("warning: ", f"only {len(fitting)} of {options.octaves} octaves: a smaller one would be too small for "
                           f"{options.layer}")
 
-    made = recipe_of(options, chosen, len(fitting))
+    made = recipe_of(options, chosen, fitting)
     checkpoint = Checkpoint(options.output, made, image) if options.output != inputs.STANDARD else None
     state = checkpoint.load(options.seed) if checkpoint and not options.no_resume else None
     made["seed"] = (state.seed if state else options.seed if options.seed is not None
@@ -361,8 +428,9 @@ def dream(options, chosen):
 
     out = sys.stderr if options.output == inputs.STANDARD else sys.stdout  # where the picture itself does not go
     progress = Progress(None if options.quiet else out, fitting, options.iterations, options.layer.text)
-    progress.tell(textwrap.fill("layers: " + " ".join(chosen.keys), 100, subsequent_indent="        ",
-                                break_on_hyphens=False))
+    if alone:
+        progress.tell(textwrap.fill("layers: " + " ".join(chosen.keys), 100, subsequent_indent="        ",
+                                    break_on_hyphens=False))
     Job(
         dream=functools.partial(
             deepdream, image=image, iterations=options.iterations, octaves=len(fitting), scale=options.scale,

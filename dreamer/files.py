@@ -26,13 +26,20 @@ def replacing(path):
 
 
 def give(path, folder):
-    """Give the file `path` the mode of any new file and, where we are root, the owner of `folder`.
+    """Give the file or folder `path` the mode of any new one and, where we are root, the owner of `folder`.
 
     Root is who runs a container, and the folder is the user's own, shared with it."""
     umask = os.umask(0)
     os.umask(umask)
-    os.chmod(path, 0o666 & ~umask)
+    os.chmod(path, (0o777 if os.path.isdir(path) else 0o666) & ~umask)
     if os.geteuid() == 0:
         owner = os.stat(folder)
         with contextlib.suppress(PermissionError):  # a root without this right (docker's --cap-drop ALL)
             os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def make_folder(path):
+    """Make the folder `path` where it is not there; raises OSError."""
+    if not os.path.isdir(path):
+        os.mkdir(path)
+        give(path, Path(os.path.realpath(path)).parent)

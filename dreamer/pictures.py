@@ -66,14 +66,28 @@ def read(path, max_size=None, max_pixels=inputs.MAX_PIXELS, keep_location=False,
                 found = None
             turned = found and image.format != "TIFF"  # which Pillow turns by itself
             image = colour.to_srgb(image, warn)
-        if max_size and max(image.size) > max_size:
-            smaller = [max(1, round(side * max_size / max(image.size))) for side in image.size]
-            image = image.resize(smaller, Image.LANCZOS)
+        if shrunk(image.size, max_size) != image.size:
+            image = image.resize(shrunk(image.size, max_size), Image.LANCZOS)
         if turned and found.orientation in _UPRIGHT:
             image = image.transpose(_UPRIGHT[found.orientation])
         pixels = np.asarray(image)
     return Picture(np.ascontiguousarray(pixels[..., :3]),
                    np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found)
+
+
+def shrunk(size, max_size):
+    """The (width, height) that a picture of that `size` is brought to; max_size may be None."""
+    if not max_size or max(size) <= max_size:
+        return size
+    return tuple(max(1, round(side * max_size / max(size))) for side in size)
+
+
+def sides(path, max_size=None, max_pixels=inputs.MAX_PIXELS):
+    """The sides of what `read` would make of the picture at `path`, the shorter first; it is not decoded for that.
+    Raises Mistake."""
+    with inputs.opened(path) as (file, name), inputs.decoding(name, max_pixels), \
+            Image.open(file, formats=inputs.formats()) as image:
+        return sorted(shrunk(image.size, max_size))
 
 
 def check_output(path, source=None, force=False):
@@ -104,6 +118,11 @@ def check_output(path, source=None, force=False):
             raise Mistake(f"output: {path} may not be written: it is protected")
     if not there and not folder.is_dir():
         raise Mistake(f"output: there is no folder {folder}")
+    check_folder(folder)
+
+
+def check_folder(folder):
+    """Raise Mistake unless files can be made in `folder`."""
     try:
         with tempfile.TemporaryFile(dir=folder):  # what access(2) says is not to be trusted on shared folders
             pass

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shutil
 import subprocess
 import time
 
@@ -180,6 +181,30 @@ def test_stop_reaches_the_dream(docker, image, folder):
         assert run(docker, "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "130"
         assert {owner[1:] for owner in owners(folder)} == {OWNER}
         assert pixels(folder / "dream.png").shape == pixels(folder / "photo.jpg").shape
+    finally:
+        run(docker, "rm", "--force", name)
+
+
+def test_a_watched_folder(docker, image, folder):
+    """`docker run … --watch`: what is there is dreamed, then what comes; `docker stop` ends it, nobody else's files."""
+    name = run(docker, "run", "--detach", "--volume", f"{folder}:/vagrant", image, "--watch", "--max-size", "100",
+               ).stdout.strip()
+    try:
+        for new in (None, "new.jpg"):
+            if new:
+                shutil.copy(folder / "photo.jpg", folder / new)
+            dream = folder / f"{(new or 'photo.jpg')[:-4]}-dream.jpg"
+            for _ in range(150):
+                if dream.exists():
+                    break
+                time.sleep(0.2)
+            assert max(Image.open(dream).size) == 100
+        began = time.monotonic()
+        run(docker, "stop", "--time", "60", name)
+        assert time.monotonic() - began < 10
+        assert run(docker, "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "130"
+        made = {owner for owner in owners(folder) if "dream" in owner[0]}
+        assert made == {("photo-dream.jpg", *OWNER), ("new-dream.jpg", *OWNER)}
     finally:
         run(docker, "rm", "--force", name)
 
