@@ -25,7 +25,7 @@ from typing import NamedTuple
 try:
     import numpy as np
 
-    from dreamer import files, inputs, layers, model, pictures, values
+    from dreamer import files, inputs, layers, masks, model, pictures, values
     from dreamer import recipe as recipes
     from dreamer.checkpoint import Checkpoint
     from dreamer.errors import Failure, Mistake, Wrong, printable
@@ -54,7 +54,7 @@ def objective_l2(activations):
     return 0.5 * float(np.sum(np.square(activations, dtype=np.float64))), activations
 
 
-def make_step(net, picture, rng, step_size, jitter, clip, objective):
+def make_step(net, picture, rng, step_size, jitter, clip, objective, mask=None):
     """One step of gradient ascent on `picture` (3, h, w), in place; returns the objective before the step.
 
     The picture is rolled by a random offset for the net, so that the net's own grid (its strides) leaves
@@ -71,7 +71,8 @@ def make_step(net, picture, rng, step_size, jitter, clip, objective):
     steepness = mean_size(net.gradient)
     rate = np.float32(step_size / steepness if steepness else 0)  # where nothing excites the layer, nothing changes
     for rows in bands(picture):
-        picture[:, rows] += rate * net.gradient[:, rows]
+        picture[:, rows] += rate * net.gradient[:, rows] if mask is None else (
+            rate / 255 * mask[rows] * net.gradient[:, rows])
         if clip:
             np.clip(picture[:, rows], net.lowest, net.lowest + 255, out=picture[:, rows])
     return value
@@ -104,7 +105,7 @@ class Step(NamedTuple):
 
 
 def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, jitter=32, clip=True, seed=0,
-              objective=objective_l2, each_step=None, state=None):
+              mask=None, objective=objective_l2, each_step=None, state=None):
     """The dream of `image` by `net`.
 
     net         a dreamer.net.Net: it says which layers of which model dream
@@ -116,6 +117,7 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
     jitter      most pixels by which a step rolls the picture
     clip        keep the picture within 0..255 after each step
     seed        of the rolls; None for another dream each time
+    mask        uint8 (h, w): 255 where to dream, 0 where the image keeps its pixels
     objective   function of a layer's activations (channels, h', w') that returns (value, gradient)
     each_step   function that is called with a Step after each step
     state       a dreamer.checkpoint.State of an earlier run with the same arguments, to go on from
@@ -136,6 +138,7 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
         if state and octave < state.octave:
             continue
         picture = net.budget.planes(height, width)
+        here = None if mask is None else masks.fit(mask, height, width)
         if state and octave == state.octave:
             picture[:], done = state.picture, state.iteration
             rng.set_state(state.random)
@@ -143,15 +146,18 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
             picture[:] = base
         else:
             zoom(detail, height, width, picture)
+            if mask is not None:
+                picture *= here > 0
             picture += base
         net.resize(height, width)
         for iteration in range(done, iterations):
-            value = make_step(net, picture, rng, step_size, jitter, clip, objective)
+            value = make_step(net, picture, rng, step_size, jitter, clip, objective, here)
             if each_step:
                 each_step(Step(octave, iteration, value, picture, rng.get_state(legacy=False)))
         if bases:
             detail = np.subtract(picture, base, out=picture)
-    return net.deprocess(picture)
+    dreamed = net.deprocess(picture)
+    return dreamed if mask is None else masks.spare(dreamed, image, mask)
 
 
 def octave_sizes(height, width, octaves, scale):
@@ -171,7 +177,7 @@ DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(dee
 
 def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iterations"],  # noqa: A002 - as it is called
              octaves=DEFAULTS["octaves"], scale=DEFAULTS["scale"], *, seed=None, step_size=DEFAULTS["step_size"],
-             jitter=DEFAULTS["jitter"], no_clip=False, model=None, weights=None, max_size=None,
+             jitter=DEFAULTS["jitter"], no_clip=False, mask=None, model=None, weights=None, max_size=None,
              max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None, threads=None,
              reproducible=False, like=None, preview=None, no_resume=False, watch=False, quiet=False):
     """Dream into a picture, as Google's DeepDream did in 2015; where `input` is a folder, into all pictures in it.
@@ -226,6 +232,7 @@ OPTIONS = {
     "step_size": Option("how far a step goes, as a mean change in 0..255", "X", values.number(above=0)),
     "jitter": Option("most pixels by which a step shifts the picture", "PIXELS", values.whole(0, 10 ** 6)),
     "no_clip": Option("let the picture leave 0..255 between steps"),
+    "mask": Option("dream only where this picture is white; where it is black the pixels stay as they are", "PICTURE"),
     "model": Option(f"a folder in models/ (default: {model.DEFAULT}, or {model.SPARE} where its weights are missing)",
                     "NAME"),
     "weights": Option("a .caffemodel to use in place of the model's own", "FILE"),
@@ -256,12 +263,13 @@ def settings(asked, unknown=()):
     unknown  lines on what is wrong already
 
     Raises Mistake with all that is wrong, a line each."""
-    options, wrong = SimpleNamespace(**asked, warnings=[], picture=None), Wrong(unknown)
+    options, wrong = SimpleNamespace(**asked, picture=None, where=None, followed={}, warnings=[]), Wrong(unknown)
     take_recipe(options, wrong)
     check_values(options, wrong, dreamify)
     chosen = find_model(options, wrong)
     if chosen:
         find_layer(options, chosen, wrong)
+    find_mask(options, wrong)
     if options.watch and options.input is None:
         options.input = os.curdir
     (find_folders if options.watch or (options.input and os.path.isdir(options.input)) else find_files)(options, wrong)
@@ -278,7 +286,7 @@ def take_recipe(options, wrong):
     if options.like is None:
         return
     with wrong.noted("like: "):
-        found = recipes.read(options.like)
+        options.followed = found = recipes.read(options.like)
         found["no_clip"] = found.get("clip") is False
         for name in ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip",
                      "reproducible"):
@@ -332,6 +340,8 @@ def find_files(options, wrong):
                                         keep_location=options.keep_location, warn=options.warnings.append)
         if not wrong:
             pictures.check_fits(options.output, options.picture, options.warnings.append)
+        if options.light is not None:
+            options.where = masks.fitted(options.light, *options.picture.pixels.shape[:2], options.warnings.append)
 
 
 def find_folders(options, wrong):
@@ -350,6 +360,18 @@ def find_folders(options, wrong):
             pictures.check_folder(os.path.dirname(os.path.realpath(options.output)))
 
 
+def find_mask(options, wrong):
+    """Read the mask, as `light`; None where there is none."""
+    options.light = None
+    if options.mask is not None:
+        with wrong.noted():
+            if options.output and os.path.realpath(options.output) == os.path.realpath(options.mask):
+                raise Mistake(f"output: {options.output} is the mask itself: name another file")
+            options.light = masks.read(options.mask, options.max_pixels, options.warnings.append)
+    elif "mask" in options.followed:  # it belongs to one picture, and this may be another
+        options.warnings.append(f"like: {options.like} had the mask {options.followed['mask']}; --mask names one here")
+
+
 def fitting_sizes(options, chosen, height, width):
     """[(height, width)] of the octaves, the smallest first, that are large enough for the layer."""
     sizes = octave_sizes(height, width, options.octaves, options.scale)
@@ -360,7 +382,8 @@ def fitting_sizes(options, chosen, height, width):
     return fitting
 
 
-weights_sha256 = functools.cache(sha256)  # of large files
+checksum = functools.cache(sha256)  # of large files
+BESIDE = ("mask",)  # options that name a picture: a recipe has its name and checksum
 
 
 def recipe_of(options, chosen, sizes):
@@ -368,10 +391,13 @@ def recipe_of(options, chosen, sizes):
 
     sizes  those of the octaves"""
     made = {"version": __version__, "model": chosen.name,
-            "weights_sha256": weights_sha256(chosen.weights_path(options.weights)), "layer": options.layer.text,
+            "weights_sha256": checksum(chosen.weights_path(options.weights)), "layer": options.layer.text,
             "iterations": options.iterations, "octaves": len(sizes), "scale": options.scale,
             "step_size": options.step_size, "jitter": options.jitter, "clip": not options.no_clip,
             "width": sizes[-1][1], "height": sizes[-1][0], "reproducible": options.reproducible}
+    for name in BESIDE:
+        if (path := getattr(options, name)) is not None:
+            made |= {name: os.path.basename(path), f"{name}_sha256": checksum(path)}
     if options.input != inputs.STANDARD:
         made["source_sha256"] = sha256(options.input)
     return made
@@ -396,7 +422,8 @@ def dream_many(options, chosen):
             return False
         made = recipe_of(single(source), chosen, fitting_sizes(options, chosen, height, width))
         return ("unfinished" not in found and options.seed in (None, found.get("seed"))
-                and all(found.get(name) == value for name, value in made.items() if name != "version"))
+                and all(found.get(name) == made.get(name)
+                        for name in {*made, *(f"{name}_sha256" for name in BESIDE)} - {"version"}))
 
     try:
         files.make_folder(options.output)
@@ -434,7 +461,8 @@ def dream(options, chosen, alone=True):
     Job(
         dream=functools.partial(
             deepdream, image=image, iterations=options.iterations, octaves=len(fitting), scale=options.scale,
-            step_size=options.step_size, jitter=options.jitter, clip=not options.no_clip, seed=made["seed"]),
+            step_size=options.step_size, jitter=options.jitter, clip=not options.no_clip, seed=made["seed"],
+            mask=options.where),
         make_net=lambda: Net(chosen, options.layer, options.weights, options.memory, options.threads,
                              options.reproducible),
         model=chosen, picture=options.picture, recipe=made, sizes=fitting, iterations=options.iterations,

@@ -90,6 +90,20 @@ def sides(path, max_size=None, max_pixels=inputs.MAX_PIXELS):
         return sorted(shrunk(image.size, max_size))
 
 
+def beside(name, path, max_pixels, warn):
+    """The Picture at `path` that is there for the input's sake: a mask, say, which is the `name` that errors begin
+    with. Raises Mistake."""
+    def mine(line):
+        return f"{name}: {line.removeprefix('input: ')}"
+
+    if path == inputs.STANDARD:
+        raise Mistake(f"{name}: only INPUT can be standard input: name a file")
+    try:
+        return read(path, max_pixels=max_pixels, warn=lambda line: warn(mine(line)))
+    except Mistake as error:
+        raise Mistake(*map(mine, error.args)) from None
+
+
 def check_output(path, source=None, force=False):
     """Raise Mistake unless a picture can be written to `path` ("-" is standard output).
 

@@ -131,9 +131,9 @@ def test_the_smallest_side_works_and_one_less_would_not(googlenet, layer):
     small.budget.plan(*picture.shape[1:])
     small.resize(*picture.shape[1:])
     for tile in small.tiles(picture, 0, 0):
-        activations = tile.forward()
+        [activations] = tile.forward()
         assert activations.size
-        tile.backward(activations)
+        tile.backward([(1.0, activations)])
     with pytest.raises(Mistake, match="too few"):
         small.resize(small.smallest_side - 1, 300)
 

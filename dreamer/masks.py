@@ -1,0 +1,48 @@
+"""Where to dream: a mask is white there, black where the picture keeps its very pixels, and grey in between.
+
+A mask is uint8 (h, w). A step goes as far as the mask is bright; what shines through from one octave to the next is
+kept out of the black.
+"""
+
+import numpy as np
+from PIL import Image
+
+from dreamer import pictures
+from dreamer.errors import Mistake
+
+STRETCH = 1.02  # how much wider or narrower than the picture a mask may be without a warning
+
+
+def read(path, max_pixels, warn):
+    """The mask in the picture at `path`; where that is transparent the mask is black.
+
+    Raises Mistake where there is no picture; warn is called with a line on what in it is of no use."""
+    found = pictures.beside("mask", path, max_pixels, warn)
+    light = np.asarray(Image.fromarray(found.pixels).convert("L"))
+    return light if found.alpha is None else np.uint8(np.rint(np.float32(light) * found.alpha / 255))
+
+
+def fitted(mask, height, width, warn):
+    """The mask for a picture of height × width pixels; raises Mistake where it is black all over.
+
+    warn is called with a line where it must be stretched."""
+    across, down = mask.shape[1] / width, mask.shape[0] / height
+    if not 1 / STRETCH < across / down < STRETCH:
+        warn(f"mask: its {mask.shape[1]}×{mask.shape[0]} pixels are stretched to the picture's {width}×{height}")
+    mask = fit(mask, height, width)
+    if not mask.any():
+        raise Mistake("mask: it is black all over, and nothing would be dreamed: white is where to dream")
+    return mask
+
+
+def fit(mask, height, width):
+    """The mask at another size."""
+    return np.asarray(Image.fromarray(mask).resize((width, height), Image.BILINEAR))
+
+
+def spare(dreamed, image, mask):
+    """Put the pixels of `image` (h, w, 3) back into `dreamed`, of the same shape, where the mask is black."""
+    for top in range(0, len(mask), 64):
+        rows = slice(top, top + 64)
+        np.copyto(dreamed[rows], image[rows], where=mask[rows, :, None] == 0)
+    return dreamed
