@@ -155,3 +155,23 @@ def test_what_is_wrong_with_a_mask_is_told_with_the_rest(tiny, sky, tmp_path):
     assert done.returncode == 2
     assert "mask.png is the mask itself" in done.stderr
     assert not (tmp_path / "out.png").exists()
+
+
+def test_a_folder_is_dreamed_with_a_mask_and_anew_without(tiny, tmp_path):
+    (tmp_path / "in").mkdir()
+    saved(tmp_path / "in/a.png", noise(90, 120))
+    saved(tmp_path / "in/b.png", noise(60, 80))
+    mask = saved(tmp_path / "mask.png", disc(90, 120))
+    words = [tmp_path / "in", tmp_path / "out", "mix/output", 1, 1, "--seed", 1, "--model", tiny.folder]
+    assert run(*words, "--mask", mask).returncode == 0
+    for name, black in (("a", disc(90, 120) == 0), ("b", masks.fit(disc(90, 120), 60, 80) == 0)):
+        before, after = (np.asarray(Image.open(path)) for path in (tmp_path / f"in/{name}.png",
+                                                                   tmp_path / f"out/{name}-dream.png"))
+        assert np.array_equal(before[black], after[black])
+        assert not np.array_equal(before, after)
+    dreams = [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())]
+    assert run(*words, "--mask", mask).returncode == 0
+    assert dreams == [path.read_bytes() for path in sorted((tmp_path / "out").iterdir())]
+    assert run(*words).returncode == 0
+    assert all(old != path.read_bytes() for old, path in zip(dreams, sorted((tmp_path / "out").iterdir()),
+                                                             strict=True))
