@@ -3,6 +3,8 @@
 #   $ docker build -t image-dreamer .
 #   $ docker run --rm -v "$PWD:/vagrant" image-dreamer photo.jpg dream.png
 #   $ docker run --rm -it -v "$PWD:/vagrant" image-dreamer bash
+#
+# --build-arg EXTRA=film adds ffmpeg and OpenCV, for films in .mp4, videos and --flow: 850 MB.
 
 # All architectures of one day's Debian 13; --build-arg BASE=… takes another Debian or Ubuntu.
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
@@ -12,7 +14,8 @@ FROM $BASE AS runtime
 WORKDIR /opt/image-dreamer
 COPY provision.sh ./
 # The tests of numpy and scipy are 40 MB that nobody runs here.
-RUN bash provision.sh runtime \
+ARG EXTRA=
+RUN bash provision.sh runtime $EXTRA \
     && find /usr/lib/python3/dist-packages -path '*/tests/*' '(' -name 'test_*' -o -path '*/data/*' ')' -delete \
     && apt-get clean && rm -rf log /var/lib/apt/lists/*
 

@@ -19,6 +19,7 @@ import random
 import sys
 import textwrap
 from collections.abc import Callable
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -27,14 +28,18 @@ try:
 
     from dreamer import files, inputs, layers, masks, model, pictures, values
     from dreamer import recipe as recipes
+    from dreamer import reel as reels
     from dreamer.checkpoint import Checkpoint
     from dreamer.errors import Failure, Mistake, Wrong, printable
     from dreamer.fetch import sha256
-    from dreamer.job import Job
+    from dreamer.film import Film
+    from dreamer.job import Dream
     from dreamer.many import Many
+    from dreamer.motion import moved
     from dreamer.net import Net
     from dreamer.planes import bands, mean_size, zoom
     from dreamer.progress import Progress
+    from dreamer.reel import Reel
     from dreamer.shapes import cut, smallest_side
     from dreamer.worker import Stopped
 except ImportError as error:
@@ -160,6 +165,24 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
     return dreamed if mask is None else masks.spare(dreamed, image, mask)
 
 
+def zooming(net, image, frames, zoom_step=0.05, rotate=0.0, pan=(0.0, 0.0), seed=0, first=0, before=None, state=None,
+            **how):
+    """The endless zoom: the dream of `image`, the dream of a closer look at that, and so on. Yields `frames` dreams.
+
+    zoom_step  how much closer each look is: what it sees shrinks by this part
+    rotate     degrees by which it is turned clockwise
+    pan        (x, y) by which it moves right and down, as parts of the width and height
+    seed       of the first dream; each has the next
+    first, before, state  to go on with: the number of a frame, the one before it, a State of its own dream
+    how        what else there is to tell deepdream"""
+    for number in range(first, frames):
+        if number:
+            image = moved(before, zoom_step, rotate, pan, net.budget.planes(*image.shape[:2]))
+        before = deepdream(net, image, seed=(seed + number) % 2 ** 32, state=state, **how)
+        state = None
+        yield before
+
+
 def octave_sizes(height, width, octaves, scale):
     """[(height, width)] of the octaves that deepdream goes through, the smallest first."""
     sizes = [(height, width)]
@@ -172,14 +195,16 @@ def octave_sizes(height, width, octaves, scale):
 # A function for each thing. Its signature is the one source of names and defaults, and the command line is made of it:
 # what is before the * are arguments, what is behind it are options (`no_clip` is --no-clip). OPTIONS says the rest.
 
-DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(deepdream).parameters.items()}
+DEFAULTS = {name: parameter.default for function in (zooming, deepdream)
+            for name, parameter in inspect.signature(function).parameters.items()}
 
 
 def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iterations"],  # noqa: A002 - as it is called
              octaves=DEFAULTS["octaves"], scale=DEFAULTS["scale"], *, seed=None, step_size=DEFAULTS["step_size"],
              jitter=DEFAULTS["jitter"], no_clip=False, mask=None, model=None, weights=None, max_size=None,
              max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None, threads=None,
-             reproducible=False, like=None, preview=None, no_resume=False, watch=False, quiet=False):
+             reproducible=False, like=None, preview=None, no_resume=False, watch=False, quiet=False, zoom=None,
+             zoom_step=DEFAULTS["zoom_step"], rotate=DEFAULTS["rotate"], pan="0,0", fps=reels.RATE):
     """Dream into a picture, as Google's DeepDream did in 2015; where `input` is a folder, into all pictures in it.
 
     Raises Mistake with all that is wrong before any work is done, Failure where something breaks, Stopped where a
@@ -221,6 +246,7 @@ OPTIONS = {
     "file": Option("a picture", "FILE"),
     "input": Option("a picture, a folder of them, or - for standard input; or a command, see below", "INPUT"),
     "output": Option(f"the dream; ends in {' '.join(sorted(pictures.FORMATS))}, or is - for standard output, as PNG; "
+                     f"or a film: {' '.join(reels.FILMS)}, or a picture for each frame, frame-%%04d.png; "
                      "or a folder for the dreams of a folder (default: the same one)", "OUTPUT"),
     "layer": Option("the layer whose activations grow; or channels, sums and patterns: NAME:3,7-9, NAME*0.3+NAME, NAM? "
                     f"(default: the model's, inception_4c/output for {model.DEFAULT})", "LAYER", str),
@@ -251,6 +277,13 @@ OPTIONS = {
     "no_resume": Option("start afresh, even where an earlier run was stopped or killed"),
     "watch": Option("go on with what comes into the folder INPUT (default: the one you are in)"),
     "quiet": Option("say nothing but errors and warnings"),
+    "zoom": Option("make a film of so many frames, each the dream of a closer look at the one before (without this, a "
+                   "film shows every step of one dream)", "FRAMES", values.whole(1, 999999)),
+    "zoom_step": Option("how much closer each look is; below 0: farther", "X", values.number(above=-1, below=1)),
+    "rotate": Option("how far a zoom turns clockwise with each frame", "DEGREES", values.number(least=-180, most=180)),
+    "pan": Option("how far a zoom moves right and down with each frame, as parts of the picture: --pan=-0.01,0 moves "
+                  "left", "X,Y", values.pair(least=-1, most=1)),
+    "fps": Option("frames that a film shows a second", "N", values.number(above=0, most=120)),
 }
 
 
@@ -263,7 +296,8 @@ def settings(asked, unknown=()):
     unknown  lines on what is wrong already
 
     Raises Mistake with all that is wrong, a line each."""
-    options, wrong = SimpleNamespace(**asked, picture=None, where=None, followed={}, warnings=[]), Wrong(unknown)
+    options = SimpleNamespace(**asked, picture=None, where=None, film=False, followed={}, warnings=[])
+    wrong = Wrong(unknown)
     take_recipe(options, wrong)
     check_values(options, wrong, dreamify)
     chosen = find_model(options, wrong)
@@ -289,7 +323,7 @@ def take_recipe(options, wrong):
         options.followed = found = recipes.read(options.like)
         found["no_clip"] = found.get("clip") is False
         for name in ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip",
-                     "reproducible"):
+                     "reproducible", "zoom_step", "rotate", "pan", "fps"):
             if name in found and getattr(options, name) == inspect.signature(dreamify).parameters[name].default:
                 setattr(options, name, found[name])
 
@@ -331,14 +365,18 @@ def find_files(options, wrong):
     if options.output is None:
         wrong.append("output: name the file for the dream")
     else:
+        options.film = options.zoom is not None or reels.always_film(options.output)
+        options.rate = Fraction(options.fps).limit_denominator(1001)
         with wrong.noted():
-            pictures.check_output(options.output, options.input, options.force)
+            (reels if options.film else pictures).check_output(options.output, options.input, options.force)
     if options.input is None or (wrong and options.input == inputs.STANDARD):  # which may be slow
         return
     with wrong.noted():
         options.picture = pictures.read(options.input, max_size=options.max_size, max_pixels=options.max_pixels,
                                         keep_location=options.keep_location, warn=options.warnings.append)
-        if not wrong:
+        if not wrong and options.film:
+            reels.check_fits(options.output, options.picture, options.rate, options.zoom, options.warnings.append)
+        elif not wrong:
             pictures.check_fits(options.output, options.picture, options.warnings.append)
         if options.light is not None:
             options.where = masks.fitted(options.light, *options.picture.pixels.shape[:2], options.warnings.append)
@@ -348,6 +386,8 @@ def find_folders(options, wrong):
     """See whether the dreams of a folder can be written."""
     if not os.path.isdir(options.input):
         wrong.append(f"watch: INPUT must be a folder, and {options.input} is none")
+    if options.zoom:
+        wrong.append("zoom: a zoom begins with one picture, and INPUT is a folder")
     options.output = options.input if options.output is None else options.output
     if os.path.isdir(options.output):
         with wrong.noted():
@@ -400,6 +440,10 @@ def recipe_of(options, chosen, sizes):
             made |= {name: os.path.basename(path), f"{name}_sha256": checksum(path)}
     if options.input != inputs.STANDARD:
         made["source_sha256"] = sha256(options.input)
+    if options.zoom:
+        made |= {name: getattr(options, name) for name in ("zoom", "zoom_step", "rotate", "pan")}
+    if options.film:
+        made["fps"] = options.fps
     return made
 
 
@@ -448,26 +492,35 @@ def dream(options, chosen, alone=True):
                           f"{options.layer}")
 
     made = recipe_of(options, chosen, fitting)
-    checkpoint = Checkpoint(options.output, made, image) if options.output != inputs.STANDARD else None
+    reel = Reel(options.output, made, image, options.rate) if options.film else None
+    checkpoint = None
+    if options.output != inputs.STANDARD and not options.zoom:
+        checkpoint = Checkpoint(reel.folder / "dream" if reel else options.output, made, image)
     state = checkpoint.load(options.seed) if checkpoint and not options.no_resume else None
-    made["seed"] = (state.seed if state else options.seed if options.seed is not None
-                    else random.randrange(2 ** 32))
+    seeds = [options.seed, state and state.seed, reel.seed() if reel and not options.no_resume else None]
+    made["seed"] = next((seed for seed in seeds if seed is not None), random.randrange(2 ** 32))
+    if reel:
+        reel.begin(made["seed"], options.no_resume)
 
     out = sys.stderr if options.output == inputs.STANDARD else sys.stdout  # where the picture itself does not go
-    progress = Progress(None if options.quiet else out, fitting, options.iterations, options.layer.text)
+    progress = Progress(None if options.quiet else out, fitting, options.iterations, options.layer.text,
+                        options.zoom or 1)
     if alone:
         progress.tell(textwrap.fill("layers: " + " ".join(chosen.keys), 100, subsequent_indent="        ",
                                     break_on_hyphens=False))
-    Job(
-        dream=functools.partial(
-            deepdream, image=image, iterations=options.iterations, octaves=len(fitting), scale=options.scale,
-            step_size=options.step_size, jitter=options.jitter, clip=not options.no_clip, seed=made["seed"],
-            mask=options.where),
-        make_net=lambda: Net(chosen, options.layer, options.weights, options.memory, options.threads,
-                             options.reproducible),
-        model=chosen, picture=options.picture, recipe=made, sizes=fitting, iterations=options.iterations,
-        output=options.output, preview=options.preview, checkpoint=checkpoint, state=state, progress=progress,
-    ).run()
+    how = {"image": image, "iterations": options.iterations, "octaves": len(fitting), "scale": options.scale,
+           "step_size": options.step_size, "jitter": options.jitter, "clip": not options.no_clip, "seed": made["seed"],
+           "mask": options.where}
+    job = {"make_net": lambda: Net(chosen, options.layer, options.weights, options.memory, options.threads,
+                                   options.reproducible),
+           "model": chosen, "picture": options.picture, "recipe": made, "sizes": fitting,
+           "iterations": options.iterations, "output": options.output, "preview": options.preview,
+           "progress": progress, "reel": reel}
+    if options.zoom:
+        Film(dream=functools.partial(zooming, frames=options.zoom, zoom_step=options.zoom_step, rotate=options.rotate,
+                                     pan=options.pan, **how), count=options.zoom, **job).run()
+    else:
+        Dream(dream=functools.partial(deepdream, **how), checkpoint=checkpoint, state=state, **job).run()
     progress.tell(f"{printable(options.output)}: done")
 
 

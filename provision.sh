@@ -24,6 +24,8 @@ Steps, in order; all of them where none is named:
   caffe      fetch, verify, patch and build Caffe; install it in $prefix
   model      get the weights of bvlc_googlenet into models/
   check      dream a small picture
+And only where it is named:
+  film       system packages that films in .mp4, videos and --flow need: ffmpeg and OpenCV, about 850 MB
 
   --dev      also what the tests need
   --help     this text
@@ -106,6 +108,10 @@ step_runtime() {
       logged 'installing ruff' "$prefix/dev/bin/pip" install -q ruff==0.17.6
     fi
   fi
+}
+
+step_film() {
+  apt_install 'packages for films' ffmpeg python3-opencv
 }
 
 step_toolchain() {
@@ -356,7 +362,7 @@ main() {
     case $word in
       --dev) dev=true ;;
       -h | --help) usage && exit ;;
-      runtime | toolchain | caffe | model | check) steps+=("$word") ;;
+      runtime | toolchain | caffe | model | check | film) steps+=("$word") ;;
       *) printf 'provision.sh: no step or option %s\n\n' "$word" >&2 && usage >&2 && exit 2 ;;
     esac
   done

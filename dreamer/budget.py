@@ -21,13 +21,15 @@ class Budget:
     """Of one Net: how large a tile may be, and where big arrays go.
 
     memory  bytes that this process may take in all; most of what is free where it is None
-    tile    the most pixels of a tile, whatever the memory; what fits where it is None"""
+    tile    the most pixels of a tile, whatever the memory; what fits where it is None
+    arrays  bytes a pixel beside the net, to which who needs more than one dream does adds its own"""
 
     def __init__(self, net, memory=None, tile=None):
         self._net = net
         net.warm_up()
         self.base = limits.used() + FILES  # Python, Caffe and the weights
         self.memory = memory or self.base + int(limits.memory() * SHARE)
+        self.arrays = ARRAYS
         self.pixels = 0
         self._tile = tile
         self._folder = None
@@ -37,7 +39,7 @@ class Budget:
         need in all, and how many times a picture's pixels the tiles compute (1 for a single one).
 
         Raises Failure, naming the least memory that would do, where there is too little."""
-        arrays, self._folder = ARRAYS * height * width, None
+        arrays, self._folder = self.arrays * height * width, None
         if self.base + arrays > self.memory * 3 / 4 and arrays > WINDOW:
             arrays, self._folder = WINDOW, _disk()
         room = self.memory - self.base - arrays

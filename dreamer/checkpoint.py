@@ -32,36 +32,22 @@ class Checkpoint:
     image  the input's pixels, which decide too"""
 
     def __init__(self, output, dream, image):
-        output = Path(os.path.realpath(output))
-        name = os.fsdecode(os.fsencode(output.name)[:200])  # a folder takes 255 bytes, whatever the alphabet
-        self.path = output.with_name(f".{name}.dreaming")
-        digest = hashlib.sha256(json.dumps(dream, sort_keys=True).encode())
-        digest.update(repr(image.shape).encode())
-        digest.update(np.ascontiguousarray(image).data)
-        self._key = digest.hexdigest()
+        self.path = beside(output, "dreaming")
+        self._key = key(dream, image)
 
     def save(self, state):
         """Keep the State; raises OSError."""
         random = state.random | {"state": {"key": state.random["state"]["key"].tolist(),
                                            "pos": int(state.random["state"]["pos"])}}
-        header = {"dream": self._key, "octave": state.octave, "iteration": state.iteration, "seed": state.seed,
-                  "shape": state.picture.shape, "random": random, "crc": zlib.crc32(state.picture)}
-        with files.replacing(self.path) as file:
-            file.write(json.dumps(header).encode() + b"\n")
-            file.write(state.picture.data)
+        save(self.path, self._key, state.picture, octave=state.octave, iteration=state.iteration, seed=state.seed,
+             random=random)
 
     def load(self, seed=None):
         """The State that was kept last; None where there is none of this dream (and `seed`, if one is named)."""
-        try:
-            with open(self.path, "rb") as file:
-                header = json.loads(file.readline())
-                if header["dream"] != self._key or seed not in (None, header["seed"]):
-                    return None
-                picture = np.frombuffer(file.read(), np.float32).reshape(header["shape"])
-        except (OSError, ValueError, KeyError, TypeError):
+        found = load(self.path, self._key)
+        if not found or seed not in (None, found[0]["seed"]):
             return None
-        if zlib.crc32(picture) != header["crc"]:
-            return None
+        header, picture = found
         random = header["random"]
         random["state"]["key"] = np.array(random["state"]["key"], np.uint32)
         return State(header["octave"], header["iteration"], picture, random, header["seed"])
@@ -69,3 +55,39 @@ class Checkpoint:
     def remove(self):
         """Forget the dream."""
         self.path.unlink(missing_ok=True)
+
+
+def beside(output, kind):
+    """The path of a hidden file beside `output`, of that kind."""
+    output = Path(os.path.realpath(output))
+    name = os.fsdecode(os.fsencode(output.name)[:200])  # a folder takes 255 bytes, whatever the alphabet
+    return output.with_name(f".{name}.{kind}")
+
+
+def key(dream, image):
+    """Text that stands for a dream, a dict for JSON, of an image, an array."""
+    digest = hashlib.sha256(json.dumps(dream, sort_keys=True).encode())
+    digest.update(repr(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+def save(path, dream, planes, **header):
+    """Keep `planes`, float32, and what else there is, for JSON, of the dream with that key; raises OSError."""
+    header |= {"dream": dream, "shape": planes.shape, "crc": zlib.crc32(planes)}
+    with files.replacing(path) as file:
+        file.write(json.dumps(header).encode() + b"\n")
+        file.write(planes.data)
+
+
+def load(path, dream):
+    """(header, planes) that were kept; None where the file is damaged, or there is none of that dream."""
+    try:
+        with open(path, "rb") as file:
+            header = json.loads(file.readline())
+            if header["dream"] != dream:
+                return None
+            planes = np.frombuffer(file.read(), np.float32).reshape(header["shape"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (header, planes) if zlib.crc32(planes) == header["crc"] else None

@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path, folder=None):
     """An open binary file that becomes the file at `path` when the block ends well, and vanishes otherwise.
 
-    It is made in the same folder, synced to disk and renamed; where `path` is a link, what it points to is
-    replaced. Raises OSError."""
+    It is made in the same folder (or another one on that disk), synced to disk and renamed; where `path` is a link,
+    what it points to is replaced. Raises OSError."""
     path = Path(os.path.realpath(path))
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".dreamer-", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=folder or path.parent, prefix=".dreamer-", delete=False) as file:
         try:
             yield file
             file.flush()

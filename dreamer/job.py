@@ -14,18 +14,17 @@ PREVIEW_SECONDS = 2
 
 @dataclasses.dataclass
 class Job:
-    """What to dream, and where to keep it.
+    """What to dream, and where to keep it: what the dream of a picture and that of a film have in common.
 
-    dream       function of (net, each_step, state) that dreams, as dreamify.deepdream
+    dream       function of (net, each_step, …) that dreams
     make_net    function of no arguments that gives the Net
     model       the dreamer.model.Model
     picture     the pictures.Picture to dream
     recipe      what is kept in the output
     sizes       of the octaves, the smallest first; iterations: the steps in each
-    output      path of the finished picture; preview: of one that shows the dream so far, or None
-    checkpoint  a checkpoint.Checkpoint, or None
-    state       the State to go on from, or None
-    progress    a progress.Progress"""
+    output      path of the finished picture or film; preview: of a picture that shows the dream so far, or None
+    progress    a progress.Progress
+    reel        the reel.Reel of a film, or None"""
 
     dream: callable
     make_net: callable
@@ -36,12 +35,12 @@ class Job:
     iterations: int
     output: str
     preview: str | None
-    checkpoint: object
-    state: object
     progress: object
+    reel: object = None
 
     def run(self):
-        """Dream and write the picture. Raises Stopped or Died, with what was saved told in the message."""
+        """Dream and write the output. Raises Stopped or Died, with what was saved told in the message."""
+        self._kept = self._shown = time.monotonic()
         try:
             worker.run(self._work, lambda message: getattr(self.progress, message[0])(*message[1:]))
         except Stopped as stop:
@@ -54,53 +53,101 @@ class Job:
             self.progress.close()
 
     def _goes_on(self):
-        kept = self.checkpoint and self.checkpoint.load()
-        return "the same command goes on from there" if kept else "nothing was kept"
+        return "the same command goes on from there" if self._has_kept() else "nothing was kept"
+
+    def _begin(self, child, told, film_arrays=0):
+        """The Net, for what is `told` in a line with all that it takes."""
+        net = self.make_net()
+        net.budget.arrays += film_arrays
+        height, width = self.sizes[-1]
+        need, overhead = net.budget.plan(height, width)
+        tiled = f", in tiles: {overhead:.1f} times the work" if overhead > 1 else ""
+        child.send(("tell", f"{told}{width}×{height} pixels, {len(self.sizes)} octaves, seed {self.recipe['seed']}, "
+                            f"{limits.told(need)} of memory, {net.threads} threads{tiled}"))
+        return net
+
+    def _stepped(self, child, step, checkpoint):
+        """Tell a step and keep it where it is time; returns (its State, the signal that asks for the end or None)."""
+        child.send(("step", step.octave, step.iteration))
+        now, stop = time.monotonic(), child.asked()
+        state = State(step.octave, step.iteration + 1, step.picture, step.random, self.recipe["seed"])
+        octave_ends = step.iteration + 1 == self.iterations and step.octave + 1 < len(self.sizes)
+        if checkpoint and (stop or octave_ends or now - self._kept > CHECKPOINT_SECONDS):
+            checkpoint.save(state)
+            self._kept = now
+        return state, stop
+
+    def _preview_is_due(self):
+        due = self.preview and time.monotonic() - self._shown > PREVIEW_SECONDS
+        if due:
+            self._shown = time.monotonic()
+        return due
+
+    def _write(self, path, pixels, more):
+        pictures.write(path, self._picture(pixels, more))
+
+    def _picture(self, pixels, more):
+        return dataclasses.replace(self.picture, pixels=pixels, recipe=self.recipe | more)
+
+
+@dataclasses.dataclass
+class Dream(Job):
+    """Of one picture; with a reel its steps are the frames of a film.
+
+    dream       function of (net, each_step, state), as dreamify.deepdream
+    checkpoint  a checkpoint.Checkpoint, or None
+    state       the State to go on from, or None"""
+
+    checkpoint: object = None
+    state: object = None
+
+    def _has_kept(self):
+        return self.checkpoint and self.checkpoint.load()
 
     def _save_last(self):
         """Write the output as it was at the last checkpoint; returns whether there was one."""
         state = self.checkpoint and self.checkpoint.load()
         if state:
-            self._write_unfinished(self.output, state)
+            self._write_so_far(state)
         return bool(state)
 
     def _work(self, child):
         """In the child process."""
-        net = self.make_net()
-        height, width = self.sizes[-1]
-        need, overhead = net.budget.plan(height, width)
-        tiled = f", in tiles: {overhead:.1f} times the work" if overhead > 1 else ""
-        child.send(("tell", f"{width}×{height} pixels, {len(self.sizes)} octaves, seed {self.recipe['seed']}, "
-                            f"{limits.told(need)} of memory, {net.threads} threads{tiled}"))
+        net = self._begin(child, f"{len(self.sizes) * self.iterations} frames, " if self.reel else "")
         if self.state:
             child.send(("tell", f"goes on from octave {self.state.octave + 1}, iteration {self.state.iteration}"))
         child.send(("begin", *(self.state[:2] if self.state else (0, 0))))
-        kept = shown = time.monotonic()
 
         def each_step(step):
-            nonlocal kept, shown
-            child.send(("step", step.octave, step.iteration))
-            now, stop = time.monotonic(), child.asked()
-            state = State(step.octave, step.iteration + 1, step.picture, step.random, self.recipe["seed"])
-            octave_ends = step.iteration + 1 == self.iterations and step.octave + 1 < len(self.sizes)
-            if self.checkpoint and (stop or octave_ends or now - kept > CHECKPOINT_SECONDS):
-                self.checkpoint.save(state)
-                kept = time.monotonic()
+            if self.reel:
+                self.reel.keep(step.octave * self.iterations + step.iteration, self._so_far(
+                    State(step.octave, step.iteration + 1, step.picture, None, None)))
+            state, stop = self._stepped(child, step, self.checkpoint)
             if stop:
-                self._write_unfinished(self.output, state)
+                self._write_so_far(state)
                 raise Stopped(stop, saved=True)
-            if self.preview and now - shown > PREVIEW_SECONDS:
-                self._write_unfinished(self.preview, state)
-                shown = time.monotonic()
+            if self._preview_is_due():
+                pictures.write(self.preview, self._so_far(state))
 
         pixels = self.dream(net, each_step=each_step, state=self.state)
-        self._write(self.output, pixels, {})
+        if self.reel:
+            self.reel.finish(len(self.sizes) * self.iterations, self.recipe)
+            self.reel.remove()
+        else:
+            self._write(self.output, pixels, {})
         if self.checkpoint:
             self.checkpoint.remove()
 
-    def _write_unfinished(self, path, state):
+    def _so_far(self, state):
+        """The picture as it is in that State."""
         pixels = unfinished.picture(self.model, self.picture.pixels, self.sizes, state.octave, state.picture)
-        self._write(path, pixels, {"unfinished": {"octave": state.octave + 1, "iteration": state.iteration}})
+        return self._picture(pixels, self._unfinished(state))
 
-    def _write(self, path, pixels, more):
-        pictures.write(path, dataclasses.replace(self.picture, pixels=pixels, recipe=self.recipe | more))
+    def _write_so_far(self, state):
+        if self.reel:
+            self.reel.finish(state.octave * self.iterations + state.iteration, self.recipe | self._unfinished(state))
+        else:
+            pictures.write(self.output, self._so_far(state))
+
+    def _unfinished(self, state):
+        return {"unfinished": {"octave": state.octave + 1, "iteration": state.iteration}}

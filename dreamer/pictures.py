@@ -104,16 +104,17 @@ def beside(name, path, max_pixels, warn):
         raise Mistake(*map(mine, error.args)) from None
 
 
-def check_output(path, source=None, force=False):
+def check_output(path, source=None, force=False, extensions=tuple(FORMATS)):
     """Raise Mistake unless a picture can be written to `path` ("-" is standard output).
 
-    source  the picture that must not be overwritten, unless `force`"""
+    source      the picture that must not be overwritten, unless `force`
+    extensions  of the files that will do"""
     if path == inputs.STANDARD:
         _check_standard_output()
         return
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise Mistake(f"output: {path.name} must end in one of {' '.join(sorted(FORMATS))}")
+    if path.suffix.lower() not in extensions:
+        raise Mistake(f"output: {path.name} must end in one of {' '.join(sorted(extensions))}")
     folder = Path(os.path.realpath(path)).parent
     try:
         there = os.stat(path)
@@ -193,10 +194,8 @@ def _extension(path):
 
 def encode(picture, kind):
     """The bytes of the Picture's file in the format `kind`, one of those in FORMATS."""
-    height, width = picture.pixels.shape[:2]
-    pixels = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, 64):  # a copy of all as floats would be four times the file's own pixels
-        pixels[top:top + 64] = np.clip(picture.pixels[top:top + 64], 0, 255)
+    pixels = eight_bit(picture.pixels)
+    height, width = pixels.shape[:2]
     if picture.alpha is not None and kind != "JPEG":
         pixels = np.dstack([pixels, picture.alpha])
     if kind == "TIFF":
@@ -219,6 +218,14 @@ def encode(picture, kind):
     if kind == "JPEG" and picture.recipe is not None:
         data = _with_packet(data, recipe.packet(picture.recipe))
     return data
+
+
+def eight_bit(pixels):
+    """`pixels` (h, w, 3), of any real dtype, as a new uint8 array: cut to 0..255 and to whole numbers."""
+    cut = np.empty(pixels.shape, np.uint8)
+    for top in range(0, len(cut), 64):  # a copy of all as floats would be four times the file's own pixels
+        cut[top:top + 64] = np.clip(pixels[top:top + 64], 0, 255)
+    return cut
 
 
 def _with_packet(jpeg, packet):

@@ -1,7 +1,7 @@
 """The recipe: how a dream was made, JSON that travels in the picture's own file.
 
 A PNG keeps it as text under the keyword image-dreamer; JPEG, WebP and TIFF in an XMP packet (ISO 16684-1), as the
-property dreamer:recipe.
+property dreamer:recipe; GIF and MP4 as a comment.
 """
 
 import html
@@ -10,7 +10,7 @@ import re
 
 from PIL import Image
 
-from dreamer import inputs, tiff
+from dreamer import ffmpeg, inputs, tiff
 from dreamer.errors import Mistake
 
 KEYWORD = "image-dreamer"
@@ -41,9 +41,12 @@ def packet(recipe):
 
 def read(path):
     """The recipe, a dict, in the picture at `path` ("-" is standard input); raises Mistake where it has none."""
-    with inputs.opened(path) as (file, name), inputs.decoding(name), \
-            Image.open(file, formats=inputs.formats()) as image:
-        written = _written(image)
+    with inputs.opened(path) as (file, name):
+        if ffmpeg.is_mp4(file):
+            written = ffmpeg.comment(path)
+        else:
+            with inputs.decoding(name), Image.open(file, formats=inputs.formats()) as image:
+                written = _written(image)
     try:
         found = json.loads(written)
     except (ValueError, RecursionError):
@@ -60,6 +63,8 @@ def _written(image):
             image.load()  # a tool may have moved it behind the pixels
         found = image.info.get(KEYWORD, "")
         return found if isinstance(found, str) else ""
+    if image.format == "GIF":
+        return image.info.get("comment", b"").decode("utf-8", "replace")
     packets = {
         "JPEG": lambda: b"".join(data for marker, data in image.applist
                                  if marker == "APP1" and data.startswith(XMP_IN_JPEG)),

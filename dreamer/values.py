@@ -13,12 +13,25 @@ def whole(least, most=math.inf):
                   f"a whole number from {least}" + (f" to {most}" if most < math.inf else ""))
 
 
-def number(above=-math.inf, least=-math.inf, most=math.inf):
+def number(above=-math.inf, least=-math.inf, most=math.inf, below=math.inf):
     """A finite number within these bounds."""
-    bounds = [f"{word} {bound:g}" for word, bound in (("above", above), ("of at least", least), ("of at most", most))
-              if math.isfinite(bound)]
-    return _check(float, lambda x: math.isfinite(x) and above < x and least <= x <= most,
+    bounds = [f"{word} {bound:g}" for word, bound in (("above", above), ("below", below), ("of at least", least),
+                                                      ("of at most", most)) if math.isfinite(bound)]
+    return _check(float, lambda x: math.isfinite(x) and above < x < below and least <= x <= most,
                   " ".join(["a number", " and ".join(bounds)]).strip())
+
+
+def pair(least, most):
+    """Two numbers within these bounds, as a tuple: X,Y in text."""
+    def check(value):
+        try:
+            x, y = map(float, value.split(",") if isinstance(value, str) else value)
+            if all(least <= number <= most for number in (x, y)):
+                return x, y
+        except (TypeError, ValueError):
+            pass
+        raise Mistake(f"{str(value)!r} are not two numbers X,Y from {least:g} to {most:g}")
+    return check
 
 
 def word(*words):

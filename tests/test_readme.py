@@ -6,7 +6,7 @@ import pytest
 
 import dreamify
 from conftest import ROOT
-from dreamer import model, pictures
+from dreamer import model, pictures, reel
 
 README = (ROOT / "README.md").read_text()
 ROWS = {cells[0].strip(" `"): [cell.strip() for cell in cells[1:]]
@@ -35,7 +35,9 @@ def test_the_table_tells_the_defaults(action):
 
 def test_the_table_tells_the_formats():
     told = re.findall(r"`(\.\w+)`", ROWS["OUTPUT"][1])
-    assert {pictures.FORMATS[extension][0] for extension in told} == {kind for kind, *_ in pictures.FORMATS.values()}
+    still = {pictures.FORMATS[extension][0] for extension in told if extension in pictures.FORMATS}
+    assert still == {kind for kind, *_ in pictures.FORMATS.values()}
+    assert set(reel.FILMS) <= set(told) <= {*reel.FILMS, *pictures.FORMATS}
 
 
 def test_commands_and_files_of_the_readme_exist():

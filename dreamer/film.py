@@ -1,0 +1,55 @@
+"""A film as a job: frame after frame by one child process, which may die between any two steps."""
+
+import dataclasses
+
+from dreamer.job import Job
+from dreamer.worker import Stopped
+
+ARRAYS = 36  # bytes a pixel beside those of one dream: the frame before, what it becomes, its 8-bit copy and file
+
+
+@dataclasses.dataclass
+class Film(Job):
+    """Of `count` frames of the size of `picture`.
+
+    dream  function of (net, each_step, first, before, state) that gives the frames from number `first` on, an iterator
+           over float32 (h, w, 3), as dreamify.zooming; `before` is the frame before that, `state` one of its own"""
+
+    count: int = 0
+
+    def _has_kept(self):
+        return self.reel.folder.is_dir()
+
+    def _save_last(self):
+        """Write the film as far as it has come; returns whether there was a frame."""
+        done, _ = self.reel.done()
+        if done:
+            self.reel.finish(done, self.recipe | {"unfinished": {"frame": done}})
+        return done > 0
+
+    def _work(self, child):
+        """In the child process."""
+        number, before = self.reel.done()
+        net = self._begin(child, f"{self.count} frames, {float(self.reel.rate):g} a second, ", ARRAYS)
+        checkpoint = self.reel.frame(number)
+        state = checkpoint.load(self.recipe["seed"])
+        if number or state:
+            child.send(("tell", f"goes on from frame {number + 1}"))
+        child.send(("begin", *(state[:2] if state else (0, 0)), number))
+
+        def each_step(step):
+            _, stop = self._stepped(child, step, checkpoint)
+            if stop:
+                raise Stopped(stop)
+
+        if number < self.count:
+            for pixels in self.dream(net, each_step=each_step, first=number, before=before, state=state):
+                picture = self._picture(pixels, {"frame": number + 1})
+                self.reel.add(number, picture)
+                number += 1
+                child.send(("frame", number))
+                if self._preview_is_due():
+                    self._write(self.preview, pixels, {"frame": number})
+                checkpoint = self.reel.frame(number)
+        self.reel.finish(number, self.recipe)
+        self.reel.remove()

@@ -1,0 +1,48 @@
+"""WebP films, written a frame at a time: however long the film, no more than one is in memory.
+
+Pillow encodes each frame; what is written here is what goes around them (RIFF, WebP's extended format)."""
+
+import io
+import struct
+from fractions import Fraction
+
+from PIL import Image
+
+LONGEST = 16383  # pixels a side
+_ANIMATION, _XMP = 0x02, 0x04
+
+
+def piece(pixels):
+    """The bytes of one frame, uint8 (h, w, 3)."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", quality=90, method=4)
+    data = file.getvalue()
+    assert data[12:16] == b"VP8 ", "a file with no more than a picture in it"  # noqa: S101 - Pillow's own writing
+    return data[12:]
+
+
+def join(file, pieces, ticks, rate, size, packet):
+    """Write the film to the open, seekable binary file.
+
+    pieces  bytes of the frames, as piece() gave them
+    ticks   how many times 1/rate s each frame is shown
+    rate    a Fraction
+    size    (height, width)
+    packet  XMP, bytes"""
+    height, width = (struct.pack("<I", side - 1)[:3] for side in size)
+    file.write(b"RIFF\0\0\0\0WEBP" + _chunk(b"VP8X", bytes([_ANIMATION | _XMP, 0, 0, 0]) + width + height))
+    file.write(_chunk(b"ANIM", b"\0\0\0\xff" + struct.pack("<H", 0)))  # black behind; again and again
+    shown = Fraction(0)  # in milliseconds
+    for count, data in zip(ticks, pieces, strict=True):
+        until = shown + count * 1000 / rate
+        time = struct.pack("<I", min(round(until) - round(shown), (1 << 24) - 1))[:3]
+        file.write(_chunk(b"ANMF", bytes(6) + width + height + time + b"\x02" + data))  # \x02: over what was there
+        shown = until
+    file.write(_chunk(b"XMP ", packet))
+    length = file.tell()
+    file.seek(4)
+    file.write(struct.pack("<I", length - 8))
+
+
+def _chunk(name, data):
+    return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
