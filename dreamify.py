@@ -26,13 +26,14 @@ from typing import NamedTuple
 try:
     import numpy as np
 
-    from dreamer import files, inputs, layers, masks, model, pictures, values
+    from dreamer import files, guides, inputs, layers, masks, model, pictures, values
     from dreamer import recipe as recipes
     from dreamer import reel as reels
     from dreamer.checkpoint import Checkpoint
     from dreamer.errors import Failure, Mistake, Wrong, printable
     from dreamer.fetch import sha256
     from dreamer.film import Film
+    from dreamer.guides import Guide
     from dreamer.job import Dream
     from dreamer.many import Many
     from dreamer.motion import moved
@@ -59,17 +60,26 @@ def objective_l2(activations):
     return 0.5 * float(np.sum(np.square(activations, dtype=np.float64))), activations
 
 
-def make_step(net, picture, rng, step_size, jitter, clip, objective, mask=None):
+def objective_guide(activations, seen):
+    """The sum over all positions of the largest dot product of the activations there with those that a guide has
+    anywhere, and its gradient, which is the guide's there.
+
+    seen  a dreamer.guides.Seen: the guide's activations"""
+    products, best = seen.match(activations)
+    return float(np.sum(products, dtype=np.float64)), best
+
+
+def make_step(net, picture, rng, step_size, jitter, clip, objectives, mask=None):
     """One step of gradient ascent on `picture` (3, h, w), in place; returns the objective before the step.
 
     The picture is rolled by a random offset for the net, so that the net's own grid (its strides) leaves
     no pattern."""
     ox, oy = (int(offset) for offset in rng.randint(-jitter, jitter + 1, 2))
     tiles = net.tiles(picture, oy, ox)  # one, unless memory is short
-    factors = balance(net.what.terms, tiles, objective)
+    factors = balance(net.what.terms, tiles, objectives)
     value = 0.0
     for tile in tiles:
-        parts = [objective(activations) for activations in tile.forward()]
+        parts = [objective(activations) for objective, activations in zip(objectives, tile.forward(), strict=True)]
         tile.backward([(factor, gradient) for factor, (_, gradient) in zip(factors, parts, strict=True)])
         value += sum(factor * part for factor, (part, _) in zip(factors, parts, strict=True))
 
@@ -83,7 +93,7 @@ def make_step(net, picture, rng, step_size, jitter, clip, objective, mask=None):
     return value
 
 
-def balance(terms, tiles, objective):
+def balance(terms, tiles, objectives):
     """The factor of each of the `terms` that are dreamed together, by which their gradients are added up.
 
     A layer's gradient may be a thousand times another's. So each is divided by its L2 norm, there at its layer, before
@@ -92,7 +102,8 @@ def balance(terms, tiles, objective):
         return [terms[0].weight]  # how far a step goes is not for the gradient's size to say
     squares = np.zeros(len(terms))
     for tile in tiles:
-        squares += [np.sum(np.square(objective(a)[1], dtype=np.float64)) for a in tile.forward()]
+        squares += [np.sum(np.square(objective(activations)[1], dtype=np.float64))
+                    for objective, activations in zip(objectives, tile.forward(), strict=True)]
     return [term.weight / norm if norm else 0.0 for term, norm in zip(terms, np.sqrt(squares).tolist(), strict=True)]
 
 
@@ -110,7 +121,7 @@ class Step(NamedTuple):
 
 
 def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, jitter=32, clip=True, seed=0,
-              mask=None, objective=objective_l2, each_step=None, state=None):
+              guide=None, mask=None, objective=objective_l2, each_step=None, state=None):
     """The dream of `image` by `net`.
 
     net         a dreamer.net.Net: it says which layers of which model dream
@@ -122,6 +133,7 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
     jitter      most pixels by which a step rolls the picture
     clip        keep the picture within 0..255 after each step
     seed        of the rolls; None for another dream each time
+    guide       a dreamer.guides.Guide: a picture towards which to dream, by objective_guide
     mask        uint8 (h, w): 255 where to dream, 0 where the image keeps its pixels
     objective   function of a layer's activations (channels, h', w') that returns (value, gradient)
     each_step   function that is called with a Step after each step
@@ -131,6 +143,9 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
     small for the net (see octave_sizes)."""
     rng = np.random.RandomState(seed)  # the generator of the notebook, so that dreams can be compared
     sizes = octave_sizes(*image.shape[:2], octaves, scale)
+    objectives = [objective for _ in net.what.terms]
+    if guide is not None:
+        objectives = [functools.partial(objective_guide, seen=seen) for seen in guide.seen(net)]
     net.budget.plan(*sizes[-1])
     bases = [net.preprocess(image)]
     for height, width in sizes[-2::-1]:
@@ -156,7 +171,7 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
             picture += base
         net.resize(height, width)
         for iteration in range(done, iterations):
-            value = make_step(net, picture, rng, step_size, jitter, clip, objective, here)
+            value = make_step(net, picture, rng, step_size, jitter, clip, objectives, here)
             if each_step:
                 each_step(Step(octave, iteration, value, picture, rng.get_state(legacy=False)))
         if bases:
@@ -201,8 +216,8 @@ DEFAULTS = {name: parameter.default for function in (zooming, deepdream)
 
 def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iterations"],  # noqa: A002 - as it is called
              octaves=DEFAULTS["octaves"], scale=DEFAULTS["scale"], *, seed=None, step_size=DEFAULTS["step_size"],
-             jitter=DEFAULTS["jitter"], no_clip=False, mask=None, model=None, weights=None, max_size=None,
-             max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None, threads=None,
+             jitter=DEFAULTS["jitter"], no_clip=False, guide=None, guide_size=512, mask=None, model=None, weights=None,
+             max_size=None, max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None, threads=None,
              reproducible=False, like=None, preview=None, no_resume=False, watch=False, quiet=False, zoom=None,
              zoom_step=DEFAULTS["zoom_step"], rotate=DEFAULTS["rotate"], pan="0,0", fps=reels.RATE):
     """Dream into a picture, as Google's DeepDream did in 2015; where `input` is a folder, into all pictures in it.
@@ -258,6 +273,8 @@ OPTIONS = {
     "step_size": Option("how far a step goes, as a mean change in 0..255", "X", values.number(above=0)),
     "jitter": Option("most pixels by which a step shifts the picture", "PIXELS", values.whole(0, 10 ** 6)),
     "no_clip": Option("let the picture leave 0..255 between steps"),
+    "guide": Option("lead the dream towards what the layer sees in this picture", "PICTURE"),
+    "guide_size": Option("shrink a larger guide, so that its longest side has N pixels", "N", values.whole(1)),
     "mask": Option("dream only where this picture is white; where it is black the pixels stay as they are", "PICTURE"),
     "model": Option(f"a folder in models/ (default: {model.DEFAULT}, or {model.SPARE} where its weights are missing)",
                     "NAME"),
@@ -304,6 +321,7 @@ def settings(asked, unknown=()):
     if chosen:
         find_layer(options, chosen, wrong)
     find_mask(options, wrong)
+    find_guide(options, chosen, wrong)
     if options.watch and options.input is None:
         options.input = os.curdir
     (find_folders if options.watch or (options.input and os.path.isdir(options.input)) else find_files)(options, wrong)
@@ -323,7 +341,7 @@ def take_recipe(options, wrong):
         options.followed = found = recipes.read(options.like)
         found["no_clip"] = found.get("clip") is False
         for name in ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip",
-                     "reproducible", "zoom_step", "rotate", "pan", "fps"):
+                     "guide_size", "reproducible", "zoom_step", "rotate", "pan", "fps"):
             if name in found and getattr(options, name) == inspect.signature(dreamify).parameters[name].default:
                 setattr(options, name, found[name])
 
@@ -412,6 +430,23 @@ def find_mask(options, wrong):
         options.warnings.append(f"like: {options.like} had the mask {options.followed['mask']}; --mask names one here")
 
 
+def find_guide(options, chosen, wrong):
+    """Read the guide, as `leader`; None where there is none. A recipe that had one is nothing without it."""
+    options.leader, had = None, options.followed.get("guide")
+    if options.guide is None:
+        if had is not None:
+            wrong.append(f"like: {options.like} was guided by {had}: name that picture with --guide")
+        return
+    with wrong.noted():
+        if options.output and os.path.realpath(options.output) == os.path.realpath(options.guide):
+            raise Mistake(f"output: {options.output} is the guide itself: name another file")
+        smallest = smallest_side(cut(chosen.net, options.layer.names)) if chosen and not wrong else 1
+        options.leader = Guide(guides.read(options.guide, options.guide_size, smallest, options.max_pixels,
+                                           options.warnings.append))
+        if had is not None and options.followed.get("guide_sha256") != checksum(options.guide):
+            options.warnings.append(f"like: {options.like} was guided by another picture ({had}) than {options.guide}")
+
+
 def fitting_sizes(options, chosen, height, width):
     """[(height, width)] of the octaves, the smallest first, that are large enough for the layer."""
     sizes = octave_sizes(height, width, options.octaves, options.scale)
@@ -423,7 +458,7 @@ def fitting_sizes(options, chosen, height, width):
 
 
 checksum = functools.cache(sha256)  # of large files
-BESIDE = ("mask",)  # options that name a picture: a recipe has its name and checksum
+BESIDE = ("guide", "mask")  # options that name a picture: a recipe has its name and checksum
 
 
 def recipe_of(options, chosen, sizes):
@@ -438,6 +473,8 @@ def recipe_of(options, chosen, sizes):
     for name in BESIDE:
         if (path := getattr(options, name)) is not None:
             made |= {name: os.path.basename(path), f"{name}_sha256": checksum(path)}
+    if options.guide is not None:
+        made["guide_size"] = options.guide_size
     if options.input != inputs.STANDARD:
         made["source_sha256"] = sha256(options.input)
     if options.zoom:
@@ -510,12 +547,12 @@ def dream(options, chosen, alone=True):
                                     break_on_hyphens=False))
     how = {"image": image, "iterations": options.iterations, "octaves": len(fitting), "scale": options.scale,
            "step_size": options.step_size, "jitter": options.jitter, "clip": not options.no_clip, "seed": made["seed"],
-           "mask": options.where}
+           "guide": options.leader, "mask": options.where}
     job = {"make_net": lambda: Net(chosen, options.layer, options.weights, options.memory, options.threads,
                                    options.reproducible),
            "model": chosen, "picture": options.picture, "recipe": made, "sizes": fitting,
            "iterations": options.iterations, "output": options.output, "preview": options.preview,
-           "progress": progress, "reel": reel}
+           "progress": progress, "reel": reel, "mask": options.where}
     if options.zoom:
         Film(dream=functools.partial(zooming, frames=options.zoom, zoom_step=options.zoom_step, rotate=options.rotate,
                                      pan=options.pan, **how), count=options.zoom, **job).run()

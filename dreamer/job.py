@@ -24,7 +24,8 @@ class Job:
     sizes       of the octaves, the smallest first; iterations: the steps in each
     output      path of the finished picture or film; preview: of a picture that shows the dream so far, or None
     progress    a progress.Progress
-    reel        the reel.Reel of a film, or None"""
+    reel        the reel.Reel of a film, or None
+    mask        where to dream, as dreamify.deepdream has it, or None"""
 
     dream: callable
     make_net: callable
@@ -37,6 +38,7 @@ class Job:
     preview: str | None
     progress: object
     reel: object = None
+    mask: object = None
 
     def run(self):
         """Dream and write the output. Raises Stopped or Died, with what was saved told in the message."""
@@ -140,7 +142,8 @@ class Dream(Job):
 
     def _so_far(self, state):
         """The picture as it is in that State."""
-        pixels = unfinished.picture(self.model, self.picture.pixels, self.sizes, state.octave, state.picture)
+        pixels = unfinished.picture(self.model, self.picture.pixels, self.sizes, state.octave, state.picture,
+                                    self.mask)
         return self._picture(pixels, self._unfinished(state))
 
     def _write_so_far(self, state):

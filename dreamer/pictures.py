@@ -90,16 +90,16 @@ def sides(path, max_size=None, max_pixels=inputs.MAX_PIXELS):
         return sorted(shrunk(image.size, max_size))
 
 
-def beside(name, path, max_pixels, warn):
+def beside(name, path, max_pixels, warn, max_size=None):
     """The Picture at `path` that is there for the input's sake: a mask, say, which is the `name` that errors begin
-    with. Raises Mistake."""
+    with. The rest is as for `read`. Raises Mistake."""
     def mine(line):
         return f"{name}: {line.removeprefix('input: ')}"
 
     if path == inputs.STANDARD:
         raise Mistake(f"{name}: only INPUT can be standard input: name a file")
     try:
-        return read(path, max_pixels=max_pixels, warn=lambda line: warn(mine(line)))
+        return read(path, max_size, max_pixels, warn=lambda line: warn(mine(line)))
     except Mistake as error:
         raise Mistake(*map(mine, error.args)) from None
 

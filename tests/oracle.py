@@ -10,8 +10,10 @@ import scipy.ndimage as nd
 
 
 def dream(prototxt, weights, mean, bgr, image, end, iterations, octaves, scale=1.4, step_size=1.5, jitter=32,
-          clip=True, seed=0):
-    """(picture (h, w, 3) float32 RGB, [objective before each step], [gradient of each step, rolled back])."""
+          clip=True, seed=0, guide=None):
+    """(picture (h, w, 3) float32 RGB, [objective before each step], [gradient of each step, rolled back]).
+
+    guide  a picture (h, w, 3) RGB to dream towards; the objective is still that of an unguided dream"""
     import caffe
 
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
@@ -26,6 +28,8 @@ def dream(prototxt, weights, mean, bgr, image, end, iterations, octaves, scale=1
     sizes = [x]
     for _ in range(octaves - 1):
         sizes.append(nd.zoom(sizes[-1], (1, 1.0 / scale, 1.0 / scale), order=1))
+    if guide is not None:
+        towards = _seen(net, np.float32(np.rollaxis(guide, 2))[::-1 if bgr else 1] - mean, end)
     detail = np.zeros_like(sizes[-1])
     objectives, gradients = [], []
     for number, base in enumerate(sizes[::-1]):
@@ -42,6 +46,8 @@ def dream(prototxt, weights, mean, bgr, image, end, iterations, octaves, scale=1
             net.forward(end=end)
             objectives.append(0.5 * float((np.float64(net.blobs[end].data) ** 2).sum()))
             net.blobs[end].diff[:] = net.blobs[end].data
+            if guide is not None:
+                net.blobs[end].diff[0] = _matched(net.blobs[end].data[0], towards)
             net.backward(start=end)
             g = source.diff[0].copy()
             source.data[0] += step_size / np.abs(g).mean() * g
@@ -54,9 +60,24 @@ def dream(prototxt, weights, mean, bgr, image, end, iterations, octaves, scale=1
     return np.dstack(out[::-1] if bgr else out), objectives, gradients
 
 
-def gradient_of_sum(prototxt, weights, picture, terms):
+def _seen(net, picture, end):
+    """The activations (channels, h, w) of a picture as the net has it."""
+    net.blobs["data"].reshape(1, *picture.shape)
+    net.blobs["data"].data[0] = picture
+    net.forward(end=end)
+    return net.blobs[end].data[0].copy()
+
+
+def _matched(x, y):
+    """The notebook's: for each position of x (channels, h, w) the column of y with the largest dot product."""
+    columns, others = np.float64(x.reshape(len(x), -1)), np.float64(y.reshape(len(y), -1))
+    return y.reshape(len(y), -1)[:, columns.T.dot(others).argmax(1)].reshape(x.shape)
+
+
+def gradient_of_sum(prototxt, weights, picture, terms, guide=None):
     """(value, gradient (3, h, w) float64) of terms [(layer, channels or None, weight)] at `picture` as the net has it:
-    a pass of its own through the whole net for each term, which are added up outside of it."""
+    a pass of its own through the whole net for each term, which are added up outside of it. The value is that of a
+    dream without a guide (a picture as the net has it)."""
     import caffe
 
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
@@ -65,12 +86,13 @@ def gradient_of_sum(prototxt, weights, picture, terms):
         net = caffe.Net(file.name, weights, caffe.TEST)
     value, gradient = 0.0, np.zeros(picture.shape)
     for layer, channels, weight in terms:
-        net.blobs["data"].reshape(1, *picture.shape)
-        net.blobs["data"].data[0] = picture
-        net.forward(end=layer)
+        towards = _seen(net, guide, layer) if guide is not None else None
+        _seen(net, picture, layer)
         mine = np.zeros(net.blobs[layer].data.shape)
         some = slice(None) if channels is None else channels
         mine[:, some] = net.blobs[layer].data[:, some]
+        if guide is not None:
+            mine[0, some] = _matched(net.blobs[layer].data[0, some], towards[some])
         norm = np.sqrt((mine ** 2).sum())
         for blob in net.blobs.values():  # or what the term before has left is added
             blob.diff[...] = 0

@@ -116,7 +116,8 @@ def first_step(found, text, image):
     picture = ours.preprocess(image)
     before, passes, backward = picture.copy(), [], ours.caffe.backward
     ours.caffe.backward = lambda **words: (passes.append(words), backward(**words))
-    value = dreamify.make_step(ours, picture, np.random.RandomState(0), 1.5, 0, False, dreamify.objective_l2)
+    value = dreamify.make_step(ours, picture, np.random.RandomState(0), 1.5, 0, False,
+                               [dreamify.objective_l2 for _ in what.terms])
     return value, ours.gradient, before, what, len(passes)
 
 

@@ -10,7 +10,7 @@ from test_cli import run
 from test_memory import one_step
 
 import dreamify
-from dreamer import masks, recipe
+from dreamer import masks, recipe, unfinished
 from dreamer.checkpoint import State
 from dreamer.errors import Mistake
 from dreamer.net import Net
@@ -89,6 +89,20 @@ def test_a_dream_goes_on_to_the_same_picture(tiny):
     whole = dreamify.deepdream(net, image, iterations=3, octaves=3, mask=mask, each_step=keep)
     for state in (states[1], states[5]):  # within an octave, at the end of one
         assert np.array_equal(dreamify.deepdream(net, image, iterations=3, octaves=3, mask=mask, state=state), whole)
+
+
+def test_what_is_not_finished_keeps_the_black_too(tiny):
+    """Of any octave, at which it is enlarged."""
+    image, mask, net = noise(90, 120), disc(90, 120), Net(tiny, "mix/output")
+    sizes, seen = dreamify.octave_sizes(90, 120, 3, 1.4), []
+
+    def show(step):
+        seen.append(unfinished.picture(tiny, image, sizes, step.octave, step.picture, mask))
+
+    dreamify.deepdream(net, image, iterations=1, octaves=3, mask=mask, each_step=show)
+    assert len(seen) == 3
+    assert all(np.array_equal(dreamed[mask == 0], image[mask == 0]) for dreamed in seen)
+    assert all(np.abs(dreamed - image).max() > 5 for dreamed in seen)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "LA", "1", "P", "I;16"])

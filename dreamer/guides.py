@@ -1,0 +1,90 @@
+"""Guided dreams: what a layer sees in a picture is led towards what it sees in another one, the guide.
+
+At each position of the dream's layer, that position of the guide's is looked for whose activations have the largest
+dot product with the dream's. All these products are a 1×1 convolution, whose filters are the guide's activations: Caffe
+does it as fast as any, with the threads and in the order of sums that the dream has. All at once they would be
+gigabytes for large pictures: they are computed a block at a time, and of each block the best are kept.
+"""
+
+import numpy as np
+
+from dreamer import net as nets
+from dreamer import pictures, prototxt
+from dreamer.errors import Mistake
+
+FILTERS = 4096  # positions of the guide in a block
+POSITIONS = 512  # and of the dream: 8 MB of products
+_BLOCK = """
+layer {{ name: "dream" type: "Input" top: "dream" input_param {{ shape {{ dim: 1 dim: {} dim: 1 dim: {} }} }} }}
+layer {{ name: "products" type: "Convolution" bottom: "dream" top: "products"
+  convolution_param {{ num_output: {} kernel_size: 1 bias_term: false }} }}
+"""
+
+
+def read(path, longest, smallest, max_pixels, warn):
+    """The pixels (h, w, 3) of the guide at `path`, shrunk so that its longest side has at most `longest` pixels.
+
+    Raises Mistake where there is no picture or a side has fewer than `smallest` pixels; warn is called with a line on
+    what in it is of no use."""
+    image = pictures.beside("guide", path, max_pixels, warn, longest).pixels
+    height, width = image.shape[:2]
+    if min(height, width) < smallest:
+        raise Mistake(f"guide: {width}×{height} pixels are too few: each side needs {smallest} for this layer")
+    return image
+
+
+class Guide:
+    """The picture `image` (h, w, 3), RGB, 0..255, as a guide."""
+
+    def __init__(self, image):
+        self._image = image
+        self._net, self._seen = None, []
+
+    def seen(self, net):
+        """What a dreamer.net.Net sees in it: [Seen], one for each of its Terms. It is computed once for a Net.
+
+        The Net must be resized afterwards. Raises Mistake where the picture is too small for it."""
+        if self._net is not net:
+            height, width = self._image.shape[:2]
+            net.budget.plan(height, width)
+            net.resize(height, width)
+            parts = [[found.reshape(len(found), -1).T.copy() for found in tile.forward()]
+                     for tile in net.tiles(net.preprocess(self._image), 0, 0)]
+            self._net, self._seen = net, [Seen(np.concatenate(some)) for some in zip(*parts, strict=True)]
+            net.budget.base += sum(seen.bytes for seen in self._seen)
+        return self._seen
+
+
+class Seen:
+    """A guide's activations (positions, channels) at one layer."""
+
+    def __init__(self, activations):
+        self._blocks = []
+        for start in range(0, len(activations), FILTERS):
+            filters = activations[start:start + FILTERS]
+            text = _BLOCK.format(filters.shape[1], POSITIONS, len(filters))
+            block = nets.load(prototxt.values(prototxt.parse(text), "layer"))
+            block.params["products"][0].data[:, :, 0, 0] = filters
+            self._blocks.append(block)
+        # what Caffe has: the filters, the same in its kernels' order, and a block of products
+        self.bytes = 2 * activations.nbytes + 4 * POSITIONS * min(FILTERS, len(activations)) * len(self._blocks)
+
+    def match(self, activations):
+        """(products, best) for the dream's `activations` (channels, h, w): at each position the largest dot product
+        with the guide's at any position, float32 (h * w), and the guide's there, float32 (channels, h, w)."""
+        dream = activations.reshape(len(activations), -1)
+        best = np.empty(dream.shape, np.float32)
+        largest = np.full(dream.shape[1], -np.inf, np.float32)
+        for start in range(0, dream.shape[1], POSITIONS):
+            here = slice(start, min(start + POSITIONS, dream.shape[1]))
+            count = here.stop - start
+            for block in self._blocks:
+                block.blobs["dream"].data[0, :, 0, :count] = dream[:, here]
+                block.forward(end="products")
+                products = block.blobs["products"].data[0, :, 0, :count]
+                most = products.max(0)
+                better = np.flatnonzero(most > largest[here])
+                which = (products[:, better] == most[better]).argmax(0)
+                best[:, start + better] = block.params["products"][0].data[which, :, 0, 0].T
+                largest[start + better] = most[better]
+        return largest, best.reshape(activations.shape)
