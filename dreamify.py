@@ -10,6 +10,11 @@ A net that was trained to name what is in a picture is run on yours, up to one l
 is changed, a little at a time, so that whatever the layer saw in it grows stronger.
 """
 
+from dreamer import signals
+
+if __name__ == "__main__":
+    signals.end_at_once("dreamify: stopped")  # what is loaded below takes a moment
+
 import argparse
 import functools
 import inspect
@@ -529,6 +534,7 @@ def dream(options, chosen, alone=True):
                           f"{options.layer}")
 
     made = recipe_of(options, chosen, fitting)
+    recipes.check(made)
     reel = Reel(options.output, made, image, options.rate) if options.film else None
     checkpoint = None
     if options.output != inputs.STANDARD and not options.zoom:
@@ -643,9 +649,6 @@ def main(arguments=None):
     except (Mistake, Failure, Stopped) as error:
         tell("", *str(error).splitlines())
         return error.exit_code
-    except KeyboardInterrupt:
-        tell("", "stopped: nothing was written")
-        return 130
 
 
 if __name__ == "__main__":
@@ -654,4 +657,6 @@ if __name__ == "__main__":
     sys.stdout, sys.stderr = (stream or os.fdopen(os.dup(number), "w") for stream in (sys.stdout, sys.stderr))
     for stream in sys.stdout, sys.stderr:
         stream.reconfigure(errors="backslashreplace")  # the terminal's alphabet may lack what we say
-    sys.exit(main())
+    code = main()
+    signals.ignore()  # Python itself takes a moment to end
+    sys.exit(code)

@@ -1,9 +1,12 @@
 """Files that appear whole or not at all, and belong to whom the folder belongs."""
 
 import contextlib
+import fcntl
 import os
 import tempfile
 from pathlib import Path
+
+_PREFIX, _SUFFIX = ".dreamer-", ".part"  # of the names of files that are not whole yet
 
 
 @contextlib.contextmanager
@@ -13,7 +16,7 @@ def replacing(path, folder=None):
     It is made in the same folder (or another one on that disk), synced to disk and renamed; where `path` is a link,
     what it points to is replaced. Raises OSError."""
     path = Path(os.path.realpath(path))
-    with tempfile.NamedTemporaryFile(dir=folder or path.parent, prefix=".dreamer-", delete=False) as file:
+    with _part(folder or path.parent) as file:
         try:
             yield file
             file.flush()
@@ -23,6 +26,38 @@ def replacing(path, folder=None):
         except BaseException:
             os.unlink(file.name)
             raise
+
+
+def _part(folder):
+    """An open file with a new name in `folder`, locked, so that `sweep` knows that somebody writes it."""
+    while True:
+        file = tempfile.NamedTemporaryFile(dir=folder, prefix=_PREFIX, suffix=_SUFFIX, delete=False)  # noqa: SIM115
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # somebody sweeps it away before it was locked
+            pass
+        except OSError:  # not every shared folder has locks; nor is it swept then
+            return file
+        if os.path.exists(file.name):
+            return file
+        file.close()
+
+
+def check(folder):
+    """Raise OSError unless files can be made in `folder`: on shared folders what access(2) says is not always so."""
+    with tempfile.TemporaryFile(dir=folder, prefix=_PREFIX, suffix=_SUFFIX):
+        pass
+
+
+def sweep(folder):
+    """Remove from `folder` what writers left that were killed."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if (entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)
+                    and entry.is_file(follow_symlinks=False)):
+                with contextlib.suppress(OSError), open(entry.path, "r+b") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(entry.path)
 
 
 def give(path, folder):

@@ -1,9 +1,10 @@
 """One dream as a job: in a child process that may die, kept at checkpoints, shown on the way."""
 
 import dataclasses
+import os
 import time
 
-from dreamer import limits, pictures, unfinished, worker
+from dreamer import files, inputs, limits, pictures, unfinished, worker
 from dreamer.checkpoint import State
 from dreamer.errors import printable
 from dreamer.worker import Died, Stopped
@@ -43,6 +44,9 @@ class Job:
     def run(self):
         """Dream and write the output. Raises Stopped or Died, with what was saved told in the message."""
         self._kept = self._shown = time.monotonic()
+        for path in (self.output, self.preview):
+            if path and path != inputs.STANDARD:
+                files.sweep(os.path.dirname(os.path.realpath(path)))
         try:
             worker.run(self._work, lambda message: getattr(self.progress, message[0])(*message[1:]))
         except Stopped as stop:

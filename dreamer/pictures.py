@@ -5,7 +5,6 @@ import os
 import stat
 import struct
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,8 +138,7 @@ def check_output(path, source=None, force=False, extensions=tuple(FORMATS)):
 def check_folder(folder):
     """Raise Mistake unless files can be made in `folder`."""
     try:
-        with tempfile.TemporaryFile(dir=folder):  # what access(2) says is not to be trusted on shared folders
-            pass
+        files.check(folder)
     except OSError as error:
         raise Mistake(f"output: cannot write into {folder}: {error.strerror}") from None
 

@@ -34,6 +34,14 @@ def text(recipe):
     return written
 
 
+def check(recipe):
+    """Raise Mistake where a picture could not hold `recipe`, a dict, with some words more on how far the dream is."""
+    try:
+        text(recipe | {"more": 1000 * " "})
+    except ValueError as error:
+        raise Mistake(f"recipe: {error}") from None
+
+
 def packet(recipe):
     """The XMP packet, bytes, of `recipe`, a dict."""
     return _PACKET.format(html.escape(text(recipe))).encode()

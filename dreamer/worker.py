@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-from dreamer import limits
+from dreamer import limits, signals
 from dreamer.errors import Failure, Mistake
 
 PATIENCE = 3.5  # seconds that the work has to come to an end when a signal asks it to
@@ -41,7 +41,7 @@ class Worker:
     def __init__(self, pipe):
         self._pipe = pipe
         self._asked = None
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals.ASKING:
             signal.signal(number, self._ask)
 
     def _ask(self, number, _frame):
@@ -71,7 +71,7 @@ def run(work, receive):
         parent = os.getpid()
         asked = []  # signals, and when
         before = {number: signal.signal(number, lambda number, _: asked.append((number, time.monotonic())))
-                  for number in (signal.SIGINT, signal.SIGTERM)}
+                  for number in signals.ASKING}
         child = os.fork()
         if not child:
             os.close(reader)

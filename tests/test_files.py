@@ -6,6 +6,7 @@ import pty
 import re
 import shutil
 import subprocess
+import threading
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 
 import mutants
 from conftest import ROOT
+from dreamer import files
 
 # root may read and write anything; without these rights it is as anybody else
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner") if os.geteuid() == 0 else ()
@@ -297,3 +299,39 @@ def test_sizes_that_make_no_sense(run, photo, options, why):
 def test_a_picture_larger_than_the_format_is_told_before_the_work(run, tmp_path):
     Image.new("RGB", (16384, 20)).save(tmp_path / "in.png")
     refused(run("in.png", "out.webp"), "output: a WEBP holds at most 16383 pixels a side", "--max-size")
+
+
+def test_what_killed_writers_left_is_swept_away(run, photo, tmp_path):
+    """But not what somebody writes at the moment, nor files of others."""
+    (tmp_path / ".dreamer-dead.part").write_bytes(b"half")
+    (tmp_path / ".dreamer-x").write_bytes(b"not ours")
+    (tmp_path / "linked.png").write_bytes(b"not ours")
+    (tmp_path / ".dreamer-link.part").symlink_to("linked.png")
+    with files.replacing(tmp_path / "other.png") as file:
+        file.write(b"other")
+        assert run("in.png", "out.png").returncode == 0
+        assert os.path.basename(file.name) in os.listdir(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".dreamer-link.part", ".dreamer-x", "in.png", "linked.png", "other.png",
+                                            "out.png"]
+    assert (tmp_path / "other.png").read_bytes() == b"other"
+
+
+def test_a_writer_and_a_sweep_at_once(tmp_path):
+    """However often a folder is swept, what is written there arrives."""
+    ended = threading.Event()
+
+    def sweep():
+        while not ended.is_set():
+            files.sweep(tmp_path)
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        for number in range(200):
+            with files.replacing(tmp_path / "a") as file:
+                file.write(str(number).encode())
+            assert (tmp_path / "a").read_text() == str(number)
+    finally:
+        ended.set()
+        sweeper.join()
+    assert os.listdir(tmp_path) == ["a"]

@@ -1,11 +1,13 @@
 """The recipe: in and out of every format, and what others make of it."""
 
 import json
+import shutil
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
+from test_cli import run
 
 import mutants
 from dreamer import exif, pictures, recipe
@@ -87,3 +89,18 @@ def test_one_that_no_picture_can_hold_is_an_error():
         recipe.text({"a": float("nan")})
     assert "\n" not in recipe.text(RECIPE)
     assert recipe.text(RECIPE).isascii()
+
+
+def test_one_that_no_picture_can_hold_is_told_before_the_work(tiny, sky, tmp_path):
+    """By a model that calls a layer by a very long name, say."""
+    shutil.copytree(tiny.folder, tmp_path / "long")
+    net = tmp_path / "long/net.prototxt"
+    net.write_text(net.read_text().replace("norm1", 60_000 * "n"))
+    done = run(sky, tmp_path / "dream.png", 60_000 * "n", 1, 1, "--model", tmp_path / "long")
+    assert done.returncode == 2
+    assert done.stderr.startswith("dreamify: recipe: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "dream.png").exists()
+    recipe.check({"layer": 58_000 * "n"})
+    with pytest.raises(Mistake, match="JSON"):
+        recipe.check({"step_size": float("nan")})

@@ -1,0 +1,220 @@
+#!/usr/bin/python3
+"""Kills dreams at random moments, starts each again until it ends, and looks at what comes out.
+
+    $ tests/soak/kills.py [COUNT [SEED [MODEL]]]    # 200, 0, daydream
+
+SIGKILL mostly, SIGTERM and SIGINT at times; sent to the command, to its child, or to both. Some come when something
+in the folder changes, which is when a file is being written. The finished picture must have the very bytes of a run
+that nothing disturbed. Whatever lies under the name of the output or of the preview, at any moment, must open whole.
+What was not so is told, line by line; then the exit code is 1."""
+
+import collections
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
+
+from dreamer import pictures, recipe  # noqa: E402
+from dreamer.errors import Mistake  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+FORMATS = (".png", ".jpg", ".webp", ".tif")
+DREAM = ("inception_4c/output", "12", "6", "1.25", "--seed", "1", "--max-size", "300")
+LATEST = 5  # seconds that a signal that asks for the end may take
+HANG = 60  # seconds
+
+
+class Clock:
+    """Counts seconds, but for those in which the whole machine, or all of this, stood still."""
+
+    def __init__(self):
+        self._seen, self._counted = time.monotonic(), 0
+
+    def time(self):
+        """Seconds since the beginning. To be called often."""
+        before, self._seen = self._seen, time.monotonic()
+        self._counted += min(self._seen - before, 1)
+        return self._counted
+
+
+class Trial:
+    """One dream, in a folder of its own, killed until it ends.
+
+    expected  the bytes that it must come to; length: how long it takes when nothing disturbs it, in seconds
+    model     its name or folder
+    found     a Counter of what happened, to be added to"""
+
+    def __init__(self, folder, extension, expected, length, model, random, found):
+        self.folder, self.expected, self.length, self.random, self.found = folder, expected, length, random, found
+        self.output, self.preview = folder / f"dream{extension}", folder / f"so far{extension}"
+        self.command = command(self.output, model, "--preview", str(self.preview))
+        self._looked_at = {}
+
+    def run(self, kills):
+        """Kill it at most so many times, until it ends; returns how many it took."""
+        done = 0
+        while not self._attempt(done < kills):
+            done += 1
+        if self.output.read_bytes() != self.expected:
+            self._wrong("pictures that differ", self.output.name)
+        left = {path.name for path in self.folder.iterdir()} - {self.output.name, self.preview.name, "tmp"}
+        for name in [*left, *os.listdir(self.folder / "tmp")]:
+            self._wrong("leftovers", name)
+        return done
+
+    def _attempt(self, kill):
+        """Run the command once; returns whether it came to its end."""
+        number, whom = self._choose() if kill else (None, None)
+        after, aimed = self.random.random() * self.length, self.random.random() < 0.4
+        process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                   start_new_session=True, env=os.environ | {"TMPDIR": str(self.folder / "tmp")})
+        while not listens(process.pid):  # Python itself tells a traceback while it starts
+            time.sleep(0.001)
+        clock, sent, before = Clock(), None, None
+        while process.poll() is None and clock.time() < (sent or self.length) + HANG:
+            self._look()
+            if kill and not sent and clock.time() >= after:
+                now = sorted((entry.name, entry.inode()) for entry in os.scandir(self.folder))
+                if not aimed or before not in (None, now):
+                    whom = self._send(process, number, whom)
+                    sent = clock.time()
+                before = now
+            time.sleep(0.0005 if aimed else 0.01)
+        if process.poll() is None:
+            self._wrong("hangs", f"{number} to {whom}")
+        took = clock.time() - (sent or 0)
+        clock = Clock()
+        while (left := [pid for pid in alive(process.pid) if pid != process.pid]) and clock.time() < LATEST:
+            time.sleep(0.01)  # the kernel has memory to free
+        for pid in left:
+            self._wrong("orphans", str(pid))
+        if left or process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        errors = process.communicate()[1]
+        self._look()
+        if "Traceback" in errors or not all(line.startswith("dreamify: ") for line in errors.splitlines()):
+            self._wrong("tracebacks", errors)
+        asked = sent and number != signal.SIGKILL
+        if asked and took > LATEST:
+            self._wrong("late ends", f"{took:.1f} s")
+        good = {0, -signal.SIGKILL if whom != "child" else 1} if sent else {0}
+        if process.returncode not in (good if not asked else {0, 128 + number}):
+            self._wrong("exit codes", f"{process.returncode} after {number} to {whom}: {errors}")
+        if sent:
+            self.found[f"{signal.Signals(number).name} to the {whom}"] += 1
+            self.found["saved" if asked and "dream so far" in errors else "kept" if "goes on" in errors else ""] += 1
+        return process.returncode == 0
+
+    def _choose(self):
+        """(signal, whom to send it)."""
+        number = self.random.choices((signal.SIGKILL, signal.SIGTERM, signal.SIGINT), (4, 1, 1))[0]
+        return number, self.random.choice(("command", "child", "group"))
+
+    def _send(self, process, number, whom):
+        """Returns whom it was sent to: there may be no child yet."""
+        children = [pid for pid in alive(process.pid) if pid != process.pid]
+        whom = whom if children or whom != "child" else "command"
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            if whom == "group":
+                os.killpg(process.pid, number)
+            else:
+                os.kill(children[0] if whom == "child" else process.pid, number)
+        return whom
+
+    def _look(self):
+        """Open what is there and has not been seen yet."""
+        for path in (self.output, self.preview):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            seen = status.st_ino, status.st_mtime_ns
+            if self._looked_at.get(path) == seen:
+                continue
+            self._looked_at[path] = seen
+            try:
+                data = path.read_bytes()
+                (self.folder / "tmp" / path.name).write_bytes(data)
+                pictures.read(self.folder / "tmp" / path.name)
+                unfinished = "unfinished" in recipe.read(self.folder / "tmp" / path.name)
+            except Mistake as error:
+                self._wrong("half-written files", error)
+            else:
+                if not unfinished and data != self.expected:
+                    self._wrong("pictures that differ", f"{path.name} on the way")
+                self.found["looked at"] += 1
+            os.unlink(self.folder / "tmp" / path.name)
+
+    def _wrong(self, what, words):
+        self.found[what] += 1
+        print(f"{what}: {words}", file=sys.stderr, flush=True)
+
+
+WRONG = ("tracebacks", "hangs", "half-written files", "pictures that differ", "leftovers", "orphans", "late ends",
+         "exit codes")
+
+
+def command(output, model, *more):
+    """The words of the dream."""
+    return [str(ROOT / "dreamify.py"), str(ROOT / "tests/pictures/sky.jpg"), str(output), *DREAM, "--model", model,
+            *more]
+
+
+def listens(pid):
+    """Whether the process handles SIGTERM, which Python does not by itself; or is no more."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
+    caught = re.search(r"^SigCgt:\s*(\w+)", status, re.M)
+    return not caught or bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def alive(group):
+    """The numbers of the processes of a process group that are no zombies."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            state, _, its_group = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(its_group) == group and state != "Z":
+            found.append(int(name))
+    return found
+
+
+def main(count="200", seed="0", model="daydream"):
+    """Returns the exit code."""
+    chance, found = random.Random(seed), collections.Counter()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        expected, lengths = {}, {}
+        kills = dreams = 0
+        while kills < int(count):
+            extension = FORMATS[dreams % len(FORMATS)]
+            if extension not in expected:
+                output = Path(folder, f"whole{extension}")
+                start = time.monotonic()
+                subprocess.run(command(output, model, "--quiet"), check=True)
+                expected[extension], lengths[extension] = output.read_bytes(), time.monotonic() - start
+            place = Path(folder, str(dreams))
+            (place / "tmp").mkdir(parents=True)
+            trial = Trial(place, extension, expected[extension], lengths[extension], model, chance, found)
+            kills += trial.run(int(count) - kills)
+            dreams += 1
+    print(f"{kills} kills of {dreams} dreams of {min(lengths.values()):.1f} s in {time.monotonic() - began:.0f} s "
+          f"(seed {seed}): " + ", ".join(f"{name} {found[name]}" for name in WRONG))
+    print("; ".join(f"{name} {found[name]}" for name in sorted(found) if name and name not in WRONG))
+    return 1 if any(found[name] for name in WRONG) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
