@@ -66,10 +66,10 @@ def test_what_is_no_picture(run, tmp_path, content, why):
 
 
 @pytest.mark.parametrize(("make", "why"), [
-    (lambda path: None, "no such file"), (os.mkdir, "folder"), (os.mkfifo, "pipe"),
+    (lambda path: None, "no such file"), (os.mkfifo, "pipe"),
     (lambda path: os.symlink("/dev/zero", path), "device"), (lambda path: os.symlink("/dev/null", path), "device"),
     (lambda path: os.symlink("nowhere", path), "no such file"), (lambda path: os.symlink(path, path), "symbolic"),
-], ids=["nothing", "folder", "fifo", "zero", "null", "dangling", "circle"])
+], ids=["nothing", "fifo", "zero", "null", "dangling", "circle"])
 def test_what_is_no_file(run, tmp_path, make, why):
     make(tmp_path / "in.png")
     refused(run("in.png", "out.png"), "input: ", why)
