@@ -135,6 +135,7 @@ def test_a_child_dreams_after_its_parent_has(tiny):
     killer.start()
     messages, error = run(lambda w: w.send(dream()))
     killer.cancel()
+    killer.join()
     assert error is None
     assert messages == [ours]
     assert dream() == ours
