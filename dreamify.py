@@ -17,6 +17,7 @@ if __name__ == "__main__":
 
 import argparse
 import functools
+import hashlib
 import inspect
 import json
 import os
@@ -31,7 +32,7 @@ from typing import NamedTuple
 try:
     import numpy as np
 
-    from dreamer import files, guides, inputs, layers, masks, model, pictures, values
+    from dreamer import files, film, flow, guides, inputs, layers, masks, model, pictures, values, video
     from dreamer import recipe as recipes
     from dreamer import reel as reels
     from dreamer.checkpoint import Checkpoint
@@ -203,6 +204,34 @@ def zooming(net, image, frames, zoom_step=0.05, rotate=0.0, pan=(0.0, 0.0), seed
         yield before
 
 
+def following(net, video, blend=0.0, carry=None, seed=0, first=0, before=None, state=None, **how):
+    """The dreams of the frames of a moving picture: each adds to its frame a part of what the dream before it added,
+    and for the rest something new.
+
+    video   a dreamer.video.Video, or what else gives frames from a number on
+    blend   that part, 0..1
+    carry   function of (earlier frame, frame, what was added to the earlier) that gives (that, as it belongs to the
+            frame; where it does, 0..1), such as dreamer.flow.carried; without, it stays where it was
+    seed    of all dreams: what stands still is dreamed alike
+    first, before, state  as in `zooming`
+    how     what else there is to tell deepdream"""
+    frames = video.frames(max(0, first - 1))
+    earlier = next(frames, None) if first else None
+    for frame in frames:
+        image = frame
+        if earlier is not None and blend:
+            added, where = before - earlier, np.float32(1)
+            if carry:
+                added, where = carry(earlier, frame, added)
+            part = np.float32(blend) * where
+            image = np.clip(frame + part * added, 0, 255)
+        before = deepdream(net, image, seed=seed, state=state, **how)
+        if image is not frame:
+            before += part * (image - before)
+        earlier, state = frame, None
+        yield before
+
+
 def octave_sizes(height, width, octaves, scale):
     """[(height, width)] of the octaves that deepdream goes through, the smallest first."""
     sizes = [(height, width)]
@@ -224,7 +253,8 @@ def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iteration
              jitter=DEFAULTS["jitter"], no_clip=False, guide=None, guide_size=512, mask=None, model=None, weights=None,
              max_size=None, max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None, threads=None,
              reproducible=False, like=None, preview=None, no_resume=False, watch=False, quiet=False, zoom=None,
-             zoom_step=DEFAULTS["zoom_step"], rotate=DEFAULTS["rotate"], pan="0,0", fps=reels.RATE):
+             zoom_step=DEFAULTS["zoom_step"], rotate=DEFAULTS["rotate"], pan="0,0", fps=reels.RATE,
+             flow=False, blend=None):
     """Dream into a picture, as Google's DeepDream did in 2015; where `input` is a folder, into all pictures in it.
 
     Raises Mistake with all that is wrong before any work is done, Failure where something breaks, Stopped where a
@@ -261,6 +291,8 @@ class Option(NamedTuple):
     metavar: str = None
     check: Callable = os.fspath
 
+
+BLEND = 0.75  # of --flow
 
 OPTIONS = {
     "file": Option("a picture", "FILE"),
@@ -305,7 +337,11 @@ OPTIONS = {
     "rotate": Option("how far a zoom turns clockwise with each frame", "DEGREES", values.number(least=-180, most=180)),
     "pan": Option("how far a zoom moves right and down with each frame, as parts of the picture: --pan=-0.01,0 moves "
                   "left", "X,Y", values.pair(least=-1, most=1)),
-    "fps": Option("frames that a film shows a second", "N", values.number(above=0, most=120)),
+    "fps": Option("frames that a film shows a second; a video keeps its own rate", "N",
+                  values.number(above=0, most=120)),
+    "flow": Option("carry the dream from frame to frame of a video as things move in it, so that it does not flicker"),
+    "blend": Option("how much of its dream a video's frame takes from the one before (default: 0; with --flow "
+                    f"{BLEND})", "X", values.number(least=0, most=1)),
 }
 
 
@@ -318,7 +354,7 @@ def settings(asked, unknown=()):
     unknown  lines on what is wrong already
 
     Raises Mistake with all that is wrong, a line each."""
-    options = SimpleNamespace(**asked, picture=None, where=None, film=False, followed={}, warnings=[])
+    options = SimpleNamespace(**asked, picture=None, video=None, where=None, film=False, followed={}, warnings=[])
     wrong = Wrong(unknown)
     take_recipe(options, wrong)
     check_values(options, wrong, dreamify)
@@ -329,7 +365,12 @@ def settings(asked, unknown=()):
     find_guide(options, chosen, wrong)
     if options.watch and options.input is None:
         options.input = os.curdir
-    (find_folders if options.watch or (options.input and os.path.isdir(options.input)) else find_files)(options, wrong)
+    if is_video(options):
+        find_video(options, wrong)
+    elif options.watch or (options.input and os.path.isdir(options.input)):
+        find_folders(options, wrong)
+    else:
+        find_files(options, wrong)
     if options.preview is not None:
         with wrong.noted("preview: "):
             pictures.check_output(options.preview, options.input)
@@ -388,6 +429,9 @@ def find_files(options, wrong):
     if options.output is None:
         wrong.append("output: name the file for the dream")
     else:
+        if options.input is not None and video.named_so(options.input) and os.path.isfile(options.input):
+            wrong.append(f"input: {options.input} is a video: OUTPUT must be a film, and there is nothing to zoom")
+            return
         options.film = options.zoom is not None or reels.always_film(options.output)
         options.rate = Fraction(options.fps).limit_denominator(1001)
         with wrong.noted():
@@ -403,6 +447,33 @@ def find_files(options, wrong):
             pictures.check_fits(options.output, options.picture, options.warnings.append)
         if options.light is not None:
             options.where = masks.fitted(options.light, *options.picture.pixels.shape[:2], options.warnings.append)
+
+
+def is_video(options):
+    """Whether a film is to be made of a moving picture."""
+    return (options.input is not None and options.output is not None and not options.watch and not options.zoom
+            and reels.may_be_film(options.output) and video.moves(options.input))
+
+
+def find_video(options, wrong):
+    """See what the video, or the folder of frames, is, and whether the film can be written."""
+    options.film, options.rate = True, Fraction(options.fps).limit_denominator(1001)
+    if options.blend is None:
+        options.blend = BLEND if options.flow else 0.0
+    with wrong.noted():
+        reels.check_output(options.output, options.input, options.force)
+    with wrong.noted():
+        if options.flow:
+            flow.opencv()
+    with wrong.noted():
+        read = functools.partial(pictures.read, max_size=options.max_size, max_pixels=options.max_pixels)
+        found = video.opened(options.input, options.rate, options.max_size, options.max_pixels, read)
+        options.rate, options.fps = found.rate, float(found.rate)
+        options.picture = pictures.Picture(np.zeros(found.shape, np.uint8))
+        options.video = found
+        reels.check_fits(options.output, options.picture, options.rate, True, options.warnings.append)
+        if options.light is not None:
+            options.where = masks.fitted(options.light, *found.shape[:2], options.warnings.append)
 
 
 def find_folders(options, wrong):
@@ -480,7 +551,10 @@ def recipe_of(options, chosen, sizes):
             made |= {name: os.path.basename(path), f"{name}_sha256": checksum(path)}
     if options.guide is not None:
         made["guide_size"] = options.guide_size
-    if options.input != inputs.STANDARD:
+    if options.video:
+        made |= {"source_sha256": hashlib.sha256(options.video.checksum().encode()).hexdigest(), "flow": options.flow,
+                 "blend": options.blend}
+    elif options.input != inputs.STANDARD:
         made["source_sha256"] = sha256(options.input)
     if options.zoom:
         made |= {name: getattr(options, name) for name in ("zoom", "zoom_step", "rotate", "pan")}
@@ -535,9 +609,10 @@ def dream(options, chosen, alone=True):
 
     made = recipe_of(options, chosen, fitting)
     recipes.check(made)
-    reel = Reel(options.output, made, image, options.rate) if options.film else None
+    reel = Reel(options.output, made, image, options.rate, options.video) if options.film else None
     checkpoint = None
-    if options.output != inputs.STANDARD and not options.zoom:
+    moving = options.zoom or (options.video and len(options.video.ticks))
+    if options.output != inputs.STANDARD and not moving:
         checkpoint = Checkpoint(reel.folder / "dream" if reel else options.output, made, image)
     state = checkpoint.load(options.seed) if checkpoint and not options.no_resume else None
     seeds = [options.seed, state and state.seed, reel.seed() if reel and not options.no_resume else None]
@@ -547,11 +622,11 @@ def dream(options, chosen, alone=True):
 
     out = sys.stderr if options.output == inputs.STANDARD else sys.stdout  # where the picture itself does not go
     progress = Progress(None if options.quiet else out, fitting, options.iterations, options.layer.text,
-                        options.zoom or 1)
+                        moving or 1)
     if alone:
         progress.tell(textwrap.fill("layers: " + " ".join(chosen.keys), 100, subsequent_indent="        ",
                                     break_on_hyphens=False))
-    how = {"image": image, "iterations": options.iterations, "octaves": len(fitting), "scale": options.scale,
+    how = {"iterations": options.iterations, "octaves": len(fitting), "scale": options.scale,
            "step_size": options.step_size, "jitter": options.jitter, "clip": not options.no_clip, "seed": made["seed"],
            "guide": options.leader, "mask": options.where}
     job = {"make_net": lambda: Net(chosen, options.layer, options.weights, options.memory, options.threads,
@@ -561,9 +636,13 @@ def dream(options, chosen, alone=True):
            "progress": progress, "reel": reel, "mask": options.where}
     if options.zoom:
         Film(dream=functools.partial(zooming, frames=options.zoom, zoom_step=options.zoom_step, rotate=options.rotate,
-                                     pan=options.pan, **how), count=options.zoom, **job).run()
+                                     pan=options.pan, image=image, **how), count=moving, **job).run()
+    elif moving:
+        Film(dream=functools.partial(following, video=options.video, blend=options.blend,
+                                     carry=flow.carried if options.flow else None, **how),
+             count=moving, arrays=film.ARRAYS + flow.ARRAYS * options.flow, **job).run()
     else:
-        Dream(dream=functools.partial(deepdream, **how), checkpoint=checkpoint, state=state, **job).run()
+        Dream(dream=functools.partial(deepdream, image=image, **how), checkpoint=checkpoint, state=state, **job).run()
     progress.tell(f"{printable(options.output)}: done")
 
 

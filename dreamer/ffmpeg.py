@@ -37,10 +37,13 @@ def encode(path, pictures, rate, hurry=False):
             process.stdin.write(data)
 
 
-def join(path, pieces, rate, comment):
+def join(path, pieces, rate, comment, sound=None, delay=0.0, whole=True):
     """Make `path` the film of all `pieces`: (path, pictures in it), encoded at `rate` in one folder. Raises Failure.
 
-    comment  text that is kept in the film"""
+    comment  text that is kept in the film
+    sound    path of an .mp4 with its sound, or None
+    delay    seconds from the first picture to the sound
+    whole    whether there is a picture for all of the sound, and not only for its beginning"""
     lines, shown = ["ffconcat version 1.0"], 0
     for piece, count in pieces:
         begin, shown = _microseconds(shown, rate), shown + count
@@ -48,7 +51,10 @@ def join(path, pieces, rate, comment):
         lines += [f"file {piece.name}", f"duration {took // 10 ** 6}.{took % 10 ** 6:06d}"]
     listed = piece.with_name("list")
     listed.write_text("\n".join(lines) + "\n")
-    with running("-f", "concat", "-i", local(listed), "-map", "0:v", "-c", "copy", "-map_metadata", "-1",
+    with running("-itsoffset", f"{max(0, -delay):.6f}", "-f", "concat", "-i", local(listed),
+                 *(["-itsoffset", f"{max(0, delay):.6f}", "-i", local(sound)] if sound else []),
+                 *([] if whole else ["-t", f"{float(shown / rate) + max(0, -delay):.6f}"]),
+                 "-map", "0:v", *(["-map", "1:a"] if sound else []), "-c", "copy", "-map_metadata", "-1",
                  "-metadata", f"comment={comment}", "-fflags", "+bitexact", "-movflags", "+faststart",
                  "-video_track_timescale", _scale(rate), "-f", "mp4", "-y", local(path)):
         pass
@@ -72,8 +78,9 @@ def comment(path):
 
 
 @contextlib.contextmanager
-def running(*words, stdin=subprocess.DEVNULL, stdout=None):
-    """ffmpeg with these words, a subprocess.Popen, until it ends; raises Failure where it does not end well.
+def running(*words, stdin=subprocess.DEVNULL, stdout=None, bad=lambda: True):
+    """ffmpeg with these words, a subprocess.Popen, until it ends; raises Failure where it does not end well, and that
+    is `bad()`.
 
     Ctrl-C in a terminal does not reach it: who started it ends it. Where the block raises, it is killed."""
     with tempfile.TemporaryFile() as said:
@@ -84,6 +91,8 @@ def running(*words, stdin=subprocess.DEVNULL, stdout=None):
                 yield process
                 if process.stdin:
                     process.stdin.close()
+            if process.stdout:
+                process.stdout.close()  # whoever does not read on needs no more of it
             code = process.wait()
         finally:
             if process.poll() is None:
@@ -93,7 +102,7 @@ def running(*words, stdin=subprocess.DEVNULL, stdout=None):
                 if pipe:
                     with contextlib.suppress(BrokenPipeError):
                         pipe.close()
-        if code:
+        if code and bad():
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()
             raise Failure(f"ffmpeg: {lines[-1] if lines else f'exit code {code}'}")

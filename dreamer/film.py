@@ -2,10 +2,11 @@
 
 import dataclasses
 
+from dreamer.errors import Failure
 from dreamer.job import Job
 from dreamer.worker import Stopped
 
-ARRAYS = 36  # bytes a pixel beside those of one dream: the frame before, what it becomes, its 8-bit copy and file
+ARRAYS = 36  # bytes a pixel: the frame before, what it becomes, its 8-bit copy and file
 
 
 @dataclasses.dataclass
@@ -16,6 +17,7 @@ class Film(Job):
            over float32 (h, w, 3), as dreamify.zooming; `before` is the frame before that, `state` one of its own"""
 
     count: int = 0
+    arrays: int = ARRAYS  # bytes a pixel beside those of one dream
 
     def _has_kept(self):
         return self.reel.folder.is_dir()
@@ -30,7 +32,7 @@ class Film(Job):
     def _work(self, child):
         """In the child process."""
         number, before = self.reel.done()
-        net = self._begin(child, f"{self.count} frames, {float(self.reel.rate):g} a second, ", ARRAYS)
+        net = self._begin(child, f"{self.count} frames, {float(self.reel.rate):g} a second, ", self.arrays)
         checkpoint = self.reel.frame(number)
         state = checkpoint.load(self.recipe["seed"])
         if number or state:
@@ -51,5 +53,9 @@ class Film(Job):
                 if self._preview_is_due():
                     self._write(self.preview, pixels, {"frame": number})
                 checkpoint = self.reel.frame(number)
+        if not number:
+            raise Failure("there is no frame that could be decoded")
+        if number < self.count:
+            child.send(("warn", f"only {number} of {self.count} frames could be decoded"))
         self.reel.finish(number, self.recipe)
         self.reel.remove()

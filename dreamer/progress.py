@@ -23,6 +23,10 @@ class Progress:
         if self._out:
             print(line, file=self._out, flush=True)
 
+    def warn(self, line):
+        """Tell what is amiss, even where all else is silent."""
+        print(f"dreamify: warning: {line}", file=sys.stderr, flush=True)
+
     def begin(self, octave, iteration, frame=0):
         """The next step will be this one; what is before it was done by an earlier run."""
         self._frame, self._first, self._began = frame, frame, time.monotonic()

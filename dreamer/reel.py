@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamer import checkpoint, ffmpeg, files, gif, pictures, recipe, webp
+from dreamer import checkpoint, ffmpeg, files, gif, inputs, pictures, recipe, webp
 from dreamer.errors import Failure, Mistake
 
 NUMBER = re.compile(r"%(?:0\d{1,2})?d")  # in a name: where the number of a frame goes
@@ -28,6 +28,11 @@ def always_film(path):
     return numbered(path) or Path(path).suffix.lower() in (".gif", ".mp4")
 
 
+def may_be_film(path):
+    """Whether `path` names a film, or what may be one."""
+    return numbered(path) or Path(path).suffix.lower() in FILMS
+
+
 def check_output(path, source=None, force=False):
     """Raise Mistake unless a film can be written to `path`; see pictures.check_output."""
     extension = Path(path).suffix.lower()
@@ -35,7 +40,10 @@ def check_output(path, source=None, force=False):
         if len(NUMBER.findall(Path(path).name)) > 1 or NUMBER.search(str(Path(path).parent)):
             raise Mistake(f"output: {path}: one number is enough")
         pictures.check_output(name(path, 0), source, force)
-        if not force and source is not None and _one_of(path, source):
+        sources = [] if source in (None, inputs.STANDARD) else [source]
+        if sources and os.path.isdir(source):
+            sources = Path(source).iterdir()
+        if not force and any(_one_of(path, each) for each in sources):
             raise Mistake(f"output: {path} would overwrite the input: name another file, or add --force")
     elif extension not in FILMS:
         raise Mistake(f"output: a film ends in one of {' '.join(FILMS)}, or has a number in its name, such as "
@@ -88,10 +96,11 @@ class Reel:
     dream   all but the seed that decides what the film is, for JSON: what is kept is of one such film alone
     image   pixels that decide too
     rate    ticks a second, a Fraction
-    ticks   how many of them each frame is shown, a list; one each where it is None"""
+    video   the video.Video that it is made of, or None: each frame is shown for its ticks, its sound is kept"""
 
-    def __init__(self, output, dream, image, rate=Fraction(RATE), ticks=None):
-        self.output, self.rate, self.ticks = output, Fraction(rate), ticks
+    def __init__(self, output, dream, image, rate=Fraction(RATE), video=None):
+        self.output, self.rate, self._video = output, Fraction(rate), video
+        self.ticks = video and video.ticks
         self._dream, self._image = dream, image
         self._key = checkpoint.key(dream, image)
         self.folder = checkpoint.beside(output, "film")
@@ -106,7 +115,8 @@ class Reel:
             return None
 
     def begin(self, seed, afresh=False):
-        """Be ready for frames of the film with this seed; what is kept of any other goes. Raises Failure."""
+        """Be ready for frames of the film with this seed; what is kept of any other goes. Raises Failure, also where
+        the sound cannot be kept."""
         self._seed = seed
         try:
             if afresh or self.seed() != seed:
@@ -114,6 +124,9 @@ class Reel:
                 self.folder.mkdir()
                 files.give(self.folder, self.folder.parent)
                 self._write("film", json.dumps({"key": self._key, "seed": seed}).encode())
+            if self._kind == ".mp4" and self._video and self._video.sound and not self._sound():
+                with files.replacing(self.folder / "sound") as file:
+                    self._video.extract_sound(file.name)
         except OSError as error:
             raise self._failure(error) from None
 
@@ -206,7 +219,13 @@ class Reel:
             self._encode("rest.mp4", whole, count, hurry="unfinished" in made)
             pieces.append(("rest.mp4", whole, count))
         ffmpeg.join(file.name, [(self.folder / piece, sum(map(self._ticks, range(first, end))))
-                                for piece, first, end in pieces], self.rate, recipe.text(made))
+                                for piece, first, end in pieces], self.rate, recipe.text(made),
+                    self._sound(), self._video.delay if self._sound() else 0, whole="unfinished" not in made)
+
+    def _sound(self):
+        """The path of the sound; None where there is none."""
+        path = self.folder / "sound"
+        return path if path.exists() else None
 
     def _ticks(self, number):
         return self.ticks[number] if self.ticks else 1

@@ -1,0 +1,246 @@
+"""Moving pictures as input: a video, by way of ffmpeg, or the frames in a folder. No more than a frame is in memory."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dreamer import ffmpeg, inputs, pictures
+from dreamer.errors import Failure, Mistake
+from dreamer.fetch import sha256
+
+FASTEST = 60  # frames a second that a video of no steady rate is counted in, at most
+# Containers that hold what they show. Others are lists of files, and would have ffmpeg read any file they name.
+_SAFE = ("-protocol_whitelist", "file", "-format_whitelist",
+         "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
+         "ogg,yuv4mpegpipe")
+_COPIED = ("aac", "ac3", "alac", "eac3", "mp3", "opus")  # sound that .mp4 can hold as it is
+_EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
+
+
+@dataclass
+class Video:
+    """A video file.
+
+    path    of the file
+    shape   (h, w, 3) of its frames, upright, with square pixels, within --max-size
+    rate    ticks a second, a Fraction
+    ticks   how many of them each frame is shown
+    which   the number in the file of each frame: what is shown for no tick is left out
+    sound   the codec of the sound; None where there is none
+    delay   seconds from the first frame to the sound"""
+
+    path: str
+    shape: tuple
+    rate: Fraction
+    ticks: list
+    which: list
+    sound: str | None = None
+    delay: float = 0.0
+
+    def frames(self, first=0):
+        """The frames from number `first` on, uint8 (h, w, 3), as far as they can be decoded."""
+        if first >= len(self.which):
+            return
+        number, rest = self.which[first], iter(self.which[first:])
+        wanted = next(rest)
+        for frame in _decoded(self.path, number, self.shape):
+            if number == wanted:
+                yield frame
+                wanted = next(rest, None)
+                if wanted is None:
+                    return
+            number += 1
+
+    def checksum(self):
+        """Text that stands for the file."""
+        return sha256(self.path)
+
+    def extract_sound(self, path):
+        """Make `path`, an .mp4, of the sound alone. Raises Failure."""
+        how = ["copy"] if self.sound in _COPIED else ["aac", "-b:a", "192k"]
+        try:
+            with ffmpeg.running(*_SAFE, "-i", ffmpeg.local(self.path), "-map", "0:a:0", "-c:a", *how, "-map_metadata",
+                                "-1", "-fflags", "+bitexact", "-f", "mp4", "-y", ffmpeg.local(path)):
+                pass
+        except Failure as error:
+            raise Failure(f"the sound of {self.path} cannot be kept: {error}") from None
+
+
+@dataclass
+class Folder:
+    """The pictures in a folder, in the order of their names; attributes as those of Video."""
+
+    paths: list
+    shape: tuple
+    rate: Fraction
+    read: callable
+    sound = None
+
+    @property
+    def ticks(self):
+        """How many ticks each frame is shown."""
+        return [1] * len(self.paths)
+
+    def frames(self, first=0):
+        """The frames from number `first` on, uint8 (h, w, 3). Raises Failure where one is gone or has changed."""
+        for path in self.paths[first:]:
+            try:
+                pixels = self.read(path).pixels
+            except Mistake as error:
+                raise Failure(*error.args) from None
+            if pixels.shape != self.shape:
+                raise Failure(f"{path} is not as large as the first frame")
+            yield pixels
+
+    def checksum(self):
+        """Text that stands for the pictures."""
+        return json.dumps([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.paths])
+
+
+def moves(path):
+    """Whether what is at `path` is no picture, but may be a video or a folder of frames."""
+    if path == inputs.STANDARD or not os.path.exists(path):
+        return False
+    if os.path.isdir(path):
+        return True
+    try:
+        with inputs.opened(path) as (file, name), inputs.decoding(name), \
+                Image.open(file, formats=inputs.formats()) as image:
+            return image.format == "GIF" and image.n_frames > 1
+    except Mistake:
+        return Path(path).suffix.lower() in _EXTENSIONS or _is_video(path)
+
+
+def named_so(path):
+    """Whether `path` has a video's name."""
+    return Path(path).suffix.lower() in _EXTENSIONS
+
+
+def opened(path, rate, max_size, max_pixels, read):
+    """The Video, or Folder of frames, at `path`. Raises Mistake where it is none.
+
+    rate        frames a second that a folder's are, a Fraction
+    max_size    the longest side to which larger frames are shrunk, or None
+    max_pixels  more than this many in a frame are a Mistake
+    read        function of a path that gives the Picture in it"""
+    if os.path.isdir(path):
+        return _folder(path, rate, max_size, max_pixels, read)
+    with inputs.opened(path):
+        pass
+    told = _probe(path)
+    streams = {stream["codec_type"]: stream for stream in told.get("streams", [])[::-1] if "codec_type" in stream}
+    if "video" not in streams:
+        raise Mistake(f"input: there is no video in {path}")
+    video, sound = streams["video"], streams.get("audio")
+    if video.get("width", 0) * video.get("height", 0) > max_pixels:
+        raise Mistake(f"input: {path} has more pixels than {max_pixels}: "
+                      "a larger --max-pixels allows them, if you trust it and have the memory")
+    times = _times(path)
+    try:
+        first = next(_decoded(path, 0), None)
+    except Failure as error:
+        raise Mistake(f"input: {path} is damaged or cut short ({error})") from None
+    if first is None or not times:
+        raise Mistake(f"input: there is no frame in {path}")
+    width, height = pictures.shrunk(first.shape[1::-1], max_size)
+    rate, ticks = _ticks(times, [Fraction(video.get(name, "0/1").replace("/0", "/1"))
+                                 for name in ("r_frame_rate", "avg_frame_rate")])
+    delay = float(sound.get("start_time", 0)) - float(times[0] or 0) if sound else 0.0
+    return Video(path, (height, width, 3), rate, [count for count in ticks if count],
+                 [number for number, count in enumerate(ticks) if count],
+                 sound and sound.get("codec_name", "unknown"), delay)
+
+
+def _folder(path, rate, max_size, max_pixels, read):
+    paths = [entry for entry in sorted(Path(path).iterdir(), key=_natural)
+             if entry.suffix.lower() in pictures.FORMATS and not entry.name.startswith(".") and entry.is_file()]
+    if not paths:
+        raise Mistake(f"input: there is no picture in the folder {path}")
+    shape, first = read(paths[0]).pixels.shape, None
+    for entry in paths:
+        sides = pictures.sides(entry, max_size, max_pixels)
+        first = first or sides
+        if sides != first:
+            raise Mistake(f"input: {entry} is not as large as {paths[0].name}, the first frame")
+    return Folder(paths, shape, rate, read)
+
+
+def _natural(path):
+    """A key by which frame2 comes before frame10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", path.name)], path.name
+
+
+def _is_video(path):
+    try:
+        return any(stream.get("codec_type") == "video" for stream in _probe(path).get("streams", []))
+    except Mistake:
+        return False
+
+
+def _probe(path):
+    """What ffprobe says of the streams, a dict; raises Mistake."""
+    done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", *_SAFE, "-show_streams", "-of", "json",
+                           ffmpeg.local(path)], capture_output=True, check=False)
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        why = lines[-1].rpartition(": ")[2] if lines else f"exit code {done.returncode}"
+        raise Mistake(f"input: {path} is neither a picture nor a video that can be read ({why})")
+    return json.loads(done.stdout)
+
+
+def _times(path):
+    """[Fraction or None]: when each frame is shown, in seconds, sorted."""
+    process = subprocess.Popen([ffmpeg.find("ffprobe"), "-v", "quiet", *_SAFE, "-select_streams", "v:0",
+                                "-show_entries", "packet=pts_time,flags", "-of", "csv=p=0", ffmpeg.local(path)],
+                               stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    times = []
+    with process:
+        for line in process.stdout:
+            time, _, flags = line.strip().strip(",").partition(",")
+            if time and "D" not in flags:  # what an edit list leaves out
+                times.append(None if time == "N/A" else Fraction(time))
+    return times if None in times else sorted(times)
+
+
+def _ticks(times, rates):
+    """(rate, [ticks that each frame is shown]) for frames shown at these times, and the rates that they may have."""
+    rates = [rate for rate in rates if 0 < rate <= 1000] or [Fraction(25)]
+    if None in times:
+        return rates[0], [1] * len(times)
+    for rate in rates:
+        if all(abs((time - times[0]) * rate - number) < 0.6 for number, time in enumerate(times)):
+            return rate, [1] * len(times)
+    rate = min(rates[0], Fraction(FASTEST))
+    places = [round((time - times[0]) * rate) for time in times]
+    places.append(places[-1] + max(1, round((places[-1] or 1) / max(1, len(places) - 1))))
+    return rate, [after - place for place, after in zip(places[:-1], places[1:], strict=True)]
+
+
+def _decoded(path, first, shape=None):
+    """The frames of a video from number `first` on, uint8 (h, w, 3); upright, with square pixels, of that shape if one
+    is named. Raises Failure where there is none; what is damaged behind that ends it."""
+    size = f"{shape[1]}:{shape[0]}:flags=lanczos" if shape else "max(1\\,round(iw*sar)):ih"
+    some = False
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(ffmpeg.running(
+            "-threads", "2", *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf",
+            f"select=gte(n\\,{first}),scale={size},setsar=1", "-vsync", "0", "-f", "image2pipe", "-c:v", "ppm",
+            "-pix_fmt", "rgb24", "-", stdout=subprocess.PIPE, bad=lambda: not some))
+        while True:
+            header = [process.stdout.readline() for _ in range(3)]
+            if not header[2]:
+                break
+            width, height = map(int, header[1].split())
+            data = process.stdout.read(width * height * 3)
+            if len(data) < width * height * 3:
+                break
+            some = True
+            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
