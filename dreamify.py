@@ -63,7 +63,7 @@ __version__ = "0.1.0"
 
 def objective_l2(activations):
     """Half the squared L2 norm of the activations, and its gradient, which is the activations themselves."""
-    return 0.5 * float(np.sum(np.square(activations, dtype=np.float64))), activations
+    return 0.5 * float(np.sum(np.square(activations), dtype=np.float64)), activations
 
 
 def objective_guide(activations, seen):

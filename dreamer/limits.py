@@ -66,8 +66,8 @@ def size(text):
 
 
 def told(count):
-    """A number of bytes for people: 820 MB, 1.5 GB; rounded up, since it is asked for again as a limit."""
-    if count < 1000 << 20:
+    """A number of bytes for people: 820 MB, 12.5 GB; rounded up, since it is asked for again as a limit."""
+    if count < 10_000 << 20:
         return f"{math.ceil(count / (1 << 20))} MB"
     return f"{math.ceil(count / (1 << 30) * 10) / 10:.1f} GB"
 

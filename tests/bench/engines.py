@@ -1,7 +1,7 @@
 """The engines that speed.py compares, each in a process of its own: it answers tasks, a line of JSON each.
 
     {"size": [h, w]}  take a picture of that size, and two steps to warm up; answers the step's "flop", if it knows
-    {"steps": n}      answers the "ms" of n steps, after one that does not count: forward to END, and the gradient of the picture
+    {"steps": n}      answers the "ms" of n steps (forward to END, and the gradient of the picture), after one more
     {"sgemm": 1}      answers the GFLOP/s of a large matrix product by the engine's own library
     {"save": path}    writes the last step's gradient there, float32 (3, h, w); answers the "objective" and peak "mb"
 """
