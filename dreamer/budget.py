@@ -15,6 +15,8 @@ LOOSE = 1.15  # the net's memory is not packed without gaps: what it came to, ov
 LOOSER = 1.4  # and for tiles of several sizes
 FILES = 24 << 20  # bytes for the file that is written, buffers and the like
 WINDOW = 64 << 20  # bytes of such arrays that are in memory at a time where they are kept in files
+WRITING = 11  # bytes a pixel, when the net is gone: 8-bit, Pillow's copy of that, and the file
+BLOB = 2 ** 31 - 1  # the most numbers that a blob of Caffe's can have
 
 
 class Budget:
@@ -32,6 +34,7 @@ class Budget:
         self.arrays = ARRAYS
         self.pixels = 0
         self._tile = tile
+        self._most = self._holds()
         self._folder = None
 
     def plan(self, height, width):
@@ -46,8 +49,9 @@ class Budget:
         self.pixels = self._tile or self._largest(room, height, width)
         rows, columns = tiles.plan(self._net.layers, self._net.what.names, height, width, self.pixels)
         overhead = tiles.overhead(rows, columns, height, width)
-        need = self.base + arrays + self.net_bytes(max(w.size for w in rows), max(w.size for w in columns),
-                                                   LOOSE if len(rows) == len(columns) == 1 else LOOSER)
+        net = self.net_bytes(max(w.size for w in rows), max(w.size for w in columns),
+                             LOOSE if len(rows) == len(columns) == 1 else LOOSER)
+        need = self.base + arrays + max(net, WRITING * height * width if self._folder else 0)
         if need > self.memory:
             raise Failure(f"{limits.told(self.memory)} of memory are too little for {self._net.what}: "
                           f"{limits.told(need)} is the least that will do")
@@ -55,32 +59,47 @@ class Budget:
 
     def planes(self, height, width):
         """An array (3, height, width) of float32, in memory or in a file; raises Failure on a full disk."""
-        shape, count = (3, height, width), 4 * 3 * height * width
-        if not self._folder or count <= WINDOW:
-            return np.empty(shape, np.float32)
-        try:
-            with tempfile.TemporaryFile(dir=self._folder) as file:
-                # space that is only promised ends the process by a signal on the day it is not there
-                os.posix_fallocate(file.fileno(), 0, count)
-                return np.memmap(file, np.float32, "r+", shape=shape)
-        except OSError as error:
-            raise Failure(f"no room for {count >> 20} MB of working data in {self._folder} ({error.strerror}); "
-                          "TMPDIR names another folder") from None
+        return _planes(height, width, self._folder)
 
     def net_bytes(self, height, width, loose):
         """What the net takes for a tile of that size."""
         self._net.shape(height, width)
         return int(self._net.caffe.memory_needed(self._net.end) * loose)
 
+    def _holds(self):
+        """The most pixels of a tile whose every blob is one that Caffe can have."""
+        side = self._net.smallest_side + 1000  # where borders weigh little
+        self._net.shape(side, side)
+        return int(BLOB / max(blob.count for blob in self._net.caffe.blobs.values()) * side * side * 0.9)
+
     def _largest(self, room, height, width):
         """The most pixels of a tile that takes no more than `room` bytes."""
-        if self.net_bytes(height, width, LOOSE) <= room:
+        if height * width <= self._most and self.net_bytes(height, width, LOOSE) <= room:
             return height * width
-        low, high = self._net.smallest_side - 1, isqrt(height * width) + 1
+        low, high = self._net.smallest_side - 1, isqrt(min(height * width, self._most)) + 1
         while high - low > 1:
             side = (low + high) // 2
             low, high = (side, high) if self.net_bytes(side, side, LOOSER) <= room else (low, side)
         return low * low
+
+
+def planes(height, width):
+    """As Budget.planes, for who has no net and wants a few: in memory where there is plenty."""
+    return _planes(height, width, _disk() if 100 * height * width > limits.memory() else None)
+
+
+def _planes(height, width, folder):
+    shape, count = (3, height, width), 4 * 3 * height * width
+    if not folder or count <= WINDOW:
+        return np.empty(shape, np.float32)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # space that is only promised ends the process by a signal on the day it is not there
+            os.posix_fallocate(file.fileno(), 0, count)
+            return np.memmap(file, np.float32, "r+", shape=shape)
+    except OSError as error:
+        raise Failure(f"no room for {count >> 20} MB of working data in {folder} ({error.strerror}); "
+                      "TMPDIR names another folder") from None
 
 
 def _disk():

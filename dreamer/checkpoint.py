@@ -75,8 +75,9 @@ def key(dream, image):
 def save(path, dream, planes, **header):
     """Keep `planes`, float32, and what else there is, for JSON, of the dream with that key; raises OSError."""
     header |= {"dream": dream, "shape": planes.shape, "crc": zlib.crc32(planes)}
+    line = json.dumps(header).encode()
     with files.replacing(path) as file:
-        file.write(json.dumps(header).encode() + b"\n")
+        file.write(line + b" " * (-(len(line) + 1) % 64) + b"\n")  # floats that are mapped are best aligned
         file.write(planes.data)
 
 
@@ -87,7 +88,8 @@ def load(path, dream):
             header = json.loads(file.readline())
             if header["dream"] != dream:
                 return None
-            planes = np.frombuffer(file.read(), np.float32).reshape(header["shape"])
+            # mapped, not read: there may be less memory left than it is large
+            planes = np.memmap(file, np.float32, "r", file.tell(), tuple(header["shape"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return (header, planes) if zlib.crc32(planes) == header["crc"] else None

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import time
 
-from dreamer import files, inputs, limits, pictures, unfinished, worker
+from dreamer import budget, files, inputs, limits, pictures, unfinished, worker
 from dreamer.checkpoint import State
 from dreamer.errors import printable
 from dreamer.worker import Died, Stopped
@@ -47,6 +47,7 @@ class Job:
         for path in (self.output, self.preview):
             if path and path != inputs.STANDARD:
                 files.sweep(os.path.dirname(os.path.realpath(path)))
+        self._planes = budget.planes
         try:
             worker.run(self._work, lambda message: getattr(self.progress, message[0])(*message[1:]))
         except Stopped as stop:
@@ -67,6 +68,7 @@ class Job:
         net.budget.arrays += film_arrays
         height, width = self.sizes[-1]
         need, overhead = net.budget.plan(height, width)
+        self._planes = net.budget.planes
         tiled = f", in tiles: {overhead:.1f} times the work" if overhead > 1 else ""
         child.send(("tell", f"{told}{width}×{height} pixels, {len(self.sizes)} octaves, seed {self.recipe['seed']}, "
                             f"{limits.told(need)} of memory, {net.threads} threads{tiled}"))
@@ -136,6 +138,7 @@ class Dream(Job):
                 pictures.write(self.preview, self._so_far(state))
 
         pixels = self.dream(net, each_step=each_step, state=self.state)
+        net.close()  # a large picture on its way into a file takes as much again
         if self.reel:
             self.reel.finish(len(self.sizes) * self.iterations, self.recipe)
             self.reel.remove()
@@ -147,7 +150,7 @@ class Dream(Job):
     def _so_far(self, state):
         """The picture as it is in that State."""
         pixels = unfinished.picture(self.model, self.picture.pixels, self.sizes, state.octave, state.picture,
-                                    self.mask)
+                                    self._planes, self.mask)
         return self._picture(pixels, self._unfinished(state))
 
     def _write_so_far(self, state):

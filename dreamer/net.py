@@ -71,6 +71,11 @@ class Net:
         self.windows = tiles.plan(self.layers, self.what.names, height, width, self.budget.pixels)
         self.gradient = self.budget.planes(height, width)
 
+    def close(self):
+        """Give all memory back, where something large follows that needs no net."""
+        self.caffe = self.gradient = None
+        trim_memory()
+
     def warm_up(self):
         """Take the smallest step there is: kernels turn the weights into their own form once, and keep them."""
         source = self.shape(self.smallest_side, self.smallest_side)

@@ -210,12 +210,12 @@ def encode(picture, kind):
             options["pnginfo"].add_text(recipe.KEYWORD, recipe.text(picture.recipe))
         elif kind == "WEBP":
             options["xmp"] = recipe.packet(picture.recipe)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind, **options)
-    data = file.getvalue()
+    file, image = io.BytesIO(), Image.fromarray(pixels)
+    del pixels  # the image is a copy
+    image.save(file, kind, **options)
     if kind == "JPEG" and picture.recipe is not None:
-        data = _with_packet(data, recipe.packet(picture.recipe))
-    return data
+        return _with_packet(file.getvalue(), recipe.packet(picture.recipe))
+    return file.getbuffer()
 
 
 def eight_bit(pixels):

@@ -1,23 +1,27 @@
 """What a dream looks like before it is done: the picture with what has been added so far, at its full size."""
 
+import numpy as np
+
 from dreamer import masks
 from dreamer.planes import deprocess, preprocess, zoom
 
 
-def picture(model, image, sizes, octave, dreamed, mask=None):
+def picture(model, image, sizes, octave, dreamed, planes, mask=None):
     """The dream so far of `image` (h, w, 3): float32 (h, w, 3), RGB.
 
     sizes    those of the octaves, the smallest first
     octave   the one that is being dreamed, an index of sizes
     dreamed  what it has come to: float32 (3, h', w')
+    planes   function of a height and width that gives an array (3, height, width), as Budget.planes
     mask     where to dream, uint8 (h, w), or None"""
-    whole = preprocess(image, model)
-    base = whole
-    for height, width in sizes[octave:-1][::-1]:
-        base = zoom(base, height, width)
-    if base is whole:
-        whole = dreamed.copy()
+    whole = planes(*sizes[-1])
+    if octave == len(sizes) - 1:
+        whole[:] = dreamed
     else:
-        whole += zoom(dreamed - base, *whole.shape[1:])
+        base = preprocess(image, model, whole)
+        for size in sizes[octave:-1][::-1]:
+            base = zoom(base, *size, planes(*size))
+        added = np.subtract(dreamed, base, out=base)
+        whole += zoom(added, *sizes[-1], planes(*sizes[-1]))
     found = deprocess(whole, model)
     return found if mask is None else masks.spare(found, image, mask)

@@ -68,7 +68,7 @@ def test_big_arrays_in_files_give_the_same_dream(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     net = Net(tiny, "conv1")
     net.budget.memory = net.budget.base + 200_000_000
-    monkeypatch.setattr("dreamer.budget.ARRAYS", 1e6)
+    net.budget.arrays = 1e6
     filed = dreamify.deepdream(net, image, iterations=2, octaves=2)
     assert isinstance(net.gradient, np.memmap)
     assert np.array_equal(whole, filed)
@@ -83,6 +83,13 @@ def test_too_little_memory_is_told_with_the_least_that_will_do(googlenet):
     least = str(error.value).split(": ")[1].split(" is")[0]
     net.budget.memory = limits.size(least)
     net.budget.plan(2000, 3000)
+
+
+def test_a_picture_whose_blobs_caffe_cannot_hold_is_dreamed_in_tiles(googlenet):
+    """192 megapixels: Caffe would abort on a blob of more than 2^31 numbers, however much memory there is."""
+    net = Net(googlenet, "inception_4c/output", memory=1 << 45)
+    _, overhead = net.budget.plan(12_000, 16_000)
+    assert overhead > 1
 
 
 @pytest.mark.parametrize(("text", "count"), [("512m", 512 << 20), ("1.5G", 3 << 29), ("2 GiB", 2 << 30), ("123", 123),

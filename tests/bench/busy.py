@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""What a dream loses where it does not have the machine to itself, as ratios to an idle machine.
+
+    $ tests/bench/busy.py    # with one core kept busy by something else; and, for root, with a quota of one core
+
+The quota is a control group's (version 1), as `docker run --cpus 1` sets it; it is compared with --threads 1.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+QUOTA = Path("/sys/fs/cgroup/cpu/dreamify-bench")
+
+
+def dream(*options, group=None):
+    """Seconds that a dream of the sample picture takes."""
+    def join():
+        if group:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        subprocess.run([ROOT / "dreamify.py", ROOT / "tests/pictures/sky.jpg", Path(folder, "dream.png"),
+                        "inception_4c/output", "4", "2", "--quiet", *options], check=True, preexec_fn=join)
+        return time.monotonic() - began
+
+
+def busy():
+    """As dream(), while a process of the same rank keeps the last core busy."""
+    core = max(os.sched_getaffinity(0))
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"],
+                          preexec_fn=lambda: os.sched_setaffinity(0, {core})) as other:
+        try:
+            return dream()
+        finally:
+            other.kill()
+
+
+def capped():
+    """As dream(), under a quota of one core."""
+    return dream(group=QUOTA)
+
+
+def main():
+    """Take turns, and print the medians."""
+    ways = {"idle": dream, "one core busy": busy}
+    if os.access(QUOTA.parent, os.W_OK):
+        QUOTA.mkdir(exist_ok=True)
+        (QUOTA / "cpu.cfs_quota_us").write_text("100000")
+        ways |= {"--threads 1": lambda: dream("--threads", "1"), "quota of one core": capped}
+    taken = {name: [] for name in ways}
+    dream()
+    for _ in range(4):
+        for name, way in ways.items():
+            taken[name].append(way())
+    if QUOTA.exists():
+        QUOTA.rmdir()
+    seconds = {name: statistics.median(all_of_it) for name, all_of_it in taken.items()}
+    for name, took in seconds.items():
+        against = "--threads 1" if name == "quota of one core" else "idle"
+        print(f"{name:18} {took:6.2f} s  {took / seconds[against]:5.2f}× {against}")
+
+
+if __name__ == "__main__":
+    main()
