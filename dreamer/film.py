@@ -37,7 +37,7 @@ class Film(Job):
         state = checkpoint.load(self.recipe["seed"])
         if number or state:
             child.send(("tell", f"goes on from frame {number + 1}"))
-        child.send(("begin", *(state[:2] if state else (0, 0)), number))
+        child.send(("begin", self._pixels(net), *(state[:2] if state else (0, 0)), number))
 
         def each_step(step):
             _, stop = self._stepped(child, step, checkpoint)

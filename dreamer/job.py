@@ -49,7 +49,8 @@ class Job:
                 files.sweep(os.path.dirname(os.path.realpath(path)))
         self._planes = budget.planes
         try:
-            worker.run(self._work, lambda message: getattr(self.progress, message[0])(*message[1:]))
+            worker.run(self._work, lambda message: getattr(self.progress, message[0])(*message[1:]),
+                       self.progress.tick)
         except Stopped as stop:
             saved = stop.saved or self._save_last()
             raise Stopped(stop.number, f"{printable(self.output)} is the dream so far; {self._goes_on()}" if saved
@@ -73,6 +74,10 @@ class Job:
         child.send(("tell", f"{told}{width}×{height} pixels, {len(self.sizes)} octaves, seed {self.recipe['seed']}, "
                             f"{limits.told(need)} of memory, {net.threads} threads{tiled}"))
         return net
+
+    def _pixels(self, net):
+        """That a step of each octave computes."""
+        return [net.work(*size) for size in self.sizes]
 
     def _stepped(self, child, step, checkpoint):
         """Tell a step and keep it where it is time; returns (its State, the signal that asks for the end or None)."""
@@ -124,7 +129,7 @@ class Dream(Job):
         net = self._begin(child, f"{len(self.sizes) * self.iterations} frames, " if self.reel else "")
         if self.state:
             child.send(("tell", f"goes on from octave {self.state.octave + 1}, iteration {self.state.iteration}"))
-        child.send(("begin", *(self.state[:2] if self.state else (0, 0))))
+        child.send(("begin", self._pixels(net), *(self.state[:2] if self.state else (0, 0))))
 
         def each_step(step):
             if self.reel:

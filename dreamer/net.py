@@ -76,6 +76,11 @@ class Net:
         self.caffe = self.gradient = None
         trim_memory()
 
+    def work(self, height, width):
+        """The pixels of all tiles of a picture of height × width."""
+        rows, columns = tiles.plan(self.layers, self.what.names, height, width, self.budget.pixels)
+        return sum(row.size for row in rows) * sum(column.size for column in columns)
+
     def warm_up(self):
         """Take the smallest step there is: kernels turn the weights into their own form once, and keep them."""
         source = self.shape(self.smallest_side, self.smallest_side)

@@ -3,6 +3,8 @@
 import sys
 import time
 
+from dreamer.estimate import Estimate
+
 
 class Progress:
     """Of one dream, told to the stream `out`; silent where that is None.
@@ -10,13 +12,11 @@ class Progress:
     sizes       of the octaves, (height, width), the smallest first
     iterations  steps in each octave
     layer       the name to tell with each step
-    frames      of the film that it is, each of which is dreamed so
-
-    A step takes as long as it has pixels: an ETA that counted steps would be wrong by four times at first."""
+    frames      of the film that it is, each of which is dreamed so"""
 
     def __init__(self, out, sizes, iterations, layer, frames=1):
         self._out, self._sizes, self._iterations, self._layer, self._frames = out, sizes, iterations, layer, frames
-        self._bar, self._frame = None, 0
+        self._bar, self._frame, self._line, self._shown = None, 0, "", 0
 
     def tell(self, line):
         """Tell a line."""
@@ -27,17 +27,17 @@ class Progress:
         """Tell what is amiss, even where all else is silent."""
         print(f"dreamify: warning: {line}", file=sys.stderr, flush=True)
 
-    def begin(self, octave, iteration, frame=0):
-        """The next step will be this one; what is before it was done by an earlier run."""
+    def begin(self, pixels, octave, iteration, frame=0):
+        """The next step will be this one; what is before it was done by an earlier run.
+
+        pixels  that a step of each octave computes"""
         self._frame, self._first, self._began = frame, frame, time.monotonic()
         if self._out and self._out.isatty() and sys.stderr.isatty():
             from tqdm import tqdm
-            pixels = sum(height * width for height, width in self._sizes) * self._iterations
-            done = sum(height * width for height, width in self._sizes[:octave]) * self._iterations
-            height, width = self._sizes[octave]
-            self._bar = tqdm(total=pixels * self._frames,
-                             initial=pixels * frame + done + iteration * height * width, dynamic_ncols=True,
-                             bar_format="{percentage:3.0f} % |{bar}| {elapsed}, {remaining} to go  {desc}")
+            self._estimate = Estimate(pixels, self._iterations, self._frames, (frame, octave, iteration))
+            self._bar = tqdm(total=self._estimate.total, initial=self._estimate.done, dynamic_ncols=True,
+                             bar_format="{percentage:3.0f} % |{bar}| {elapsed}, {desc}")
+            self._show(0)
 
     def step(self, octave, iteration):
         """The step is done."""
@@ -45,11 +45,17 @@ class Progress:
         line = (f"octave {octave + 1}/{len(self._sizes)}  iteration {iteration + 1}/{self._iterations}  "
                 f"{self._layer}  {width}×{height}")
         if self._bar is not None:
-            frame = f"frame {self._frame + 1}/{self._frames}  " if self._frames > 1 else ""
-            self._bar.set_description_str(frame + line, refresh=False)
-            self._bar.update(height * width)
+            self._line = (f"frame {self._frame + 1}/{self._frames}  " if self._frames > 1 else "") + line
+            self._estimate.step(self._frame, octave, iteration)
+            self._bar.n = self._estimate.done
+            self._show(0.1)
         elif self._frames == 1:
             self.tell(line)
+
+    def tick(self):
+        """To be called often: the clocks go on while a step takes long."""
+        if self._bar is not None:
+            self._show(1)
 
     def frame(self, number):
         """So many frames are done."""
@@ -64,5 +70,13 @@ class Progress:
     def close(self):
         """Leave the terminal as it should be."""
         if self._bar is not None:
+            self._show(0)
             self._bar.close()
             self._bar = None
+
+    def _show(self, interval):
+        """Show the bar as it is now, if the last time is so many seconds ago."""
+        if time.monotonic() - self._shown >= interval:
+            self._shown, left = time.monotonic(), self._estimate.left()
+            left = "?" if left is None else self._bar.format_interval(round(left))
+            self._bar.set_description_str(f"{left} to go  {self._line}")

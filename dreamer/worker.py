@@ -59,8 +59,8 @@ class Worker:
             data = data[os.write(self._pipe, data):]
 
 
-def run(work, receive):
-    """Call work(worker) in a child process, and receive(message) here for each message it sends.
+def run(work, receive, idle=lambda: None):
+    """Call work(worker) in a child process, and here receive(message) for each message it sends, and idle() often.
 
     Raises what the work raised if that was Mistake, Failure or Stopped, and Died for every other end but success.
     SIGINT and SIGTERM are passed on to the child; where it does not end by itself then, it is killed."""
@@ -78,7 +78,7 @@ def run(work, receive):
             _child(work, writer, words, parent)
         os.close(writer)
         try:
-            end = _attend(child, reader, receive, asked)
+            end = _attend(child, reader, receive, idle, asked)
         except BaseException:
             os.kill(child, signal.SIGKILL)
             raise
@@ -127,7 +127,7 @@ class _End(tuple):
     """The last message: (the exception or None,)."""
 
 
-def _attend(child, reader, receive, asked):
+def _attend(child, reader, receive, idle, asked):
     """Receive what the child sends until it ends; returns its _End, or None where it sent none."""
     data, told = b"", 0
     while True:
@@ -136,6 +136,7 @@ def _attend(child, reader, receive, asked):
             told = asked[0][1]
         if told and time.monotonic() > told + PATIENCE:
             os.kill(child, signal.SIGKILL)
+        idle()
         if not select.select([reader], [], [], 0.1)[0]:
             continue
         block = os.read(reader, 1 << 16)
