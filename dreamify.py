@@ -32,7 +32,7 @@ from typing import NamedTuple
 try:
     import numpy as np
 
-    from dreamer import files, film, flow, guides, inputs, layers, masks, model, pictures, values, video
+    from dreamer import files, flow, guides, inputs, layers, masks, model, pictures, values, video
     from dreamer import recipe as recipes
     from dreamer import reel as reels
     from dreamer.checkpoint import Checkpoint
@@ -436,6 +436,8 @@ def find_files(options, wrong):
         options.rate = Fraction(options.fps).limit_denominator(1001)
         with wrong.noted():
             (reels if options.film else pictures).check_output(options.output, options.input, options.force)
+    if options.flow or options.blend is not None:
+        options.warnings.append("flow and blend are for videos: here they do nothing")
     if options.input is None or (wrong and options.input == inputs.STANDARD):  # which may be slow
         return
     with wrong.noted():
@@ -640,7 +642,7 @@ def dream(options, chosen, alone=True):
     elif moving:
         Film(dream=functools.partial(following, video=options.video, blend=options.blend,
                                      carry=flow.carried if options.flow else None, **how),
-             count=moving, arrays=film.ARRAYS + flow.ARRAYS * options.flow, **job).run()
+             count=moving, **job).run()
     else:
         Dream(dream=functools.partial(deepdream, image=image, **how), checkpoint=checkpoint, state=state, **job).run()
     progress.tell(f"{printable(options.output)}: done")

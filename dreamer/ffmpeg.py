@@ -10,10 +10,13 @@ from fractions import Fraction
 
 from dreamer.errors import Failure, Mistake
 
+ENCODING, DECODING = 100, 60  # bytes a pixel that it takes, by measurement at 1920×1080
+
 # 4:2:0, which every player knows, takes even sides; sRGB goes over by the matrix that it is marked with
 _ENCODE = ("-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p",
            "-c:v", "libx264", "-bf", "0", "-crf", "16", "-colorspace", "bt709", "-color_primaries", "bt709",
-           "-color_trc", "bt709", "-threads", "1",  # more make another film of it on each machine
+           "-color_trc", "bt709", "-x264-params", "rc-lookahead=8",  # 40 take twice the memory, for 3 % of the size
+           "-threads", "1", "-filter_threads", "1",  # more make another film of it on each machine
            "-flags:v", "+bitexact", "-fflags", "+bitexact")
 
 
@@ -30,7 +33,7 @@ def encode(path, pictures, rate, hurry=False):
 
     rate   pictures a second, a Fraction
     hurry  encode faster, to a larger file"""
-    with running("-f", "image2pipe", "-c:v", "png", "-framerate", _told(rate), "-i", "-", *_ENCODE,
+    with running("-threads", "1", "-f", "image2pipe", "-c:v", "png", "-framerate", _told(rate), "-i", "-", *_ENCODE,
                  "-preset", "ultrafast" if hurry else "medium", "-video_track_timescale", _scale(rate),
                  "-f", "mp4", "-y", local(path), stdin=subprocess.PIPE) as process:
         for data in pictures:

@@ -17,7 +17,6 @@ class Film(Job):
            over float32 (h, w, 3), as dreamify.zooming; `before` is the frame before that, `state` one of its own"""
 
     count: int = 0
-    arrays: int = ARRAYS  # bytes a pixel beside those of one dream
 
     def _has_kept(self):
         return self.reel.folder.is_dir()
@@ -32,7 +31,7 @@ class Film(Job):
     def _work(self, child):
         """In the child process."""
         number, before = self.reel.done()
-        net = self._begin(child, f"{self.count} frames, {float(self.reel.rate):g} a second, ", self.arrays)
+        net = self._begin(child, f"{self.count} frames, {float(self.reel.rate):g} a second, ", ARRAYS)
         checkpoint = self.reel.frame(number)
         state = checkpoint.load(self.recipe["seed"])
         if number or state:

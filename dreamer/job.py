@@ -63,11 +63,15 @@ class Job:
     def _goes_on(self):
         return "the same command goes on from there" if self._has_kept() else "nothing was kept"
 
-    def _begin(self, child, told, film_arrays=0):
-        """The Net, for what is `told` in a line with all that it takes."""
+    def _begin(self, child, told, arrays=0):
+        """The Net, for what is `told` in a line with all that it takes.
+
+        arrays  bytes a pixel beside those of one dream"""
         net = self.make_net()
-        net.budget.arrays += film_arrays
         height, width = self.sizes[-1]
+        net.budget.arrays += arrays
+        if self.reel:
+            net.budget.base += self.reel.arrays * height * width
         need, overhead = net.budget.plan(height, width)
         self._planes = net.budget.planes
         tiled = f", in tiles: {overhead:.1f} times the work" if overhead > 1 else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dreamer import checkpoint, ffmpeg, files, gif, inputs, pictures, recipe, webp
+from dreamer import checkpoint, ffmpeg, files, flow, gif, inputs, pictures, recipe, webp
 from dreamer.errors import Failure, Mistake
 
 NUMBER = re.compile(r"%(?:0\d{1,2})?d")  # in a name: where the number of a frame goes
@@ -105,6 +105,12 @@ class Reel:
         self._key = checkpoint.key(dream, image)
         self.folder = checkpoint.beside(output, "film")
         self._kind = "" if numbered(output) else Path(output).suffix.lower()
+
+    @property
+    def arrays(self):
+        """Bytes a pixel that making the film takes, ffmpeg's own processes included."""
+        return (ffmpeg.ENCODING * (self._kind == ".mp4") + ffmpeg.DECODING * bool(self._video)
+                + flow.ARRAYS * bool(self._dream.get("flow")))
 
     def seed(self):
         """The seed of an earlier run of this film, to go on with; None where there is none."""

@@ -248,6 +248,15 @@ def test_other_settings_and_no_resume_start_afresh(command, tmp_path):
         process.kill()
 
 
+def test_standard_input_can_be_zoomed_into(command, small, tmp_path):
+    words = command("z.webp", "--zoom", "2", "--flow")
+    words[1] = "-"
+    done = subprocess.run(words, stdin=small.open("rb"), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.decode() == "dreamify: warning: flow and blend are for videos: here they do nothing\n"
+    assert len(shown(tmp_path / "z.webp")) == 2
+
+
 @pytest.mark.parametrize(("name", "more", "told"), [
     ("z.png", ["--zoom", "3"], "a film ends in one of .gif .mp4 .webp, or has a number"),
     ("z.gif", ["--zoom", "0"], "zoom: '0' is not"),
