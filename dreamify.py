@@ -22,6 +22,7 @@ import inspect
 import json
 import os
 import random
+import shlex
 import sys
 import textwrap
 from collections.abc import Callable
@@ -32,9 +33,11 @@ from typing import NamedTuple
 try:
     import numpy as np
 
+    from dreamer import atlas as atlases
     from dreamer import files, flow, guides, inputs, layers, masks, model, pictures, values, video
     from dreamer import recipe as recipes
     from dreamer import reel as reels
+    from dreamer.atlas import Atlas
     from dreamer.checkpoint import Checkpoint
     from dreamer.errors import Failure, Mistake, Wrong, printable
     from dreamer.fetch import sha256
@@ -250,10 +253,10 @@ DEFAULTS = {name: parameter.default for function in (zooming, deepdream)
 
 def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iterations"],  # noqa: A002 - as it is called
              octaves=DEFAULTS["octaves"], scale=DEFAULTS["scale"], *, seed=None, step_size=DEFAULTS["step_size"],
-             jitter=DEFAULTS["jitter"], no_clip=False, guide=None, guide_size=512, mask=None, model=None, weights=None,
-             max_size=None, max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None, threads=None,
-             reproducible=False, like=None, preview=None, no_resume=False, watch=False, quiet=False, zoom=None,
-             zoom_step=DEFAULTS["zoom_step"], rotate=DEFAULTS["rotate"], pan="0,0", fps=reels.RATE,
+             jitter=DEFAULTS["jitter"], no_clip=False, guide=None, guide_size=guides.SIZE, mask=None, model=None,
+             weights=None, max_size=None, max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None,
+             threads=None, reproducible=False, like=None, preview=None, no_resume=False, watch=False, quiet=False,
+             zoom=None, zoom_step=DEFAULTS["zoom_step"], rotate=DEFAULTS["rotate"], pan="0,0", fps=reels.RATE,
              flow=False, blend=None):
     """Dream into a picture, as Google's DeepDream did in 2015; where `input` is a folder, into all pictures in it.
 
@@ -263,13 +266,30 @@ def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iteration
     (dream if options.picture else dream_many)(options, chosen)
 
 
-def keys(*, model=None):
-    """List the layers that can be dreamed: their names, in the order of the net."""
+def atlas(input=None, output=None, layer="*", iterations=DEFAULTS["iterations"],  # noqa: A002 - as it is called
+          octaves=DEFAULTS["octaves"], scale=DEFAULTS["scale"], *, seed=0, step_size=DEFAULTS["step_size"],
+          jitter=DEFAULTS["jitter"], no_clip=False, guide=None, guide_size=guides.SIZE, mask=None, model=None,
+          weights=None, max_size=256, max_pixels=inputs.MAX_PIXELS, force=False, memory=None, threads=None,
+          reproducible=False, no_resume=False, quiet=False):
+    """Dream a picture at each layer, on one sheet (.png, .jpg…) or page (.html) that tells which is which.
+
+    `layer` names others than all: a pattern, or channels of a layer."""
+    dream_atlas(*settings(locals(), atlas))
+
+
+def keys(*, model=None, describe=False):
+    """List the layers that can be dreamed: their names, in the order of the net, and what each likes."""
     options, wrong = SimpleNamespace(model=model, weights=None, warnings=[]), Wrong()
     chosen = find_model(options, wrong)
     wrong.tell()
     tell("warning: ", *options.warnings)
-    return chosen.keys
+    return [f"{name:<{max(map(len, chosen.keys))}}  {chosen.likes.get(name, '')}".rstrip() if describe else name
+            for name in chosen.keys]
+
+
+def models():
+    """List the models: each with its default layer, the size of its weights, and whether they are here."""
+    return model.inventory()
 
 
 def recipe(file):
@@ -277,7 +297,7 @@ def recipe(file):
     return recipes.read(file)
 
 
-COMMANDS = {function.__name__: function for function in (keys, recipe)}  # what the first word may be
+COMMANDS = {function.__name__: function for function in (atlas, keys, models, recipe)}  # what the first word may be
 
 
 class Option(NamedTuple):
@@ -329,6 +349,7 @@ OPTIONS = {
     "like": Option("dream as that picture was dreamed: its recipe holds for all that is not said", "FILE"),
     "preview": Option("keep a picture there that shows the dream so far", "FILE"),
     "no_resume": Option("start afresh, even where an earlier run was stopped or killed"),
+    "describe": Option("tell what each layer likes"),
     "watch": Option("go on with what comes into the folder INPUT (default: the one you are in)"),
     "quiet": Option("say nothing but errors and warnings"),
     "zoom": Option("make a film of so many frames, each the dream of a closer look at the one before (without this, a "
@@ -347,17 +368,19 @@ OPTIONS = {
 
 # ------------------------------------------------------------------------- from what was asked for to a dream
 
-def settings(asked, unknown=()):
-    """(options, model): what the arguments of `dreamify`, a dict, come to; the options as attributes, checked, with
-    the Picture as `picture` (None where INPUT is a folder), and `warnings`, a list of str.
+def settings(asked, function=dreamify, unknown=()):
+    """(options, model): what the arguments of `function`, dreamify or atlas, a dict, come to; the options as
+    attributes, checked, with the Picture as `picture` (None where INPUT is a folder), and `warnings`, a list of str.
 
     unknown  lines on what is wrong already
 
     Raises Mistake with all that is wrong, a line each."""
-    options = SimpleNamespace(**asked, picture=None, video=None, where=None, film=False, followed={}, warnings=[])
+    usual = {name: parameter.default for name, parameter in inspect.signature(dreamify).parameters.items()}
+    options = SimpleNamespace(**usual | asked, picture=None, video=None, where=None, film=False, followed={},
+                              warnings=[])
     wrong = Wrong(unknown)
     take_recipe(options, wrong)
-    check_values(options, wrong, dreamify)
+    check_values(options, wrong, function)
     chosen = find_model(options, wrong)
     if chosen:
         find_layer(options, chosen, wrong)
@@ -365,7 +388,9 @@ def settings(asked, unknown=()):
     find_guide(options, chosen, wrong)
     if options.watch and options.input is None:
         options.input = os.curdir
-    if is_video(options):
+    if function is atlas:
+        find_files(options, wrong, sheet=True)
+    elif is_video(options):
         find_video(options, wrong)
     elif options.watch or (options.input and os.path.isdir(options.input)):
         find_folders(options, wrong)
@@ -422,8 +447,10 @@ def find_layer(options, chosen, wrong):
         chosen.weights_path(options.weights)
 
 
-def find_files(options, wrong):
-    """Read the picture, and see whether the dream can be written."""
+def find_files(options, wrong, sheet=False):
+    """Read the picture, and see whether the dream can be written, or a `sheet` of dreams."""
+    if sheet and inputs.STANDARD in (options.input, options.output):
+        wrong.append("atlas: INPUT and OUTPUT are files: what is stopped shall go on another time")
     if options.input is None:
         wrong.append("input: name a picture")
     if options.output is None:
@@ -432,10 +459,11 @@ def find_files(options, wrong):
         if options.input is not None and video.named_so(options.input) and os.path.isfile(options.input):
             wrong.append(f"input: {options.input} is a video: OUTPUT must be a film, and there is nothing to zoom")
             return
-        options.film = options.zoom is not None or reels.always_film(options.output)
+        options.film = not sheet and (options.zoom is not None or reels.always_film(options.output))
         options.rate = Fraction(options.fps).limit_denominator(1001)
         with wrong.noted():
-            (reels if options.film else pictures).check_output(options.output, options.input, options.force)
+            (atlases if sheet else reels if options.film else pictures).check_output(options.output, options.input,
+                                                                                     options.force)
     if options.flow or options.blend is not None:
         options.warnings.append("flow and blend are for videos: here they do nothing")
     if options.input is None or (wrong and options.input == inputs.STANDARD):  # which may be slow
@@ -445,7 +473,7 @@ def find_files(options, wrong):
                                         keep_location=options.keep_location, warn=options.warnings.append)
         if not wrong and options.film:
             reels.check_fits(options.output, options.picture, options.rate, options.zoom, options.warnings.append)
-        elif not wrong:
+        elif not wrong and not sheet:
             pictures.check_fits(options.output, options.picture, options.warnings.append)
         if options.light is not None:
             options.where = masks.fitted(options.light, *options.picture.pixels.shape[:2], options.warnings.append)
@@ -565,6 +593,14 @@ def recipe_of(options, chosen, sizes):
     return made
 
 
+def is_recipe(found, options, chosen):
+    """Whether the recipe `found` is that of the dream that `settings` understood, of a picture of the size in it."""
+    made = recipe_of(options, chosen, fitting_sizes(options, chosen, found.get("height", 0), found.get("width", 0)))
+    return ("unfinished" not in found and options.seed in (None, found.get("seed"))
+            and all(found.get(name) == made.get(name)
+                    for name in {*made, *(f"{name}_sha256" for name in BESIDE)} - {"version"}))
+
+
 def dream_many(options, chosen):
     """Do what `settings` understood: dream the pictures of a folder, and what comes into it."""
     tell("warning: ", *options.warnings)
@@ -579,13 +615,9 @@ def dream_many(options, chosen):
         return functools.partial(dream, one, chosen, alone=False)
 
     def wanted(source, found):
-        height, width = (found.get(side, 0) for side in ("height", "width"))
-        if sorted((height, width)) != pictures.sides(source, options.max_size, options.max_pixels):
-            return False
-        made = recipe_of(single(source), chosen, fitting_sizes(options, chosen, height, width))
-        return ("unfinished" not in found and options.seed in (None, found.get("seed"))
-                and all(found.get(name) == made.get(name)
-                        for name in {*made, *(f"{name}_sha256" for name in BESIDE)} - {"version"}))
+        return (sorted(found.get(side, 0) for side in ("height", "width"))
+                == pictures.sides(source, options.max_size, options.max_pixels)
+                and is_recipe(found, single(source), chosen))
 
     try:
         files.make_folder(options.output)
@@ -596,6 +628,44 @@ def dream_many(options, chosen):
     if options.watch:
         many.watch(lambda line: tell("", line))
     many.dream_all()
+
+
+def dream_atlas(options, chosen):
+    """Do what `settings` understood: dream the picture at all layers of an atlas, and write that."""
+    tell("warning: ", *options.warnings)
+    parts = {name: layers.parse(name, chosen)[0] for name in atlases.names(options.layer)}
+
+    def single(name, output=None):
+        return SimpleNamespace(**vars(options) | {"layer": parts[name], "output": str(output), "quiet": True,
+                                                  "warnings": []})
+
+    size = options.picture.pixels.shape[:2]
+    small = [name for name in parts if min(size) < smallest_side(cut(chosen.net, parts[name].names))]
+    if small:
+        tell("warning: ", f"the picture is too small for {len(small)} of {len(parts)}, which are left out: "
+                          f"{', '.join(small)}")
+    if len(small) == len(parts):
+        raise Mistake("input: the picture is too small for all of them")
+    whole = Atlas(options.output, [name for name in parts if name not in small])
+    whole.fill(lambda name, output: dream(single(name, output), chosen, alone=False),
+               lambda name, found: not options.no_resume and is_recipe(found, single(name), chosen),
+               lambda line: None if options.quiet else print(line, flush=True))
+    whole.write(options.picture.pixels, os.path.basename(options.input),
+                lambda name: command(single(name, "dream.png")), chosen.likes,
+                recipe_of(options, chosen, octave_sizes(*size, options.octaves, options.scale))
+                | {"seed": options.seed})
+
+
+def command(options):
+    """The command line that dreams what `settings` understood."""
+    words = ["./dreamify.py"]
+    for name, parameter in inspect.signature(dreamify).parameters.items():
+        value = getattr(options, name)
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            words.append(str(value))
+        elif value != parameter.default and name not in ("quiet", "force", "no_resume"):
+            words += [f"--{name.replace('_', '-')}", *([str(value)] if OPTIONS[name].metavar else [])]
+    return shlex.join(words)
 
 
 def dream(options, chosen, alone=True):
@@ -688,12 +758,14 @@ def parser(function=dreamify, add_help=True):
 
 def understand(arguments):
     """(function, its arguments as a dict, lines on what else there is) for the command line, a list of str."""
-    word = parser(add_help=False).parse_known_args(arguments)[0].input
+    word = parser(add_help=False).parse_known_intermixed_args(arguments)[0].input
     function = COMMANDS.get(word, dreamify)
     if word in COMMANDS:
         arguments = arguments.copy()
         arguments.remove(word)
-    asked, unknown = parser(function).parse_known_args(arguments)
+    if {"-h", "--help"} & set(arguments):
+        parser(function).parse_args(["--help"])
+    asked, unknown = parser(function).parse_known_intermixed_args(arguments)  # options may stand between arguments
     for word in unknown:
         if word.startswith("-") and os.path.lexists(word):
             raise Mistake(f"{word}: an option is expected behind a dash; write ./{word} to name the file")
@@ -707,8 +779,8 @@ def understand(arguments):
 def run(arguments):
     """Do what the command line says; what the function returns is printed."""
     function, asked, wrong = understand(arguments)
-    if wrong and function is dreamify:
-        settings(asked, wrong)
+    if wrong and function in (dreamify, atlas):
+        settings(asked, function, wrong)
     if wrong:
         raise Mistake(*wrong)
     found = function(**asked)

@@ -22,7 +22,7 @@ Steps, in order; all of them where none is named:
   runtime    system packages that dreaming needs
   toolchain  system packages that building Caffe needs; caffe does this itself where it must build
   caffe      fetch, verify, patch and build Caffe; install it in $prefix
-  model      get the weights of bvlc_googlenet into models/
+  model      get the weights of bvlc_googlenet into models/; "model NAME" those of another folder there
   check      dream a small picture
 And only where it is named:
   film       system packages that films in .mp4, videos and --flow need: ffmpeg and OpenCV, about 850 MB
@@ -330,10 +330,10 @@ python_finds_caffe() {
 step_model() {
   local status=0
   command -v curl >/dev/null || apt_install 'packages to download' ca-certificates curl
-  PYTHONPATH=$here python3 -m dreamer.fetch bvlc_googlenet || status=$?
-  case $status in
-    0) ;;
-    1) say 'warning: until then daydream dreams, the small net in this repository' ;;
+  PYTHONPATH=$here python3 -m dreamer.fetch "$model" || status=$?
+  case $status,$model in
+    0,*) ;;
+    1,bvlc_googlenet) say 'warning: until then daydream dreams, the small net in this repository' ;;
     *) exit "$status" ;;
   esac
 }
@@ -358,13 +358,17 @@ PYTHON
 main() {
   dev=false
   steps=()
+  model=bvlc_googlenet
+  local before=
   for word in "$@"; do
-    case $word in
-      --dev) dev=true ;;
-      -h | --help) usage && exit ;;
-      runtime | toolchain | caffe | model | check | film) steps+=("$word") ;;
+    case $before,$word in
+      *,--dev) dev=true ;;
+      *,-h | *,--help) usage && exit ;;
+      *,runtime | *,toolchain | *,caffe | *,model | *,check | *,film) steps+=("$word") ;;
+      model,[!-]*) model=$word ;;
       *) printf 'provision.sh: no step or option %s\n\n' "$word" >&2 && usage >&2 && exit 2 ;;
     esac
+    before=$word
   done
   [ ${#steps[@]} -gt 0 ] || steps=(runtime caffe model check)
 

@@ -33,6 +33,9 @@ def fetch(chosen, say):
 
     A file that is there, or that the model's variable names, is taken when it fits the net. Otherwise the
     sources are tried in order, each going on where the last broke off. Raises Failure where none has it."""
+    if chosen.compact:
+        say(f"{chosen.name}: comes with this repository")
+        return
     target = chosen.folder / chosen.weights
     try:
         path = chosen.weights_path()

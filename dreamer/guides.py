@@ -12,6 +12,7 @@ from dreamer import net as nets
 from dreamer import pictures, prototxt
 from dreamer.errors import Mistake
 
+SIZE = 512  # pixels of a guide's longest side: more takes memory, and tells little more
 FILTERS = 4096  # positions of the guide in a block
 POSITIONS = 512  # and of the dream: 8 MB of products
 _BLOCK = """

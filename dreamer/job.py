@@ -2,11 +2,13 @@
 
 import dataclasses
 import os
+import sys
 import time
 
 from dreamer import budget, files, inputs, limits, pictures, unfinished, worker
 from dreamer.checkpoint import State
 from dreamer.errors import printable
+from dreamer.net import mind_forks
 from dreamer.worker import Died, Stopped
 
 CHECKPOINT_SECONDS = 30  # between two checkpoints in one octave; each octave but the last ends with one too
@@ -48,6 +50,8 @@ class Job:
             if path and path != inputs.STANDARD:
                 files.sweep(os.path.dirname(os.path.realpath(path)))
         self._planes = budget.planes
+        if "caffe" in sys.modules:  # used by whoever called us
+            mind_forks()
         try:
             worker.run(self._work, lambda message: getattr(self.progress, message[0])(*message[1:]),
                        self.progress.tick)

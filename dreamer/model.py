@@ -9,6 +9,7 @@
     channel_order    "bgr" or "rgb": the order of the net's input channels
     mean             what is taken off each input channel, in channel_order, 0..255
     default_layer    the layer that is dreamed when none is named
+    described        a file that says what each layer likes: "layer" = "words"
     [aliases]        layer names that are taken for others
 
 A file that the description names is looked for beside it, then in the folder of the same name where
@@ -24,7 +25,7 @@ import os
 from pathlib import Path
 
 from dreamer import compact as packing
-from dreamer import prototxt
+from dreamer import prototxt, vintage
 from dreamer.errors import Failure, Mistake
 
 try:
@@ -54,6 +55,7 @@ class Model:
     sources: tuple[str, ...] = ()
     compact: str = ""
     compact_sha256: str = ""
+    described: str = ""
     aliases: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -92,7 +94,7 @@ class Model:
         for folder in {path.parent: None for path in self.places(self.weights)}:
             for path in sorted(folder.glob("*.caffemodel")):
                 return path
-        raise Failure(f"the weights of {self.name} are missing: run ./provision.sh model, "
+        raise Failure(f"the weights of {self.name} are missing: run ./provision.sh model {self.name}, "
                       f"or put {self.weights} into {self.folder}")
 
     @functools.cached_property
@@ -114,7 +116,7 @@ class Model:
         text = path.read_bytes()
         if self.prototxt_sha256 and hashlib.sha256(text).hexdigest() != self.prototxt_sha256:
             raise Failure(f"{path} is not the file that {self.name}'s model.toml describes (its sha256 differs)")
-        return prototxt.parse(text.decode(errors="replace"))
+        return vintage.modern(prototxt.parse(text.decode(errors="replace")))
 
     @functools.cached_property
     def keys(self):
@@ -135,6 +137,17 @@ class Model:
                 if name in prototxt.values(layer, "top")
                 and prototxt.value(layer, "type") not in ("Input", "InnerProduct", "Softmax")
                 and not (name in flat and prototxt.value(layer, "type") == "Pooling")]
+
+    @functools.cached_property
+    def likes(self):
+        """{layer: what it likes, in words}; empty where nobody has said. Raises Failure."""
+        if not self.described:
+            return {}
+        path = self.folder / self.described
+        try:
+            return tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise Failure(f"{path}: {getattr(error, 'strerror', None) or error}") from None
 
     def layer(self, name):
         """(layer, warning): the layer to dream for `name`; the warning is None, or says what was taken instead.
@@ -168,6 +181,31 @@ def default(weights=None):
 def names():
     """Names of the models that are there."""
     return sorted(path.parent.name for path in MODELS.glob("*/model.toml"))
+
+
+def inventory():
+    """A line for each model: its name, its default layer, its weights and their size, and where they are."""
+    told = []
+    for name in names():
+        try:
+            found = find(name)
+        except Mistake as error:
+            told.append((name, "", "", str(error)))
+            continue
+        size = found.weights_size
+        try:
+            path = found.weights_path()
+            size, where = path.stat().st_size, f"here: {path}"
+            if path == found.places(found.weights)[0]:
+                where = "here"
+            if found.compact and path.is_relative_to("/proc"):
+                size, where = (found.folder / found.compact).stat().st_size, "comes with this repository"
+        except (Failure, Mistake) as error:
+            where = f"missing: ./provision.sh model {name}" if isinstance(error, Failure) else str(error)
+        told.append((name, found.default_layer, f"{size / 1e6:.1f} MB", where))
+    widths = [max(len(line[column]) for line in told) for column in range(3)]
+    return [f"{name:<{widths[0]}}  {layer:<{widths[1]}}  {size:>{widths[2]}}  {where}"
+            for name, layer, size, where in told]
 
 
 def find(name):

@@ -184,13 +184,13 @@ def load(layers):
         import caffe
     except ImportError as error:
         raise Failure(f"Caffe cannot be loaded ({error}): run ./provision.sh") from None
-    _mind_forks()
+    mind_forks()
     with _in_memory(_trainless(layers)) as description:
         return caffe.Net(description, caffe.TEST)
 
 
 @functools.cache
-def _mind_forks():
+def mind_forks():
     """Let Caffe's threads end before a fork: the child has none of them, and would wait for them for ever."""
     import caffe
     counts = []
