@@ -227,3 +227,8 @@ def test_a_second_run_finds_all_done():
     done = subprocess.run([ROOT / "provision.sh", "runtime", "caffe"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert all(line.endswith("already there") for line in done.stdout.splitlines())
+
+
+def test_films_are_a_step_of_their_own(tmp_path):
+    done = bash('apt_install() { shift; echo "$@"; }; step_film', tmp_path)
+    assert done.stdout.split() == ["ffmpeg", "python3-opencv"]
