@@ -701,9 +701,14 @@ def dream(options, chosen, alone=True):
     how = {"iterations": options.iterations, "octaves": len(fitting), "scale": options.scale,
            "step_size": options.step_size, "jitter": options.jitter, "clip": not options.no_clip, "seed": made["seed"],
            "guide": options.leader, "mask": options.where}
-    job = {"make_net": lambda: Net(chosen, options.layer, options.weights, options.memory, options.threads,
-                                   options.reproducible),
-           "model": chosen, "picture": options.picture, "recipe": made, "sizes": fitting,
+
+    def make_net():
+        net = Net(chosen, options.layer, options.weights, options.memory, options.threads, options.reproducible)
+        if options.leader is not None:
+            options.leader.seen(net)  # before the memory is told, for it takes some
+        return net
+
+    job = {"make_net": make_net, "model": chosen, "picture": options.picture, "recipe": made, "sizes": fitting,
            "iterations": options.iterations, "output": options.output, "preview": options.preview,
            "progress": progress, "reel": reel, "mask": options.where}
     if options.zoom:

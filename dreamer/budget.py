@@ -43,19 +43,25 @@ class Budget:
 
         Raises Failure, naming the least memory that would do, where there is too little."""
         arrays, self._folder = self.arrays * height * width, None
-        if self.base + arrays > self.memory * 3 / 4 and arrays > WINDOW:
-            arrays, self._folder = WINDOW, _disk()
-        room = self.memory - self.base - arrays
-        self.pixels = self._tile or self._largest(room, height, width)
-        rows, columns = tiles.plan(self._net.layers, self._net.what.names, height, width, self.pixels)
-        overhead = tiles.overhead(rows, columns, height, width)
-        net = self.net_bytes(max(w.size for w in rows), max(w.size for w in columns),
-                             LOOSE if len(rows) == len(columns) == 1 else LOOSER)
-        need = self.base + arrays + max(net, WRITING * height * width if self._folder else 0)
+        need = self.memory + 1
+        if arrays <= WINDOW or self.base + arrays <= self.memory * 3 / 4:
+            need, overhead = self._divide(arrays, height, width)
+        if need > self.memory and arrays > WINDOW:
+            self._folder = _disk()
+            need, overhead = self._divide(WINDOW, height, width)
         if need > self.memory:
             raise Failure(f"{limits.told(self.memory)} of memory are too little for {self._net.what}: "
                           f"{limits.told(need)} is the least that will do")
         return max(need, limits.most_used()), overhead
+
+    def _divide(self, arrays, height, width):
+        """(need, overhead), as for `plan`, where so many bytes of arrays are in memory."""
+        self.pixels = self._tile or self._largest(self.memory - self.base - arrays, height, width)
+        rows, columns = tiles.plan(self._net.layers, self._net.what.names, height, width, self.pixels)
+        net = self.net_bytes(max(w.size for w in rows), max(w.size for w in columns),
+                             LOOSE if len(rows) == len(columns) == 1 else LOOSER)
+        need = self.base + arrays + max(net, WRITING * height * width if self._folder else 0)
+        return need, tiles.overhead(rows, columns, height, width)
 
     def planes(self, height, width):
         """An array (3, height, width) of float32, in memory or in a file; raises Failure on a full disk."""

@@ -52,6 +52,9 @@ class Guide:
             parts = [[found.reshape(len(found), -1).T.copy() for found in tile.forward()]
                      for tile in net.tiles(net.preprocess(self._image), 0, 0)]
             self._net, self._seen = net, [Seen(np.concatenate(some)) for some in zip(*parts, strict=True)]
+            net.forwarded = None
+            net.warm_up()  # a small step: what the guide's has taken goes back
+            nets.trim_memory()
             net.budget.base += sum(seen.bytes for seen in self._seen)
         return self._seen
 

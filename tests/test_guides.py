@@ -1,6 +1,7 @@
 """Guided dreams: against the reference, and against all dot products at once in double precision."""
 
 import os
+import subprocess
 import tracemalloc
 
 import numpy as np
@@ -13,6 +14,7 @@ from test_memory import one_step
 import dreamify
 import oracle
 import tinymodel
+from conftest import ROOT
 from dreamer import guides, layers, model, recipe
 from dreamer.errors import Mistake
 from dreamer.guides import Guide
@@ -185,4 +187,22 @@ def test_a_reproducible_guided_dream_has_the_same_bits_on_any_machine(tmp_path, 
         if done.returncode == 1 and "no AVX2" in done.stderr:
             pytest.skip("this processor has no AVX2")
         assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_sum_with_a_guide_and_a_mask_goes_on_to_the_same_bytes(tiny, sky, tmp_path, pictures):
+    mask = tmp_path / "mask.png"
+    Image.fromarray(np.uint8(np.tile(np.arange(256), (9, 1)))).save(mask)
+    command = [sky, tmp_path / "a.png", "mix/1x1*-1+conv1:2-4", 30, 2, "--seed", 1, "--max-size", 150, "--guide",
+               pictures[1], "--mask", mask, "--model", tiny.folder]
+    with subprocess.Popen([ROOT / "dreamify.py", *map(str, command)], stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.DEVNULL) as process:
+        for line in process.stdout:
+            if "octave 2/2  iteration 5/30" in line:
+                process.terminate()
+    assert process.returncode == 143
+    done = run(*command)
+    assert "goes on from octave 2, iteration" in done.stdout
+    command[1] = tmp_path / "b.png"
+    assert run(*command).returncode == 0
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

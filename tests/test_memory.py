@@ -92,6 +92,21 @@ def test_a_picture_whose_blobs_caffe_cannot_hold_is_dreamed_in_tiles(googlenet):
     assert overhead > 1
 
 
+@pytest.mark.parametrize("layer", ["inception_4c/output", "inception_3b/output+inception_4c/output"])
+def test_what_is_enough_memory_is_enough_where_there_is_more(googlenet, layer):
+    """Where big arrays would leave too little for the net, they go to the disk."""
+    net, enough = Net(googlenet, layer), []
+    for more in range(60, 700, 20):
+        net.budget.memory = net.budget.base + (more << 20)
+        try:
+            net.budget.plan(1080, 1920)
+            enough.append(True)
+        except Failure:
+            enough.append(False)
+    assert enough == sorted(enough)
+    assert len(set(enough)) == 2
+
+
 @pytest.mark.parametrize(("text", "count"), [("512m", 512 << 20), ("1.5G", 3 << 29), ("2 GiB", 2 << 30), ("123", 123),
                                              ("3kb", 3072)])
 def test_sizes_of_memory(text, count):
