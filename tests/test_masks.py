@@ -97,7 +97,7 @@ def test_what_is_not_finished_keeps_the_black_too(tiny):
     sizes, seen = dreamify.octave_sizes(90, 120, 3, 1.4), []
 
     def show(step):
-        seen.append(unfinished.picture(tiny, image, sizes, step.octave, step.picture, mask))
+        seen.append(unfinished.picture(tiny, image, sizes, step.octave, step.picture, net.budget.planes, mask))
 
     dreamify.deepdream(net, image, iterations=1, octaves=3, mask=mask, each_step=show)
     assert len(seen) == 3
