@@ -24,13 +24,19 @@ figure:focus img, figure:focus-within img {{ width: auto; max-width: none; margi
 figure:focus code, figure:focus-within code {{ display: block }}
 </style>
 <h1>{title}</h1>
-<p>A click shows a dream at its full size, with the command that dreams it; a click on the command marks it for copying;
-the tab key goes on to the next, Escape or a click elsewhere goes back.</p>
+<p>A click shows a dream at its full size, with the command that dreams it; a click on the command marks it for copying.
+The tab key goes on to the next; Escape, or a click on the dream, goes back.</p>
 <main>
 {figures}
 </main>
 <script>
 addEventListener("keydown", event => {{ if (event.key == "Escape") document.activeElement.blur() }})
+addEventListener("mousedown", event => {{
+  if (event.target.tagName == "IMG" && event.target.parentNode == document.activeElement) {{
+    document.activeElement.blur()
+    event.preventDefault()
+  }}
+}})
 </script>
 </html>
 """
