@@ -78,3 +78,14 @@ def test_a_default_that_is_said_holds_against_a_recipe(tiny, sky, tmp_path):
     assert (said.jitter, said.iterations) == (32, 2)
     unsaid, _ = dreamify.settings(dreamify.understand(words)[1])
     assert (unsaid.jitter, unsaid.iterations) == (5, 2)
+
+
+def test_whoever_has_used_caffe_before_can_dream(tiny, sky, tmp_path):
+    """A dream is a child process, which has none of the threads that Caffe began in its parent."""
+    code = ("import sys; sys.path.insert(0, sys.argv[1])\nimport caffe, dreamify\n"
+            "caffe.set_threads(2)\n"
+            "net = caffe.Net(sys.argv[2] + '/net.prototxt', sys.argv[2] + '/tiny.caffemodel', 1)\n"
+            "net.blobs['data'].reshape(1, 3, 300, 300)\nnet.forward(end='after')\n"
+            "dreamify.dreamify(sys.argv[3], sys.argv[4], 'mix/output', 2, 1, model=sys.argv[2], threads=2)")
+    subprocess.run(["/usr/bin/python3", "-c", code, ROOT, tiny.folder, sky, tmp_path / "a.png"], check=True, timeout=60)
+    assert (tmp_path / "a.png").exists()
