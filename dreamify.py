@@ -412,7 +412,7 @@ def take_recipe(options, wrong):
         options.followed = found = recipes.read(options.like)
         found["no_clip"] = found.get("clip") is False
         for name in ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip",
-                     "guide_size", "reproducible", "zoom_step", "rotate", "pan", "fps"):
+                     "guide_size", "reproducible", "zoom_step", "rotate", "pan", "fps", "flow", "blend"):
             if name in found and getattr(options, name) == inspect.signature(dreamify).parameters[name].default:
                 setattr(options, name, found[name])
 
@@ -464,7 +464,7 @@ def find_files(options, wrong, sheet=False):
         with wrong.noted():
             (atlases if sheet else reels if options.film else pictures).check_output(options.output, options.input,
                                                                                      options.force)
-    if options.flow or options.blend is not None:
+    if options.flow or options.blend:
         options.warnings.append("flow and blend are for videos: here they do nothing")
     if options.input is None or (wrong and options.input == inputs.STANDARD):  # which may be slow
         return

@@ -19,7 +19,8 @@ class Film(Job):
     count: int = 0
 
     def _has_kept(self):
-        return self.reel.folder.is_dir()
+        number, _ = self.reel.done()
+        return bool(number or self.reel.frame(number).load(self.recipe["seed"]))
 
     def _save_last(self):
         """Write the film as far as it has come; returns whether there was a frame."""

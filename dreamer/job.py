@@ -58,11 +58,14 @@ class Job:
         except Stopped as stop:
             saved = stop.saved or self._save_last()
             raise Stopped(stop.number, f"{printable(self.output)} is the dream so far; {self._goes_on()}" if saved
-                          else "nothing was written") from None
+                          else f"nothing was written; {self._goes_on()}" if self._has_kept() else "nothing was written"
+                          ) from None
         except Died as end:
             raise Died(f"{end}. {self._goes_on()}") from None
         finally:
             self.progress.close()
+            if self.reel and not self._has_kept():
+                self.reel.remove()
 
     def _goes_on(self):
         return "the same command goes on from there" if self._has_kept() else "nothing was kept"

@@ -196,6 +196,23 @@ def test_ctrl_c_writes_the_film_so_far(command, tmp_path, name):
         process.kill()
 
 
+def test_before_the_first_frame_ctrl_c_keeps_what_there_is(command, tmp_path):
+    words = command("z.gif", "--zoom", "2")
+    words[4] = "100000"
+    with start(words) as process:
+        wait_for(process, "2 frames")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == "dreamify: stopped by SIGINT: nothing was written; the same command goes on from there\n"
+    assert names(tmp_path) == [".z.gif.film"]
+    with start([*words, "--no-resume", "--memory", "1m"]) as process:
+        _, errors = process.communicate(timeout=30)
+    assert "the least that will do" in errors
+    assert names(tmp_path) == []
+
+
 def test_a_number_saves_every_step(command, tmp_path):
     words = command("s-%04d.png", "--max-size", "90")
     words[4:6] = ["3", "2"]
