@@ -23,7 +23,9 @@ RUN bash provision.sh runtime $EXTRA \
 FROM runtime AS caffe
 RUN bash provision.sh toolchain
 COPY native/ native/
-RUN bash provision.sh caffe && rm -rf log native
+# A Caffe that provision.sh built on another Debian 13, if there is one. (The README: a COPY must find something.)
+COPY native/README.md .cache*/caffe-debian-13-* .cache/
+RUN bash provision.sh caffe && rm -rf .cache log native
 
 # ------------------------------------------------------------------ the model and the program
 FROM caffe AS program

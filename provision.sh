@@ -16,7 +16,7 @@ caffe_sha256=40e059ef5413038c0efa9460777fb94fabca35676804d6409491a49e909849a5
 
 usage() {
   cat <<HELP
-usage: ./provision.sh [--dev] [STEP…]
+usage: ./provision.sh [--dev] [--no-cache] [STEP…]
 
 Steps, in order; all of them where none is named:
   runtime    system packages that dreaming needs
@@ -28,6 +28,7 @@ And only where it is named:
   film       system packages that films in .mp4, videos and --flow need: ffmpeg and OpenCV, about 850 MB
 
   --dev      also what the tests need
+  --no-cache build Caffe, even where .cache/ has one that was built for a machine like this, and keep none there
   --help     this text
 
 Environment:
@@ -140,6 +141,7 @@ step_caffe() {
     say 'Caffe: already there'
     return
   fi
+  if from_cache "$key"; then return; fi
   step_toolchain
   if [ "$(cat "$build/key" 2>/dev/null)" != "$key" ]; then # else an earlier run left off here: go on
     rm -rf "$build"
@@ -156,6 +158,46 @@ step_caffe() {
   install_caffe "$key"
   rm -rf "$build"
   say "Caffe: built in $((SECONDS - began)) s, installed in $prefix"
+  into_cache "$key"
+}
+
+# A finished Caffe is kept as one file in the project's folder, which a virtual machine shares and outlives it: the
+# next machine of the same kind compiles nothing.
+cache_file() { echo "$here/.cache/caffe-$ID-$VERSION_ID-$(uname -m)-${1:0:16}.tar.gz"; }
+
+# from_cache KEY: install Caffe from the cache; not 0 where there is none, or none that is whole
+from_cache() {
+  local file libraries
+  file=$(cache_file "$1")
+  if ! $cache || [ ! -f "$file" ]; then return 1; fi
+  if ! (cd "${file%/*}" && sha256sum --status --check "${file##*/}.sha256") 2>>"$log"; then
+    say "Caffe: ${file##*/} in .cache is damaged, and is not used"
+    return 1
+  fi
+  rm -rf "${prefix:?}"/{key,python,lib}
+  tar -xzf "$file" -C "$prefix" 2>>"$log" || return 1
+  mapfile -t libraries <"$prefix/packages"
+  apt_install 'libraries of Caffe' "${libraries[@]}"
+  python_finds_caffe
+  logged 'import caffe' python3 -c 'import caffe'
+  echo "$1" >"$prefix/key"
+  say "Caffe: installed in $prefix, as it was built before (.cache/${file##*/})"
+}
+
+# into_cache KEY: keep the Caffe that is installed, for whoever owns the folder; where that cannot be, it is no harm
+into_cache() {
+  local file owner
+  $cache || return 0
+  file=$(cache_file "$1")
+  owner=$(stat -c %u:%g "$here")
+  if (mkdir -p "${file%/*}" && cd "${file%/*}" &&
+    tar -cf - -C "$prefix" lib models/bvlc_googlenet/deploy.prototxt packages python | gzip -9n >"$file.part" &&
+    mv "$file.part" "$file" && sha256sum "${file##*/}" >"$file.sha256" &&
+    chown "$owner" . "$file" "$file.sha256") >>"$log" 2>&1; then
+    say "Caffe: kept for the next machine of this kind in .cache/${file##*/}"
+  else
+    rm -f "$file" "$file.part"
+  fi
 }
 
 # fetch_caffe FOLDER: Caffe's pinned source, from the first place that has it
@@ -357,12 +399,14 @@ PYTHON
 
 main() {
   dev=false
+  cache=true
   steps=()
   model=bvlc_googlenet
   local before=
   for word in "$@"; do
     case $before,$word in
       *,--dev) dev=true ;;
+      *,--no-cache) cache=false ;;
       *,-h | *,--help) usage && exit ;;
       *,runtime | *,toolchain | *,caffe | *,model | *,check | *,film) steps+=("$word") ;;
       model,[!-]*) model=$word ;;

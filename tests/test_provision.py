@@ -19,7 +19,7 @@ def bash(script, tmp_path, **variables):
     """Run `script` with provision.sh's functions at hand, a build folder and a log."""
     build = tmp_path / "prefix/build"
     build.mkdir(parents=True, exist_ok=True)
-    setup = f"source {ROOT}/provision.sh; dev=false; step=test; log={tmp_path}/log; distribution\n"
+    setup = f"source {ROOT}/provision.sh; dev=false; cache=false; step=test; log={tmp_path}/log; distribution\n"
     return subprocess.run(["bash", "-c", setup + script], capture_output=True, text=True, check=False, timeout=300,
                           env=os.environ | {"DREAMER_PREFIX": str(tmp_path / "prefix")} | variables)
 
@@ -213,7 +213,8 @@ def test_other_systems_are_told_what_is_supported(tmp_path, name, version, suppo
 
 def test_help_and_a_wrong_step():
     told = subprocess.run([ROOT / "provision.sh", "--help"], capture_output=True, text=True, check=True).stdout
-    for word in ("runtime", "toolchain", "caffe", "model", "check", "--dev", "CAFFE_SOURCE", "BVLC_GOOGLENET"):
+    for word in ("runtime", "toolchain", "caffe", "model", "check", "--dev", "--no-cache", "CAFFE_SOURCE",
+                 "BVLC_GOOGLENET"):
         assert word in told
     wrong = subprocess.run([ROOT / "provision.sh", "nosuch"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
@@ -232,3 +233,46 @@ def test_a_second_run_finds_all_done():
 def test_films_are_a_step_of_their_own(tmp_path):
     done = bash('apt_install() { shift; echo "$@"; }; step_film', tmp_path)
     assert done.stdout.split() == ["ffmpeg", "python3-opencv"]
+
+
+def cached(tmp_path, script, **variables):
+    """Run `script` with an installed Caffe (of one text file) and an empty project of a folder around the cache."""
+    (tmp_path / "project").mkdir(exist_ok=True)
+    setup = f"""here={tmp_path}/project; cache=true; python_finds_caffe() {{ :; }}
+        apt_install() {{ :; }}; python3() {{ :; }}
+        make_caffe() {{ mkdir -p $prefix/lib $prefix/python/caffe $prefix/models/bvlc_googlenet
+            echo libc6 >$prefix/packages; echo code >$prefix/lib/libcaffe.so
+            touch $prefix/models/bvlc_googlenet/deploy.prototxt; }}
+        """
+    return bash(setup + script, tmp_path, **variables)
+
+
+def test_a_finished_caffe_is_kept_and_taken(tmp_path):
+    done = cached(tmp_path, """make_caffe; into_cache 0123456789abcdef0; rm -r $prefix/lib
+        from_cache 0123456789abcdef0; echo $?; cat $prefix/lib/libcaffe.so $prefix/key""")
+    assert done.stdout.splitlines()[-3:] == ["0", "code", "0123456789abcdef0"], done.stderr
+    kept = sorted(path.name for path in (tmp_path / "project/.cache").iterdir())
+    assert len(kept) == 2
+    assert kept[0].startswith("caffe-")
+    assert kept[1] == kept[0] + ".sha256"
+
+
+@pytest.mark.parametrize(("script", "said"), [
+    ("from_cache another", ""),  # of other patches, say
+    ("cache=false; from_cache key", ""),
+    ("echo x >>$(cache_file key); from_cache key", "damaged"),
+    ("rm $(cache_file key).sha256; from_cache key", "damaged"),
+], ids=["other", "no-cache", "damaged", "unchecked"])
+def test_no_other_caffe_is_taken(tmp_path, script, said):
+    done = cached(tmp_path, f"make_caffe; into_cache key >/dev/null; rm -r $prefix/lib\n{script} || echo built")
+    assert done.stdout.splitlines()[-1] == "built", done.stderr
+    assert said in done.stdout
+    assert not (tmp_path / "prefix/lib").exists()
+
+
+def test_a_folder_that_takes_no_cache_is_no_harm(tmp_path):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/.cache").write_text("a file, where a folder should be")
+    done = cached(tmp_path, "make_caffe; into_cache key; echo on")
+    assert done.returncode == 0
+    assert done.stdout == "on\n"
