@@ -1,5 +1,6 @@
 """How a dream keeps within the memory that it may take."""
 
+import math
 import os
 import tempfile
 from math import isqrt
@@ -16,7 +17,18 @@ LOOSER = 1.4  # and for tiles of several sizes
 FILES = 24 << 20  # bytes for the file that is written, buffers and the like
 WINDOW = 64 << 20  # bytes of such arrays that are in memory at a time where they are kept in files
 WRITING = 11  # bytes a pixel, when the net is gone: 8-bit, Pillow's copy of that, and the file
+LOADING = 2, 32 << 20  # what to load weights takes: so many times their size, and the engine
+LEAST = 7, 40 << 20  # and what a dream takes at least, roughly
 BLOB = 2 ** 31 - 1  # the most numbers that a blob of Caffe's can have
+
+
+def check_loading(name, path):
+    """Raise Failure where there is not even the memory to load the weights at `path`, those of the model `name`: the
+    kernel would kill us on the way."""
+    size, free = os.path.getsize(path), limits.memory()
+    if free < LOADING[0] * size + LOADING[1]:
+        raise Failure(f"{limits.told(free)} of free memory are too little to load {name}: "
+                      f"{limits.told(limits.used() + LEAST[0] * size + LEAST[1])} in all will do")
 
 
 class Budget:
@@ -30,7 +42,9 @@ class Budget:
         self._net = net
         net.warm_up()
         self.base = limits.used() + FILES  # Python, Caffe and the weights
-        self.memory = memory or self.base + int(limits.memory() * SHARE)
+        self._free = None if memory else limits.memory()
+        self._cap = limits.cap() if memory is None else None
+        self.memory = memory or min(self.base + int(self._free * SHARE), self._cap or math.inf)
         self.arrays = ARRAYS
         self.pixels = 0
         self._tile = tile
@@ -49,9 +63,8 @@ class Budget:
         if need > self.memory and arrays > WINDOW:
             self._folder = _disk()
             need, overhead = self._divide(WINDOW, height, width)
-        if need > self.memory:
-            raise Failure(f"{limits.told(self.memory)} of memory are too little for {self._net.what}: "
-                          f"{limits.told(need)} is the least that will do")
+        if need > self.memory or limits.most_used() > (self._cap or math.inf):
+            raise self._too_little(need)
         return max(need, limits.most_used()), overhead
 
     def _divide(self, arrays, height, width):
@@ -62,6 +75,15 @@ class Budget:
                              LOOSE if len(rows) == len(columns) == 1 else LOOSER)
         need = self.base + arrays + max(net, WRITING * height * width if self._folder else 0)
         return need, tiles.overhead(rows, columns, height, width)
+
+    def _too_little(self, need):
+        """The Failure that says so where `need` bytes do not fit. A container is told the limit that it needs."""
+        given = self._cap or self.memory
+        if self._cap:
+            short = need - self.base - int(self._free * SHARE)
+            need = max(need, limits.most_used(), self._cap + int(short / SHARE))
+        return Failure(f"{limits.told(given)} of memory are too little for {self._net.what}: "
+                       f"{limits.told(need)} is the least that will do")
 
     def planes(self, height, width):
         """An array (3, height, width) of float32, in memory or in a file; raises Failure on a full disk."""

@@ -30,6 +30,23 @@ def threads():
 def memory():
     """Bytes that this process can still take without being killed or made to swap."""
     free = int(re.search(r"MemAvailable: *(\d+)", _read(Path("/proc/meminfo")))[1]) << 10
+    for most, used in _caps():
+        free = min(free, most - max(0, used))
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most != resource.RLIM_INFINITY:
+        free = min(free, most - _pages(0))
+    return max(0, free)
+
+
+def cap():
+    """Bytes that the control groups, a container's say, allow in all; None where they allow more than there is."""
+    total = int(re.search(r"MemTotal: *(\d+)", _read(Path("/proc/meminfo")))[1]) << 10
+    least = min((most for most, _ in _caps()), default=total)
+    return least if least < total else None
+
+
+def _caps():
+    """(the most, the used) bytes of memory of each control group that has a limit."""
     for group in _groups("memory"):
         for limit, usage, cache in (("memory.max", "memory.current", "inactive_file"),
                                     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")):
@@ -37,11 +54,7 @@ def memory():
                 used = int(_read(group / usage) or 0)
                 # what files have left in the cache is given back before anything is killed
                 used -= int((re.search(rf"^{cache} (\d+)", _read(group / "memory.stat") or "", re.M) or [0, 0])[1])
-                free = min(free, int(most) - max(0, used))
-    most = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if most != resource.RLIM_INFINITY:
-        free = min(free, most - _pages(0))
-    return max(0, free)
+                yield int(most), used
 
 
 def used():

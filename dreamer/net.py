@@ -8,7 +8,7 @@ import os
 import numpy as np
 
 from dreamer import limits, planes, prototxt, shapes, tiles, weights
-from dreamer.budget import Budget
+from dreamer.budget import Budget, check_loading
 from dreamer.errors import Failure, Mistake
 from dreamer.layers import parse
 
@@ -35,12 +35,13 @@ class Net:
         self.model = model
         self.what = parse(what, model)[0] if isinstance(what, str) else what
         self.layers = shapes.cut(model.net, self.what.names)
+        path = model.weights_path(weights_file)
+        check_loading(model.name, path)
         # Caffe runs up to one blob, and takes a gradient there: several are put into one.
         self.end = self.what.names[0] if len(self.what.names) == 1 else _ALL
         self.caffe = load(self.layers + (_gathering(self.what.names) if self.end is _ALL else []))
         self.threads = threads or limits.threads()
         set_threads(self.threads)
-        path = model.weights_path(weights_file)
         weights.check(path, self.caffe)
         self.caffe.copy_from(str(path))
         self.smallest_side = shapes.smallest_side(self.layers)

@@ -86,6 +86,55 @@ def test_a_dream_belongs_to_the_owner_of_the_folder(start, folder, options):
     assert 20 < psnr(pixels(folder / "photo.jpg"), pixels(folder / "dream.png")) < 50  # changed, but not out of sight
 
 
+@pytest.fixture
+def capped(start, folder):
+    """A function that dreams a photo of 1024×575 in a container of so many MB; `folder` has it as large.jpg."""
+    shutil.copy(SHARED / "photos/sky1024px.jpg", folder / "large.jpg")
+
+    def capped(cap, **options):
+        cap = f"{cap}m"
+        return start(("large.jpg", "dream.png", "inception_4c/output", "1", "1", "--seed", "1"),
+                     "--memory", cap, "--memory-swap", cap, **options)
+    return capped
+
+
+def test_a_limit_on_memory_is_seen_and_kept(capped, folder):
+    """Nothing is killed, and tiles are the same dream."""
+    dreams = []
+    for cap, tiles in ((512, False), (310, True)):
+        done = capped(cap)
+        assert done.stderr == ""
+        assert ("in tiles" in done.stdout) == tiles
+        dreams.append(pixels(folder / "dream.png"))
+    assert psnr(*dreams) >= 60
+
+
+def test_too_little_memory_is_told_with_the_smallest_limit_that_works(capped, folder):
+    done = capped(160, ok=False)
+    assert done.returncode == 1
+    told = re.fullmatch(r"dreamify: 160 MB of memory are too little for inception_4c/output: "
+                        r"(\d+) MB is the least that will do\n", done.stderr)
+    assert told, done.stderr
+    least = int(told[1])
+    assert capped(int(least * 0.9), ok=False).returncode == 1
+    assert not (folder / "dream.png").exists()
+    assert capped(int(least * 1.03)).stderr == ""  # from run to run it differs by some MB
+    (folder / "dream.png").unlink()
+    done = capped(80, ok=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"dreamify: \d+ MB of free memory are too little to load bvlc_googlenet: "
+                        r"\d+ MB in all will do\n", done.stderr), done.stderr
+    assert not (folder / "dream.png").exists()
+
+
+def test_a_folder_that_is_mounted_read_only_is_told_at_once(docker, image, folder):
+    for option in ((), USER):
+        done = run(docker, "run", "--rm", *option, "--volume", f"{folder}:/vagrant:ro", image, *QUICK, ok=False)
+        assert done.returncode == 2
+        assert done.stderr == "dreamify: output: cannot write into /vagrant: Read-only file system\n"
+        assert done.stdout == ""
+
+
 @root_only
 @pytest.mark.parametrize("options", [(), ("--cap-drop", "ALL"), ("--read-only", "--cap-drop", "ALL")], ids=" ".join)
 def test_a_folder_of_root(start, folder, options):
@@ -169,12 +218,13 @@ def test_python_has_caffe(docker, image):
 def test_stop_reaches_the_dream(docker, image, folder):
     """`docker stop` ends a dream at once, as Ctrl-C does: what there is so far is kept, whole and its owner's."""
     name = run(docker, "run", "--detach", "--volume", f"{folder}:/vagrant", image,
-               "photo.jpg", "dream.png", "inception_4c/output", "100000").stdout.strip()
+               "photo.jpg", "dream.png", "inception_4c/output", "100000", "--preview", "so far.png").stdout.strip()
     try:
-        for _ in range(100):
-            if "iteration 1/" in run(docker, "logs", name).stdout:
+        for _ in range(150):
+            if (folder / "so far.png").exists():  # what is written there is seen here at once
                 break
             time.sleep(0.2)
+        assert pixels(folder / "so far.png").shape == pixels(folder / "photo.jpg").shape
         began = time.monotonic()
         run(docker, "stop", "--time", "60", name)
         assert time.monotonic() - began < 10
