@@ -1,6 +1,6 @@
 """All pictures of a folder, each dreamed once, and those that are still to come.
 
-The dream of photo.jpg is photo-dream.jpg; of a format that is only read, such as scan.bmp, scan.bmp-dream.png. What has
+The dream of photo.jpg is photo-dream.jpg; of a format that is only read, such as scan.bmp, scan-dream.bmp.png. What has
 a recipe in it is a dream, under whatever name, and is never dreamed again; that a dream is there already is seen by its
 recipe too. So nothing need be remembered between two runs.
 """
@@ -24,9 +24,9 @@ PATIENCE = 20  # seconds that one which stays as it is, and cannot be read, is g
 
 
 def dream_name(name):
-    """What the dream of the file `name` is called."""
+    """What the dream of the file `name` is called; no two have the same."""
     stem, extension = os.path.splitext(name)
-    return f"{stem}-dream{extension}" if extension.lower() in pictures.FORMATS else f"{name}-dream.png"
+    return f"{stem}-dream{extension}" + ("" if extension.lower() in pictures.FORMATS else ".png")
 
 
 def names(folder):

@@ -45,7 +45,7 @@ def test_all_pictures_are_dreamed_and_none_twice(folder, tiny, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert [line for line in done.stdout.splitlines() if "/3 " in line and "." in line[:12]] == [
         "1/3 a2.PNG", "2/3 a10.jpg", "3/3 b.bmp"]
-    assert names(tmp_path / "out") == ["a10-dream.jpg", "a2-dream.PNG", "b.bmp-dream.png"]
+    assert names(tmp_path / "out") == ["a10-dream.jpg", "a2-dream.PNG", "b-dream.bmp.png"]
     assert Image.open(tmp_path / "out/a10-dream.jpg").size == (90, 60)
     first = dreams(tmp_path / "out")
 
@@ -54,7 +54,7 @@ def test_all_pictures_are_dreamed_and_none_twice(folder, tiny, tmp_path):
     assert dreams(tmp_path / "out") == first
 
     Image.open(folder / "a2.PNG").rotate(180).save(folder / "a2.PNG")
-    (tmp_path / "out/b.bmp-dream.png").unlink()
+    (tmp_path / "out/b-dream.bmp.png").unlink()
     assert run(*words).returncode == 0
     second = dreams(tmp_path / "out")
     assert second.keys() == first.keys()
@@ -79,16 +79,16 @@ def test_dreams_are_never_dreamed_and_what_is_none_is_never_overwritten(folder, 
     words = (folder, folder, "mix/output", 1, 1, "--model", tiny.folder)
     assert run(*words).returncode == 0
     (folder / "a10-dream.jpg").rename(folder / "under another name.jpg")
-    Image.new("RGB", (50, 50)).save(folder / "b.bmp-dream.png")  # its recipe is lost
-    lost = dreams(folder)["b.bmp-dream.png"]
+    Image.new("RGB", (50, 50)).save(folder / "b-dream.bmp.png")  # its recipe is lost
+    lost = dreams(folder)["b-dream.bmp.png"]
     done = run(*words)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 2
-    assert "b.bmp-dream.png is there and is no dream" in done.stderr
-    assert [name for name in names(folder) if "dream" in name] == ["a10-dream.jpg", "a2-dream.PNG", "b.bmp-dream.png"]
-    assert dreams(folder)["b.bmp-dream.png"] == lost
+    assert "b-dream.bmp.png is there and is no dream" in done.stderr
+    assert [name for name in names(folder) if "dream" in name] == ["a10-dream.jpg", "a2-dream.PNG", "b-dream.bmp.png"]
+    assert dreams(folder)["b-dream.bmp.png"] == lost
     assert run(*words, "--force").returncode == 0
-    assert dreams(folder)["b.bmp-dream.png"] != lost
+    assert dreams(folder)["b-dream.bmp.png"] != lost
 
 
 def test_failures_are_told_at_the_end_and_stop_nothing(folder, tiny, tmp_path):
@@ -101,7 +101,7 @@ def test_failures_are_told_at_the_end_and_stop_nothing(folder, tiny, tmp_path):
     assert told[1].startswith("dreamify: a0.png: input: 1×300 pixels are too few")
     assert told[2].startswith("dreamify: a1.jpg: input: ")
     assert "cut short" in told[2]
-    assert names(tmp_path / "out") == ["a10-dream.jpg", "a2-dream.PNG", "b.bmp-dream.png"]
+    assert names(tmp_path / "out") == ["a10-dream.jpg", "a2-dream.PNG", "b-dream.bmp.png"]
 
 
 def test_wrong_use_is_told_before_anything_is_made(folder, tiny, tmp_path):
@@ -117,7 +117,9 @@ def test_wrong_use_is_told_before_anything_is_made(folder, tiny, tmp_path):
 
 def test_names_of_dreams():
     assert [many.dream_name(name) for name in ("a.jpg", "a.b.JPEG", "a.gif", "a")] == [
-        "a-dream.jpg", "a.b-dream.JPEG", "a.gif-dream.png", "a-dream.png"]
+        "a-dream.jpg", "a.b-dream.JPEG", "a-dream.gif.png", "a-dream.png"]
+    all_kinds = ["a.png", "a.jpg", "a.bmp", "a.bmp.png", "a-dream.bmp", "a-dream.bmp.png", "a-dream.png", "a.gif"]
+    assert len({many.dream_name(name) for name in all_kinds} | set(all_kinds[:4])) == len(all_kinds) + 4
 
 
 # ------------------------------------------------------------------------------------------------- watching
@@ -170,7 +172,7 @@ def watched(folder, tiny):
 @pytest.mark.parametrize("shared", [False, True], ids=["local", "shared"])
 def test_what_comes_is_dreamed_when_it_is_whole(folder, watched, sky, shared):
     watcher = watched(shared=shared)  # no INPUT: the folder it is in
-    watcher.until("b.bmp-dream.png: done")
+    watcher.until("b-dream.bmp.png: done")
     data = sky.read_bytes()
     with open(folder / "new.jpg", "wb") as file:
         for start in range(0, len(data), len(data) // 3 + 1):
@@ -185,7 +187,7 @@ def test_what_comes_is_dreamed_when_it_is_whole(folder, watched, sky, shared):
     assert (code, rest, errors) == (130, "", "dreamify: stopped by SIGINT\n")
     assert seconds < 2
     assert Image.open(folder / "new-dream.jpg").size == (720, 480)
-    assert [name for name in names(folder) if "dream" in name] == ["a10-dream.jpg", "a2-dream.PNG", "b.bmp-dream.png",
+    assert [name for name in names(folder) if "dream" in name] == ["a10-dream.jpg", "a2-dream.PNG", "b-dream.bmp.png",
                                                                    "new-dream.jpg"]
 
     first = dreams(folder)
