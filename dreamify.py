@@ -226,6 +226,8 @@ def following(net, video, blend=0.0, carry=None, seed=0, first=0, before=None, s
             added, where = before - earlier, np.float32(1)
             if carry:
                 added, where = carry(earlier, frame, added)
+            if how.get("mask") is not None:
+                added = added * (how["mask"][..., None] > 0)  # nothing is carried into the black
             part = np.float32(blend) * where
             image = np.clip(frame + part * added, 0, 255)
         before = deepdream(net, image, seed=seed, state=state, **how)

@@ -105,6 +105,19 @@ def test_what_is_not_finished_keeps_the_black_too(tiny):
     assert all(np.abs(dreamed - image).max() > 5 for dreamed in seen)
 
 
+def test_a_moving_picture_keeps_the_black_whatever_moves(tiny):
+    class Moving:
+        def frames(self, first):
+            yield from [noise(60, 80), noise(60, 80)[::-1], noise(60, 80)[:, ::-1]][first:]
+
+    mask, net = disc(60, 80), Net(tiny, "mix/output")
+    dreams = dreamify.following(net, Moving(), blend=0.5, carry=lambda before, frame, added: (np.roll(added, 30, 1), 1),
+                                mask=mask, iterations=1, octaves=2)
+    for dreamed, frame in zip(dreams, Moving().frames(0), strict=True):
+        assert np.array_equal(dreamed[mask == 0], frame[mask == 0])
+        assert np.abs(dreamed - frame)[mask == 255].mean() > 0.5
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "LA", "1", "P", "I;16"])
 def test_a_mask_is_what_is_light_and_there(tmp_path, mode):
     mask = disc(40, 50)
