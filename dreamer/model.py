@@ -9,7 +9,7 @@
     channel_order    "bgr" or "rgb": the order of the net's input channels
     mean             what is taken off each input channel, in channel_order, 0..255
     default_layer    the layer that is dreamed when none is named
-    described        a file that says what each layer likes: "layer" = "words"
+    described        files that say what each layer likes: "layer" = "words"; a later one holds against an earlier
     [aliases]        layer names that are taken for others
 
 A file that the description names is looked for beside it, then in the folder of the same name where
@@ -55,7 +55,7 @@ class Model:
     sources: tuple[str, ...] = ()
     compact: str = ""
     compact_sha256: str = ""
-    described: str = ""
+    described: tuple[str, ...] = ()
     aliases: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -141,13 +141,13 @@ class Model:
     @functools.cached_property
     def likes(self):
         """{layer: what it likes, in words}; empty where nobody has said. Raises Failure."""
-        if not self.described:
-            return {}
-        path = self.folder / self.described
-        try:
-            return tomllib.loads(path.read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise Failure(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        words = {}
+        for path in (self.folder / file for file in self.described):
+            try:
+                words |= tomllib.loads(path.read_text())
+            except (OSError, tomllib.TOMLDecodeError) as error:
+                raise Failure(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        return words
 
     def layer(self, name):
         """(layer, warning): the layer to dream for `name`; the warning is None, or says what was taken instead.
