@@ -1,5 +1,6 @@
 """How far a dream is: a bar with an honest ETA on a terminal, a line for each step (of a film: frame) elsewhere."""
 
+import os
 import sys
 import time
 
@@ -19,9 +20,14 @@ class Progress:
         self._bar, self._frame, self._line, self._shown = None, 0, "", 0
 
     def tell(self, line):
-        """Tell a line."""
+        """Tell a line; where nobody listens any more (`| head`, say), the dream goes on in silence."""
         if self._out:
-            print(line, file=self._out, flush=True)
+            try:
+                print(line, file=self._out, flush=True)
+            except OSError:
+                with open(os.devnull, "wb") as nothing:
+                    os.dup2(nothing.fileno(), self._out.fileno())  # what is left in its buffer goes there at the end
+                self._out = None
 
     def warn(self, line):
         """Tell what is amiss, even where all else is silent."""

@@ -209,3 +209,20 @@ def test_a_damaged_state_is_none(tmp_path):
         assert kept.load() is None
     kept.path.write_bytes(good)
     assert kept.load()
+
+
+def test_a_dream_goes_on_where_nobody_listens_any_more(command, whole, tmp_path):
+    with start(command) as process:
+        wait_for(process, "layers:")
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (0, "")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "dream.png")), whole)
+
+
+@pytest.mark.parametrize("more", [["1" + 400 * "0", "1"], ["1", "1", "--step-size", "1e308"]])
+def test_numbers_beyond_all_measure_are_told(tiny, sky, tmp_path, more):
+    done = run(sky, tmp_path / "a.png", "conv1", *more, "--model", tiny.folder)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "of at most" in done.stderr or "from 1 to" in done.stderr
