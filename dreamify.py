@@ -499,7 +499,8 @@ def find_video(options, wrong):
             flow.opencv()
     with wrong.noted():
         read = functools.partial(pictures.read, max_size=options.max_size, max_pixels=options.max_pixels)
-        found = video.opened(options.input, options.rate, options.max_size, options.max_pixels, read)
+        found = video.opened(options.input, options.rate, options.max_size, options.max_pixels, read,
+                             options.warnings.append)
         options.rate, options.fps = found.rate, float(found.rate)
         options.picture = pictures.Picture(np.zeros(found.shape, np.uint8))
         options.video = found

@@ -35,7 +35,8 @@ class Video:
     ticks   how many of them each frame is shown
     which   the number in the file of each frame: what is shown for no tick is left out
     sound   the codec of the sound; None where there is none
-    delay   seconds from the first frame to the sound"""
+    delay   seconds from the first frame to the sound
+    colour  the matrix of its colours, as ffmpeg names it"""
 
     path: str
     shape: tuple
@@ -44,6 +45,7 @@ class Video:
     which: list
     sound: str | None = None
     delay: float = 0.0
+    colour: str = "auto"
 
     def frames(self, first=0):
         """The frames from number `first` on, uint8 (h, w, 3), as far as they can be decoded."""
@@ -51,7 +53,7 @@ class Video:
             return
         number, rest = self.which[first], iter(self.which[first:])
         wanted = next(rest)
-        for frame in _decoded(self.path, number, self.shape):
+        for frame in _decoded(self.path, self.colour, number, self.shape):
             if number == wanted:
                 yield frame
                 wanted = next(rest, None)
@@ -124,13 +126,14 @@ def named_so(path):
     return Path(path).suffix.lower() in _EXTENSIONS
 
 
-def opened(path, rate, max_size, max_pixels, read):
+def opened(path, rate, max_size, max_pixels, read, warn=lambda line: None):
     """The Video, or Folder of frames, at `path`. Raises Mistake where it is none.
 
     rate        frames a second that a folder's are, a Fraction
     max_size    the longest side to which larger frames are shrunk, or None
     max_pixels  more than this many in a frame are a Mistake
-    read        function of a path that gives the Picture in it"""
+    read        function of a path that gives the Picture in it
+    warn        function that is called with a line on what of the video is lost"""
     if os.path.isdir(path):
         return _folder(path, rate, max_size, max_pixels, read)
     with inputs.opened(path):
@@ -143,9 +146,11 @@ def opened(path, rate, max_size, max_pixels, read):
     if video.get("width", 0) * video.get("height", 0) > max_pixels:
         raise Mistake(f"input: {path} has more pixels than {max_pixels}: "
                       "a larger --max-pixels allows them, if you trust it and have the memory")
+    if video.get("color_transfer") in ("arib-std-b67", "smpte2084"):
+        warn("input: the video is HDR, and its colours come out dull: an SDR copy of it would look better")
     times = _times(path)
     try:
-        first = next(_decoded(path, 0), None)
+        first = next(_decoded(path, _colour(video)), None)
     except Failure as error:
         raise Mistake(f"input: {path} is damaged or cut short ({error})") from None
     if first is None or not times:
@@ -156,7 +161,15 @@ def opened(path, rate, max_size, max_pixels, read):
     delay = float(sound.get("start_time", 0)) - float(times[0] or 0) if sound else 0.0
     return Video(path, (height, width, 3), rate, [count for count in ticks if count],
                  [number for number, count in enumerate(ticks) if count],
-                 sound and sound.get("codec_name", "unknown"), delay)
+                 sound and sound.get("codec_name", "unknown"), delay, _colour(video))
+
+
+def _colour(stream):
+    """The matrix of a stream's colours, as ffmpeg names it, from what ffprobe tells: ffmpeg takes an unmarked one for
+    old television, and so are none that are high."""
+    if stream.get("color_space", "unknown") == "unknown" and stream.get("height", 0) >= 720:
+        return "bt709"
+    return "auto"
 
 
 def _folder(path, rate, max_size, max_pixels, read):
@@ -224,16 +237,18 @@ def _ticks(times, rates):
     return rate, [after - place for place, after in zip(places[:-1], places[1:], strict=True)]
 
 
-def _decoded(path, first, shape=None):
-    """The frames of a video from number `first` on, uint8 (h, w, 3); upright, with square pixels, of that shape if one
-    is named. Raises Failure where there is none; what is damaged behind that ends it."""
+def _decoded(path, colour, first=0, shape=None):
+    """The frames of a video from number `first` on, uint8 (h, w, 3), its colours of the matrix `colour`; upright, with
+    square pixels, of that shape if one is named. Raises Failure where there is none; what is damaged behind that ends
+    it."""
     size = f"{shape[1]}:{shape[0]}:flags=lanczos" if shape else "max(1\\,round(iw*sar)):ih"
+    filters = f"select=gte(n\\,{first}),scale={size}:in_color_matrix={colour},format=rgb24,setsar=1"
     some = False
     with contextlib.ExitStack() as stack:
         process = stack.enter_context(ffmpeg.running(
-            "-threads", "2", *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf",
-            f"select=gte(n\\,{first}),scale={size},setsar=1", "-vsync", "0", "-f", "image2pipe", "-c:v", "ppm",
-            "-pix_fmt", "rgb24", "-", stdout=subprocess.PIPE, bad=lambda: not some))
+            "-threads", "2", *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf", filters, "-vsync", "0",
+            "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-", stdout=subprocess.PIPE,
+            bad=lambda: not some))
         while True:
             header = [process.stdout.readline() for _ in range(3)]
             if not header[2]:

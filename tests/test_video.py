@@ -108,6 +108,19 @@ def test_pixels_that_are_not_square_become_so(command, frames, tmp_path):
     assert probed(tmp_path / "out.mp4")[0]["width"] == 128
 
 
+@pytest.mark.parametrize(("marks", "told"), [([], ""), (["-colorspace", "bt709"], ""),
+                                             (["-colorspace", "bt709", "-color_trc", "arib-std-b67"], "is HDR")])
+def test_colours_come_through(command, tmp_path, marks, told):
+    """An unmarked video of 720 rows is no old television: its red is red."""
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=0xc83c28:s=1280x720", "-frames:v", "1", "-vf",
+                    "scale=out_color_matrix=bt709,format=yuv420p", *marks, "-c:v", "libx264", tmp_path / "in.mp4"],
+                   check=True)
+    words = command(tmp_path / "in.mp4", "out%d.png", "--max-size", "64", "--step-size", "0.001")
+    assert told in made(words).stderr
+    colour = np.asarray(Image.open(tmp_path / "out1.png")).reshape(-1, 3).mean(0)
+    assert np.abs(colour - (200, 60, 40)).max() < 7, colour  # by the matrix of old television it is 15
+
+
 def test_frames_of_varying_length_are_shown_as_long(command, frames, tmp_path):
     """5 frames at 0, 1, 4, 5 and 12 twenty-fifths of a second."""
     times = "eq(N\\,1)+4*eq(N\\,2)+5*eq(N\\,3)+12*eq(N\\,4)"
