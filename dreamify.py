@@ -766,6 +766,9 @@ def parser(function=dreamify, add_help=True):
 
 def understand(arguments):
     """(function, its arguments as a dict, lines on what else there is) for the command line, a list of str."""
+    if "--" in arguments:  # what follows are names, whatever they begin with
+        at = arguments.index("--")
+        arguments = arguments[:at] + [f"./{word}" if word[:1] == "-" != word else word for word in arguments[at + 1:]]
     word = parser(add_help=False).parse_known_intermixed_args(arguments)[0].input
     function = COMMANDS.get(word, dreamify)
     if word in COMMANDS:

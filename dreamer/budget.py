@@ -70,11 +70,14 @@ class Budget:
     def _divide(self, arrays, height, width):
         """(need, overhead), as for `plan`, where so many bytes of arrays are in memory."""
         self.pixels = self._tile or self._largest(self.memory - self.base - arrays, height, width)
-        rows, columns = tiles.plan(self._net.layers, self._net.what.names, height, width, self.pixels)
-        net = self.net_bytes(max(w.size for w in rows), max(w.size for w in columns),
-                             LOOSE if len(rows) == len(columns) == 1 else LOOSER)
-        need = self.base + arrays + max(net, WRITING * height * width if self._folder else 0)
-        return need, tiles.overhead(rows, columns, height, width)
+        while True:
+            rows, columns = tiles.plan(self._net.layers, self._net.what.names, height, width, self.pixels)
+            tall, wide = max(w.size for w in rows), max(w.size for w in columns)
+            net = self.net_bytes(tall, wide, LOOSE if len(rows) == len(columns) == 1 else LOOSER)
+            need = self.base + arrays + max(net, WRITING * height * width if self._folder else 0)
+            if need <= self.memory or self._tile or tall * wide > self.pixels:  # which are the smallest there are
+                return need, tiles.overhead(rows, columns, height, width)
+            self.pixels = int(tall * wide * 0.95)  # these are longer than they are wide, which takes more
 
     def _too_little(self, need):
         """The Failure that says so where `need` bytes do not fit. A container is told the limit that it needs."""

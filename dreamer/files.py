@@ -34,13 +34,14 @@ def _part(folder):
         file = tempfile.NamedTemporaryFile(dir=folder, prefix=_PREFIX, suffix=_SUFFIX, delete=False)  # noqa: SIM115
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # somebody sweeps it away before it was locked
-            pass
+        except BlockingIOError:  # somebody is about to sweep it away
+            file.close()
+            continue
         except OSError:  # not every shared folder has locks; nor is it swept then
             return file
         if os.path.exists(file.name):
             return file
-        file.close()
+        file.close()  # it was swept away before it was locked
 
 
 def check(folder):

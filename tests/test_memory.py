@@ -96,7 +96,7 @@ def test_a_picture_whose_blobs_caffe_cannot_hold_is_dreamed_in_tiles(googlenet):
 def test_what_is_enough_memory_is_enough_where_there_is_more(googlenet, layer):
     """Where big arrays would leave too little for the net, they go to the disk."""
     net, enough = Net(googlenet, layer), []
-    for more in range(60, 700, 20):
+    for more in range(60, 700, 4):
         net.budget.memory = net.budget.base + (more << 20)
         try:
             net.budget.plan(1080, 1920)
