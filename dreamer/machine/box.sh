@@ -1,0 +1,202 @@
+#!/bin/bash
+# Makes a box of Debian 13 for Vagrant with libvirt out of the distribution's packages: image-dreamer-libvirt.box in
+# the project's folder, where the Vagrantfile finds it. "dreamer/machine/box.sh --help" says how to use it.
+#
+# The disk: a boot sector, a FAT partition with SYSLINUX, kernel and initial RAM disk, and an ext4 partition with all
+# else. No step mounts anything or starts a machine. The same packages give the same box, byte for byte.
+set -Eeuo pipefail
+
+suite=trixie
+megabytes=10240 # of the disk as the machine sees it; the file holds only what is written
+boot=64         # of them for the boot partition
+
+# That of the machine itself, and what dreaming needs: then `vagrant up` needs no network where .cache/ has a Caffe
+packages=(linux-image-cloud-amd64 initramfs-tools systemd-sysv udev dbus openssh-server sudo ifupdown dhcpcd-base
+  iproute2 procps kmod ca-certificates curl rsync netbase e2fsprogs less)
+dreaming=(libopenblas0-pthread python-is-python3 python3 python3-numpy python3-pil python3-protobuf python3-scipy
+  python3-tqdm libboost-python1.83.0 libboost-thread1.83.0 libgoogle-glog0v6t64 libprotobuf32t64)
+
+# With this key, which everybody has, Vagrant logs in for the first time; it puts one of its own in its place.
+key='ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzIw+niNltGEFHzD8+v1I2YJ6oXevct1YeS0o9HZyN1Q9qgCgzUFtdOKLv6IedplqoPkcmF0aYet2PkEDo3MlTBckFXPITAMzF8dJSIFo9D8HfdOV0IAdx4O7PtixWKn5y2hMNG0zQPyUecp4pzC6kivAIhyfHilFR61RGL+GPXQ2MWZWFYbAGjyiYJnAmCP3NOTd0jMZEnDkbUvxhMmBYSdETk1rRgm+R4LOzFUGaHqHDLKLX+FIPKcF96hrucXzcWyLbIbEgE98OHlnVYCzRdK8jlqm8tehUc9c9WhQ== vagrant'
+
+usage() {
+  cat <<HELP
+usage: sudo dreamer/machine/box.sh [FILE]
+
+Makes a box of Debian 13 for "vagrant up --provider=libvirt": image-dreamer-libvirt.box in the project's folder, or
+FILE. It takes about 2 minutes and 2 GB of disk for a while; the box itself is less than 200 MB. The packages come
+from the Debian mirror that this machine's apt uses.
+
+Needs: apt-get install e2fsprogs fdisk mmdebstrap mtools qemu-utils syslinux syslinux-common
+
+Environment:
+  DREAMER_MIRROR     a Debian mirror, instead of the one that apt uses
+  SOURCE_DATE_EPOCH  the latest time that a file in the box may have, instead of the mirror's last security update
+  TMPDIR             where to work, instead of /var/tmp
+HELP
+}
+
+say() { printf '==> %s\n' "$*"; }
+
+die() {
+  printf 'box.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+# What can be known before the long work
+check_tools() {
+  local tool absent=()
+  for tool in debugfs:e2fsprogs mke2fs:e2fsprogs sfdisk:fdisk mmdebstrap:mmdebstrap mcopy:mtools qemu-img:qemu-utils \
+    syslinux:syslinux; do
+    command -v "${tool%:*}" >/dev/null || absent+=("${tool#*:}")
+  done
+  [ -e "$mbr" ] || absent+=(syslinux-common)
+  [ ${#absent[@]} = 0 ] || die "needs more packages: apt-get install ${absent[*]}"
+  [ "$(id -u)" = 0 ] || die 'run this as root: files in the box belong to root'
+  [ -d "$(dirname "$box")" ] || die "no such folder: $(dirname "$box")"
+}
+
+find_mirror() {
+  mirror=${DREAMER_MIRROR:-}
+  if [ -z "$mirror" ]; then
+    # shellcheck disable=SC2016 # apt's own $(SITE)
+    mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1 '/debian/*$') ||
+      die "this machine's apt names no Debian mirror: apt-get update, or name one in DREAMER_MIRROR"
+  fi
+  mirror=${mirror%/}
+}
+
+# No package is newer than the last security update. Python compiles a module again where the time of its file is not
+# the one it remembers, so files must keep theirs.
+find_time() {
+  if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
+    /usr/lib/apt/apt-helper -q download-file "$mirror-security/dists/$suite-security/InRelease" "$work/release" \
+      >"$work/log" 2>&1 || die "no answer from the mirror: $(tail -n 1 "$work/log")"
+    SOURCE_DATE_EPOCH=$(date -d "$(sed -n 's/^Date: //p' "$work/release")" +%s)
+  fi
+  export SOURCE_DATE_EPOCH E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH PYTHONHASHSEED=0 TZ=UTC LC_ALL=C.UTF-8
+}
+
+# What is not in the packages, written into the system at $1
+configure() {
+  local root=$1
+  chroot "$root" useradd --create-home --shell /bin/bash --password '*' vagrant
+  echo 'vagrant ALL=(ALL) NOPASSWD:ALL' >"$root/etc/sudoers.d/vagrant"
+  chmod 440 "$root/etc/sudoers.d/vagrant"
+  install -d -m 700 "$root/home/vagrant/.ssh"
+  echo "$key" >"$root/home/vagrant/.ssh/authorized_keys"
+  chmod 600 "$root/home/vagrant/.ssh/authorized_keys"
+  chroot "$root" chown -R vagrant:vagrant /home/vagrant/.ssh
+  # a machine makes its own host keys when it first starts
+  rm -f "$root"/etc/ssh/ssh_host_*
+  mkdir -p "$root/etc/systemd/system/ssh.service.d"
+  printf '[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n' \
+    >"$root/etc/systemd/system/ssh.service.d/keys.conf"
+  printf 'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n' >"$root/etc/network/interfaces"
+  echo image-dreamer >"$root/etc/hostname"
+  printf '127.0.0.1 localhost\n127.0.1.1 image-dreamer\n::1 localhost\n' >"$root/etc/hosts"
+  printf 'LABEL=root / ext4 noatime,errors=remount-ro 0 1\n' >"$root/etc/fstab"
+  # updates in the background would hold apt's lock when provision.sh wants it
+  chroot "$root" systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service
+  printf '%s\n' virtio_pci virtio_blk virtio_net ext4 >>"$root/etc/initramfs-tools/modules"
+  chroot "$root" update-initramfs -u -k all
+  rm -rf "$root"/var/lib/apt/lists/* "$root"/var/log/*.log "$root"/var/log/apt "$root"/etc/*-
+  : >"$root/etc/machine-id"
+  # scipy's and numpy's tests of themselves are a tenth of the box
+  find "$root/usr/lib/python3/dist-packages" -depth -type d -name tests -exec rm -r {} +
+}
+
+# The tree as an archive first: its order and times do not depend on this machine
+make_tree() {
+  # shellcheck disable=SC2016 # mmdebstrap's own $1
+  mmdebstrap --quiet --variant=minbase --include="$(IFS=,; echo "${packages[*]},${dreaming[*]}")" \
+    --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d"' \
+    --essential-hook='printf "MODULES=list\nCOMPRESS=gzip\n" >"$1/etc/initramfs-tools/conf.d/box"' \
+    --customize-hook="bash '$here/box.sh' --configure \"\$1\"" \
+    "$suite" "$work/root.tar" "deb $mirror $suite main" "deb $mirror $suite-updates main" \
+    "deb $mirror-security $suite-security main" >"$work/log" 2>&1 ||
+    die "mmdebstrap failed: $(grep -m1 -E 'Unable to locate|^(dpkg|Err:|E:)' "$work/log" || tail -n 1 "$work/log")"
+  mkdir "$work/root"
+  tar -xpf "$work/root.tar" -C "$work/root" --numeric-owner --xattrs --xattrs-include='*'
+  rm "$work/root.tar"
+}
+
+make_boot() {
+  local fat=$work/boot.fat
+  # moved: two of each would make the box a tenth larger
+  mv "$work"/root/boot/vmlinuz-* "$work/vmlinuz"
+  mv "$work"/root/boot/initrd.img-* "$work/initrd.img"
+  cat >"$work/syslinux.cfg" <<'CONFIG'
+DEFAULT linux
+PROMPT 0
+LABEL linux
+  LINUX /vmlinuz
+  INITRD /initrd.img
+  APPEND root=LABEL=root ro quiet console=tty0 console=ttyS0 net.ifnames=0
+CONFIG
+  touch -d "@$SOURCE_DATE_EPOCH" "$work"/{vmlinuz,initrd.img,syslinux.cfg}
+  truncate -s "${boot}M" "$fat"
+  mformat -i "$fat" -F -N 64726d72 -v BOOT ::
+  mcopy -m -i "$fat" "$work"/{vmlinuz,initrd.img,syslinux.cfg} ::/
+  syslinux --install "$fat"
+}
+
+make_disk() {
+  local disk=$work/disk.raw start=$((boot + 1))
+  truncate -s "${megabytes}M" "$disk"
+  printf 'label: dos\nlabel-id: 0x64726d72\nstart=2048, size=%d, type=c, bootable\nstart=%d, type=83\n' \
+    $((boot * 2048)) $((start * 2048)) | sfdisk -q "$disk"
+  dd if="$mbr" of="$disk" bs=440 count=1 conv=notrunc status=none
+  dd if="$work/boot.fat" of="$disk" bs=1M seek=1 conv=notrunc,sparse status=none
+  mke2fs -q -F -t ext4 -L root -m 0 -U 64726561-6d65-4000-8000-000000000001 -d "$work/root" \
+    -E "offset=$((start * 1048576)),hash_seed=64726561-6d65-4000-8000-000000000002,lazy_itable_init=1,root_owner=0:0" \
+    "$disk" "$((megabytes - start - 1))M"
+  # mke2fs takes along when each file was unpacked here
+  (cd "$work/root" && find . -printf '/%P\n' | LC_ALL=C sort) |
+    sed 's/.*/sif "&" ctime @T\nsif "&" crtime @T\nsif "&" atime @T/' | sed "s/@T\$/@$SOURCE_DATE_EPOCH/" >"$work/times"
+  printf 'sif <11> %s @'"$SOURCE_DATE_EPOCH"'\n' ctime crtime atime mtime >>"$work/times"
+  debugfs -w -f "$work/times" "$disk?offset=$((start * 1048576))" >"$work/log" 2>&1
+}
+
+make_box() {
+  mkdir "$work/box"
+  qemu-img convert -c -O qcow2 "$work/disk.raw" "$work/box/box.img"
+  echo "{\"provider\": \"libvirt\", \"format\": \"qcow2\", \"virtual_size\": $((megabytes / 1024))}" \
+    >"$work/box/metadata.json"
+  echo 'Vagrant.configure("2") { |config| config.vm.synced_folder ".", "/vagrant", disabled: false }' \
+    >"$work/box/Vagrantfile"
+  tar -C "$work/box" --owner=0 --group=0 --numeric-owner --mode=644 --mtime="@$SOURCE_DATE_EPOCH" \
+    -cf "$box.part" metadata.json Vagrantfile box.img
+  chown "$(stat -c %u:%g "$(dirname "$box")")" "$box.part"
+  mv "$box.part" "$box"
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+mbr=/usr/lib/syslinux/mbr/mbr.bin
+box=$(cd "$here/../.." && pwd)/image-dreamer-libvirt.box
+case "$# ${1:-}" in
+  '0 ') ;;
+  *' -h' | *' --help') usage && exit ;;
+  '2 --configure') configure "$2" && exit ;;
+  '1 '[!-]*) box=$(realpath -m "$1") ;;
+  *) printf 'box.sh: one FILE at most, and no option but --help\n\n' >&2 && usage >&2 && exit 2 ;;
+esac
+
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+check_tools
+find_mirror
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/dreamer-box.XXXXXX")
+trap 'rm -rf "$work" "$box.part"' EXIT
+chmod 755 "$work"
+find_time
+say "packages of Debian 13 ($suite), as of $(date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M')"
+make_tree
+say "disk: $(du -sm "$work/root" | cut -f1) MB in $(find "$work/root" | wc -l) files after $SECONDS s"
+make_boot
+make_disk
+make_box
+say "box: $(($(stat -c %s "$box") / 1000000)) MB after $SECONDS s, $box"
+(cd "$(dirname "$box")" && sha256sum "${box##*/}")
