@@ -14,7 +14,8 @@ boot=64         # of them for the boot partition
 packages=(linux-image-cloud-amd64 initramfs-tools systemd-sysv udev dbus openssh-server sudo ifupdown dhcpcd-base
   iproute2 procps kmod ca-certificates curl rsync netbase e2fsprogs less)
 dreaming=(libopenblas0-pthread python-is-python3 python3 python3-numpy python3-pil python3-protobuf python3-scipy
-  python3-tqdm libboost-python1.83.0 libboost-thread1.83.0 libgoogle-glog0v6t64 libprotobuf32t64)
+  python3-tqdm libboost-filesystem1.83.0 libboost-python1.83.0 libboost-thread1.83.0 libgflags2.2 libgoogle-glog0v6t64
+  libprotobuf32t64 libpython3.13)
 
 # With this key, which everybody has, Vagrant logs in for the first time; it puts one of its own in its place.
 key='ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzIw+niNltGEFHzD8+v1I2YJ6oXevct1YeS0o9HZyN1Q9qgCgzUFtdOKLv6IedplqoPkcmF0aYet2PkEDo3MlTBckFXPITAMzF8dJSIFo9D8HfdOV0IAdx4O7PtixWKn5y2hMNG0zQPyUecp4pzC6kivAIhyfHilFR61RGL+GPXQ2MWZWFYbAGjyiYJnAmCP3NOTd0jMZEnDkbUvxhMmBYSdETk1rRgm+R4LOzFUGaHqHDLKLX+FIPKcF96hrucXzcWyLbIbEgE98OHlnVYCzRdK8jlqm8tehUc9c9WhQ== vagrant'
@@ -102,8 +103,8 @@ configure() {
   chroot "$root" update-initramfs -u -k all
   rm -rf "$root"/var/lib/apt/lists/* "$root"/var/log/*.log "$root"/var/log/apt "$root"/etc/*-
   : >"$root/etc/machine-id"
-  # scipy's and numpy's tests of themselves are a tenth of the box
-  find "$root/usr/lib/python3/dist-packages" -depth -type d -name tests -exec rm -r {} +
+  # scipy's tests of itself are a tenth of the box (numpy imports its own)
+  find "$root/usr/lib/python3/dist-packages/scipy" -depth -type d -name tests -exec rm -r {} +
 }
 
 # The tree as an archive first: its order and times do not depend on this machine
