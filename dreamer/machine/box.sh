@@ -138,7 +138,7 @@ LABEL linux
   INITRD /initrd.img
   APPEND root=LABEL=root ro quiet console=tty0 console=ttyS0 net.ifnames=0
 CONFIG
-  touch -d "@$SOURCE_DATE_EPOCH" "$work"/{vmlinuz,initrd.img,syslinux.cfg}
+  touch -d "@$SOURCE_DATE_EPOCH" "$work"/{root/boot,vmlinuz,initrd.img,syslinux.cfg}
   truncate -s "${boot}M" "$fat"
   mformat -i "$fat" -F -N 64726d72 -v BOOT ::
   mcopy -m -i "$fat" "$work"/{vmlinuz,initrd.img,syslinux.cfg} ::/
