@@ -1,5 +1,7 @@
 """The kernels in C++: alone against naive references, and under Caffe's own tests."""
 
+import os
+import shutil
 import subprocess
 
 import pytest
@@ -9,8 +11,9 @@ from conftest import ROOT
 pytestmark = pytest.mark.native
 
 
-def call(*command):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=3000)
+def call(*command, **variables):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=3000,
+                          env=os.environ | variables)
     assert done.returncode == 0, (done.stdout[-4000:], done.stderr[-4000:])
     return done.stdout
 
@@ -19,6 +22,15 @@ def test_the_kernels_with_every_instruction_set_of_this_machine(tmp_path):
     """Compiled with all warnings as errors; against double precision and direct sums."""
     said = call("sh", ROOT / "native/tests/run.sh", tmp_path)
     assert "== baseline" in said
+    assert "FAILED" not in said
+
+
+def test_the_kernels_on_arm64(tmp_path):
+    """The same, by a cross compiler and an emulator."""
+    if not shutil.which("aarch64-linux-gnu-g++") or not shutil.which("qemu-aarch64"):
+        pytest.skip("needs g++-aarch64-linux-gnu and qemu-user")
+    said = call("sh", ROOT / "native/tests/run.sh", tmp_path, CXX="aarch64-linux-gnu-g++", EMULATOR="qemu-aarch64")
+    assert "[  PASSED  ]" in said
     assert "FAILED" not in said
 
 

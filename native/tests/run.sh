@@ -2,9 +2,13 @@
 # usage: run.sh [BUILD]
 # Builds our kernels alone, warnings being errors, and tests them with every
 # instruction set that this machine has. Wants g++ and Debian's libgtest-dev.
+#
+# For another machine, with a cross compiler and an emulator of its programs:
+#   CXX=aarch64-linux-gnu-g++ EMULATOR=qemu-aarch64 run.sh
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=${1:-$(mktemp -d)}
+gtest=/usr/src/googletest/googletest # its source, of libgtest-dev
 mkdir -p "$build/include/caffe"
 ln -sfn "$here/../kernels" "$build/include/caffe/native"
 cd "$build"
@@ -12,8 +16,15 @@ for source in "$here"/../kernels/*.cpp "$here"/test_kernels.cpp; do
   name=$(basename "$source" .cpp)
   [ "$name" = economy ] && continue  # wants Caffe: tested through pycaffe
   ${CXX:-g++} -std=c++14 -O3 -ffp-contract=off -fPIC -Wall -Wextra -Werror \
-    -Iinclude -c "$source" -o "$name.o"
+    -Iinclude ${EMULATOR:+-I$gtest/include} -c "$source" -o "$name.o"
 done
+if [ -n "${EMULATOR:-}" ]; then
+  $CXX -std=c++14 -O2 -I$gtest -I$gtest/include \
+    $gtest/src/gtest-all.cc $gtest/src/gtest_main.cc ./*.o \
+    -o test_kernels -static -lpthread
+  $EMULATOR ./test_kernels
+  exit
+fi
 ${CXX:-g++} ./*.o -o test_kernels -lgtest -lgtest_main -lpthread
 for isa in baseline avx2 avx512; do
   echo "== $isa"
