@@ -90,24 +90,12 @@ class Model:
             if path.is_file():
                 return path
         if self.compact:
-            return self._unpacked
+            return _unpacked(self.folder / self.compact, self.name, self.weights_sha256)
         for folder in {path.parent: None for path in self.places(self.weights)}:
             for path in sorted(folder.glob("*.caffemodel")):
                 return path
         raise Failure(f"the weights of {self.name} are missing: run ./provision.sh model {self.name}, "
                       f"or put {self.weights} into {self.folder}")
-
-    @functools.cached_property
-    def _unpacked(self):
-        """Path of the compact weights as Caffe reads them: a file in memory, because the folder may be read-only."""
-        path = self.folder / self.compact
-        weights = packing.caffemodel(packing.read(path), self.name)
-        if hashlib.sha256(weights).hexdigest() != self.weights_sha256:
-            raise Failure(f"{path} is not the file that model.toml describes: get it anew (git checkout -- {path})")
-        fd = os.memfd_create(self.weights)
-        with open(fd, "wb", closefd=False) as file:
-            file.write(weights)
-        return Path(f"/proc/self/fd/{fd}")
 
     @functools.cached_property
     def net(self):
@@ -149,6 +137,11 @@ class Model:
                 raise Failure(f"{path}: {getattr(error, 'strerror', None) or error}") from None
         return words
 
+    def described_keys(self):
+        """A line for each of the keys: it, and what it likes."""
+        width = max(map(len, self.keys))
+        return [f"{name:<{width}}  {self.likes.get(name, '')}".rstrip() for name in self.keys]
+
     def layer(self, name):
         """(layer, warning): the layer to dream for `name`; the warning is None, or says what was taken instead.
         Raises Mistake, with the nearest names, where there is no such layer."""
@@ -160,6 +153,19 @@ class Model:
         near = difflib.get_close_matches(name, self.keys, 3, 0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else "the names are listed by: dreamify.py keys"
         raise Mistake(f"{self.name} cannot dream a layer {name!r}; {hint}")
+
+
+@functools.cache
+def _unpacked(path, name, sha256):
+    """Path of the compact weights as Caffe reads them: a file in memory, because the folder may be read-only. However
+    many Models are made of a folder, there is one."""
+    weights = packing.caffemodel(packing.read(path), name)
+    if hashlib.sha256(weights).hexdigest() != sha256:
+        raise Failure(f"{path} is not the file that model.toml describes: get it anew (git checkout -- {path})")
+    fd = os.memfd_create(name)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(weights)
+    return Path(f"/proc/self/fd/{fd}")
 
 
 def default(weights=None):

@@ -63,3 +63,8 @@ def test_damaged_weights(tmp_path):
         compact.read(tmp_path / "cut.npz")
     with pytest.raises(Failure, match="No such file"):
         compact.read(tmp_path / "none.npz")
+
+
+def test_many_models_share_one_copy_in_memory():
+    """A picture after a picture, each with a Model of its own, would else fill the memory."""
+    assert len({model.find("daydream").weights_path() for _ in range(3)}) == 1
