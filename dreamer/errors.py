@@ -1,11 +1,18 @@
-"""The two ways to end badly; each carries lines that say what is wrong and what to do."""
+"""The two ways to end badly; each carries lines that say what is wrong and what to do. And how lines are told."""
 
 import contextlib
+import sys
 
 
 def printable(text):
     """`text` on one line: what would not show (a newline in a file's name, a terminal's escapes) is spelled out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def tell(kind, *lines):
+    """Tell what is no result: lines on standard error, behind the program's name and the word `kind`."""
+    for line in lines:
+        print(f"dreamify: {kind}{line}", file=sys.stderr)
 
 
 class _Told(Exception):

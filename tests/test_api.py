@@ -77,9 +77,9 @@ def test_a_default_that_is_said_holds_against_a_recipe(tiny, sky, tmp_path):
     done = run(sky, tmp_path / "a.png", "mix/3x3", 2, 2, 1.5, "--jitter", 5, "--model", tiny.folder)
     assert done.returncode == 0, done.stderr
     words = [str(sky), str(tmp_path / "b.png"), "--like", str(tmp_path / "a.png"), "--model", str(tiny.folder)]
-    said, _ = dreamify.settings(dreamify.understand([*words, "--jitter", "32"])[1])
+    said = dreamify.settings(dreamify.understand([*words, "--jitter", "32"])[1])
     assert (said.jitter, said.iterations) == (32, 2)
-    unsaid, _ = dreamify.settings(dreamify.understand(words)[1])
+    unsaid = dreamify.settings(dreamify.understand(words)[1])
     assert (unsaid.jitter, unsaid.iterations) == (5, 2)
 
 

@@ -1,6 +1,7 @@
 """Masks: white is dreamed, black keeps its very pixels, grey is in between."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from test_cli import run
 from test_memory import one_step
 
 import dreamify
-from dreamer import masks, recipe, unfinished
+from dreamer import masks, recipe, sequence, unfinished
 from dreamer.checkpoint import State
 from dreamer.errors import Mistake
 from dreamer.net import Net
@@ -111,8 +112,9 @@ def test_a_moving_picture_keeps_the_black_whatever_moves(tiny):
             yield from [noise(60, 80), noise(60, 80)[::-1], noise(60, 80)[:, ::-1]][first:]
 
     mask, net = disc(60, 80), Net(tiny, "mix/output")
-    dreams = dreamify.following(net, Moving(), blend=0.5, carry=lambda before, frame, added: (np.roll(added, 30, 1), 1),
-                                mask=mask, iterations=1, octaves=2)
+    dream = functools.partial(dreamify.deepdream, mask=mask, iterations=1, octaves=2)
+    dreams = sequence.following(dream, net, Moving(), blend=0.5, mask=mask,
+                                carry=lambda before, frame, added: (np.roll(added, 30, 1), 1))
     for dreamed, frame in zip(dreams, Moving().frames(0), strict=True):
         assert np.array_equal(dreamed[mask == 0], frame[mask == 0])
         assert np.abs(dreamed - frame)[mask == 255].mean() > 0.5
