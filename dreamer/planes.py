@@ -3,9 +3,15 @@
 A picture of some size does not fit there: whole-array numpy then waits for memory most of the time."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
+
+Planes: TypeAlias = NDArray[np.float32]  # (3, h, w); also a layer's activations, (channels, h', w')
+Pixels: TypeAlias = NDArray[Any]  # (h, w, 3), RGB, 0..255, of any real dtype
+Light: TypeAlias = NDArray[np.uint8]  # (h, w): a mask, or how opaque a picture is
 
 BAND = 64 << 10  # floats in a band of three planes: a quarter of a megabyte
 

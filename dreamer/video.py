@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -105,6 +106,9 @@ class Folder:
     def checksum(self):
         """Text that stands for the pictures."""
         return json.dumps([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.paths])
+
+
+Moving: TypeAlias = Video | Folder
 
 
 def moves(path):
