@@ -10,7 +10,9 @@ import os
 import re
 import signal
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from PIL import Image
 
@@ -22,14 +24,16 @@ from dreamer.worker import Stopped
 SETTLED = 1  # seconds for which a file must stay as it is before it is taken: it may still be being copied
 PATIENCE = 20  # seconds that one which stays as it is, and cannot be read, is given: copying may have come to a halt
 
+_Like: TypeAlias = tuple[int, int, int]  # what changes when a file does
 
-def dream_name(name):
+
+def dream_name(name: str) -> str:
     """What the dream of the file `name` is called; no two have the same."""
     stem, extension = os.path.splitext(name)
     return f"{stem}-dream{extension}" + ("" if extension.lower() in pictures.FORMATS else ".png")
 
 
-def names(folder):
+def names(folder: str | os.PathLike[str]) -> list[str]:
     """Names of the files in `folder` that should be pictures, by their extensions, as people count: 2 before 10.
     Raises Failure."""
     kinds = inputs.formats()
@@ -55,15 +59,18 @@ class Many:
     force   overwrite files that are no dreams
     tell    function of a line, on how far it is"""
 
-    def __init__(self, source, target, read, wanted, force, tell):
+    def __init__(self, source: str | os.PathLike[str], target: str | os.PathLike[str],
+                 read: Callable[[Path, Path], Callable[[], None]], wanted: Callable[[Path, dict[str, Any]], bool],
+                 force: bool, tell: Callable[[str], None]) -> None:
         self._source, self._target = Path(source), Path(target)
         self._read, self._wanted, self._force, self._tell = read, wanted, force, tell
-        self._seen = {}  # what a file was like when it was looked at, and when that was first so
-        self._over = {}  # what a file was like that need not be looked at again
-        self._asked = None  # the signal that has asked for the end
+        # what a file was like when it was looked at, and when that was first so
+        self._seen: dict[str, tuple[_Like, float]] = {}
+        self._over: dict[str, _Like] = {}  # what a file was like that need not be looked at again
+        self._asked: int | None = None  # the signal that has asked for the end
         self._waiting = False
 
-    def dream_all(self):
+    def dream_all(self) -> None:
         """Dream all that are not yet; raises Failure with those that cannot be, when the others are done."""
         wrong, found = [], names(self._source)
         with self._listening():
@@ -78,7 +85,7 @@ class Many:
         if wrong:
             raise Failure(f"{len(wrong)} of {len(found)} pictures could not be dreamed:", *wrong)
 
-    def watch(self, complain):
+    def watch(self, complain: Callable[[str], None]) -> None:
         """Dream all that are not yet and all that come, until a signal ends it: raises Stopped.
 
         complain  function of a line, on a picture that cannot be dreamed"""
@@ -98,7 +105,7 @@ class Many:
                 changes.wait(SETTLED / 2 if soon else None)
                 self._waiting = False
 
-    def _look(self, complain):
+    def _look(self, complain: Callable[[str], None]) -> bool:
         """Take what has settled; returns whether something has yet to settle."""
         soon, found = False, names(self._source)
         for name in found:
@@ -121,15 +128,15 @@ class Many:
             self._over[name] = like
         return soon
 
-    def _like(self, name):
-        """What changes when a file does; None where there is none."""
+    def _like(self, name: str) -> _Like | None:
+        """None where there is no such file."""
         try:
             status = os.stat(self._source / name)
         except OSError:
             return None
         return status.st_size, status.st_mtime_ns, status.st_ino
 
-    def _take(self, name, found, place=""):
+    def _take(self, name: str, found: list[str], place: str = "") -> None:
         """Dream the file `name`, one of those that were `found`, where that is not done."""
         self._stop_if_asked()
         path, dream = self._source / name, self._target / dream_name(name)
@@ -150,9 +157,9 @@ class Many:
             raise Failure(*error.args) from None
 
     @contextlib.contextmanager
-    def _listening(self):
+    def _listening(self) -> Iterator[None]:
         """In this block SIGINT and SIGTERM end nothing until a picture is whole, or is kept for the next time."""
-        def ask(number, _):
+        def ask(number: int, _: object) -> None:
             self._asked = self._asked or number
             if self._waiting:
                 raise Stopped(number)
@@ -163,12 +170,12 @@ class Many:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _stop_if_asked(self):
+    def _stop_if_asked(self) -> None:
         if self._asked:
             raise Stopped(self._asked)
 
 
-def _recipe(path):
+def _recipe(path: Path) -> dict[str, Any] | None:
     """The recipe in the picture at `path`; None where there is none, or no picture."""
     try:
         return recipe.read(path)

@@ -4,25 +4,29 @@ A mask is uint8 (h, w). A step goes as far as the mask is bright; what shines th
 kept out of the black.
 """
 
+import os
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
 from dreamer import pictures
 from dreamer.errors import Mistake
+from dreamer.planes import Light, Pixels
 
 STRETCH = 1.02  # how much wider or narrower than the picture a mask may be without a warning
 
 
-def read(path, max_pixels, warn):
+def read(path: str | os.PathLike[str], max_pixels: int, warn: Callable[[str], None]) -> Light:
     """The mask in the picture at `path`; where that is transparent the mask is black.
 
     Raises Mistake where there is no picture; warn is called with a line on what in it is of no use."""
     found = pictures.beside("mask", path, max_pixels, warn)
     light = np.asarray(Image.fromarray(found.pixels).convert("L"))
-    return light if found.alpha is None else np.uint8(np.rint(np.float32(light) * found.alpha / 255))
+    return light if found.alpha is None else np.rint(np.float32(light) * found.alpha / 255).astype(np.uint8)
 
 
-def fitted(mask, height, width, warn):
+def fitted(mask: Light, height: int, width: int, warn: Callable[[str], None]) -> Light:
     """The mask for a picture of height × width pixels; raises Mistake where it is black all over.
 
     warn is called with a line where it must be stretched."""
@@ -35,12 +39,12 @@ def fitted(mask, height, width, warn):
     return mask
 
 
-def fit(mask, height, width):
+def fit(mask: Light, height: int, width: int) -> Light:
     """The mask at another size."""
     return np.asarray(Image.fromarray(mask).resize((width, height), Image.BILINEAR))
 
 
-def spare(dreamed, image, mask):
+def spare(dreamed: Pixels, image: Pixels, mask: Light) -> Pixels:
     """Put the pixels of `image` (h, w, 3) back into `dreamed`, of the same shape, where the mask is black."""
     for top in range(0, len(mask), 64):
         rows = slice(top, top + 64)

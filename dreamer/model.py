@@ -22,15 +22,17 @@ import functools
 import hashlib
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 from dreamer import compact as packing
 from dreamer import prototxt, vintage
 from dreamer.errors import Failure, Mistake
+from dreamer.prototxt import Message
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ModuleNotFoundError:  # Python 3.10, Ubuntu 22.04
+else:  # Ubuntu 22.04
     import tomli as tomllib
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -59,24 +61,24 @@ class Model:
     aliases: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The name of its folder."""
         return self.folder.name
 
-    def places(self, file):
+    def places(self, file: str) -> list[Path]:
         """The paths where `file` may be, best first."""
         caffe = importlib.util.find_spec("caffe")  # PREFIX/python/caffe/__init__.py
-        installed = [Path(caffe.origin).parents[2] / "models" / self.name / file] if caffe else []
+        installed = [Path(caffe.origin).parents[2] / "models" / self.name / file] if caffe and caffe.origin else []
         return [self.folder / file, *installed]
 
-    def prototxt_path(self):
+    def prototxt_path(self) -> Path:
         """The net's description; raises Failure where it is not installed."""
         for path in self.places(self.prototxt):
             if path.is_file():
                 return path
         raise Failure(f"{self.prototxt} of {self.name} is not installed: run ./provision.sh")
 
-    def weights_path(self, chosen=None):
+    def weights_path(self, chosen: str | os.PathLike[str] | None = None) -> Path:
         """The weights to use: `chosen`, else the variable with the model's name in capitals (BVLC_GOOGLENET),
         else the file that model.toml names, else any other .caffemodel that was dropped into the folder.
         Raises Mistake where a chosen file is not there, Failure where there is none at all."""
@@ -98,8 +100,8 @@ class Model:
                       f"or put {self.weights} into {self.folder}")
 
     @functools.cached_property
-    def net(self):
-        """The net's description as dreamer.prototxt reads it; raises Failure where it is not the pinned one."""
+    def net(self) -> Message:
+        """The net's description; raises Failure where it is not the pinned one."""
         path = self.prototxt_path()
         text = path.read_bytes()
         if self.prototxt_sha256 and hashlib.sha256(text).hexdigest() != self.prototxt_sha256:
@@ -107,14 +109,14 @@ class Model:
         return vintage.modern(prototxt.parse(text.decode(errors="replace")))
 
     @functools.cached_property
-    def keys(self):
+    def keys(self) -> list[str]:
         """Names of the layers that can be dreamed, in the order of the net.
 
         A layer qualifies when a blob of its own name holds its output (a ReLU works in place and has none),
         and when it makes sense at any size of picture: not the input, and nothing from the last pooling
         before a classifier on."""
         layers = prototxt.values(self.net, "layer")
-        flat = set()  # blobs that only a fixed size of picture gives, or that lead only to such a one
+        flat: set[str] = set()  # blobs that only a fixed size of picture gives, or that lead only to such a one
         for layer in reversed(layers):
             bottoms, tops = prototxt.values(layer, "bottom"), prototxt.values(layer, "top")
             kind = prototxt.value(layer, "type")
@@ -127,9 +129,9 @@ class Model:
                 and not (name in flat and prototxt.value(layer, "type") == "Pooling")]
 
     @functools.cached_property
-    def likes(self):
+    def likes(self) -> dict[str, str]:
         """{layer: what it likes, in words}; empty where nobody has said. Raises Failure."""
-        words = {}
+        words: dict[str, str] = {}
         for path in (self.folder / file for file in self.described):
             try:
                 words |= tomllib.loads(path.read_text())
@@ -137,12 +139,12 @@ class Model:
                 raise Failure(f"{path}: {getattr(error, 'strerror', None) or error}") from None
         return words
 
-    def described_keys(self):
+    def described_keys(self) -> list[str]:
         """A line for each of the keys: it, and what it likes."""
         width = max(map(len, self.keys))
         return [f"{name:<{width}}  {self.likes.get(name, '')}".rstrip() for name in self.keys]
 
-    def layer(self, name):
+    def layer(self, name: str) -> tuple[str, str | None]:
         """(layer, warning): the layer to dream for `name`; the warning is None, or says what was taken instead.
         Raises Mistake, with the nearest names, where there is no such layer."""
         if name in self.keys:
@@ -156,7 +158,7 @@ class Model:
 
 
 @functools.cache
-def _unpacked(path, name, sha256):
+def _unpacked(path: Path, name: str, sha256: str) -> Path:
     """Path of the compact weights as Caffe reads them: a file in memory, because the folder may be read-only. However
     many Models are made of a folder, there is one."""
     weights = packing.caffemodel(packing.read(path), name)
@@ -168,7 +170,7 @@ def _unpacked(path, name, sha256):
     return Path(f"/proc/self/fd/{fd}")
 
 
-def default(weights=None):
+def default(weights: str | os.PathLike[str] | None = None) -> tuple[Model, str | None]:
     """(Model, warning): bvlc_googlenet, or daydream with a line that says so where there are no weights for the other.
 
     weights  a file of weights that was chosen, or None"""
@@ -184,12 +186,12 @@ def default(weights=None):
     return wanted, None
 
 
-def names():
+def names() -> list[str]:
     """Names of the models that are there."""
     return sorted(path.parent.name for path in MODELS.glob("*/model.toml"))
 
 
-def inventory():
+def inventory() -> list[str]:
     """A line for each model: its name, its default layer, its weights and their size, and where they are."""
     told = []
     for name in names():
@@ -214,7 +216,7 @@ def inventory():
             for name, layer, size, where in told]
 
 
-def find(name):
+def find(name: str) -> Model:
     """The Model called `name`, or in the folder `name`; raises Mistake where there is none or its file is wrong."""
     folder = MODELS / name if (MODELS / name / "model.toml").is_file() else Path(name)
     description = folder / "model.toml"

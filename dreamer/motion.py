@@ -6,8 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from scipy import ndimage
 
+from dreamer.planes import Pixels, Planes
 
-def moved(image, zoom_step, rotate, pan, out=None):
+
+def moved(image: Pixels, zoom_step: float, rotate: float, pan: tuple[float, float],
+          out: Planes | None = None) -> Pixels:
     """What the camera sees of `image` (h, w, 3) after its move: a view of `out`, float32 (3, h, w), as (h, w, 3).
 
     zoom_step  by how much of its size what it sees shrinks towards the middle; negative: grows

@@ -4,13 +4,19 @@ import contextlib
 import functools
 import math
 import os
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from dreamer import limits, planes, prototxt, shapes, tiles, weights
 from dreamer.budget import Budget, check_loading
 from dreamer.errors import Failure, Mistake
-from dreamer.layers import parse
+from dreamer.layers import Layers, parse
+from dreamer.model import Model
+from dreamer.planes import Pixels, Planes
+from dreamer.prototxt import Message
+from dreamer.tiles import Window
 
 TILE = 2 << 20  # pixels of a tile where it must be the same on all machines: 1920×1080 is one
 _ALL = "all that is dreamed"  # a blob
@@ -19,7 +25,6 @@ _ALL = "all that is dreamed"  # a blob
 class Net:
     """The part of a model that a dream needs, loaded into Caffe.
 
-    model    a dreamer.model.Model
     what     what to dream: a layer's name or more (see dreamer/layers.py), as text or parsed
     weights  path of the weights; the model's own where it is None
     memory   bytes that this process may take in all; most of what is free where it is None
@@ -31,7 +36,12 @@ class Net:
     Raises Mistake where `what` cannot be dreamed or the weights do not fit the model, Failure where this machine
     cannot be reproducible."""
 
-    def __init__(self, model, what, weights_file=None, memory=None, threads=None, reproducible=False):
+    caffe: Any  # a caffe.Net
+    windows: tuple[list[Window], list[Window]]  # of the tiles: their rows and columns
+    gradient: Planes  # of the objective with respect to the picture
+
+    def __init__(self, model: Model, what: str | Layers, weights_file: str | os.PathLike[str] | None = None,
+                 memory: int | None = None, threads: int | None = None, reproducible: bool = False) -> None:
         self.model = model
         self.what = parse(what, model)[0] if isinstance(what, str) else what
         self.layers = shapes.cut(model.net, self.what.names)
@@ -46,25 +56,25 @@ class Net:
         self.caffe.copy_from(str(path))
         self.smallest_side = shapes.smallest_side(self.layers)
         self._input = prototxt.value(self.layers[0], "top")
-        self.forwarded = None  # the Tile whose activations Caffe has now
+        self.forwarded: Tile | None = None  # the Tile whose activations Caffe has now
         self.budget = Budget(self, memory, TILE if reproducible else None)
         if reproducible and instructions() == "baseline":
             raise Failure("this processor has no AVX2: its dreams differ in the last bit, and cannot be reproducible")
 
     @property
-    def lowest(self):
+    def lowest(self) -> Planes:
         """The black of a picture as the net has it: float32 (3, 1, 1); 255 more is its white."""
         return -planes.mean(self.model)
 
-    def preprocess(self, image):
+    def preprocess(self, image: Pixels) -> Planes:
         """`image` (h, w, 3), RGB, 0..255, as the net has it: float32 (3, h, w), in its order, minus its mean."""
         return planes.preprocess(image, self.model, self.budget.planes(*image.shape[:2]))
 
-    def deprocess(self, dreamed):
+    def deprocess(self, dreamed: Planes) -> Pixels:
         """The inverse of preprocess, in the memory of `dreamed`: float32 (h, w, 3), RGB."""
         return planes.deprocess(dreamed, self.model)
 
-    def resize(self, height, width):
+    def resize(self, height: int, width: int) -> None:
         """Be ready for pictures of height × width pixels; raises Mistake where that is too small for the net."""
         if min(height, width) < self.smallest_side:
             raise Mistake(f"{width}×{height} pixels are too few for {self.what}: "
@@ -72,17 +82,17 @@ class Net:
         self.windows = tiles.plan(self.layers, self.what.names, height, width, self.budget.pixels)
         self.gradient = self.budget.planes(height, width)
 
-    def close(self):
+    def close(self) -> None:
         """Give all memory back, where something large follows that needs no net."""
-        self.caffe = self.gradient = None
+        self.caffe, self.gradient = None, np.empty((3, 0, 0), np.float32)
         trim_memory()
 
-    def work(self, height, width):
+    def work(self, height: int, width: int) -> int:
         """The pixels of all tiles of a picture of height × width."""
         rows, columns = tiles.plan(self.layers, self.what.names, height, width, self.budget.pixels)
         return sum(row.size for row in rows) * sum(column.size for column in columns)
 
-    def warm_up(self):
+    def warm_up(self) -> None:
         """Take the smallest step there is: kernels turn the weights into their own form once, and keep them."""
         source = self.shape(self.smallest_side, self.smallest_side)
         source.data[...] = 0
@@ -90,7 +100,7 @@ class Net:
         self.caffe.blobs[self.end].diff[...] = 0
         self.caffe.backward(start=self.end)
 
-    def shape(self, height, width):
+    def shape(self, height: int, width: int) -> Any:
         """Make the net's input take height × width pixels, and return its blob."""
         blob = self.caffe.blobs[self._input]
         if tuple(blob.shape) != (1, 3, height, width):
@@ -98,7 +108,7 @@ class Net:
             self.caffe.reshape()
         return blob
 
-    def blobs(self, kind):
+    def blobs(self, kind: str) -> dict[str, Planes]:
         """{layer: its activations (kind "data") or their gradient ("diff"), float32 (channels, h', w')}, views."""
         whole = getattr(self.caffe.blobs[self.end], kind)[0]
         if self.end is not _ALL:
@@ -110,8 +120,8 @@ class Net:
             start += math.prod(shape)
         return views
 
-    def tiles(self, picture, oy, ox):
-        """The Tiles of `picture` (3, h, w), rolled by oy rows and ox columns, a list: one where memory is enough.
+    def tiles(self, picture: Planes, oy: int, ox: int) -> list["Tile"]:
+        """The Tiles of `picture` (3, h, w), rolled by oy rows and ox columns: one where memory is enough.
 
         When all have gone backward, self.gradient (3, h, w) is the objective's gradient with respect to `picture`."""
         rows, columns = self.windows
@@ -125,7 +135,7 @@ class Net:
 class Tile:
     """A piece of a picture on its way through a Net, forward and backward."""
 
-    def __init__(self, net, picture, row, column, oy, ox, whole):
+    def __init__(self, net: Net, picture: Planes, row: Window, column: Window, oy: int, ox: int, whole: bool) -> None:
         self._net, self._picture, self._whole = net, picture, whole
         self._row, self._column = row, column
         height, width = picture.shape[1:]
@@ -133,7 +143,7 @@ class Tile:
                        for to_y, from_y in tiles.wrapped(row, height, oy)
                        for to_x, from_x in tiles.wrapped(column, width, ox)]
 
-    def forward(self):
+    def forward(self) -> list[Planes]:
         """The activations of each of the Net's Terms that are this tile's share: [float32 (channels, h', w')].
 
         They hold until another tile goes forward; a second time costs nothing until then."""
@@ -149,7 +159,7 @@ class Tile:
         found = net.blobs("data")
         return [term.of(self._own(found[term.layer], term.layer)) for term in net.what.terms]
 
-    def backward(self, gradients):
+    def backward(self, gradients: Iterable[tuple[float, Planes]]) -> None:
         """Take the objective's gradient back to the picture, once for all Terms.
 
         gradients  for each of the Net's Terms: (factor, gradient shaped like what forward() gave), to be multiplied"""
@@ -174,11 +184,11 @@ class Tile:
                 net.gradient[there] += diff[here]
         planes.to_disk(net.gradient)
 
-    def _own(self, blob, layer):
+    def _own(self, blob: Planes, layer: str) -> Planes:
         return blob[:, self._row.own[layer], self._column.own[layer]]
 
 
-def load(layers):
+def load(layers: list[Message]) -> Any:
     """A caffe.Net of `layers` (as shapes.cut gives them), its weights yet to come. Raises Failure without Caffe."""
     os.environ.setdefault("GLOG_minloglevel", "2")  # Caffe's log: glog reads this when it is loaded
     try:
@@ -191,22 +201,22 @@ def load(layers):
 
 
 @functools.cache
-def mind_forks():
+def mind_forks() -> None:
     """Let Caffe's threads end before a fork: the child has none of them, and would wait for them for ever."""
     import caffe
-    counts = []
+    counts: list[int] = []
 
-    def end():
+    def end() -> None:
         counts.append(caffe.threads())
         caffe.set_threads(1)
 
-    def begin():
+    def begin() -> None:
         caffe.set_threads(counts.pop())
 
     os.register_at_fork(before=end, after_in_parent=begin, after_in_child=begin)
 
 
-def _gathering(names):
+def _gathering(names: list[str]) -> list[Message]:
     """Layers that put the activations of the layers `names` into one blob, one after the other."""
     flat = [f"{name} flattened" for name in names]
     made = [[("name", f'"{to}"'), ("type", '"Flatten"'), ("bottom", f'"{name}"'), ("top", f'"{to}"')]
@@ -215,27 +225,27 @@ def _gathering(names):
                     ("top", f'"{_ALL}"')]]
 
 
-def trim_memory():
+def trim_memory() -> None:
     """Give the memory that Caffe keeps for later back to the system."""
     import caffe
     caffe.trim_memory()
 
 
-def set_threads(count):
+def set_threads(count: int) -> None:
     """Let Caffe work with `count` threads."""
     import caffe
     caffe.set_threads(count)
 
 
-def instructions():
+def instructions() -> str:
     """What Caffe's kernels use of this processor: "baseline", "avx2" or "avx512"."""
     import caffe
-    return caffe.instructions()
+    return str(caffe.instructions())
 
 
-def _trainless(layers):
+def _trainless(layers: list[Message]) -> str:
     """prototxt text of the layers with every learning rate at zero, so that Caffe computes no weight gradients."""
-    net = [("force_backward", "true")]
+    net: Message = [("force_backward", "true")]
     for layer in layers:
         kind = prototxt.value(layer, "type")
         fields = [field for field in layer if field[0] != "param"]
@@ -247,7 +257,7 @@ def _trainless(layers):
 
 
 @contextlib.contextmanager
-def _in_memory(text):
+def _in_memory(text: str) -> Iterator[str]:
     """A path from which Caffe can read `text`, without a disk: a container's may be read-only."""
     with os.fdopen(os.memfd_create("net.prototxt"), "w") as file:
         file.write(text)

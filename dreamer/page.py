@@ -5,6 +5,8 @@ import base64
 import html
 import io
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 _PAGE = """<!DOCTYPE html>
@@ -44,7 +46,7 @@ _FIGURE = """<figure tabindex="0"><img alt="{name}" src="data:image/jpeg;base64,
 <figcaption><b>{name}</b> {words}<code>{command}</code></figcaption></figure>"""
 
 
-def page(title, picture, dreams):
+def page(title: str, picture: NDArray[np.uint8], dreams: list[tuple[str, NDArray[np.uint8], str, str]]) -> str:
     """The text of the page.
 
     title    what it is of
@@ -54,7 +56,7 @@ def page(title, picture, dreams):
     return _PAGE.format(title=html.escape(title), figures="\n".join(figures))
 
 
-def _figure(name, pixels, command, words):
+def _figure(name: str, pixels: NDArray[np.uint8], command: str, words: str) -> str:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=90, subsampling=0)
     return _FIGURE.format(name=html.escape(name), data=base64.b64encode(file.getvalue()).decode(),

@@ -5,7 +5,7 @@ import os
 import random
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from dreamer import atlas as atlases
 from dreamer import files, flow, inputs, layers, pictures, places, plan, sequence
 from dreamer import recipe as recipes
 from dreamer.atlas import Atlas
-from dreamer.checkpoint import Checkpoint
+from dreamer.checkpoint import Checkpoint, State
 from dreamer.errors import Failure, Mistake, Wrong, printable, tell
 from dreamer.film import Film
 from dreamer.job import Dream
 from dreamer.many import Many
 from dreamer.net import Net
+from dreamer.planes import Pixels
 from dreamer.progress import Progress
 from dreamer.reel import Reel
 from dreamer.settings import Settings
@@ -47,28 +48,29 @@ def one(settings: Settings, alone: bool = True) -> None:
         reel.begin(made["seed"], settings.no_resume)
 
     progress = _progress(settings, sizes, frames, alone)
-    job = {"make_net": functools.partial(_net, settings), "model": settings.chosen, "picture": settings.picture,
-           "recipe": made, "sizes": sizes, "iterations": settings.iterations, "output": settings.output,
-           "preview": settings.preview, "progress": progress, "reel": reel, "mask": settings.where}
+    job: dict[str, Any] = {
+        "make_net": functools.partial(_net, settings), "model": settings.chosen, "picture": settings.picture,
+        "recipe": made, "sizes": sizes, "iterations": settings.iterations, "output": settings.output,
+        "preview": settings.preview, "progress": progress, "reel": reel, "mask": settings.where}
     dream = functools.partial(
         settings.algorithm.deepdream, iterations=settings.iterations, octaves=len(sizes), scale=settings.scale,
         step_size=settings.step_size, jitter=settings.jitter, clip=not settings.no_clip, guide=settings.leader,
         mask=settings.where)
     if frames:
-        Film(dream=_moving(settings, dream, made["seed"]), count=frames, **job).run()
+        Film(dream=_moving(settings, dream, frames, made["seed"]), count=frames, **job).run()
     else:
         Dream(dream=functools.partial(dream, image=image, seed=made["seed"]), checkpoint=checkpoint, state=state,
               **job).run()
     progress.tell(f"{printable(settings.output)}: done")
 
 
-def _seed(settings, state, reel):
+def _seed(settings: Settings, state: State | None, reel: Reel | None) -> int:
     """What was asked for, else that of an earlier run that goes on, else any."""
-    kept = [state and state.seed, reel.seed() if reel and not settings.no_resume else None]
+    kept = [state.seed if state else None, reel.seed() if reel and not settings.no_resume else None]
     return next((seed for seed in (settings.seed, *kept) if seed is not None), random.randrange(2 ** 32))
 
 
-def _progress(settings, sizes, frames, alone):
+def _progress(settings: Settings, sizes: list[tuple[int, int]], frames: int, alone: bool) -> Progress:
     out = sys.stderr if settings.output == inputs.STANDARD else sys.stdout  # where the picture itself does not go
     progress = Progress(None if settings.quiet else out, sizes, settings.iterations, settings.layer.text, frames or 1)
     if alone:
@@ -77,7 +79,7 @@ def _progress(settings, sizes, frames, alone):
     return progress
 
 
-def _net(settings):
+def _net(settings: Settings) -> Net:
     """In the child process: what is loaded there goes with it."""
     net = Net(settings.chosen, settings.layer, settings.weights, settings.memory, settings.threads,
               settings.reproducible)
@@ -86,13 +88,14 @@ def _net(settings):
     return net
 
 
-def _moving(settings, dream, seed):
+def _moving(settings: Settings, dream: Callable[..., Pixels], frames: int,
+            seed: int) -> Callable[..., Iterator[Pixels]]:
     """A function that gives the frames of a film that moves; see sequence.py."""
-    if settings.zoom:
-        return functools.partial(sequence.zooming, dream, image=settings.picture.pixels, frames=settings.zoom,
-                                 zoom_step=settings.zoom_step, rotate=settings.rotate, pan=settings.pan, seed=seed)
-    return functools.partial(sequence.following, dream, video=settings.video, blend=settings.blend,
-                             carry=flow.carried if settings.flow else None, mask=settings.where, seed=seed)
+    if settings.video:
+        return functools.partial(sequence.following, dream, video=settings.video, blend=settings.blend,
+                                 carry=flow.carried if settings.flow else None, mask=settings.where, seed=seed)
+    return functools.partial(sequence.zooming, dream, image=settings.picture.pixels, frames=frames,
+                             zoom_step=settings.zoom_step, rotate=settings.rotate, pan=settings.pan, seed=seed)
 
 
 def many(settings: Settings) -> None:
@@ -127,11 +130,11 @@ def atlas(settings: Settings, command: Callable[[Settings], str]) -> None:
     tell("warning: ", *settings.warnings)
     parts = {name: layers.parse(name, settings.chosen)[0] for name in atlases.names(settings.layer)}
 
-    def single(name, output=None):
+    def single(name: str, output: str | Path | None = None) -> Settings:
         return settings.but(layer=parts[name], output=str(output), quiet=True)
 
-    size = settings.picture.pixels.shape[:2]
-    small = [name for name in parts if min(size) < plan.least_side(single(name))]
+    height, width = settings.picture.pixels.shape[:2]
+    small = [name for name in parts if min(height, width) < plan.least_side(single(name))]
     if small:
         tell("warning: ", f"the picture is too small for {len(small)} of {len(parts)}, which are left out: "
                           f"{', '.join(small)}")
@@ -140,12 +143,12 @@ def atlas(settings: Settings, command: Callable[[Settings], str]) -> None:
     whole = Atlas(settings.output, [name for name in parts if name not in small])
     whole.fill(lambda name, output: one(single(name, output), alone=False),
                lambda name, found: not settings.no_resume and plan.is_recipe(found, single(name)), _teller(settings))
-    sizes = settings.algorithm.octave_sizes(*size, settings.octaves, settings.scale)
+    sizes = settings.algorithm.octave_sizes(height, width, settings.octaves, settings.scale)
     whole.write(settings.picture.pixels, os.path.basename(settings.input),
                 lambda name: command(single(name, "dream.png")), settings.chosen.likes,
                 plan.recipe(settings, sizes) | {"seed": settings.seed})
 
 
-def _teller(settings):
+def _teller(settings: Settings) -> Callable[[str], None]:
     """A function of a line, on how far it is."""
     return lambda line: None if settings.quiet else print(line, flush=True)

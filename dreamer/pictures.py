@@ -5,18 +5,22 @@ import os
 import stat
 import struct
 import sys
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from dreamer import colour, exif, files, inputs, recipe, tiff
 from dreamer.errors import Failure, Mistake
 from dreamer.exif import Exif
+from dreamer.planes import Light, Pixels
 
 # extension -> Pillow's format, how to save it, and the most pixels that a side may have
-FORMATS = {
+FORMATS: dict[str, tuple[str, dict[str, Any], int]] = {
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}, 65500),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}, 65500),
     ".png": ("PNG", {"compress_level": 1}, 2 ** 31 - 1),  # level 6 takes five times as long for a tenth less
@@ -36,16 +40,17 @@ class Picture:
 
     pixels  (h, w, 3), sRGB, 0..255; uint8 as read, any real dtype to write
     alpha   uint8 (h, w), 255 opaque; None where the picture has no transparency
-    exif    an exif.Exif, or None
-    recipe  how it was dreamed, a dict that JSON can hold, or None; write() keeps it in the file"""
+    exif    what the camera wrote beside it
+    recipe  how it was dreamed, for JSON; write() keeps it in the file"""
 
-    pixels: np.ndarray
-    alpha: np.ndarray | None = None
+    pixels: Pixels
+    alpha: Light | None = None
     exif: Exif | None = None
-    recipe: dict | None = None
+    recipe: dict[str, Any] | None = None
 
 
-def read(path, max_size=None, max_pixels=inputs.MAX_PIXELS, keep_location=False, warn=lambda line: None):
+def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
+         keep_location: bool = False, warn: Callable[[str], None] = lambda line: None) -> Picture:
     """The Picture at `path`; "-" is standard input. Raises Mistake where it is none.
 
     max_size       the longest side, in pixels, to which a larger picture is shrunk
@@ -63,25 +68,27 @@ def read(path, max_size=None, max_pixels=inputs.MAX_PIXELS, keep_location=False,
             except ValueError:
                 warn("input: its EXIF is damaged and is ignored")
                 found = None
-            turned = found and image.format != "TIFF"  # which Pillow turns by itself
+            upright = image.format == "TIFF"  # which Pillow turns by itself
             image = colour.to_srgb(image, warn)
         if shrunk(image.size, max_size) != image.size:
             image = image.resize(shrunk(image.size, max_size), Image.LANCZOS)
-        if turned and found.orientation in _UPRIGHT:
+        if found and not upright and found.orientation in _UPRIGHT:
             image = image.transpose(_UPRIGHT[found.orientation])
         pixels = np.asarray(image)
     return Picture(np.ascontiguousarray(pixels[..., :3]),
                    np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found)
 
 
-def shrunk(size, max_size):
-    """The (width, height) that a picture of that `size` is brought to; max_size may be None."""
+def shrunk(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
+    """The (width, height) that a picture of that `size` is brought to."""
     if not max_size or max(size) <= max_size:
         return size
-    return tuple(max(1, round(side * max_size / max(size))) for side in size)
+    width, height = (max(1, round(side * max_size / max(size))) for side in size)
+    return width, height
 
 
-def sides(path, max_size=None, max_pixels=inputs.MAX_PIXELS):
+def sides(path: str | os.PathLike[str], max_size: int | None = None,
+          max_pixels: int = inputs.MAX_PIXELS) -> list[int]:
     """The sides of what `read` would make of the picture at `path`, the shorter first; it is not decoded for that.
     Raises Mistake."""
     with inputs.opened(path) as (file, name), inputs.decoding(name, max_pixels), \
@@ -89,10 +96,11 @@ def sides(path, max_size=None, max_pixels=inputs.MAX_PIXELS):
         return sorted(shrunk(image.size, max_size))
 
 
-def beside(name, path, max_pixels, warn, max_size=None):
+def beside(name: str, path: str | os.PathLike[str], max_pixels: int, warn: Callable[[str], None],
+           max_size: int | None = None) -> Picture:
     """The Picture at `path` that is there for the input's sake: a mask, say, which is the `name` that errors begin
     with. The rest is as for `read`. Raises Mistake."""
-    def mine(line):
+    def mine(line: str) -> str:
         return f"{name}: {line.removeprefix('input: ')}"
 
     if path == inputs.STANDARD:
@@ -103,7 +111,8 @@ def beside(name, path, max_pixels, warn, max_size=None):
         raise Mistake(*map(mine, error.args)) from None
 
 
-def check_output(path, source=None, force=False, extensions=tuple(FORMATS)):
+def check_output(path: str | os.PathLike[str], source: str | os.PathLike[str] | None = None, force: bool = False,
+                 extensions: Collection[str] = tuple(FORMATS)) -> None:
     """Raise Mistake unless a picture can be written to `path` ("-" is standard output).
 
     source      the picture that must not be overwritten, unless `force`
@@ -135,7 +144,7 @@ def check_output(path, source=None, force=False, extensions=tuple(FORMATS)):
     check_folder(folder)
 
 
-def check_folder(folder):
+def check_folder(folder: str | os.PathLike[str]) -> None:
     """Raise Mistake unless files can be made in `folder`."""
     try:
         files.check(folder)
@@ -143,14 +152,14 @@ def check_folder(folder):
         raise Mistake(f"output: cannot write into {folder}: {error.strerror}") from None
 
 
-def _check_standard_output():
+def _check_standard_output() -> None:
     if sys.__stdout__ is None:
         raise Mistake("output: standard output is closed")
     if sys.stdout.isatty():
         raise Mistake("output: - writes standard output, which is a terminal: send it into a file with > or |")
 
 
-def _is(source, status):
+def _is(source: str | os.PathLike[str], status: os.stat_result) -> bool:
     """Whether the input `source` is the file of that os.stat, by whatever name or link."""
     try:
         return os.path.samestat(os.fstat(0) if source == inputs.STANDARD else os.stat(source), status)
@@ -158,7 +167,7 @@ def _is(source, status):
         return False
 
 
-def check_fits(path, picture, warn):
+def check_fits(path: str | os.PathLike[str], picture: Picture, warn: Callable[[str], None]) -> None:
     """Raise Mistake where the format of `path` cannot hold a Picture of this size; warn where it holds no alpha."""
     kind, _, longest = FORMATS[_extension(path)]
     if max(picture.pixels.shape[:2]) > longest:
@@ -167,7 +176,7 @@ def check_fits(path, picture, warn):
         warn("output: a JPEG holds no transparency: it is lost; a .png keeps it")
 
 
-def write(path, picture):
+def write(path: str | os.PathLike[str], picture: Picture) -> None:
     """Write the Picture, cut to 8 bits, to `path`, all of it or nothing; "-" is standard output, as PNG.
 
     A file that root makes (in a container, say) is given to the owner of the folder. Raises Failure."""
@@ -186,11 +195,11 @@ def write(path, picture):
         raise Failure(f"{name} could not be written: {error.strerror or error}") from None
 
 
-def _extension(path):
+def _extension(path: str | os.PathLike[str]) -> str:
     return ".png" if path == inputs.STANDARD else Path(path).suffix.lower()
 
 
-def encode(picture, kind):
+def encode(picture: Picture, kind: str) -> bytes | bytearray | memoryview:
     """The bytes of the Picture's file in the format `kind`, one of those in FORMATS."""
     pixels = eight_bit(picture.pixels)
     height, width = pixels.shape[:2]
@@ -218,7 +227,7 @@ def encode(picture, kind):
     return file.getbuffer()
 
 
-def eight_bit(pixels):
+def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
     """`pixels` (h, w, 3), of any real dtype, as a new uint8 array: cut to 0..255 and to whole numbers."""
     cut = np.empty(pixels.shape, np.uint8)
     for top in range(0, len(cut), 64):  # a copy of all as floats would be four times the file's own pixels
@@ -226,7 +235,7 @@ def eight_bit(pixels):
     return cut
 
 
-def _with_packet(jpeg, packet):
+def _with_packet(jpeg: bytes, packet: bytes) -> bytes:
     """`jpeg` with an XMP packet, behind the segments that must come first."""
     at = 2
     while jpeg[at + 1] in (0xE0, 0xE1):
@@ -235,7 +244,7 @@ def _with_packet(jpeg, packet):
     return jpeg[:at] + struct.pack(">HH", 0xFFE1, len(content) + 2) + content + jpeg[at:]
 
 
-def _tiff(pixels, picture):
+def _tiff(pixels: NDArray[np.uint8], picture: Picture) -> bytearray:
     """A TIFF with all its metadata; Pillow's writer drops some and garbles some."""
     tags = {tiff.ICC: (tiff.UNDEFINED, colour.SRGB)}
     if picture.recipe is not None:

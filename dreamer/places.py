@@ -55,7 +55,8 @@ def find_picture(settings: Settings, wrong: Wrong, sheet: bool = False) -> None:
         settings.picture = pictures.read(settings.input, max_size=settings.max_size, max_pixels=settings.max_pixels,
                                          keep_location=settings.keep_location, warn=settings.warnings.append)
         if not wrong and settings.film:
-            reel.check_fits(settings.output, settings.picture, settings.rate, settings.zoom, settings.warnings.append)
+            reel.check_fits(settings.output, settings.picture, settings.rate, bool(settings.zoom),
+                            settings.warnings.append)
         elif not wrong and not sheet:
             pictures.check_fits(settings.output, settings.picture, settings.warnings.append)
         _fit_mask(settings, settings.picture.pixels.shape)
@@ -63,7 +64,7 @@ def find_picture(settings: Settings, wrong: Wrong, sheet: bool = False) -> None:
 
 def _fit_mask(settings: Settings, shape: tuple[int, ...]) -> None:
     if settings.light is not None:
-        settings.where = masks.fitted(settings.light, *shape[:2], settings.warnings.append)
+        settings.where = masks.fitted(settings.light, shape[0], shape[1], settings.warnings.append)
 
 
 def _is_video(settings: Settings) -> bool:

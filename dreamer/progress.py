@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from typing import Any, TextIO
 
 from dreamer.estimate import Estimate
 
@@ -15,11 +16,13 @@ class Progress:
     layer       the name to tell with each step
     frames      of the film that it is, each of which is dreamed so"""
 
-    def __init__(self, out, sizes, iterations, layer, frames=1):
+    def __init__(self, out: TextIO | None, sizes: list[tuple[int, int]], iterations: int, layer: str,
+                 frames: int = 1) -> None:
         self._out, self._sizes, self._iterations, self._layer, self._frames = out, sizes, iterations, layer, frames
-        self._bar, self._frame, self._line, self._shown = None, 0, "", 0
+        self._bar: Any = None  # a tqdm
+        self._frame, self._line, self._shown = 0, "", 0.0
 
-    def tell(self, line):
+    def tell(self, line: str) -> None:
         """Tell a line; where nobody listens any more (`| head`, say), the dream goes on in silence."""
         if self._out:
             try:
@@ -29,11 +32,11 @@ class Progress:
                     os.dup2(nothing.fileno(), self._out.fileno())  # what is left in its buffer goes there at the end
                 self._out = None
 
-    def warn(self, line):
+    def warn(self, line: str) -> None:
         """Tell what is amiss, even where all else is silent."""
         print(f"dreamify: warning: {line}", file=sys.stderr, flush=True)
 
-    def begin(self, pixels, octave, iteration, frame=0):
+    def begin(self, pixels: list[int], octave: int, iteration: int, frame: int = 0) -> None:
         """The next step will be this one; what is before it was done by an earlier run.
 
         pixels  that a step of each octave computes"""
@@ -45,7 +48,7 @@ class Progress:
                              bar_format="{percentage:3.0f} % |{bar}| {elapsed}, {desc}")
             self._show(0)
 
-    def step(self, octave, iteration):
+    def step(self, octave: int, iteration: int) -> None:
         """The step is done."""
         height, width = self._sizes[octave]
         line = (f"octave {octave + 1}/{len(self._sizes)}  iteration {iteration + 1}/{self._iterations}  "
@@ -58,12 +61,12 @@ class Progress:
         elif self._frames == 1:
             self.tell(line)
 
-    def tick(self):
+    def tick(self) -> None:
         """To be called often: the clocks go on while a step takes long."""
         if self._bar is not None:
             self._show(1)
 
-    def frame(self, number):
+    def frame(self, number: int) -> None:
         """So many frames are done."""
         self._frame = number
         if self._bar is None:
@@ -73,16 +76,16 @@ class Progress:
             self.tell(f"frame {number}/{self._frames}  {self._layer}  {width}×{height}  {took:.1f} s each"
                       + (f", {rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02} to go" if rest else ""))
 
-    def close(self):
+    def close(self) -> None:
         """Leave the terminal as it should be."""
         if self._bar is not None:
             self._show(0)
             self._bar.close()
             self._bar = None
 
-    def _show(self, interval):
+    def _show(self, interval: float) -> None:
         """Show the bar as it is now, if the last time is so many seconds ago."""
         if time.monotonic() - self._shown >= interval:
             self._shown, left = time.monotonic(), self._estimate.left()
-            left = "?" if left is None else self._bar.format_interval(round(left))
-            self._bar.set_description_str(f"{left} to go  {self._line}")
+            time_left = "?" if left is None else self._bar.format_interval(round(left))
+            self._bar.set_description_str(f"{time_left} to go  {self._line}")

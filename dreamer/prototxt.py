@@ -5,19 +5,22 @@ str (quotes kept, so that writing gives back what was read).
 """
 
 import re
+from typing import Any, TypeAlias
 
 from dreamer.errors import Mistake
+
+Message: TypeAlias = list[tuple[str, Any]]  # which fields are messages is known to whoever reads them
 
 _TOKEN = re.compile(r"""\#[^\n]* | ( "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | [-+.\w]+ | \S )""", re.VERBOSE)
 _ATOM = re.compile(r"""["'][^\n]*["']|[-+.\w]+""")
 
 
-def parse(text):
+def parse(text: str) -> Message:
     """The message in `text`; raises Mistake with the line where it cannot be read."""
     tokens = [(t[1], t.start()) for t in _TOKEN.finditer(text) if t[1]] + [("", len(text))]
     at = 0
 
-    def take(wanted):
+    def take(wanted: str | re.Pattern[str]) -> str:
         nonlocal at
         token, start = tokens[at]
         if not re.fullmatch(wanted, token):
@@ -26,11 +29,11 @@ def parse(text):
         at += 1
         return token
 
-    def next_is(*options):
+    def next_is(*options: str) -> bool:
         return tokens[at][0] in options
 
-    def message(close):
-        fields = []
+    def message(close: str) -> Message:
+        fields: Message = []
         while not next_is(close):
             name = take(r"\w+")
             if not next_is("{"):  # a message may do without
@@ -55,7 +58,7 @@ def parse(text):
     return message("")
 
 
-def unparse(message, indent=""):
+def unparse(message: Message, indent: str = "") -> str:
     """The text of a message, one field a line."""
     lines = []
     for name, value in message:
@@ -66,21 +69,21 @@ def unparse(message, indent=""):
     return "".join(lines)
 
 
-def values(message, name):
+def values(message: Message, name: str) -> list[Any]:
     """All values of the field `name`, strings without their quotes."""
     return [bare(v) for n, v in message if n == name]
 
 
-def value(message, name, default=None):
+def value(message: Message, name: str, default: Any = None) -> Any:
     """The last value of the field `name` (protobuf lets the last one win), or `default`."""
     return (values(message, name) or [default])[-1]
 
 
-def bare(value):
+def bare(value: Any) -> Any:
     """`value`, a string without its quotes."""
     return value[1:-1] if isinstance(value, str) and value[:1] in ('"', "'") else value
 
 
-def quoted(text):
+def quoted(text: str) -> str:
     """`text` as a string is written."""
     return f'"{text}"'

@@ -6,7 +6,9 @@ property dreamer:recipe; GIF and MP4 as a comment.
 
 import html
 import json
+import os
 import re
+from typing import Any
 
 from PIL import Image
 
@@ -26,29 +28,29 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 _IN_PACKET = re.compile(r"""dreamer:recipe(?:>([^<]*)<|="([^"]*)"|='([^']*)')""")
 
 
-def text(recipe):
-    """The JSON of `recipe`, a dict, in ASCII on one line; raises ValueError where it is too long to be kept."""
+def text(recipe: dict[str, Any]) -> str:
+    """The JSON of `recipe` in ASCII on one line; raises ValueError where it is too long to be kept."""
     written = json.dumps(recipe, allow_nan=False)
     if len(html.escape(written)) > _LONGEST:
         raise ValueError(f"a recipe of {len(written)} characters is too long for a picture")
     return written
 
 
-def check(recipe):
-    """Raise Mistake where a picture could not hold `recipe`, a dict, with some words more on how far the dream is."""
+def check(recipe: dict[str, Any]) -> None:
+    """Raise Mistake where a picture could not hold `recipe`, with some words more on how far the dream is."""
     try:
         text(recipe | {"more": 1000 * " "})
     except ValueError as error:
         raise Mistake(f"recipe: {error}") from None
 
 
-def packet(recipe):
-    """The XMP packet, bytes, of `recipe`, a dict."""
+def packet(recipe: dict[str, Any]) -> bytes:
+    """The XMP packet of `recipe`."""
     return _PACKET.format(html.escape(text(recipe))).encode()
 
 
-def read(path):
-    """The recipe, a dict, in the picture at `path` ("-" is standard input); raises Mistake where it has none."""
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The recipe in the picture at `path` ("-" is standard input); raises Mistake where it has none."""
     with inputs.opened(path) as (file, name):
         if ffmpeg.is_mp4(file):
             written = ffmpeg.comment(path)
@@ -64,15 +66,16 @@ def read(path):
     return found
 
 
-def _written(image):
-    """The recipe's JSON in a PIL.Image; "" where there is none."""
+def _written(image: Image.Image) -> str:
+    """The recipe's JSON in a picture; "" where there is none."""
     if image.format == "PNG":
         if KEYWORD not in image.info:
             image.load()  # a tool may have moved it behind the pixels
         found = image.info.get(KEYWORD, "")
         return found if isinstance(found, str) else ""
     if image.format == "GIF":
-        return image.info.get("comment", b"").decode("utf-8", "replace")
+        comment: bytes = image.info.get("comment", b"")
+        return comment.decode("utf-8", "replace")
     packets = {
         "JPEG": lambda: b"".join(data for marker, data in image.applist
                                  if marker == "APP1" and data.startswith(XMP_IN_JPEG)),

@@ -4,13 +4,18 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
 from dreamer import checkpoint, ffmpeg, files, flow, gif, inputs, pictures, recipe, webp
 from dreamer.errors import Failure, Mistake
+from dreamer.pictures import Picture
+from dreamer.planes import Pixels
+from dreamer.video import Moving, Video
 
 NUMBER = re.compile(r"%(?:0\d{1,2})?d")  # in a name: where the number of a frame goes
 FILMS = (".gif", ".mp4", ".webp")
@@ -18,31 +23,32 @@ RATE = 25  # frames a second
 PIECE = 24  # frames that are encoded together
 
 
-def numbered(path):
+def numbered(path: str | os.PathLike[str]) -> bool:
     """Whether `path` names a file for each frame, such as frame-%04d.png."""
     return bool(NUMBER.search(Path(path).name))
 
 
-def always_film(path):
+def always_film(path: str | os.PathLike[str]) -> bool:
     """Whether `path` names a film, and not, as .webp may, a picture."""
     return numbered(path) or Path(path).suffix.lower() in (".gif", ".mp4")
 
 
-def may_be_film(path):
+def may_be_film(path: str | os.PathLike[str]) -> bool:
     """Whether `path` names a film, or what may be one."""
     return numbered(path) or Path(path).suffix.lower() in FILMS
 
 
-def check_output(path, source=None, force=False):
+def check_output(path: str | os.PathLike[str], source: str | os.PathLike[str] | None = None,
+                 force: bool = False) -> None:
     """Raise Mistake unless a film can be written to `path`; see pictures.check_output."""
     extension = Path(path).suffix.lower()
     if numbered(path):
         if len(NUMBER.findall(Path(path).name)) > 1 or NUMBER.search(str(Path(path).parent)):
             raise Mistake(f"output: {path}: one number is enough")
         pictures.check_output(name(path, 0), source, force)
-        sources = [] if source in (None, inputs.STANDARD) else [source]
-        if sources and os.path.isdir(source):
-            sources = Path(source).iterdir()
+        sources: Iterable[str | os.PathLike[str]] = ()
+        if source is not None and source != inputs.STANDARD:
+            sources = Path(source).iterdir() if os.path.isdir(source) else [source]
         if not force and any(_one_of(path, each) for each in sources):
             raise Mistake(f"output: {path} would overwrite the input: name another file, or add --force")
     elif extension not in FILMS:
@@ -57,8 +63,9 @@ def check_output(path, source=None, force=False):
             raise Mistake(f"output: {error}") from None
 
 
-def check_fits(path, picture, rate, moves, warn):
-    """Raise Mistake where the film at `path` cannot have frames like a Picture, or `rate` of them a second; warn where
+def check_fits(path: str | os.PathLike[str], picture: Picture, rate: Fraction, moves: bool,
+               warn: Callable[[str], None]) -> None:
+    """Raise Mistake where the film at `path` cannot have frames like `picture`, or `rate` of them a second; warn where
     it holds no alpha: none does that is one file, or that moves."""
     extension = Path(path).suffix.lower()
     height, width = picture.pixels.shape[:2]
@@ -66,9 +73,10 @@ def check_fits(path, picture, rate, moves, warn):
         warn("output: a film holds no transparency: it is lost")
     if moves or not numbered(path):
         picture.alpha = None
-    longest = {".gif": gif.LONGEST, ".webp": webp.LONGEST, ".mp4": 16384}.get(extension)
     if numbered(path):
         longest = pictures.FORMATS[extension][2]
+    else:
+        longest = {".gif": gif.LONGEST, ".webp": webp.LONGEST, ".mp4": 16384}[extension]
     if max(height, width) > longest:
         raise Mistake(f"output: a film in {extension} has at most {longest} pixels a side: add --max-size {longest}")
     if extension == ".mp4" and min(height, width) < 2:
@@ -77,13 +85,13 @@ def check_fits(path, picture, rate, moves, warn):
         raise Mistake(f"output: a film in .gif shows at most {gif.FASTEST} frames a second")
 
 
-def name(path, number):
+def name(path: str | os.PathLike[str], number: int) -> Path:
     """The file of frame `number`, from 0; in names they count from 1, as steps and frames do when they are told."""
     path = Path(path)
     return path.with_name(NUMBER.sub(lambda found: found[0] % (number + 1), path.name))
 
 
-def _one_of(path, source):
+def _one_of(path: str | os.PathLike[str], source: str | os.PathLike[str]) -> bool:
     """Whether the file `source` has the name of a frame of `path`."""
     before, _, after = re.split(f"({NUMBER.pattern})", Path(path).name)
     where, source = Path(os.path.realpath(path)).parent, Path(os.path.realpath(source))
@@ -95,24 +103,26 @@ class Reel:
 
     dream   all but the seed that decides what the film is, for JSON: what is kept is of one such film alone
     image   pixels that decide too
-    rate    ticks a second, a Fraction
-    video   the video.Video that it is made of, or None: each frame is shown for its ticks, its sound is kept"""
+    rate    ticks a second
+    video   what moves that it is made of: each frame is shown for its ticks, the sound of a Video is kept"""
 
-    def __init__(self, output, dream, image, rate=Fraction(RATE), video=None):
+    def __init__(self, output: str, dream: dict[str, Any], image: Pixels, rate: Fraction = Fraction(RATE),
+                 video: Moving | None = None) -> None:
         self.output, self.rate, self._video = output, Fraction(rate), video
-        self.ticks = video and video.ticks
+        self.ticks = video.ticks if video else None
+        self._sounding = video if isinstance(video, Video) and video.sound else None
         self._dream, self._image = dream, image
         self._key = checkpoint.key(dream, image)
         self.folder = checkpoint.beside(output, "film")
         self._kind = "" if numbered(output) else Path(output).suffix.lower()
 
     @property
-    def arrays(self):
+    def arrays(self) -> int:
         """Bytes a pixel that making the film takes, ffmpeg's own processes included."""
         return (ffmpeg.ENCODING * (self._kind == ".mp4") + ffmpeg.DECODING * bool(self._video)
                 + flow.ARRAYS * bool(self._dream.get("flow")))
 
-    def seed(self):
+    def seed(self) -> int | None:
         """The seed of an earlier run of this film, to go on with; None where there is none."""
         try:
             kept = json.loads((self.folder / "film").read_text())
@@ -120,7 +130,7 @@ class Reel:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def begin(self, seed, afresh=False):
+    def begin(self, seed: int, afresh: bool = False) -> None:
         """Be ready for frames of the film with this seed; what is kept of any other goes. Raises Failure, also where
         the sound cannot be kept."""
         self._seed = seed
@@ -130,17 +140,17 @@ class Reel:
                 self.folder.mkdir()
                 files.give(self.folder, self.folder.parent)
                 self._write("film", json.dumps({"key": self._key, "seed": seed}).encode())
-            if self._kind == ".mp4" and self._video and self._video.sound and not self._sound():
+            if self._kind == ".mp4" and self._sounding and not self._sound():
                 with files.replacing(self.folder / "sound") as file:
-                    self._video.extract_sound(file.name)
+                    self._sounding.extract_sound(file.name)
         except OSError as error:
             raise self._failure(error) from None
 
-    def frame(self, number):
+    def frame(self, number: int) -> checkpoint.Checkpoint:
         """The Checkpoint of frame `number` while it is dreamed."""
         return checkpoint.Checkpoint(self.folder / "frame", self._dream | {"frame": number}, self._image)
 
-    def done(self):
+    def done(self) -> tuple[int, Pixels | None]:
         """(number of frames done, the last of them, float32 (h, w, 3)); (0, None) where there are none."""
         found = checkpoint.load(self.folder / "last", self._key)
         if not found:
@@ -148,8 +158,8 @@ class Reel:
         header, planes = found
         return header["frames"], planes.transpose(1, 2, 0)
 
-    def add(self, number, picture):
-        """Keep frame `number`, a pictures.Picture, and with it that all up to this are done. Raises Failure."""
+    def add(self, number: int, picture: Picture) -> None:
+        """Keep frame `number`, and with it that all up to this are done. Raises Failure."""
         self.keep(number, picture)
         planes = np.ascontiguousarray(picture.pixels.transpose(2, 0, 1), np.float32)
         try:
@@ -157,8 +167,8 @@ class Reel:
         except OSError as error:
             raise self._failure(error) from None
 
-    def keep(self, number, picture):
-        """Keep frame `number`, a pictures.Picture. Raises Failure."""
+    def keep(self, number: int, picture: Picture) -> None:
+        """Keep frame `number`. Raises Failure."""
         if not self._kind:
             pictures.write(str(name(self.output, number)), picture)
             return
@@ -170,7 +180,7 @@ class Reel:
         except OSError as error:
             raise self._failure(error) from None
 
-    def finish(self, count, made):
+    def finish(self, count: int, made: dict[str, Any]) -> None:
         """Write the film of the first `count` frames; `made` is its recipe. Raises Failure."""
         if not self._kind:
             return
@@ -187,20 +197,20 @@ class Reel:
         except OSError as error:
             raise self._failure(error) from None
 
-    def remove(self):
+    def remove(self) -> None:
         """Forget what is kept."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _write(self, number, data):
+    def _write(self, number: int | str, data: bytes | bytearray | memoryview) -> None:
         with files.replacing(self.folder / (number if isinstance(number, str) else f"{number:06d}")) as file:
             file.write(data)
 
-    def _failure(self, error):
+    def _failure(self, error: OSError) -> Failure:
         return Failure(f"{self.output} could not be written: {error.strerror or error}")
 
     # .mp4: so many frames at a time become a piece of film, encoded; until then they are .png
 
-    def _keep_for_mp4(self, number, picture):
+    def _keep_for_mp4(self, number: int, picture: Picture) -> None:
         first = number - number % PIECE
         if (self.folder / f"{first:06d}.mp4").exists():  # steps are done again after a kill
             return
@@ -210,13 +220,13 @@ class Reel:
             for old in range(first, number + 1):
                 (self.folder / f"{old:06d}.png").unlink(missing_ok=True)
 
-    def _encode(self, piece, first, end, hurry=False):
+    def _encode(self, piece: str, first: int, end: int, hurry: bool = False) -> None:
         shown = ((self.folder / f"{number:06d}.png", self._ticks(number)) for number in range(first, end))
         with files.replacing(self.folder / piece) as file:
             ffmpeg.encode(file.name, (data for path, count in shown for data in [path.read_bytes()] * count),
                           self.rate, hurry)
 
-    def _join_mp4(self, file, count, made):
+    def _join_mp4(self, file: IO[bytes], count: int, made: dict[str, Any]) -> None:
         whole = count - count % PIECE
         pieces = [(f"{first:06d}.mp4", first, first + PIECE) for first in range(0, whole, PIECE)]
         if (self.folder / f"{whole:06d}.mp4").exists():  # steps after a kill again: there are more already
@@ -226,14 +236,14 @@ class Reel:
             pieces.append(("rest.mp4", whole, count))
         ffmpeg.join(file.name, [(self.folder / piece, sum(map(self._ticks, range(first, end))))
                                 for piece, first, end in pieces], self.rate, recipe.text(made),
-                    self._sound(), self._video.delay if self._sound() else 0, whole="unfinished" not in made)
+                    self._sound(), self._sounding.delay if self._sounding else 0.0, whole="unfinished" not in made)
 
-    def _sound(self):
+    def _sound(self) -> Path | None:
         """The path of the sound; None where there is none."""
         path = self.folder / "sound"
         return path if path.exists() else None
 
-    def _ticks(self, number):
+    def _ticks(self, number: int) -> int:
         return self.ticks[number] if self.ticks else 1
 
 

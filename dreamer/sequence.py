@@ -1,12 +1,22 @@
 """Dreams that follow on each other, as the frames of a film: the endless zoom, and a dream of what moves already."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
+from dreamer.checkpoint import State
 from dreamer.motion import moved
+from dreamer.net import Net
+from dreamer.planes import Light, Pixels
+from dreamer.video import Moving
 
 
-def zooming(dream, net, image, frames, zoom_step=0.05, rotate=0.0, pan=(0.0, 0.0), seed=0, first=0, before=None,
-            state=None, each_step=None):
+def zooming(dream: Callable[..., Pixels], net: Net, image: Pixels, frames: int, zoom_step: float = 0.05,
+            rotate: float = 0.0, pan: tuple[float, float] = (0.0, 0.0), seed: int = 0, first: int = 0,
+            before: Pixels | None = None, state: State | None = None,
+            each_step: Callable[[Any], None] | None = None) -> Iterator[Pixels]:
     """The endless zoom of 2015: the dream of `image`, the dream of a closer look at that, and so on. Yields `frames`
     dreams, float32 (h, w, 3).
 
@@ -18,15 +28,17 @@ def zooming(dream, net, image, frames, zoom_step=0.05, rotate=0.0, pan=(0.0, 0.0
     first, before, state  to go on with: the number of a frame, the one before it, a State of its own dream
     each_step  as `dream` takes it"""
     for number in range(first, frames):
-        if number:
+        if before is not None:
             image = moved(before, zoom_step, rotate, pan, net.budget.planes(*image.shape[:2]))
         before = dream(net, image=image, seed=(seed + number) % 2 ** 32, state=state, each_step=each_step)
         state = None
         yield before
 
 
-def following(dream, net, video, blend=0.0, carry=None, mask=None, seed=0, first=0, before=None, state=None,
-              each_step=None):
+def following(dream: Callable[..., Pixels], net: Net, video: Moving, blend: float = 0.0,
+              carry: Callable[[Pixels, Pixels, Pixels], tuple[Pixels, NDArray[np.float32]]] | None = None,
+              mask: Light | None = None, seed: int = 0, first: int = 0, before: Pixels | None = None,
+              state: State | None = None, each_step: Callable[[Any], None] | None = None) -> Iterator[Pixels]:
     """The dreams of the frames of a moving picture, float32 (h, w, 3): each adds to its frame a part of what the dream
     before it added, and for the rest something new.
 
@@ -41,8 +53,8 @@ def following(dream, net, video, blend=0.0, carry=None, mask=None, seed=0, first
     earlier = next(frames, None) if first else None
     for frame in frames:
         image = frame
-        if earlier is not None and blend:
-            added, where = before - earlier, np.float32(1)
+        if earlier is not None and before is not None and blend:
+            added, where = before - earlier, np.ones((1, 1, 1), np.float32)
             if carry:
                 added, where = carry(earlier, frame, added)
             if mask is not None:

@@ -27,8 +27,8 @@ class Settings(SimpleNamespace):
     """What was asked for, an attribute for each option of dreamify.py, and what came of it when it was understood."""
 
     # as asked: the names and defaults are those of dreamify.dreamify
-    input: str | None
-    output: str | None
+    input: str  # None until it is understood, where it was not named; so is output
+    output: str
     iterations: int
     octaves: int
     scale: float
@@ -59,7 +59,7 @@ class Settings(SimpleNamespace):
     pan: tuple[float, float]
     fps: float
     flow: bool
-    blend: float | None
+    blend: float  # None where it was not said, until it is understood
 
     # as understood
     usual: dict[str, Any]  # {option: its default}
@@ -69,7 +69,7 @@ class Settings(SimpleNamespace):
     followed: dict[str, Any]  # the recipe that is followed; {} where none is
     chosen: Model
     layer: Layers
-    picture: Picture | None  # None where INPUT is a folder
+    picture: Picture  # None where INPUT is a folder: then each picture in it has Settings of its own
     video: Moving | None  # what moves, where that is dreamed
     film: bool  # whether OUTPUT is a film
     rate: Fraction  # its ticks a second

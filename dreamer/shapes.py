@@ -1,14 +1,18 @@
 """The sizes of a net's blobs, worked out from its prototxt alone."""
 
+from collections.abc import Collection
+
 from dreamer import prototxt
+from dreamer.prototxt import Message
 
 
-def cut(net, ends):
-    """The layers of `net` (a parsed prototxt) that the blobs `ends` need, in order, and no others.
+def cut(net: Message, ends: Collection[str]) -> list[Message]:
+    """The layers of `net` that the blobs `ends` need, in order, and no others.
 
     A layer that works in place on one of `ends` (the ReLU behind a convolution) changes what was asked
     for. It stays only where another layer that is kept reads its result, and then has a blob of its own."""
-    kept, wanted = [], set()
+    kept: list[Message] = []
+    wanted: set[str] = set()
     for layer in reversed(prototxt.values(net, "layer")):
         name, bottoms, tops = (prototxt.value(layer, "name"), prototxt.values(layer, "bottom"),
                                prototxt.values(layer, "top"))
@@ -18,9 +22,10 @@ def cut(net, ends):
     return _out_of_place(kept[::-1], ends)
 
 
-def _out_of_place(layers, ends):
+def _out_of_place(layers: list[Message], ends: Collection[str]) -> list[Message]:
     """`layers` where those that work in place on one of the blobs `ends` put their result beside it."""
-    apart, called = [], {}  # called: the blob of `ends` -> what has its place in the layers that follow
+    apart: list[Message] = []
+    called: dict[str, str] = {}  # the blob of `ends` -> what has its place in the layers that follow
     for layer in layers:
         tops, before = prototxt.values(layer, "top"), dict(called)
         for blob in set(tops).intersection(prototxt.values(layer, "bottom"), ends):
@@ -31,7 +36,7 @@ def _out_of_place(layers, ends):
     return apart
 
 
-def window(layer, axis):
+def window(layer: Message, axis: str) -> tuple[int, int, int]:
     """(kernel, stride, pad) of a layer along axis "h" or "w"; the kernel as far as it reaches with its dilation.
 
     (1, 1, 0) where a position of the output depends on the same position of the input alone."""
@@ -40,7 +45,7 @@ def window(layer, axis):
         return 1, 1, 0
     parameters = prototxt.value(layer, "convolution_param" if kind == "Convolution" else "pooling_param")
 
-    def one(name, short, default):
+    def one(name: str, short: str, default: int) -> int:
         if (value := prototxt.value(parameters, short)) is not None:
             return int(value)
         several = prototxt.values(parameters, name)  # a convolution may say (h, w)
@@ -50,7 +55,7 @@ def window(layer, axis):
     return reach, one("stride", f"stride_{axis}", 1), one("pad", f"pad_{axis}", 0)
 
 
-def _out(layer, size, axis):
+def _out(layer: Message, size: int, axis: str) -> int:
     """The size of a layer's output along an axis whose input has `size`; below 1 where there is none."""
     kernel, stride, pad = window(layer, axis)
     if prototxt.value(layer, "type") != "Pooling":
@@ -59,14 +64,14 @@ def _out(layer, size, axis):
     return out - 1 if pad and (out - 1) * stride >= size + pad else out
 
 
-def along(layers, blob, size, axis):
+def along(layers: list[Message], blob: str, size: int, axis: str) -> int:
     """The size of `blob` along one axis, for a picture that has `size` pixels there."""
     return spatial(layers, size, size)[blob][axis == "w"]
 
 
-def spatial(layers, height, width):
+def spatial(layers: list[Message], height: int, width: int) -> dict[str, tuple[int, int]]:
     """{blob: (height, width)} of the layers for a picture of height × width pixels."""
-    sizes = {}
+    sizes: dict[str, tuple[int, int]] = {}
     for layer in layers:
         bottoms = prototxt.values(layer, "bottom")
         h, w = sizes[bottoms[0]] if bottoms else (height, width)
@@ -75,9 +80,9 @@ def spatial(layers, height, width):
     return sizes
 
 
-def channels(layers):
+def channels(layers: list[Message]) -> dict[str, int]:
     """{blob: its number of channels} of the layers."""
-    counts = {}
+    counts: dict[str, int] = {}
     for layer in layers:
         kind, bottoms = prototxt.value(layer, "type"), prototxt.values(layer, "bottom")
         count = sum(counts[bottom] for bottom in bottoms) if kind == "Concat" else counts[bottoms[0]] if bottoms else 3
@@ -87,7 +92,7 @@ def channels(layers):
     return counts
 
 
-def smallest_side(layers):
+def smallest_side(layers: list[Message]) -> int:
     """The fewest pixels a picture's side must have so that no blob of the layers is empty."""
     side = 1
     while min(min(size) for size in spatial(layers, side, side).values()) < 1:

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 TILE = 256  # most pixels of a tile's side
@@ -11,7 +12,7 @@ ASPECT = 4 / 3  # width to height, about, of the whole
 PAPER, INK = (24, 24, 24), (230, 230, 230)
 
 
-def sheet(tiles):
+def sheet(tiles: list[tuple[str, NDArray[np.uint8]]]) -> NDArray[np.uint8]:
     """The sheet, uint8 (h, w, 3), of tiles: [(name, uint8 (h, w, 3))]."""
     small = [Image.fromarray(pixels) for _, pixels in tiles]
     for image in small:
@@ -30,7 +31,7 @@ def sheet(tiles):
     return np.asarray(whole)
 
 
-def label(name):
+def label(name: str) -> Image.Image:
     """A picture of the name, by the font that is in Pillow itself."""
     font = ImageFont.load_default()
     text = name.encode("latin-1", "replace").decode("latin-1")  # the letters that it has

@@ -7,12 +7,12 @@ import signal
 ASKING = (signal.SIGINT, signal.SIGTERM)  # ask for the end, and can be listened to
 
 
-def end_at_once(words):
+def end_at_once(words: str) -> None:
     """While no dream is running there is nothing to save: each of them tells `words` and ends the process, exit code
     128 and its number.
 
     Python itself would show a traceback of wherever it is, and the first process of a container would not listen."""
-    def end(number, _frame):
+    def end(number: int, _frame: object) -> None:
         with contextlib.suppress(OSError):
             os.write(2, f"{words}\n".encode())
         os._exit(128 + number)
@@ -21,7 +21,7 @@ def end_at_once(words):
         signal.signal(number, end)
 
 
-def ignore():
+def ignore() -> None:
     """When all is done, they change nothing any more: the exit code stays true."""
     for number in ASKING:
         signal.signal(number, signal.SIG_IGN)

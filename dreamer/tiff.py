@@ -6,6 +6,14 @@ file's byte order, or tag -> another directory.
 
 import struct
 import zlib
+from collections.abc import Collection
+from typing import IO, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Directory: TypeAlias = dict[int, Any]
+Fixed: TypeAlias = tuple[int, int, bytes]  # (tag, offset, value) of a value that must lie where it lay
 
 _ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # type -> bytes of one item
 BYTE, SHORT, LONG, UNDEFINED = 1, 3, 4, 7
@@ -14,8 +22,9 @@ ROWS = 64  # in a strip
 XMP, ICC = 700, 34675  # tags
 
 
-def read(file, parts, without=frozenset()):
-    """(byte order "<" or ">", directory, {tag: offset of its value}) of the TIFF in the seekable binary `file`.
+def read(file: IO[bytes], parts: dict[int, Any],
+         without: Collection[int] = frozenset()) -> tuple[str, Directory, dict[int, int]]:
+    """(byte order "<" or ">", directory, {tag: offset of its value}) of the TIFF in the seekable `file`.
 
     parts    {tag: the same for the directory it points to}: the tags of directories to read within the first
     without  tags of the first directory to leave out
@@ -26,17 +35,17 @@ def read(file, parts, without=frozenset()):
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
     if order is None or len(head) < 8:
         raise ValueError("no TIFF")
-    offsets = {}
+    offsets: dict[int, int] = {}
     left = _LARGEST_OF_ALL
 
-    def directory(at, parts, without):
+    def directory(at: int, parts: dict[int, Any], without: Collection[int]) -> Directory:
         nonlocal left
         file.seek(at)
         count = file.read(2)
         if len(count) < 2:
             raise ValueError("a directory behind the end")
         entries = file.read(12 * struct.unpack(order + "H", count)[0])
-        found = {}
+        found: Directory = {}
         for tag, kind, count, value in struct.iter_unpack(order + "HHI4s", entries[:len(entries) // 12 * 12]):
             size = _ITEM.get(kind, 0) * count
             if tag in without or not 0 < size <= min(_LARGEST, left):
@@ -60,23 +69,23 @@ def read(file, parts, without=frozenset()):
 
 
 class Writer:
-    """Builds a TIFF in `data`, a bytearray, which is complete after finish().
+    """Builds a TIFF in `data`, which is complete after finish().
 
     order  "<" or ">", the byte order
-    fixed  (tag, offset, value) of the one value that must lie where it lay, or None"""
+    fixed  the one value that must lie where it lay"""
 
-    def __init__(self, order, fixed=None):
+    def __init__(self, order: str, fixed: Fixed | None = None) -> None:
         self.order = order
         self.data = bytearray(8)
-        self._tag, self._start, self._value = fixed or (None, 0, b"")
+        self._tag, self._start, self._value = fixed or (-1, 0, b"")
 
-    def put(self, value):
+    def put(self, value: bytes) -> int:
         """Append the bytes `value`; returns their offset."""
         at = self._room(len(value))
         self.data[at:at + len(value)] = value
         return at
 
-    def finish(self, directory):
+    def finish(self, directory: Directory) -> None:
         """Put the first directory, the fixed value and the head."""
         first = self._directory(directory)
         self.data[:8] = (b"II*\0" if self.order == "<" else b"MM\0*") + struct.pack(self.order + "I", first)
@@ -84,7 +93,7 @@ class Writer:
             self.data.extend(bytes(max(0, self._start + len(self._value) - len(self.data))))
             self.data[self._start:self._start + len(self._value)] = self._value
 
-    def _room(self, size):
+    def _room(self, size: int) -> int:
         at, end = len(self.data), self._start + len(self._value)
         if at < end and at + size > self._start:
             at = end
@@ -92,7 +101,7 @@ class Writer:
         self.data.extend(bytes(at + size - len(self.data)))
         return at
 
-    def _directory(self, tags):
+    def _directory(self, tags: Directory) -> int:
         at = self._room(2 + 12 * len(tags) + 4)
         entries = struct.pack(self.order + "H", len(tags))
         for tag, value in sorted(tags.items()):
@@ -108,8 +117,8 @@ class Writer:
         return at
 
 
-def encode(pixels, tags, order="<", fixed=None):
-    """A TIFF file, deflated, as bytes-like: uint8 `pixels` (h, w, 3) RGB or (h, w, 4) RGBA, and more `tags`,
+def encode(pixels: NDArray[np.uint8], tags: Directory, order: str = "<", fixed: Fixed | None = None) -> bytearray:
+    """A TIFF file, deflated: `pixels` (h, w, 3) RGB or (h, w, 4) RGBA, and more `tags`,
     which are a directory in the byte order `order`; `fixed` as for Writer."""
     height, width, channels = pixels.shape
     writer = Writer(order, fixed)
@@ -120,7 +129,7 @@ def encode(pixels, tags, order="<", fixed=None):
         strips.append(zlib.compress(rows.tobytes(), 1))
     offsets = [writer.put(strip) for strip in strips]
 
-    def numbers(kind, *values):
+    def numbers(kind: int, *values: int) -> tuple[int, bytes]:
         return kind, struct.pack(f"{order}{len(values)}{'H' if kind == SHORT else 'I'}", *values)
     picture = {
         256: numbers(LONG, width),

@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 from dreamer import prototxt, shapes
+from dreamer.prototxt import Message
 
 # Windows begin at multiples of so many positions of the layer (of each, where there are several). Each layer's own
 # grid begins anew there, and so do Winograd's tiles, 2, 3 or 4 outputs wide, in every layer below: the sums are the
@@ -26,10 +27,10 @@ class Window(NamedTuple):
 
     start: int
     size: int
-    own: dict  # {layer: slice}, counted from the tile's own first position
+    own: dict[str, slice]  # of each layer, counted from the tile's own first position
 
 
-def reach(layers, end, axis):
+def reach(layers: list[Message], end: str, axis: str) -> tuple[int, int, int]:
     """(stride, before, after): position i of `end` sees at most pixels i * stride - before ... i * stride + after."""
     needs = {end: (1, 0, 0)}
     for layer in reversed(layers):
@@ -42,12 +43,12 @@ def reach(layers, end, axis):
                 max(top[2] * stride + kernel - 1 - pad for top in tops))
         for bottom in prototxt.values(layer, "bottom"):
             old = needs.get(bottom, seen) if bottom not in prototxt.values(layer, "top") else seen
-            needs[bottom] = tuple(max(a, b) for a, b in zip(old, seen, strict=True))
+            needs[bottom] = max(old[0], seen[0]), max(old[1], seen[1]), max(old[2], seen[2])
     stride, before, after = needs[prototxt.value(layers[0], "top")]
     return stride, before + MARGIN, after + MARGIN
 
 
-def windows(seen, lengths, size, count):
+def windows(seen: dict[str, tuple[int, int, int]], lengths: dict[str, int], size: int, count: int) -> list[Window]:
     """At most `count` Windows along an axis of `size` pixels that share the positions of the layers there.
 
     seen     {layer: what `reach` says of it along the axis}
@@ -74,12 +75,13 @@ def windows(seen, lengths, size, count):
     return made
 
 
-def plan(layers, ends, height, width, pixels):
-    """(rows, columns), lists of Windows: tiles of no more than `pixels` pixels each that compute the fewest in all.
+def plan(layers: list[Message], ends: list[str], height: int, width: int,
+         pixels: int) -> tuple[list[Window], list[Window]]:
+    """(rows, columns): tiles of no more than `pixels` pixels each that compute the fewest in all.
     They share the positions of all the layers `ends`.
 
     Where no tiles are that small, the smallest there are."""
-    def choices(axis, size):
+    def choices(axis: str, size: int) -> list[tuple[list[Window], int, int]]:
         """Of 1, 2, 3… tiles along the axis: (their Windows, the pixels of the largest, the pixels of all)."""
         seen = {end: reach(layers, end, axis) for end in ends}
         lengths = {end: shapes.along(layers, end, size, axis) for end in ends}
@@ -95,13 +97,13 @@ def plan(layers, ends, height, width, pixels):
     return min(pairs, key=lambda pair: (pair[0], pair[1] if pair[0] else pair[2]))[3:]
 
 
-def overhead(rows, columns, height, width):
+def overhead(rows: list[Window], columns: list[Window], height: int, width: int) -> float:
     """How many times the picture's pixels all tiles together compute."""
     return sum(r.size for r in rows) * sum(c.size for c in columns) / (height * width)
 
 
-def wrapped(window, length, offset):
-    """[(to, from)], slices: how a window of an axis of `length` pixels that is rolled by `offset` is put together."""
+def wrapped(window: Window, length: int, offset: int) -> list[tuple[slice, slice]]:
+    """[(to, from)]: how a window of an axis of `length` pixels that is rolled by `offset` is put together."""
     at, done, parts = (window.start - offset) % length, 0, []
     while done < window.size:
         step = min(window.size - done, length - at)

@@ -106,5 +106,7 @@ def _read_guide(settings: Settings, wrong: Wrong) -> None:
                                      f"{settings.guide}")
 
 
-def _same(output: str | None, path: str) -> bool:
-    return bool(output) and output != inputs.STANDARD and os.path.realpath(output) == os.path.realpath(path)
+def _same(output: str, path: str) -> bool:
+    if not output or output == inputs.STANDARD:
+        return False
+    return os.path.realpath(output) == os.path.realpath(path)

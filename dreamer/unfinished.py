@@ -1,12 +1,16 @@
 """What a dream looks like before it is done: the picture with what has been added so far, at its full size."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dreamer import masks
-from dreamer.planes import deprocess, preprocess, zoom
+from dreamer.model import Model
+from dreamer.planes import Light, Pixels, Planes, deprocess, preprocess, zoom
 
 
-def picture(model, image, sizes, octave, dreamed, planes, mask=None):
+def picture(model: Model, image: Pixels, sizes: list[tuple[int, int]], octave: int, dreamed: Planes,
+            planes: Callable[[int, int], Planes], mask: Light | None = None) -> Pixels:
     """The dream so far of `image` (h, w, 3): float32 (h, w, 3), RGB.
 
     sizes    those of the octaves, the smallest first

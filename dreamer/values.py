@@ -2,18 +2,23 @@
 the value as it is meant, and raises Mistake with what it should be."""
 
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from dreamer import limits
 from dreamer.errors import Mistake
 
+_Value = TypeVar("_Value")
 
-def whole(least, most=math.inf):
+
+def whole(least: int, most: float = math.inf) -> Callable[[object], int]:
     """A whole number within these bounds."""
     return _check(int, lambda n: least <= n <= most,
                   f"a whole number from {least}" + (f" to {most}" if most < math.inf else ""))
 
 
-def number(above=-math.inf, least=-math.inf, most=math.inf, below=math.inf):
+def number(above: float = -math.inf, least: float = -math.inf, most: float = math.inf,
+           below: float = math.inf) -> Callable[[object], float]:
     """A finite number within these bounds."""
     bounds = [f"{word} {bound:g}" for word, bound in (("above", above), ("below", below), ("of at least", least),
                                                       ("of at most", most)) if math.isfinite(bound)]
@@ -21,9 +26,9 @@ def number(above=-math.inf, least=-math.inf, most=math.inf, below=math.inf):
                   " ".join(["a number", " and ".join(bounds)]).strip())
 
 
-def pair(least, most):
+def pair(least: float, most: float) -> Callable[[Any], tuple[float, float]]:
     """Two numbers within these bounds, as a tuple: X,Y in text."""
-    def check(value):
+    def check(value: Any) -> tuple[float, float]:
         try:
             x, y = map(float, value.split(",") if isinstance(value, str) else value)
             if all(least <= number <= most for number in (x, y)):
@@ -34,18 +39,18 @@ def pair(least, most):
     return check
 
 
-def word(*words):
+def word(*words: str) -> Callable[[object], str]:
     """One of these words."""
     return _check(str, lambda text: text in words, f"one of {' '.join(words)}")
 
 
-def size(value):
+def size(value: object) -> int:
     """A size of memory, in bytes: 512m, 1.5g or a number."""
     return limits.size(str(value))
 
 
-def _check(read, fits, what):
-    def check(value):
+def _check(read: Callable[[str], _Value], fits: Callable[[_Value], bool], what: str) -> Callable[[object], _Value]:
+    def check(value: object) -> _Value:
         try:
             found = read(str(value))
             if fits(found):

@@ -5,17 +5,21 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dreamer import ffmpeg, inputs, pictures
 from dreamer.errors import Failure, Mistake
 from dreamer.fetch import sha256
+from dreamer.pictures import Picture
+from dreamer.planes import Pixels
 
 FASTEST = 60  # frames a second that a video of no steady rate is counted in, at most
 # Containers that hold what they show. Others are lists of files, and would have ffmpeg read any file they name.
@@ -32,7 +36,7 @@ class Video:
 
     path    of the file
     shape   (h, w, 3) of its frames, upright, with square pixels, within --max-size
-    rate    ticks a second, a Fraction
+    rate    ticks a second
     ticks   how many of them each frame is shown
     which   the number in the file of each frame: what is shown for no tick is left out
     sound   the codec of the sound; None where there is none
@@ -40,20 +44,20 @@ class Video:
     colour  the matrix of its colours, as ffmpeg names it"""
 
     path: str
-    shape: tuple
+    shape: tuple[int, ...]
     rate: Fraction
-    ticks: list
-    which: list
+    ticks: list[int]
+    which: list[int]
     sound: str | None = None
     delay: float = 0.0
     colour: str = "auto"
 
-    def frames(self, first=0):
+    def frames(self, first: int = 0) -> Iterator[Pixels]:
         """The frames from number `first` on, uint8 (h, w, 3), as far as they can be decoded."""
         if first >= len(self.which):
             return
         number, rest = self.which[first], iter(self.which[first:])
-        wanted = next(rest)
+        wanted: int | None = next(rest)
         for frame in _decoded(self.path, self.colour, number, self.shape):
             if number == wanted:
                 yield frame
@@ -62,11 +66,11 @@ class Video:
                     return
             number += 1
 
-    def checksum(self):
+    def checksum(self) -> str:
         """Text that stands for the file."""
         return sha256(self.path)
 
-    def extract_sound(self, path):
+    def extract_sound(self, path: str | os.PathLike[str]) -> None:
         """Make `path`, an .mp4, of the sound alone. Raises Failure."""
         how = ["copy"] if self.sound in _COPIED else ["aac", "-b:a", "192k"]
         try:
@@ -81,18 +85,18 @@ class Video:
 class Folder:
     """The pictures in a folder, in the order of their names; attributes as those of Video."""
 
-    paths: list
-    shape: tuple
+    paths: list[Path]
+    shape: tuple[int, ...]
     rate: Fraction
-    read: callable
-    sound = None
+    read: Callable[[Path], Picture]
+    sound: ClassVar[None] = None
 
     @property
-    def ticks(self):
+    def ticks(self) -> list[int]:
         """How many ticks each frame is shown."""
         return [1] * len(self.paths)
 
-    def frames(self, first=0):
+    def frames(self, first: int = 0) -> Iterator[Pixels]:
         """The frames from number `first` on, uint8 (h, w, 3). Raises Failure where one is gone or has changed."""
         for path in self.paths[first:]:
             try:
@@ -103,7 +107,7 @@ class Folder:
                 raise Failure(f"{path} is not as large as the first frame")
             yield pixels
 
-    def checksum(self):
+    def checksum(self) -> str:
         """Text that stands for the pictures."""
         return json.dumps([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.paths])
 
@@ -111,7 +115,7 @@ class Folder:
 Moving: TypeAlias = Video | Folder
 
 
-def moves(path):
+def moves(path: str | os.PathLike[str]) -> bool:
     """Whether what is at `path` is no picture, but may be a video or a folder of frames."""
     if path == inputs.STANDARD or not os.path.exists(path):
         return False
@@ -120,21 +124,22 @@ def moves(path):
     try:
         with inputs.opened(path) as (file, name), inputs.decoding(name), \
                 Image.open(file, formats=inputs.formats()) as image:
-            return image.format == "GIF" and image.n_frames > 1
+            return bool(image.format == "GIF" and image.n_frames > 1)
     except Mistake:
         return Path(path).suffix.lower() in _EXTENSIONS or _is_video(path)
 
 
-def named_so(path):
+def named_so(path: str | os.PathLike[str]) -> bool:
     """Whether `path` has a video's name."""
     return Path(path).suffix.lower() in _EXTENSIONS
 
 
-def opened(path, rate, max_size, max_pixels, read, warn=lambda line: None):
+def opened(path: str, rate: Fraction, max_size: int | None, max_pixels: int, read: Callable[[Path], Picture],
+           warn: Callable[[str], None] = lambda line: None) -> Moving:
     """The Video, or Folder of frames, at `path`. Raises Mistake where it is none.
 
-    rate        frames a second that a folder's are, a Fraction
-    max_size    the longest side to which larger frames are shrunk, or None
+    rate        frames a second that a folder's are
+    max_size    the longest side to which larger frames are shrunk
     max_pixels  more than this many in a frame are a Mistake
     read        function of a path that gives the Picture in it
     warn        function that is called with a line on what of the video is lost"""
@@ -159,7 +164,8 @@ def opened(path, rate, max_size, max_pixels, read, warn=lambda line: None):
         raise Mistake(f"input: {path} is damaged or cut short ({error})") from None
     if first is None or not times:
         raise Mistake(f"input: there is no frame in {path}")
-    width, height = pictures.shrunk(first.shape[1::-1], max_size)
+    height, width = first.shape[:2]
+    width, height = pictures.shrunk((width, height), max_size)
     rate, ticks = _ticks(times, [Fraction(video.get(name, "0/1").replace("/0", "/1"))
                                  for name in ("r_frame_rate", "avg_frame_rate")])
     delay = float(sound.get("start_time", 0)) - float(times[0] or 0) if sound else 0.0
@@ -168,7 +174,7 @@ def opened(path, rate, max_size, max_pixels, read, warn=lambda line: None):
                  sound and sound.get("codec_name", "unknown"), delay, _colour(video))
 
 
-def _colour(stream):
+def _colour(stream: dict[str, Any]) -> str:
     """The matrix of a stream's colours, as ffmpeg names it, from what ffprobe tells: ffmpeg takes an unmarked one for
     old television, and so are none that are high."""
     if stream.get("color_space", "unknown") == "unknown" and stream.get("height", 0) >= 720:
@@ -176,7 +182,8 @@ def _colour(stream):
     return "auto"
 
 
-def _folder(path, rate, max_size, max_pixels, read):
+def _folder(path: str, rate: Fraction, max_size: int | None, max_pixels: int,
+            read: Callable[[Path], Picture]) -> Folder:
     paths = [entry for entry in sorted(Path(path).iterdir(), key=_natural)
              if entry.suffix.lower() in pictures.FORMATS and not entry.name.startswith(".") and entry.is_file()]
     if not paths:
@@ -190,58 +197,63 @@ def _folder(path, rate, max_size, max_pixels, read):
     return Folder(paths, shape, rate, read)
 
 
-def _natural(path):
+def _natural(path: Path) -> tuple[list[int | str], str]:
     """A key by which frame2 comes before frame10."""
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", path.name)], path.name
 
 
-def _is_video(path):
+def _is_video(path: str | os.PathLike[str]) -> bool:
     try:
         return any(stream.get("codec_type") == "video" for stream in _probe(path).get("streams", []))
     except Mistake:
         return False
 
 
-def _probe(path):
-    """What ffprobe says of the streams, a dict; raises Mistake."""
+def _probe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What ffprobe says of the streams; raises Mistake."""
     done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", *_SAFE, "-show_streams", "-of", "json",
                            ffmpeg.local(path)], capture_output=True, check=False)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         why = lines[-1].rpartition(": ")[2] if lines else f"exit code {done.returncode}"
         raise Mistake(f"input: {path} is neither a picture nor a video that can be read ({why})")
-    return json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
 
 
-def _times(path):
-    """[Fraction or None]: when each frame is shown, in seconds, sorted."""
+def _times(path: str) -> Sequence[Fraction | None]:
+    """When each frame is shown, in seconds, sorted; None where the file does not say."""
     process = subprocess.Popen([ffmpeg.find("ffprobe"), "-v", "quiet", *_SAFE, "-select_streams", "v:0",
                                 "-show_entries", "packet=pts_time,flags", "-of", "csv=p=0", ffmpeg.local(path)],
                                stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     times = []
+    assert process.stdout  # as was asked for
     with process:
         for line in process.stdout:
             time, _, flags = line.strip().strip(",").partition(",")
             if time and "D" not in flags:  # what an edit list leaves out
                 times.append(None if time == "N/A" else Fraction(time))
-    return times if None in times else sorted(times)
+    known = [time for time in times if time is not None]
+    return sorted(known) if len(known) == len(times) else times
 
 
-def _ticks(times, rates):
+def _ticks(times: Sequence[Fraction | None], rates: list[Fraction]) -> tuple[Fraction, list[int]]:
     """(rate, [ticks that each frame is shown]) for frames shown at these times, and the rates that they may have."""
     rates = [rate for rate in rates if 0 < rate <= 1000] or [Fraction(25)]
-    if None in times:
+    since = [time - times[0] for time in times if time is not None and times[0] is not None]
+    if len(since) < len(times):
         return rates[0], [1] * len(times)
     for rate in rates:
-        if all(abs((time - times[0]) * rate - number) < 0.6 for number, time in enumerate(times)):
+        if all(abs(time * rate - number) < 0.6 for number, time in enumerate(since)):
             return rate, [1] * len(times)
     rate = min(rates[0], Fraction(FASTEST))
-    places = [round((time - times[0]) * rate) for time in times]
+    places = [round(time * rate) for time in since]
     places.append(places[-1] + max(1, round((places[-1] or 1) / max(1, len(places) - 1))))
     return rate, [after - place for place, after in zip(places[:-1], places[1:], strict=True)]
 
 
-def _decoded(path, colour, first=0, shape=None):
+def _decoded(path: str, colour: str, first: int = 0,
+             shape: tuple[int, ...] | None = None) -> Iterator[NDArray[np.uint8]]:
     """The frames of a video from number `first` on, uint8 (h, w, 3), its colours of the matrix `colour`; upright, with
     square pixels, of that shape if one is named. Raises Failure where there is none; what is damaged behind that ends
     it."""
@@ -253,6 +265,7 @@ def _decoded(path, colour, first=0, shape=None):
             "-threads", "2", *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf", filters, "-vsync", "0",
             "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-", stdout=subprocess.PIPE,
             bad=lambda: not some))
+        assert process.stdout  # as was asked for
         while True:
             header = [process.stdout.readline() for _ in range(3)]
             if not header[2]:

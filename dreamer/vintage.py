@@ -5,6 +5,7 @@ what is dreamed is chosen before.)
     layers { type: CONVOLUTION … }                      layer { type: "Convolution" … }"""
 
 from dreamer import prototxt
+from dreamer.prototxt import Message
 
 TYPES = {"ABSVAL": "AbsVal", "BNLL": "BNLL", "CONCAT": "Concat", "CONVOLUTION": "Convolution", "DROPOUT": "Dropout",
          "ELTWISE": "Eltwise", "EXP": "Exp", "FLATTEN": "Flatten", "INNER_PRODUCT": "InnerProduct", "LRN": "LRN",
@@ -13,8 +14,8 @@ TYPES = {"ABSVAL": "AbsVal", "BNLL": "BNLL", "CONCAT": "Concat", "CONVOLUTION": 
 _TRAINING = {"blobs_lr", "weight_decay", "param", "blob_share_mode"}  # which a dream has no use for
 
 
-def modern(net):
-    """The message `net`, as prototxt.parse gives it, in today's form; what is in that already stays."""
+def modern(net: Message) -> Message:
+    """The net in today's form; what is in that already stays."""
     inputs = [(name, value) for name, value in net if name in ("input", "input_dim", "input_shape")]
     fields = [("layer", _layer(value)) if name == "layers" else (name, value)
               for name, value in net if (name, value) not in inputs]
@@ -27,7 +28,7 @@ def modern(net):
     return [("layer", layer), *fields]
 
 
-def _layer(old):
+def _layer(old: Message) -> Message:
     """A layer of before 2015; one of a type that is unknown stays, and is told by whoever cannot use it."""
-    return [(name, prototxt.quoted(TYPES.get(value, value)) if name == "type" else value)
+    return [(name, prototxt.quoted(TYPES[value] if value in TYPES else value) if name == "type" else value)
             for name, value in old if name not in _TRAINING]

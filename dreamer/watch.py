@@ -3,6 +3,7 @@ a folder that is shared with a host or over a network is looked at again and aga
 
 import contextlib
 import ctypes
+import io
 import os
 import re
 import select
@@ -17,7 +18,7 @@ LOCAL = {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", 
 _EVENTS = 0x002 | 0x008 | 0x040 | 0x080 | 0x100  # modify, close after writing, moved from, moved to, create
 
 
-def filesystem(folder):
+def filesystem(folder: str | os.PathLike[str]) -> str:
     """The type of the file system that `folder` is on, as the kernel calls it; "" where it does not say."""
     path, best, kind = os.path.realpath(folder), "", ""
     with contextlib.suppress(OSError), open("/proc/self/mountinfo") as file:
@@ -33,25 +34,25 @@ def filesystem(folder):
 class Changes:
     """Of a folder, from now on. What it names is a hint: whoever waits looks at the folder itself."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._events = _inotify(folder) if filesystem(folder) in LOCAL else None
 
     @property
-    def told(self):
+    def told(self) -> bool:
         """Whether the kernel tells of them."""
         return self._events is not None
 
-    def wait(self, seconds=None):
+    def wait(self, seconds: float | None = None) -> None:
         """Return when there may be one, or after `seconds`."""
-        if not self.told:
+        if self._events is None:
             time.sleep(min(POLL, seconds or POLL))
         elif select.select([self._events], [], [], seconds or SAFETY)[0]:
             time.sleep(GATHER)
             self._events.read(1 << 20)
 
 
-def _inotify(folder):
-    """A binary file from which events in the folder are read; None where the kernel has none to give."""
+def _inotify(folder: str | os.PathLike[str]) -> io.FileIO | None:
+    """A file from which events in the folder are read; None where the kernel has none to give."""
     libc = ctypes.CDLL(None)
     try:
         number = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)

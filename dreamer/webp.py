@@ -4,16 +4,20 @@ Pillow encodes each frame; what is written here is what goes around them (RIFF, 
 
 import io
 import struct
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import IO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 LONGEST = 16383  # pixels a side
 _ANIMATION, _XMP = 0x02, 0x04
 
 
-def piece(pixels):
-    """The bytes of one frame, uint8 (h, w, 3)."""
+def piece(pixels: NDArray[np.uint8]) -> bytes:
+    """The bytes of one frame (h, w, 3)."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "WEBP", quality=90, method=4)
     data = file.getvalue()
@@ -21,14 +25,14 @@ def piece(pixels):
     return data[12:]
 
 
-def join(file, pieces, ticks, rate, size, packet):
-    """Write the film to the open, seekable binary file.
+def join(file: IO[bytes], pieces: Iterable[bytes], ticks: Iterable[int], rate: Fraction, size: tuple[int, int],
+         packet: bytes) -> None:
+    """Write the film to the open, seekable file.
 
     pieces  bytes of the frames, as piece() gave them
     ticks   how many times 1/rate s each frame is shown
-    rate    a Fraction
     size    (height, width)
-    packet  XMP, bytes"""
+    packet  XMP"""
     height, width = (struct.pack("<I", side - 1)[:3] for side in size)
     file.write(b"RIFF\0\0\0\0WEBP" + _chunk(b"VP8X", bytes([_ANIMATION | _XMP, 0, 0, 0]) + width + height))
     file.write(_chunk(b"ANIM", b"\0\0\0\xff" + struct.pack("<H", 0)))  # black behind; again and again
@@ -44,5 +48,5 @@ def join(file, pieces, ticks, rate, size, packet):
     file.write(struct.pack("<I", length - 8))
 
 
-def _chunk(name, data):
+def _chunk(name: bytes, data: bytes) -> bytes:
     return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)

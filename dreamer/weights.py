@@ -1,12 +1,15 @@
 """Does a file of weights fit a net? Caffe itself would abort the whole process where it does not."""
 
+import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from dreamer.errors import Mistake
 
 
-def shapes(path):
+def shapes(path: str | os.PathLike[str]) -> dict[str, list[tuple[int, ...]]]:
     """{layer: [shape of each of its blobs]} of the .caffemodel at `path`; raises Mistake where it is none."""
     from caffe.proto import caffe_pb2
     from google.protobuf.message import DecodeError
@@ -15,17 +18,18 @@ def shapes(path):
     try:
         with warnings.catch_warnings(record=True) as behind_the_end:  # protobuf only warns of data there
             net.ParseFromString(Path(path).read_bytes())
+        damaged = bool(behind_the_end)
     except OSError as error:
         raise Mistake(f"{path}: {error.strerror}") from None
     except DecodeError:
-        behind_the_end = True
-    if behind_the_end:
+        damaged = True
+    if damaged:
         raise Mistake(f"{path} is not a file of Caffe weights (.caffemodel), or is cut short")
     return {layer.name: [_shape(blob) for blob in layer.blobs]
             for layer in (net.layer or net.layers) if layer.blobs}  # `layers` is the format of 2014
 
 
-def _shape(blob):
+def _shape(blob: Any) -> tuple[int, ...]:
     """A blob's shape as a tuple without leading ones, which the format of 2014 added up to four axes.
     Empty where the numbers in the blob are not as many as the shape says."""
     shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
@@ -37,14 +41,14 @@ def _shape(blob):
     return _trim(shape)
 
 
-def _trim(shape):
+def _trim(shape: Iterable[int]) -> tuple[int, ...]:
     shape = tuple(shape)
     while len(shape) > 1 and shape[0] == 1:
         shape = shape[1:]
     return shape
 
 
-def check(path, net):
+def check(path: str | os.PathLike[str], net: Any) -> None:
     """Raise Mistake where the weights at `path` do not fit the caffe.Net `net` in every layer's shape."""
     there = shapes(path)
     for layer, blobs in net.params.items():
@@ -56,5 +60,5 @@ def check(path, net):
                           f"{_told(there[layer])}, not {_told(wanted)}")
 
 
-def _told(shapes):
+def _told(shapes: list[tuple[int, ...]]) -> str:
     return " and ".join("×".join(map(str, shape)) or "damaged" for shape in shapes)

@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from typing import IO, Any, NamedTuple, NoReturn
 
 from dreamer import limits, signals
 from dreamer.errors import Failure, Mistake
@@ -22,12 +24,12 @@ class Stopped(Exception):
 
     saved  whether what there was of a result has been written"""
 
-    def __init__(self, number, words="", saved=False):
+    def __init__(self, number: int, words: str = "", saved: bool = False) -> None:
         super().__init__(number, words, saved)
         self.number, self.words, self.saved = number, words, saved
         self.exit_code = 128 + number
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"stopped by {signal.Signals(self.number).name}" + (f": {self.words}" if self.words else "")
 
 
@@ -38,20 +40,20 @@ class Died(Failure):
 class Worker:
     """What the work sees of its parent."""
 
-    def __init__(self, pipe):
+    def __init__(self, pipe: int) -> None:
         self._pipe = pipe
-        self._asked = None
+        self._asked: int | None = None
         for number in signals.ASKING:
             signal.signal(number, self._ask)
 
-    def _ask(self, number, _frame):
+    def _ask(self, number: int, _frame: object) -> None:
         self._asked = self._asked or number
 
-    def asked(self):
+    def asked(self) -> int | None:
         """The signal that has asked for the end, or None. To be called where ending is easy."""
         return self._asked
 
-    def send(self, message):
+    def send(self, message: object) -> None:
         """Hand any picklable message to the parent."""
         data = pickle.dumps(message)
         os.write(self._pipe, len(data).to_bytes(8, "little"))
@@ -59,7 +61,8 @@ class Worker:
             data = data[os.write(self._pipe, data):]
 
 
-def run(work, receive, idle=lambda: None):
+def run(work: Callable[[Worker], None], receive: Callable[[Any], None],
+        idle: Callable[[], None] = lambda: None) -> None:
     """Call work(worker) in a child process, and here receive(message) for each message it sends, and idle() often.
 
     Raises what the work raised if that was Mistake, Failure or Stopped, and Died for every other end but success.
@@ -69,7 +72,7 @@ def run(work, receive, idle=lambda: None):
     reader, writer = os.pipe()
     with os.fdopen(os.memfd_create("stderr"), "w+b") as words:
         parent = os.getpid()
-        asked = []  # signals, and when
+        asked: list[tuple[int, float]] = []  # signals, and when
         before = {number: signal.signal(number, lambda number, _: asked.append((number, time.monotonic())))
                   for number in signals.ASKING}
         child = os.fork()
@@ -91,15 +94,15 @@ def run(work, receive, idle=lambda: None):
         said = words.read().decode(errors="replace")
     if end:
         sys.stderr.write(said)
-        if end[0]:
-            raise end[0]
+        if end.error:
+            raise end.error
     elif asked:
         raise Stopped(asked[0][0])
     else:
         raise Died(_cause(status, said))
 
 
-def _child(work, writer, words, parent):
+def _child(work: Callable[[Worker], None], writer: int, words: IO[bytes], parent: int) -> NoReturn:
     """Never returns."""
     code = 1
     try:
@@ -108,14 +111,14 @@ def _child(work, writer, words, parent):
             os.dup2(words.fileno(), 2)  # Caffe's last words
             limits.waited_for = True
             worker = Worker(writer)
-            error = None
+            error: Mistake | Failure | Stopped | None = None
             try:
                 work(worker)
             except (Mistake, Failure, Stopped) as caught:
                 error = caught
             except MemoryError:
                 error = Died("there is not enough memory")
-            worker.send(_End((error,)))
+            worker.send(_End(error))
             code = 0
     except BaseException:  # the parent tells it as one line
         os.write(2, traceback.format_exc().encode())
@@ -123,13 +126,16 @@ def _child(work, writer, words, parent):
         os._exit(code)
 
 
-class _End(tuple):
-    """The last message: (the exception or None,)."""
+class _End(NamedTuple):
+    """The last message."""
+
+    error: Mistake | Failure | Stopped | None
 
 
-def _attend(child, reader, receive, idle, asked):
+def _attend(child: int, reader: int, receive: Callable[[Any], None], idle: Callable[[], None],
+            asked: list[tuple[int, float]]) -> _End | None:
     """Receive what the child sends until it ends; returns its _End, or None where it sent none."""
-    data, told = b"", 0
+    data, told = b"", 0.0
     while True:
         if asked and not told:
             os.kill(child, signal.SIGTERM if asked[0][0] == signal.SIGTERM else signal.SIGINT)
@@ -150,7 +156,7 @@ def _attend(child, reader, receive, idle, asked):
             receive(message)
 
 
-def _cause(status, said):
+def _cause(status: int, said: str) -> str:
     """Why a child died, for people: its exit code (negative: the signal), and what it said to standard error."""
     check = [line for line in said.splitlines() if "Check failed" in line]
     if status == -signal.SIGKILL:
