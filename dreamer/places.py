@@ -90,7 +90,8 @@ def _find_video(settings: Settings, wrong: Wrong) -> None:
         settings.rate, settings.fps = found.rate, float(found.rate)
         settings.picture = pictures.Picture(np.zeros(found.shape, np.uint8))
         settings.video = found
-        reel.check_fits(settings.output, settings.picture, settings.rate, True, settings.warnings.append)
+        if not wrong:
+            reel.check_fits(settings.output, settings.picture, settings.rate, True, settings.warnings.append)
         _fit_mask(settings, found.shape)
 
 

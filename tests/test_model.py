@@ -1,6 +1,7 @@
 """Models, their prototxt, their shapes and their weights."""
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -86,6 +87,13 @@ def test_weights_dropped_under_another_name_are_found(tiny, tmp_path):
     (folder / "at8b1105.caffemodel").unlink()
     with pytest.raises(Failure, match="missing"):
         model.find(str(folder)).weights_path()
+
+
+def test_a_folder_that_is_only_called_caffe_is_not_caffe(tiny, tmp_path, monkeypatch):
+    (tmp_path / "caffe").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "caffe", raising=False)
+    assert tiny.places("deploy.prototxt") == [tiny.folder / "deploy.prototxt"]
 
 
 # prototxt ------------------------------------------------------------------------------------------------

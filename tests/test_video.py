@@ -277,6 +277,7 @@ def test_a_video_that_is_cut_short_is_dreamed_so_far(command, frames, tmp_path):
     ("out.mp4", ["--zoom", "3"], "is a video: OUTPUT must be a film, and there is nothing to zoom"),
     ("out.mp4", ["--max-pixels", "100"], "more pixels than 100"),
     ("out.mp4", ["--blend", "2"], "blend: '2' is not"),
+    ("f-%d.xyz", [], "must end in one of"),
 ])
 def test_what_cannot_be_is_told_before_the_work(command, video, tmp_path, name, more, told):
     done = subprocess.run(command(video, name, *more), capture_output=True, text=True, check=False)
