@@ -8,6 +8,7 @@ import html
 import json
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 from PIL import Image
@@ -76,7 +77,7 @@ def _written(image: Image.Image) -> str:
     if image.format == "GIF":
         comment: bytes = image.info.get("comment", b"")
         return comment.decode("utf-8", "replace")
-    packets = {
+    packets: dict[str, Callable[[], Any]] = {
         "JPEG": lambda: b"".join(data for marker, data in image.applist
                                  if marker == "APP1" and data.startswith(XMP_IN_JPEG)),
         "WEBP": lambda: image.info.get("xmp", b""),

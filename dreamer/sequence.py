@@ -54,7 +54,8 @@ def following(dream: Callable[..., Pixels], net: Net, video: Moving, blend: floa
     for frame in frames:
         image = frame
         if earlier is not None and before is not None and blend:
-            added, where = before - earlier, np.ones((1, 1, 1), np.float32)
+            added = before - earlier
+            where: NDArray[np.float32] = np.ones((1, 1, 1), np.float32)
             if carry:
                 added, where = carry(earlier, frame, added)
             if mask is not None:

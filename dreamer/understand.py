@@ -70,7 +70,8 @@ def _find_model(settings: Settings, wrong: Wrong) -> None:
             settings.warnings += [warning] if warning else []
     if settings.chosen:
         with wrong.noted("layer: "):
-            settings.layer, warnings = layers.parse(settings.layer or settings.chosen.default_layer, settings.chosen)
+            text = vars(settings)["layer"] or settings.chosen.default_layer  # as asked
+            settings.layer, warnings = layers.parse(text, settings.chosen)
             settings.warnings += warnings
         with wrong.noted():
             settings.chosen.weights_path(settings.weights)
