@@ -18,12 +18,13 @@ if __name__ == "__main__":
 import argparse
 import functools
 import inspect
+import io
 import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 try:
     import numpy as np
@@ -32,9 +33,12 @@ try:
     from dreamer import model as nets
     from dreamer import recipe as recipes
     from dreamer import reel as reels
+    from dreamer.checkpoint import State
     from dreamer.errors import Failure, Mistake, tell
-    from dreamer.planes import bands, mean_size, zoom
-    from dreamer.settings import Algorithm
+    from dreamer.layers import Term
+    from dreamer.net import Net, Tile
+    from dreamer.planes import Light, Pixels, Planes, bands, mean_size, zoom
+    from dreamer.settings import Algorithm, Settings
     from dreamer.understand import understand as understood
     from dreamer.worker import Stopped
 except ImportError as error:
@@ -49,21 +53,26 @@ __version__ = "0.1.0"
 # ------------------------------------------------------------------------------------------ the algorithm
 # After the notebook by Mordvintsev, Olah and Tyka: "Inceptionism: going deeper into neural networks", 2015.
 
-def objective_l2(activations):
+# what is to grow: of a layer's activations (channels, h', w') the value and its gradient
+Objective: TypeAlias = Callable[[Planes], tuple[float, Planes]]
+
+
+def objective_l2(activations: Planes) -> tuple[float, Planes]:
     """Half the squared L2 norm of the activations, and its gradient, which is the activations themselves."""
     return 0.5 * float(np.sum(np.square(activations), dtype=np.float64)), activations
 
 
-def objective_guide(activations, seen):
+def objective_guide(activations: Planes, seen: guides.Seen) -> tuple[float, Planes]:
     """The sum over all positions of the largest dot product of the activations there with those that a guide has
     anywhere, and its gradient, which is the guide's there.
 
-    seen  a dreamer.guides.Seen: the guide's activations"""
+    seen  the guide's activations"""
     products, best = seen.match(activations)
     return float(np.sum(products, dtype=np.float64)), best
 
 
-def make_step(net, picture, rng, step_size, jitter, clip, objectives, mask=None):
+def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: float, jitter: int, clip: bool,
+              objectives: list[Objective], mask: Light | None = None) -> float:
     """One step of gradient ascent on `picture` (3, h, w), in place; returns the objective before the step.
 
     The picture is rolled by a random offset for the net, so that the net's own grid (its strides) leaves
@@ -87,7 +96,7 @@ def make_step(net, picture, rng, step_size, jitter, clip, objectives, mask=None)
     return value
 
 
-def balance(terms, tiles, objectives):
+def balance(terms: list[Term], tiles: list[Tile], objectives: list[Objective]) -> list[float]:
     """The factor of each of the `terms` that are dreamed together, by which their gradients are added up.
 
     A layer's gradient may be a thousand times another's. So each is divided by its L2 norm, there at its layer, before
@@ -104,21 +113,23 @@ def balance(terms, tiles, objectives):
 class Step(NamedTuple):
     """What deepdream tells after each step; octaves count from the smallest.
 
-    picture  the dream so far, float32 (3, h, w) as the net has it; its memory is used again afterwards
+    picture  the dream so far, (3, h, w) as the net has it; its memory is used again afterwards
     random   the state of the generator, from which the next step goes on"""
 
     octave: int
     iteration: int
     objective: float
-    picture: np.ndarray
-    random: dict
+    picture: Planes
+    random: dict[str, Any]
 
 
-def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, jitter=32, clip=True, seed=0,
-              guide=None, mask=None, objective=objective_l2, each_step=None, state=None):
+def deepdream(net: Net, image: Pixels, iterations: int = 10, octaves: int = 4, scale: float = 1.4,
+              step_size: float = 1.5, jitter: int = 32, clip: bool = True, seed: int | None = 0,
+              guide: guides.Guide | None = None, mask: Light | None = None, objective: Objective = objective_l2,
+              each_step: Callable[[Step], None] | None = None, state: State | None = None) -> Pixels:
     """The dream of `image` by `net`.
 
-    net         a dreamer.net.Net: it says which layers of which model dream
+    net         which layers of which model dream
     image       (h, w, 3), RGB, 0..255, any dtype
     iterations  steps in each octave
     octaves     sizes at which to dream: the image's own and smaller ones
@@ -127,17 +138,18 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
     jitter      most pixels by which a step rolls the picture
     clip        keep the picture within 0..255 after each step
     seed        of the rolls; None for another dream each time
-    guide       a dreamer.guides.Guide: a picture towards which to dream, by objective_guide
+    guide       a picture towards which to dream, by objective_guide
     mask        uint8 (h, w): 255 where to dream, 0 where the image keeps its pixels
-    objective   function of a layer's activations (channels, h', w') that returns (value, gradient)
-    each_step   function that is called with a Step after each step
-    state       a dreamer.checkpoint.State of an earlier run with the same arguments, to go on from
+    objective   what is to grow, where there is no guide
+    each_step   called after each step
+    state       that of an earlier run with the same arguments, to go on from
 
     Returns float32 (h, w, 3), RGB; within 0..255 where `clip` is on. Raises Mistake where an octave is too
     small for the net (see octave_sizes)."""
     rng = np.random.RandomState(seed)  # the generator of the notebook, so that dreams can be compared
-    sizes = octave_sizes(*image.shape[:2], octaves, scale)
-    objectives = [objective for _ in net.what.terms]
+    height, width = image.shape[:2]
+    sizes = octave_sizes(height, width, octaves, scale)
+    objectives: list[Objective] = [objective for _ in net.what.terms]
     if guide is not None:
         objectives = [functools.partial(objective_guide, seen=seen) for seen in guide.seen(net)]
     net.budget.plan(*sizes[-1])
@@ -145,7 +157,7 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
     for height, width in sizes[-2::-1]:
         bases.append(zoom(bases[-1], height, width, net.budget.planes(height, width)))
 
-    detail = None  # what the dream has added so far
+    detail: Planes | None = None  # what the dream has added so far
     for octave, (height, width) in enumerate(sizes):
         base = bases.pop()
         done = 0
@@ -160,7 +172,7 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
             picture[:] = base
         else:
             zoom(detail, height, width, picture)
-            if mask is not None:
+            if here is not None:
                 picture *= here > 0
             picture += base
         net.resize(height, width)
@@ -174,11 +186,12 @@ def deepdream(net, image, iterations=10, octaves=4, scale=1.4, step_size=1.5, ji
     return dreamed if mask is None else masks.spare(dreamed, image, mask)
 
 
-def octave_sizes(height, width, octaves, scale):
+def octave_sizes(height: int, width: int, octaves: int, scale: float) -> list[tuple[int, int]]:
     """[(height, width)] of the octaves that deepdream goes through, the smallest first."""
     sizes = [(height, width)]
     for _ in range(octaves - 1):
-        sizes.append(tuple(round(side * (1 / scale)) for side in sizes[-1]))
+        height, width = round(height * (1 / scale)), round(width * (1 / scale))
+        sizes.append((height, width))
     return sizes[::-1]
 
 
@@ -186,17 +199,24 @@ def octave_sizes(height, width, octaves, scale):
 # A function for each thing. Its signature is the one source of names and defaults, and the command line is made of it:
 # what is before the * are arguments, what is behind it are options (`no_clip` is --no-clip). OPTIONS says the rest.
 
+File: TypeAlias = str | os.PathLike[str]
+
 DEFAULTS = {name: parameter.default for function in (sequence.zooming, deepdream)
             for name, parameter in inspect.signature(function).parameters.items()}
 
 
-def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iterations"],  # noqa: A002 - as it is called
-             octaves=DEFAULTS["octaves"], scale=DEFAULTS["scale"], *, seed=None, step_size=DEFAULTS["step_size"],
-             jitter=DEFAULTS["jitter"], no_clip=False, guide=None, guide_size=guides.SIZE, mask=None, model=None,
-             weights=None, max_size=None, max_pixels=inputs.MAX_PIXELS, keep_location=False, force=False, memory=None,
-             threads=None, reproducible=False, like=None, preview=None, no_resume=False, watch=False, quiet=False,
-             zoom=None, zoom_step=DEFAULTS["zoom_step"], rotate=DEFAULTS["rotate"], pan="0,0", fps=reels.RATE,
-             flow=False, blend=None):
+def dreamify(input: File | None = None, output: File | None = None, layer: str | None = None,  # noqa: A002 - its name
+             iterations: int = DEFAULTS["iterations"], octaves: int = DEFAULTS["octaves"],
+             scale: float = DEFAULTS["scale"], *, seed: int | None = None, step_size: float = DEFAULTS["step_size"],
+             jitter: int = DEFAULTS["jitter"], no_clip: bool = False, guide: File | None = None,
+             guide_size: int = guides.SIZE, mask: File | None = None, model: str | None = None,
+             weights: File | None = None, max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
+             keep_location: bool = False, force: bool = False, memory: int | str | None = None,
+             threads: int | None = None, reproducible: bool = False, like: File | None = None,
+             preview: File | None = None, no_resume: bool = False, watch: bool = False, quiet: bool = False,
+             zoom: int | None = None, zoom_step: float = DEFAULTS["zoom_step"], rotate: float = DEFAULTS["rotate"],
+             pan: str | tuple[float, float] = "0,0", fps: float = reels.RATE, flow: bool = False,
+             blend: float | None = None) -> None:
     """Dream into a picture, as Google's DeepDream did in 2015; where `input` is a folder, into all pictures in it.
 
     Raises Mistake with all that is wrong before any work is done, Failure where something breaks, Stopped where a
@@ -205,35 +225,39 @@ def dreamify(input=None, output=None, layer=None, iterations=DEFAULTS["iteration
     (perform.one if asked.picture else perform.many)(asked)
 
 
-def atlas(input=None, output=None, layer="*", iterations=DEFAULTS["iterations"],  # noqa: A002 - as it is called
-          octaves=DEFAULTS["octaves"], scale=DEFAULTS["scale"], *, seed=0, step_size=DEFAULTS["step_size"],
-          jitter=DEFAULTS["jitter"], no_clip=False, guide=None, guide_size=guides.SIZE, mask=None, model=None,
-          weights=None, max_size=256, max_pixels=inputs.MAX_PIXELS, force=False, memory=None, threads=None,
-          reproducible=False, no_resume=False, quiet=False):
+def atlas(input: File | None = None, output: File | None = None, layer: str = "*",  # noqa: A002 - its name
+          iterations: int = DEFAULTS["iterations"], octaves: int = DEFAULTS["octaves"],
+          scale: float = DEFAULTS["scale"], *, seed: int = 0, step_size: float = DEFAULTS["step_size"],
+          jitter: int = DEFAULTS["jitter"], no_clip: bool = False, guide: File | None = None,
+          guide_size: int = guides.SIZE, mask: File | None = None, model: str | None = None,
+          weights: File | None = None, max_size: int = 256, max_pixels: int = inputs.MAX_PIXELS, force: bool = False,
+          memory: int | str | None = None, threads: int | None = None, reproducible: bool = False,
+          no_resume: bool = False, quiet: bool = False) -> None:
     """Dream a picture at each layer, on one sheet (.png, .jpg…) or page (.html) that tells which is which.
 
     `layer` names others than all: a pattern, or channels of a layer."""
     perform.atlas(settings(locals(), atlas), command)
 
 
-def keys(*, model=None, describe=False):
+def keys(*, model: str | None = None, describe: bool = False) -> list[str]:
     """List the layers that can be dreamed: their names, in the order of the net, and what each likes."""
     chosen, warning = (nets.find(model), None) if model else nets.default()
     tell("warning: ", *[warning] if warning else [])
     return chosen.described_keys() if describe else chosen.keys
 
 
-def models():
+def models() -> list[str]:
     """List the models: each with its default layer, the size of its weights, and whether they are here."""
     return nets.inventory()
 
 
-def recipe(file):
-    """Tell how a picture was dreamed: its recipe, a dict."""
+def recipe(file: File) -> dict[str, Any]:
+    """Tell how a picture was dreamed: its recipe."""
     return recipes.read(file)
 
 
-COMMANDS = {function.__name__: function for function in (atlas, keys, models, recipe)}  # what the first word may be
+_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe)
+COMMANDS = {function.__name__: function for function in _COMMANDS}  # what the first word may be
 
 
 class Option(NamedTuple):
@@ -244,8 +268,8 @@ class Option(NamedTuple):
     check    function of a value, or its text, that returns what is meant by it; raises Mistake"""
 
     help: str
-    metavar: str = None
-    check: Callable = os.fspath
+    metavar: str | None = None
+    check: Callable[[Any], Any] = os.fspath
 
 
 OPTIONS = {
@@ -300,24 +324,24 @@ OPTIONS = {
 }
 
 
-def settings(asked, function=dreamify, unknown=()):
-    """The dreamer.settings.Settings that the arguments of `function`, dreamify or atlas, a dict, come to.
+def settings(asked: dict[str, Any], function: Callable[..., Any] = dreamify, unknown: Iterable[str] = ()) -> Settings:
+    """What the arguments of `function`, dreamify or atlas, come to.
 
     unknown  lines on what is wrong already
 
     Raises Mistake with all that is wrong, a line each."""
     checks = {name: OPTIONS[name].check for name in asked if OPTIONS[name].metavar}
     return understood(asked, usual(dreamify), checks, Algorithm(deepdream, octave_sizes), __version__,
-                                 function is atlas, unknown)
+                      function is atlas, unknown)
 
 
-def usual(function):
+def usual(function: Callable[..., Any]) -> dict[str, Any]:
     """{parameter: its default} of a function."""
     return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
 
 
-def command(settings):
-    """The command line that dreams what these Settings say."""
+def command(settings: Settings) -> str:
+    """The command line that dreams what these settings say."""
     words = ["./dreamify.py"]
     for name, parameter in inspect.signature(dreamify).parameters.items():
         value = getattr(settings, name)
@@ -337,19 +361,18 @@ CODES = "Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped with Ctrl-C, 143
 class Parser(argparse.ArgumentParser):
     """argparse, but what it finds wrong is raised, to be told with all else that is wrong."""
 
-    def error(self, message):  # noqa: D102 - argparse's
+    def error(self, message: str) -> NoReturn:  # noqa: D102 - argparse's
         raise Mistake(message)
 
 
-def parser(function=dreamify, add_help=True):
+def parser(function: Callable[..., Any] = dreamify, add_help: bool = True) -> Parser:
     """The command line of a function of COMMANDS, or of a dream. Values stay text, to be checked all at once."""
     parameters = inspect.signature(function).parameters.values()
-    usage, listed = USAGE, [f"  {name:<8} {inspect.getdoc(command).splitlines()[0]}"
-                            for name, command in COMMANDS.items()]
+    usage, listed = USAGE, [f"  {name:<8} {summary(command)}" for name, command in COMMANDS.items()]
     if function is not dreamify:
-        words = [OPTIONS[p.name].metavar for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        words = [str(OPTIONS[p.name].metavar) for p in parameters if p.kind is not p.KEYWORD_ONLY]
         usage, listed = " ".join(["dreamify.py", function.__name__, "[options]", *words]), []
-    made = Parser(usage=usage, description=inspect.getdoc(function).splitlines()[0], add_help=add_help,
+    made = Parser(usage=usage, description=summary(function), add_help=add_help,
                   allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
                   epilog="\n".join([*(["commands:", *listed, ""] if listed else []), CODES]))
     for parameter in parameters:
@@ -359,15 +382,20 @@ def parser(function=dreamify, add_help=True):
         if parameter.kind is not parameter.KEYWORD_ONLY:
             made.add_argument(parameter.name, nargs="?", metavar=option.metavar, default=default, help=told)
         else:
-            kind = {"metavar": option.metavar} if option.metavar else {"action": "store_true"}
+            kind: dict[str, Any] = {"metavar": option.metavar} if option.metavar else {"action": "store_true"}
             made.add_argument("--" + parameter.name.replace("_", "-"), default=default, help=told, **kind)
     if add_help and function is dreamify:
         made.add_argument("--version", action="version", version=f"image-dreamer {__version__}")
     return made
 
 
-def understand(arguments):
-    """(function, its arguments as a dict, lines on what else there is) for the command line, a list of str."""
+def summary(function: Callable[..., Any]) -> str:
+    """The first line of its docstring."""
+    return (inspect.getdoc(function) or "").partition("\n")[0]
+
+
+def understand(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any], list[str]]:
+    """(function, its arguments, lines on what else there is) for the command line."""
     if "--" in arguments:  # what follows are names, whatever they begin with
         at = arguments.index("--")
         arguments = arguments[:at] + [f"./{word}" if word[:1] == "-" != word else word for word in arguments[at + 1:]]
@@ -389,7 +417,7 @@ def understand(arguments):
     return function, vars(asked), wrong
 
 
-def run(arguments):
+def run(arguments: list[str]) -> None:
     """Do what the command line says; what the function returns is printed."""
     function, asked, wrong = understand(arguments)
     if wrong and function in (dreamify, atlas):
@@ -401,7 +429,7 @@ def run(arguments):
         print("\n".join(found) if isinstance(found, list) else json.dumps(found, indent=2))
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
         run((sys.argv[1:] if arguments is None else arguments) or ["--help"])
@@ -416,7 +444,8 @@ if __name__ == "__main__":
         pass
     sys.stdout, sys.stderr = (stream or os.fdopen(os.dup(number), "w") for stream in (sys.stdout, sys.stderr))
     for stream in sys.stdout, sys.stderr:
-        stream.reconfigure(errors="backslashreplace")  # the terminal's alphabet may lack what we say
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # the terminal's alphabet may lack what we say
     code = main()
     signals.ignore()  # Python itself takes a moment to end
     sys.exit(code)

@@ -6,25 +6,29 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from dreamer import files, pictures, recipe, sheet
 from dreamer.errors import Failure, Mistake, printable
+from dreamer.layers import Layers
 from dreamer.page import page
 from dreamer.pictures import Picture
+from dreamer.planes import Pixels
 from dreamer.worker import Stopped
 
 PAGES = (".htm", ".html")
 
 
-def check_output(path, source, force):
+def check_output(path: str, source: str | None, force: bool) -> None:
     """Raise Mistake unless an atlas can be written to `path`; as pictures.check_output."""
     pictures.check_output(path, source, force, (*pictures.FORMATS, *PAGES))
 
 
-def names(layers):
-    """What is dreamed of dreamer.layers.Layers, each by itself: every layer in it, or every channel that is named.
+def names(layers: Layers) -> list[str]:
+    """What is dreamed of the layers, each by itself: every layer in it, or every channel that is named.
     Raises Mistake."""
     if any(term.weight != 1 for term in layers.terms):
         raise Mistake(f"weights have no use in an atlas, which dreams each layer by itself: {layers}")
@@ -35,11 +39,12 @@ def names(layers):
 class Atlas:
     """What is to become the file `output`: dreams of what the `names` say."""
 
-    def __init__(self, output, names):
+    def __init__(self, output: str | os.PathLike[str], names: list[str]) -> None:
         self._output, self._names = Path(os.path.realpath(output)), names
         self._folder = self._output.with_name(f".{self._output.name}.atlas")
 
-    def fill(self, dream, wanted, tell):
+    def fill(self, dream: Callable[[str, Path], None], wanted: Callable[[str, dict[str, Any]], bool],
+             tell: Callable[[str], None]) -> None:
         """Dream all that are not there yet. Raises Failure and Stopped.
 
         dream   function of (name, path of the dream)
@@ -61,14 +66,15 @@ class Atlas:
             kept = f"{number - 1} of {len(self._names)} dreams are kept; the same command goes on from there"
             raise Stopped(getattr(stop, "number", signal.SIGINT), kept, saved=True) from None
 
-    def write(self, picture, caption, commands, words, recipe):
+    def write(self, picture: Pixels, caption: str, commands: Callable[[str], str], words: Mapping[str, str],
+              recipe: dict[str, Any]) -> None:
         """Write the output from the dreams, and forget them. Raises Failure.
 
         picture   the picture that was dreamed: uint8 (h, w, 3)
         caption   what it is called
         commands  of each name the command that dreams it
         words     {name: what it likes}
-        recipe    what all dreams have in common, a dict"""
+        recipe    what all dreams have in common"""
         dreams = [self._path(name) for name in self._names]
         if self._output.suffix.lower() in PAGES:
             text = page(caption, picture, [(name, pictures.read(path).pixels, commands(name), words.get(name, ""))
@@ -85,16 +91,16 @@ class Atlas:
             pictures.write(self._output, Picture(pixels, recipe=recipe | {"atlas": len(self._names)}))
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _path(self, name):
+    def _path(self, name: str) -> Path:
         return self._folder / f"{quote(name, safe='')}.png"
 
-    def _is_there(self, name, wanted):
+    def _is_there(self, name: str, wanted: Callable[[str, dict[str, Any]], bool]) -> bool:
         try:
             return wanted(name, recipe.read(self._path(name)))
         except Mistake:
             return False
 
 
-def _told(seconds):
+def _told(seconds: float) -> str:
     """A time for people."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

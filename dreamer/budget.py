@@ -2,13 +2,19 @@
 
 import math
 import os
+import sys
 import tempfile
 from math import isqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dreamer import limits, tiles
 from dreamer.errors import Failure
+from dreamer.planes import Planes
+
+if TYPE_CHECKING:
+    from dreamer.net import Net
 
 SHARE = 0.8  # of what is free; the rest is left for everybody else
 ARRAYS = 48  # bytes a pixel beside the net: picture, its base and gradient (12 each), the last octave's detail, 8-bit
@@ -22,7 +28,7 @@ LEAST = 7, 40 << 20  # and what a dream takes at least, roughly
 BLOB = 2 ** 31 - 1  # the most numbers that a blob of Caffe's can have
 
 
-def check_loading(name, path):
+def check_loading(name: str, path: str | os.PathLike[str]) -> None:
     """Raise Failure where there is not even the memory to load the weights at `path`, those of the model `name`: the
     kernel would kill us on the way."""
     size, free = os.path.getsize(path), limits.memory()
@@ -38,20 +44,20 @@ class Budget:
     tile    the most pixels of a tile, whatever the memory; what fits where it is None
     arrays  bytes a pixel beside the net, to which who needs more than one dream does adds its own"""
 
-    def __init__(self, net, memory=None, tile=None):
+    def __init__(self, net: "Net", memory: int | None = None, tile: int | None = None) -> None:
         self._net = net
         net.warm_up()
         self.base = limits.used() + FILES  # Python, Caffe and the weights
-        self._free = None if memory else limits.memory()
+        self._free = limits.memory()
         self._cap = limits.cap() if memory is None else None
-        self.memory = memory or min(self.base + int(self._free * SHARE), self._cap or math.inf)
+        self.memory = memory or min(self.base + int(self._free * SHARE), self._cap or sys.maxsize)
         self.arrays = ARRAYS
         self.pixels = 0
         self._tile = tile
         self._most = self._holds()
-        self._folder = None
+        self._folder: str | None = None  # where big arrays go, unless that is into memory
 
-    def plan(self, height, width):
+    def plan(self, height: int, width: int) -> tuple[int, float]:
         """Decide for dreams of pictures of height × width pixels; returns (bytes, overhead): what the process will
         need in all, and how many times a picture's pixels the tiles compute (1 for a single one).
 
@@ -67,7 +73,7 @@ class Budget:
             raise self._too_little(need)
         return max(need, limits.most_used()), overhead
 
-    def _divide(self, arrays, height, width):
+    def _divide(self, arrays: int, height: int, width: int) -> tuple[int, float]:
         """(need, overhead), as for `plan`, where so many bytes of arrays are in memory."""
         self.pixels = self._tile or self._largest(self.memory - self.base - arrays, height, width)
         while True:
@@ -79,7 +85,7 @@ class Budget:
                 return need, tiles.overhead(rows, columns, height, width)
             self.pixels = int(tall * wide * 0.95)  # these are longer than they are wide, which takes more
 
-    def _too_little(self, need):
+    def _too_little(self, need: int) -> Failure:
         """The Failure that says so where `need` bytes do not fit. A container is told the limit that it needs."""
         given = self._cap or self.memory
         if self._cap:
@@ -88,22 +94,22 @@ class Budget:
         return Failure(f"{limits.told(given)} of memory are too little for {self._net.what}: "
                        f"{limits.told(need)} is the least that will do")
 
-    def planes(self, height, width):
+    def planes(self, height: int, width: int) -> Planes:
         """An array (3, height, width) of float32, in memory or in a file; raises Failure on a full disk."""
         return _planes(height, width, self._folder)
 
-    def net_bytes(self, height, width, loose):
+    def net_bytes(self, height: int, width: int, loose: float) -> int:
         """What the net takes for a tile of that size."""
         self._net.shape(height, width)
         return int(self._net.caffe.memory_needed(self._net.end) * loose)
 
-    def _holds(self):
+    def _holds(self) -> int:
         """The most pixels of a tile whose every blob is one that Caffe can have."""
         side = self._net.smallest_side + 1000  # where borders weigh little
         self._net.shape(side, side)
         return int(BLOB / max(blob.count for blob in self._net.caffe.blobs.values()) * side * side * 0.9)
 
-    def _largest(self, room, height, width):
+    def _largest(self, room: int, height: int, width: int) -> int:
         """The most pixels of a tile that takes no more than `room` bytes."""
         if height * width <= self._most and self.net_bytes(height, width, LOOSE) <= room:
             return height * width
@@ -114,12 +120,12 @@ class Budget:
         return low * low
 
 
-def planes(height, width):
+def planes(height: int, width: int) -> Planes:
     """As Budget.planes, for who has no net and wants a few: in memory where there is plenty."""
     return _planes(height, width, _disk() if 100 * height * width > limits.memory() else None)
 
 
-def _planes(height, width, folder):
+def _planes(height: int, width: int, folder: str | None) -> Planes:
     shape, count = (3, height, width), 4 * 3 * height * width
     if not folder or count <= WINDOW:
         return np.empty(shape, np.float32)
@@ -133,6 +139,6 @@ def _planes(height, width, folder):
                       "TMPDIR names another folder") from None
 
 
-def _disk():
+def _disk() -> str:
     """A folder on a disk: /tmp is in memory on many machines."""
     return os.environ.get("TMPDIR") or ("/var/tmp" if os.access("/var/tmp", os.W_OK) else os.getcwd())

@@ -8,11 +8,13 @@ import json
 import os
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dreamer import files
+from dreamer.planes import Planes
 
 
 class State(NamedTuple):
@@ -20,8 +22,8 @@ class State(NamedTuple):
 
     octave: int
     iteration: int
-    picture: np.ndarray  # float32 (3, h, w)
-    random: dict  # numpy.random.RandomState.get_state(legacy=False)
+    picture: Planes  # (3, h, w)
+    random: dict[str, Any]  # numpy.random.RandomState.get_state(legacy=False)
     seed: int  # that it began with
 
 
@@ -31,18 +33,18 @@ class Checkpoint:
     dream  all but the seed that decides what the finished picture is, for JSON: a state is of one such dream alone
     image  the input's pixels, which decide too"""
 
-    def __init__(self, output, dream, image):
+    def __init__(self, output: str | os.PathLike[str], dream: dict[str, Any], image: NDArray[Any]) -> None:
         self.path = beside(output, "dreaming")
         self._key = key(dream, image)
 
-    def save(self, state):
-        """Keep the State; raises OSError."""
+    def save(self, state: State) -> None:
+        """Keep it; raises OSError."""
         random = state.random | {"state": {"key": state.random["state"]["key"].tolist(),
                                            "pos": int(state.random["state"]["pos"])}}
         save(self.path, self._key, state.picture, octave=state.octave, iteration=state.iteration, seed=state.seed,
              random=random)
 
-    def load(self, seed=None):
+    def load(self, seed: int | None = None) -> State | None:
         """The State that was kept last; None where there is none of this dream (and `seed`, if one is named)."""
         found = load(self.path, self._key)
         if not found or seed not in (None, found[0]["seed"]):
@@ -52,36 +54,36 @@ class Checkpoint:
         random["state"]["key"] = np.array(random["state"]["key"], np.uint32)
         return State(header["octave"], header["iteration"], picture, random, header["seed"])
 
-    def remove(self):
+    def remove(self) -> None:
         """Forget the dream."""
         self.path.unlink(missing_ok=True)
 
 
-def beside(output, kind):
+def beside(output: str | os.PathLike[str], kind: str) -> Path:
     """The path of a hidden file beside `output`, of that kind."""
-    output = Path(os.path.realpath(output))
-    name = os.fsdecode(os.fsencode(output.name)[:200])  # a folder takes 255 bytes, whatever the alphabet
-    return output.with_name(f".{name}.{kind}")
+    path = Path(os.path.realpath(output))
+    name = os.fsdecode(os.fsencode(path.name)[:200])  # a folder takes 255 bytes, whatever the alphabet
+    return path.with_name(f".{name}.{kind}")
 
 
-def key(dream, image):
-    """Text that stands for a dream, a dict for JSON, of an image, an array."""
+def key(dream: dict[str, Any], image: NDArray[Any]) -> str:
+    """Text that stands for a dream, which is for JSON, of an image."""
     digest = hashlib.sha256(json.dumps(dream, sort_keys=True).encode())
     digest.update(repr(image.shape).encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
 
 
-def save(path, dream, planes, **header):
-    """Keep `planes`, float32, and what else there is, for JSON, of the dream with that key; raises OSError."""
-    header |= {"dream": dream, "shape": planes.shape, "crc": zlib.crc32(planes)}
+def save(path: str | os.PathLike[str], dream: str, planes: Planes, **header: Any) -> None:
+    """Keep `planes` and what else there is, for JSON, of the dream with that key; raises OSError."""
+    header |= {"dream": dream, "shape": planes.shape, "crc": zlib.crc32(planes.data)}
     line = json.dumps(header).encode()
     with files.replacing(path) as file:
         file.write(line + b" " * (-(len(line) + 1) % 64) + b"\n")  # floats that are mapped are best aligned
         file.write(planes.data)
 
 
-def load(path, dream):
+def load(path: str | os.PathLike[str], dream: str) -> tuple[dict[str, Any], Planes] | None:
     """(header, planes) that were kept; None where the file is damaged, or there is none of that dream."""
     try:
         with open(path, "rb") as file:
@@ -92,4 +94,4 @@ def load(path, dream):
             planes = np.memmap(file, np.float32, "r", file.tell(), tuple(header["shape"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return (header, planes) if zlib.crc32(planes) == header["crc"] else None
+    return (header, planes) if zlib.crc32(planes.data) == header["crc"] else None

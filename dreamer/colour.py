@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -12,17 +13,17 @@ _BITS = 258  # TIFF's tag: of a sample
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # what a profile is for -> the Pillow mode that it takes
 
 
-def _srgb():
-    """The sRGB profile, bytes. The time of its making is taken out: the same dream gives the same file."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+def _srgb() -> bytes:
+    """The sRGB profile. The time of its making is taken out: the same dream gives the same file."""
+    profile: bytes = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile[:24] + struct.pack(">6H", 2015, 7, 1, 0, 0, 0) + profile[36:]
 
 
 SRGB = _srgb()
 
 
-def to_srgb(image, warn):
-    """`image`, a loaded PIL.Image of any mode, in mode RGB or, where it has transparency, RGBA.
+def to_srgb(image: Image.Image, warn: Callable[[str], None]) -> Image.Image:
+    """`image`, loaded and of any mode, in mode RGB or, where it has transparency, RGBA.
 
     `warn` is called with a line where its colour profile is of no use."""
     colours, alpha = _plain(image)
@@ -40,7 +41,7 @@ def to_srgb(image, warn):
     return colours
 
 
-def _by_profile(colours, data):
+def _by_profile(colours: Image.Image, data: bytes) -> Image.Image:
     profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
     wanted = _MODES[profile.profile.xcolor_space.strip()]
     if colours.mode == "L" and wanted == "RGB":  # a grey picture with the profile of the photo that it was
@@ -50,7 +51,7 @@ def _by_profile(colours, data):
     return _transformed(colours, profile)
 
 
-def _transformed(colours, profile):
+def _transformed(colours: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
     if colours.mode == "L" and colours.size != (256, 1):  # of greys there are but 256
         greys = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
         return Image.fromarray(np.asarray(_transformed(greys, profile))[0][np.asarray(colours)])
@@ -59,7 +60,7 @@ def _transformed(colours, profile):
                                      renderingIntent=_RELATIVE_COLORIMETRIC, flags=flags)
 
 
-def _plain(image):
+def _plain(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """(image in mode L, RGB, CMYK or LAB, its alpha in mode L or None)."""
     if image.mode.startswith(("I", "F")):
         return _grey(image)
@@ -75,7 +76,7 @@ def _plain(image):
     return image.convert(mode) if image.mode != mode else image, alpha
 
 
-def _grey(image):
+def _grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """_plain for one channel of more than 8 bits, of which neither the file nor Pillow tells the white."""
     values = np.asarray(image)
     alpha = None
@@ -90,7 +91,8 @@ def _grey(image):
         whites = [65535]
     else:
         whites = [255, 65535]
-    black, white = 0, next((white for white in whites if values.max() <= white), values.max())
+    black: float = 0
+    white: float = next((white for white in whites if values.max() <= white), values.max())
     if values.min() < 0 or white not in whites:  # measurements of something: from the lowest to the highest
         black, white = float(values.min()), float(values.max())
     scaled = (values - black) * (255 / max(white - black, 1e-30))

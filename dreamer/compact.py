@@ -9,15 +9,22 @@ The .npz holds, for each convolution (/ in its name written as __):
 The .caffemodel is written by hand, field by field: a few lines, the same bytes everywhere, and no Caffe needed.
 """
 
+import os
 import struct
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dreamer.errors import Failure
 
+# {name of a convolution: (weight float32 (o, i, h, w), bias float32 (o,))}
+Weights: TypeAlias = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
-def pack(path, layers):
-    """Write {name: (weight float32 (o, i, h, w), bias float32 (o,))} to the .npz `path`, rounded to 8 bits."""
+
+def pack(path: str | os.PathLike[str], layers: Weights) -> None:
+    """Write the weights of `layers` to the .npz `path`, rounded to 8 bits."""
     arrays = {}
     for name, (weight, bias) in layers.items():
         key = name.replace("/", "__")
@@ -29,7 +36,7 @@ def pack(path, layers):
     np.savez_compressed(path, **arrays)
 
 
-def read(path):
+def read(path: str | os.PathLike[str]) -> Weights:
     """What pack() was given, after rounding; raises Failure where the file is damaged."""
     try:
         with np.load(path) as file:
@@ -43,8 +50,8 @@ def read(path):
         raise Failure(f"{path} is damaged: get it anew (git checkout -- {path})") from None
 
 
-def caffemodel(layers, net_name):
-    """The bytes of a .caffemodel with these layers' weights: protobuf's wire format of a NetParameter."""
+def caffemodel(layers: Weights, net_name: str) -> bytes:
+    """A .caffemodel with these layers' weights: protobuf's wire format of a NetParameter."""
     net = _bytes(1, net_name.encode())
     for name, blobs in layers.items():
         layer = _bytes(1, name.encode()) + _bytes(2, b"Convolution")
@@ -55,7 +62,7 @@ def caffemodel(layers, net_name):
     return net
 
 
-def _varint(number):
+def _varint(number: int) -> bytes:
     out = b""
     while number > 127:
         out += struct.pack("B", number & 127 | 128)
@@ -63,6 +70,6 @@ def _varint(number):
     return out + struct.pack("B", number)
 
 
-def _bytes(field, payload):
+def _bytes(field: int, payload: bytes) -> bytes:
     """A length-delimited field: text, a message, or packed numbers."""
     return _varint(field << 3 | 2) + _varint(len(payload)) + payload

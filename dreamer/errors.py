@@ -2,24 +2,27 @@
 
 import contextlib
 import sys
+from collections.abc import Iterator
 
 
-def printable(text):
+def printable(text: object) -> str:
     """`text` on one line: what would not show (a newline in a file's name, a terminal's escapes) is spelled out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
-def tell(kind, *lines):
+def tell(kind: str, *lines: str) -> None:
     """Tell what is no result: lines on standard error, behind the program's name and the word `kind`."""
     for line in lines:
         print(f"dreamify: {kind}{line}", file=sys.stderr)
 
 
 class _Told(Exception):
-    def __init__(self, *lines):
+    exit_code: int
+
+    def __init__(self, *lines: object) -> None:
         super().__init__(*map(printable, lines))
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join(self.args)
 
 
@@ -35,18 +38,18 @@ class Failure(_Told):
     exit_code = 1
 
 
-class Wrong(list):
+class Wrong(list[str]):
     """Lines on what is wrong, collected, so that all are told at once."""
 
     @contextlib.contextmanager
-    def noted(self, about=""):
+    def noted(self, about: str = "") -> Iterator[None]:
         """A Mistake in this block is noted, each of its lines behind the words `about`, and goes no further."""
         try:
             yield
         except Mistake as error:
             self.extend(about + line for line in error.args)
 
-    def tell(self):
+    def tell(self) -> None:
         """Raise Mistake with all of them; nothing where there is none."""
         if self:
             raise Mistake(*self)

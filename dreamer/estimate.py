@@ -2,6 +2,7 @@
 
 import bisect
 import time
+from collections.abc import Callable, Sequence
 
 FIXED = 20_000  # a step costs as much as if it had so many pixels more than it has
 FRESH = 0.25  # and the first of an octave so much of its cost more: the memory for its size is new
@@ -17,23 +18,24 @@ class Estimate:
     step        (frame, octave, iteration) of the step that is next
     clock       function that gives seconds"""
 
-    def __init__(self, pixels, iterations, frames=1, step=(0, 0, 0), clock=time.monotonic):
+    def __init__(self, pixels: Sequence[int], iterations: int, frames: int = 1, step: tuple[int, int, int] = (0, 0, 0),
+                 clock: Callable[[], float] = time.monotonic) -> None:
         self._costs = [count + FIXED for count in pixels]
         self._iterations, self._clock = iterations, clock
         self.total = self._before(frames, 0, 0)
         self._times, self._works = [clock()], [self._before(*step)]
 
-    def step(self, frame, octave, iteration):
+    def step(self, frame: int, octave: int, iteration: int) -> None:
         """The step is done."""
         self._times.append(self._clock())
         self._works.append(self._before(frame, octave, iteration + 1))
 
     @property
-    def done(self):
+    def done(self) -> float:
         """Of `total`, the work that is done."""
         return self._works[-1]
 
-    def left(self):
+    def left(self) -> float | None:
         """Seconds; None before the first step is done."""
         if len(self._works) == 1:
             return None
@@ -44,7 +46,7 @@ class Estimate:
         speed = (self.done - self._works[since]) / (self._times[-1] - self._times[since])
         return max(0, (self.total - self.done) / speed - (self._clock() - self._times[-1]))
 
-    def _before(self, frame, octave, iteration):
+    def _before(self, frame: int, octave: int, iteration: int) -> float:
         """The work of all steps before this one."""
         octaves = self._iterations + FRESH
         begun = self._costs[octave] * (iteration + FRESH) if iteration else 0

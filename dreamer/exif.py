@@ -6,6 +6,9 @@ It is kept, but rebuilt from what may be kept: a thumbnail, or a place, is not h
 import io
 import struct
 from dataclasses import dataclass
+from typing import IO, Any
+
+from PIL import Image
 
 from dreamer import tiff
 
@@ -24,17 +27,17 @@ class Exif:
     """EXIF as read: `directory` as in dreamer.tiff, `order` "<" or ">" its byte order, `orientation` 1 to 8."""
 
     order: str
-    directory: dict
+    directory: dict[int, Any]
     orientation: int = 1
     note_at: int = 0  # the camera's own notes point into themselves, as offsets in the whole block: they stay put
 
     @property
-    def fixed(self):
+    def fixed(self) -> tuple[int, int, bytes] | None:
         """The value that must stay where it was, as tiff.Writer takes it."""
         note = self.directory.get(_EXIF, {}).get(_MAKER_NOTE)
         return (_MAKER_NOTE, self.note_at, note[1]) if note and len(note[1]) > 4 and 8 <= self.note_at < 65536 else None
 
-    def fitted(self, height, width):
+    def fitted(self, height: int, width: int) -> dict[int, Any]:
         """The directory for an sRGB picture of this size."""
         of_picture = self.directory.get(_EXIF, {})
         new = {_WIDTH: (tiff.LONG, struct.pack(self.order + "I", width)),
@@ -43,8 +46,8 @@ class Exif:
         new = {tag: value for tag, value in new.items() if tag in of_picture}
         return self.directory | ({_EXIF: of_picture | new} if new else {})
 
-    def block(self, height, width, limit=None):
-        """The EXIF block for a picture of this size, bytes, without the heading that a JPEG puts before it.
+    def block(self, height: int, width: int, limit: int | None = None) -> bytes | None:
+        """The EXIF block for a picture of this size, without the heading that a JPEG puts before it.
 
         Where it is longer than `limit` the camera's notes are left out; None where it is still too long."""
         for directory, fixed in ((self.fitted(height, width), self.fixed), (self._without_note(height, width), None)):
@@ -54,15 +57,15 @@ class Exif:
                 return bytes(writer.data)
         return None
 
-    def _without_note(self, height, width):
+    def _without_note(self, height: int, width: int) -> dict[int, Any]:
         directory = self.fitted(height, width)
         if isinstance(directory.get(_EXIF), dict):
             directory[_EXIF] = {tag: value for tag, value in directory[_EXIF].items() if tag != _MAKER_NOTE}
         return directory
 
 
-def read(image, file, keep_location=False):
-    """The Exif of `image`, a PIL.Image that was read from `file`, or None where it has none.
+def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Exif | None:
+    """The Exif of `image`, which was read from `file`, or None where it has none.
 
     The thumbnail is left out, and GPS unless `keep_location`. Raises ValueError where it is damaged."""
     if image.format == "TIFF":
@@ -86,7 +89,7 @@ def read(image, file, keep_location=False):
     return Exif(order, directory, orientation, offsets.get(_MAKER_NOTE, 0))
 
 
-def _of_imagemagick(image):
+def _of_imagemagick(image: Image.Image) -> bytes | None:
     """The EXIF block that ImageMagick hides in a PNG's text: three lines of heading, then hexadecimal."""
     text = image.info.get("Raw profile type exif")
     return bytes.fromhex("".join(text.split("\n")[3:])) if isinstance(text, str) else None

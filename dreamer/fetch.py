@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from dreamer import files, model, prototxt
 from dreamer.errors import Failure, Mistake
@@ -19,7 +21,7 @@ STALL_SECONDS = 20
 NO_RANGES = 33  # curl's exit code where a server cannot resume
 
 
-def sha256(path):
+def sha256(path: str | os.PathLike[str]) -> str:
     """The checksum of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
@@ -28,8 +30,8 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def fetch(chosen, say):
-    """Make the weights of the Model `chosen` be in its folder.
+def fetch(chosen: model.Model, say: Callable[[str], None]) -> None:
+    """Make the weights of the model be in its folder.
 
     A file that is there, or that the model's variable names, is taken when it fits the net. Otherwise the
     sources are tried in order, each going on where the last broke off. Raises Failure where none has it."""
@@ -64,8 +66,8 @@ def fetch(chosen, say):
                   f"what has arrived so far is kept.")
 
 
-def download(url, part, size, checksum):
-    """Bring the file at `url` to the path `part`, going on from what is there; returns None, or why not (a str)."""
+def download(url: str, part: Path, size: int, checksum: str) -> str | None:
+    """Bring the file at `url` to the path `part`, going on from what is there; returns None, or why not."""
     if part.exists() and part.stat().st_size > size:
         part.unlink()
     began = part.stat().st_size if part.exists() else 0
@@ -87,7 +89,7 @@ def download(url, part, size, checksum):
     return download(url, part, size, checksum) if began else why
 
 
-def _curl(url, part, size):
+def _curl(url: str, part: Path, size: int) -> tuple[int, str]:
     """(exit code, message) of one try; curl resumes, follows, and gives up in time."""
     command = ["curl", "--fail", "--location", "--output", str(part), "--continue-at", "-",
                "--connect-timeout", str(CONNECT_SECONDS), "--max-filesize", str(size),
@@ -98,13 +100,13 @@ def _curl(url, part, size):
     return run.returncode, lines[-1].removeprefix("curl: ")
 
 
-def verify(chosen, path):
-    """Raise Mistake where the weights at `path` do not fit the net of the Model `chosen`, layer by layer."""
+def verify(chosen: model.Model, path: str | os.PathLike[str]) -> None:
+    """Raise Mistake where the weights at `path` do not fit the net of the model, layer by layer."""
     from dreamer import net, weights
     weights.check(path, net.load(prototxt.values(chosen.net, "layer")))
 
 
-def main():
+def main() -> int:
     """Fetch the model named on the command line; returns the exit code."""
     try:
         fetch(model.find(sys.argv[1] if len(sys.argv) > 1 else model.DEFAULT),

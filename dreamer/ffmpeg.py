@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from pathlib import Path
+from typing import IO
 
 from dreamer.errors import Failure, Mistake
 
@@ -20,7 +23,7 @@ _ENCODE = ("-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2,scale=out_color_matrix=bt709
            "-flags:v", "+bitexact", "-fflags", "+bitexact")
 
 
-def find(program="ffmpeg"):
+def find(program: str = "ffmpeg") -> str:
     """The program's path; raises Mistake where it is not installed."""
     path = shutil.which(program)
     if not path:
@@ -28,19 +31,21 @@ def find(program="ffmpeg"):
     return path
 
 
-def encode(path, pictures, rate, hurry=False):
+def encode(path: str | os.PathLike[str], pictures: Iterable[bytes], rate: Fraction, hurry: bool = False) -> None:
     """Make `path`, an .mp4 that join() can take, of `pictures`, the bytes of PNG files. Raises Failure.
 
-    rate   pictures a second, a Fraction
+    rate   pictures a second
     hurry  encode faster, to a larger file"""
     with running("-threads", "1", "-f", "image2pipe", "-c:v", "png", "-framerate", _told(rate), "-i", "-", *_ENCODE,
                  "-preset", "ultrafast" if hurry else "medium", "-video_track_timescale", _scale(rate),
                  "-f", "mp4", "-y", local(path), stdin=subprocess.PIPE) as process:
+        assert process.stdin, "a pipe was asked for"
         for data in pictures:
             process.stdin.write(data)
 
 
-def join(path, pieces, rate, comment, sound=None, delay=0.0, whole=True):
+def join(path: str | os.PathLike[str], pieces: Iterable[tuple[Path, int]], rate: Fraction, comment: str,
+         sound: str | os.PathLike[str] | None = None, delay: float = 0.0, whole: bool = True) -> None:
     """Make `path` the film of all `pieces`: (path, pictures in it), encoded at `rate` in one folder. Raises Failure.
 
     comment  text that is kept in the film
@@ -63,15 +68,15 @@ def join(path, pieces, rate, comment, sound=None, delay=0.0, whole=True):
         pass
 
 
-def is_mp4(file):
-    """Whether the open binary file is a film as join() makes them; it stays where it is."""
+def is_mp4(file: IO[bytes]) -> bool:
+    """Whether the open file is a film as join() makes them; it stays where it is."""
     start = file.read(12)
     file.seek(0)
     return start[4:] == b"ftypisom"
 
 
-def comment(path):
-    """The comment in a film, a str; "" where there is none. Raises Mistake where it cannot be read."""
+def comment(path: str | os.PathLike[str]) -> str:
+    """The comment in a film; "" where there is none. Raises Mistake where it cannot be read."""
     done = subprocess.run([find("ffprobe"), "-v", "error", "-show_entries", "format_tags=comment", "-of", "json",
                            local(path)], capture_output=True, check=False)
     try:
@@ -81,8 +86,9 @@ def comment(path):
 
 
 @contextlib.contextmanager
-def running(*words, stdin=subprocess.DEVNULL, stdout=None, bad=lambda: True):
-    """ffmpeg with these words, a subprocess.Popen, until it ends; raises Failure where it does not end well, and that
+def running(*words: str, stdin: int | None = subprocess.DEVNULL, stdout: int | None = None,
+            bad: Callable[[], bool] = lambda: True) -> Iterator["subprocess.Popen[bytes]"]:
+    """ffmpeg with these words, until it ends; raises Failure where it does not end well, and that
     is `bad()`.
 
     Ctrl-C in a terminal does not reach it: who started it ends it. Where the block raises, it is killed."""
@@ -111,19 +117,19 @@ def running(*words, stdin=subprocess.DEVNULL, stdout=None, bad=lambda: True):
             raise Failure(f"ffmpeg: {lines[-1] if lines else f'exit code {code}'}")
 
 
-def local(path):
+def local(path: str | os.PathLike[str]) -> str:
     """The name of a file for ffmpeg, which else takes some for protocols or options."""
     return f"file:{os.path.abspath(path)}"
 
 
-def _told(rate):
+def _told(rate: Fraction) -> str:
     return f"{rate.numerator}/{rate.denominator}"
 
 
-def _scale(rate):
+def _scale(rate: Fraction) -> str:
     """Ticks a second in which the rate has no rounding."""
     return str(rate.numerator * -(-1000 // rate.numerator))
 
 
-def _microseconds(count, rate):
+def _microseconds(count: int, rate: Fraction) -> int:
     return round(Fraction(count * 10 ** 6) / rate)

@@ -4,13 +4,15 @@ import contextlib
 import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 _PREFIX, _SUFFIX = ".dreamer-", ".part"  # of the names of files that are not whole yet
 
 
 @contextlib.contextmanager
-def replacing(path, folder=None):
+def replacing(path: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None) -> Iterator[IO[bytes]]:
     """An open binary file that becomes the file at `path` when the block ends well, and vanishes otherwise.
 
     It is made in the same folder (or another one on that disk), synced to disk and renamed; where `path` is a link,
@@ -28,7 +30,7 @@ def replacing(path, folder=None):
             raise
 
 
-def _part(folder):
+def _part(folder: str | os.PathLike[str]) -> IO[bytes]:
     """An open file with a new name in `folder`, locked, so that `sweep` knows that somebody writes it."""
     while True:
         file = tempfile.NamedTemporaryFile(dir=folder, prefix=_PREFIX, suffix=_SUFFIX, delete=False)  # noqa: SIM115
@@ -44,13 +46,13 @@ def _part(folder):
         file.close()  # it was swept away before it was locked
 
 
-def check(folder):
+def check(folder: str | os.PathLike[str]) -> None:
     """Raise OSError unless files can be made in `folder`: on shared folders what access(2) says is not always so."""
     with tempfile.TemporaryFile(dir=folder, prefix=_PREFIX, suffix=_SUFFIX):
         pass
 
 
-def sweep(folder):
+def sweep(folder: str | os.PathLike[str]) -> None:
     """Remove from `folder` what writers left that were killed."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -61,7 +63,7 @@ def sweep(folder):
                     os.unlink(entry.path)
 
 
-def give(path, folder):
+def give(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
     """Give the file or folder `path` the mode of any new one and, where we are root, the owner of `folder`.
 
     Root is who runs a container, and the folder is the user's own, shared with it."""
@@ -74,7 +76,7 @@ def give(path, folder):
             os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def make_folder(path):
+def make_folder(path: str | os.PathLike[str]) -> None:
     """Make the folder `path` where it is not there; raises OSError."""
     if not os.path.isdir(path):
         os.mkdir(path)

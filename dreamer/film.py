@@ -1,10 +1,17 @@
 """A film as a job: frame after frame by one child process, which may die between any two steps."""
 
 import dataclasses
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from dreamer.errors import Failure
 from dreamer.job import Job
-from dreamer.worker import Stopped
+from dreamer.planes import Pixels
+from dreamer.reel import Reel
+from dreamer.worker import Stopped, Worker
+
+if TYPE_CHECKING:
+    from dreamify import Step
 
 ARRAYS = 36  # bytes a pixel: the frame before, what it becomes, its 8-bit copy and file
 
@@ -16,21 +23,22 @@ class Film(Job):
     dream  function of (net, each_step, first, before, state) that gives the frames from number `first` on, an iterator
            over float32 (h, w, 3), as dreamify.zooming; `before` is the frame before that, `state` one of its own"""
 
+    dream: Callable[..., Iterator[Pixels]]
+    reel: Reel
     count: int = 0
 
-    def _has_kept(self):
+    def _has_kept(self) -> bool:
         number, _ = self.reel.done()
         return bool(number or self.reel.frame(number).load(self.recipe["seed"]))
 
-    def _save_last(self):
-        """Write the film as far as it has come; returns whether there was a frame."""
+    def _save_last(self) -> bool:
+        """The film as far as it has come."""
         done, _ = self.reel.done()
         if done:
             self.reel.finish(done, self.recipe | {"unfinished": {"frame": done}})
         return done > 0
 
-    def _work(self, child):
-        """In the child process."""
+    def _work(self, child: Worker) -> None:
         number, before = self.reel.done()
         net = self._begin(child, f"{self.count} frames, {float(self.reel.rate):g} a second, ", ARRAYS)
         checkpoint = self.reel.frame(number)
@@ -39,8 +47,8 @@ class Film(Job):
             child.send(("tell", f"goes on from frame {number + 1}"))
         child.send(("begin", self._pixels(net), *(state[:2] if state else (0, 0)), number))
 
-        def each_step(step):
-            _, stop = self._stepped(child, step, checkpoint)
+        def each_step(step: "Step") -> None:
+            stop = self._stepped(child, step, checkpoint)
             if stop:
                 raise Stopped(stop)
 
@@ -50,8 +58,8 @@ class Film(Job):
                 self.reel.add(number, picture)
                 number += 1
                 child.send(("frame", number))
-                if self._preview_is_due():
-                    self._write(self.preview, pixels, {"frame": number})
+                if preview := self._due_preview():
+                    self._write(preview, pixels, {"frame": number})
                 checkpoint = self.reel.frame(number)
         if not number:
             raise Failure("there is no frame that could be decoded")

@@ -1,15 +1,19 @@
 """Optical flow, by the distribution's OpenCV: what was dreamed into a frame moves along with what it was dreamed on."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from dreamer.errors import Mistake
+from dreamer.planes import Pixels
 
 ARRAYS = 64  # bytes a pixel: the flow, where each pixel comes from, and what has moved
 _DOUBT = 40  # levels by which a pixel and where it seems to come from may differ, at most
 
 
-def opencv():
-    """The module cv2; raises Mistake where it is not installed."""
+def opencv() -> Any:
+    """The module cv2, whose types not every release tells; raises Mistake where it is not installed."""
     try:
         import cv2
     except ImportError:
@@ -18,7 +22,7 @@ def opencv():
     return cv2
 
 
-def carried(earlier, frame, detail):
+def carried(earlier: Pixels, frame: Pixels, detail: Pixels) -> tuple[Pixels, NDArray[np.float32]]:
     """(`detail` (h, w, 3), which belongs to the frame `earlier`, moved to where things are in `frame`, both uint8
     (h, w, 3); how sure that is, 0..1, (h, w, 1): not at all where a pixel came from behind something, or at a cut)."""
     cv2 = opencv()
@@ -31,8 +35,10 @@ def carried(earlier, frame, detail):
     flow[..., 0] += np.arange(width, dtype=np.float32)
     flow[..., 1] += np.arange(height, dtype=np.float32)[:, None]
 
-    def moved(picture):
-        return cv2.remap(np.ascontiguousarray(picture), flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    def moved(picture: Pixels) -> Pixels:
+        there: Pixels = cv2.remap(np.ascontiguousarray(picture), flow, None, cv2.INTER_CUBIC,
+                                  borderMode=cv2.BORDER_REFLECT)
+        return there
 
     unlike = np.abs(np.subtract(moved(earlier), frame, dtype=np.float32)).mean(2, keepdims=True)
     return moved(np.asarray(detail, np.float32)), np.clip(1 - unlike / _DOUBT, 0, 1)

@@ -4,15 +4,19 @@ Pillow encodes each frame; what is written here is what goes around them (GIF89a
 
 import io
 import struct
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import IO
 
 from PIL import Image
+
+from dreamer.planes import Pixels
 
 LONGEST = 65535  # pixels a side
 FASTEST = 50  # frames a second: players show a shorter delay than 2/100 s as a long one
 
 
-def piece(pixels):
+def piece(pixels: Pixels) -> bytes:
     """The bytes of one frame, uint8 (h, w, 3), in 256 colours of its own."""
     picture = Image.fromarray(pixels)
     palette = picture.quantize(256, method=Image.FASTOCTREE)  # Pillow's own choice loses the glowing eyes
@@ -33,14 +37,14 @@ def piece(pixels):
     return place + bytes([0x80 | data[10] & 7]) + table + data[at + 10:-1]
 
 
-def join(file, pieces, ticks, rate, size, comment):
-    """Write the film to the open binary file.
+def join(file: IO[bytes], pieces: Iterable[bytes], ticks: Iterable[int], rate: Fraction, size: tuple[int, int],
+         comment: bytes) -> None:
+    """Write the film to the open file.
 
     pieces   bytes of the frames, as piece() gave them
     ticks    how many times 1/rate s each frame is shown
-    rate     a Fraction
     size     (height, width)
-    comment  ASCII, bytes"""
+    comment  ASCII"""
     file.write(b"GIF89a" + struct.pack("<HHBBB", size[1], size[0], 0x70, 0, 0))
     file.write(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00")  # again and again
     file.write(b"\x21\xfe" + b"".join(bytes([len(part)]) + part for part in (

@@ -6,11 +6,17 @@ does it as fast as any, with the threads and in the order of sums that the dream
 gigabytes for large pictures: they are computed a block at a time, and of each block the best are kept.
 """
 
+import os
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from dreamer import net as nets
 from dreamer import pictures, prototxt
 from dreamer.errors import Mistake
+from dreamer.planes import Pixels, Planes
 
 SIZE = 512  # pixels of a guide's longest side: more takes memory, and tells little more
 FILTERS = 4096  # positions of the guide in a block
@@ -22,7 +28,8 @@ layer {{ name: "products" type: "Convolution" bottom: "dream" top: "products"
 """
 
 
-def read(path, longest, smallest, max_pixels, warn):
+def read(path: str | os.PathLike[str], longest: int, smallest: int, max_pixels: int,
+         warn: Callable[[str], None]) -> Pixels:
     """The pixels (h, w, 3) of the guide at `path`, shrunk so that its longest side has at most `longest` pixels.
 
     Raises Mistake where there is no picture or a side has fewer than `smallest` pixels; warn is called with a line on
@@ -37,12 +44,13 @@ def read(path, longest, smallest, max_pixels, warn):
 class Guide:
     """The picture `image` (h, w, 3), RGB, 0..255, as a guide."""
 
-    def __init__(self, image):
+    def __init__(self, image: Pixels) -> None:
         self._image = image
-        self._net, self._seen = None, []
+        self._net: nets.Net | None = None
+        self._seen: list[Seen] = []
 
-    def seen(self, net):
-        """What a dreamer.net.Net sees in it: [Seen], one for each of its Terms. It is computed once for a Net.
+    def seen(self, net: nets.Net) -> list["Seen"]:
+        """What a Net sees in it, for each of its Terms. It is computed once for a Net.
 
         The Net must be resized afterwards. Raises Mistake where the picture is too small for it."""
         if self._net is not net:
@@ -62,8 +70,8 @@ class Guide:
 class Seen:
     """A guide's activations (positions, channels) at one layer."""
 
-    def __init__(self, activations):
-        self._blocks = []
+    def __init__(self, activations: NDArray[np.float32]) -> None:
+        self._blocks: list[Any] = []  # a caffe.Net for each
         for start in range(0, len(activations), FILTERS):
             filters = activations[start:start + FILTERS]
             text = _BLOCK.format(filters.shape[1], POSITIONS, len(filters))
@@ -73,7 +81,7 @@ class Seen:
         # what Caffe has: the filters, the same in its kernels' order, and a block of products
         self.bytes = 2 * activations.nbytes + 4 * POSITIONS * min(FILTERS, len(activations)) * len(self._blocks)
 
-    def match(self, activations):
+    def match(self, activations: Planes) -> tuple[NDArray[np.float32], Planes]:
         """(products, best) for the dream's `activations` (channels, h, w): at each position the largest dot product
         with the guide's at any position, float32 (h * w), and the guide's there, float32 (channels, h, w)."""
         dream = activations.reshape(len(activations), -1)

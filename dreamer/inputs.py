@@ -7,6 +7,8 @@ import os
 import stat
 import sys
 import warnings
+from collections.abc import Iterator
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -25,14 +27,14 @@ _FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX"
             "TGA", "TIFF", "WEBP")
 
 
-def formats():
+def formats() -> list[str]:
     """Names of the formats that are read, as this Pillow knows them."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
 @contextlib.contextmanager
-def opened(path):
+def opened(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], str]]:
     """(file, name) of the regular file at `path`, or of standard input where that is "-": a seekable binary file,
     and what to call it. Raises Mistake where there is none; never waits for a device or a pipe."""
     if path == STANDARD:
@@ -58,7 +60,7 @@ def opened(path):
         yield file, name
 
 
-def _standard_input():
+def _standard_input() -> IO[bytes]:
     """All of standard input, in memory: pictures are not read from front to back."""
     if sys.stdin is None:
         raise Mistake("input: standard input is closed")
@@ -80,7 +82,7 @@ def _standard_input():
 
 
 @contextlib.contextmanager
-def decoding(name, max_pixels=MAX_PIXELS):
+def decoding(name: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     """Whatever goes wrong with the picture `name` in this block becomes a Mistake, and so does a picture of more
     than `max_pixels`; warnings of Pillow's are silent."""
     before = Image.MAX_IMAGE_PIXELS
@@ -109,7 +111,7 @@ def decoding(name, max_pixels=MAX_PIXELS):
 
 
 @contextlib.contextmanager
-def silence():
+def silence() -> Iterator[None]:
     """What a library in C writes to standard error in this block is dropped: libtiff's notes on damaged files."""
     try:
         before = os.dup(2)

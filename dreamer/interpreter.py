@@ -5,7 +5,7 @@ import sys
 SYSTEM = "/usr/bin/python3"  # provision.sh installs for the distribution's Python
 
 
-def advice(error):
+def advice(error: ImportError) -> str:
     """One line for an ImportError: which Python to use, or what to run."""
     what = f"this Python ({sys.executable}) has no {error.name}"
     if sys.prefix == "/usr":

@@ -1,49 +1,60 @@
 """One dream as a job: in a child process that may die, kept at checkpoints, shown on the way."""
 
+import abc
 import dataclasses
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from dreamer import budget, files, inputs, limits, pictures, unfinished, worker
-from dreamer.checkpoint import State
+from dreamer.checkpoint import Checkpoint, State
 from dreamer.errors import printable
-from dreamer.net import mind_forks
-from dreamer.worker import Died, Stopped
+from dreamer.model import Model
+from dreamer.net import Net, mind_forks
+from dreamer.pictures import Picture
+from dreamer.planes import Light, Pixels
+from dreamer.progress import Progress
+from dreamer.reel import Reel
+from dreamer.worker import Died, Stopped, Worker
+
+if TYPE_CHECKING:
+    from dreamify import Step
 
 CHECKPOINT_SECONDS = 30  # between two checkpoints in one octave; each octave but the last ends with one too
 PREVIEW_SECONDS = 2
 
 
 @dataclasses.dataclass
-class Job:
+class Job(abc.ABC):
     """What to dream, and where to keep it: what the dream of a picture and that of a film have in common.
 
     dream       function of (net, each_step, …) that dreams
-    make_net    function of no arguments that gives the Net
-    model       the dreamer.model.Model
-    picture     the pictures.Picture to dream
+    make_net    gives what dreams
+    model       whose net that is
+    picture     to dream
     recipe      what is kept in the output
     sizes       of the octaves, the smallest first; iterations: the steps in each
     output      path of the finished picture or film; preview: of a picture that shows the dream so far, or None
-    progress    a progress.Progress
-    reel        the reel.Reel of a film, or None
+    progress    where it is told
+    reel        of a film, or None
     mask        where to dream, as dreamify.deepdream has it, or None"""
 
-    dream: callable
-    make_net: callable
-    model: object
-    picture: object
-    recipe: dict
-    sizes: list
+    dream: Callable[..., Any]
+    make_net: Callable[[], Net]
+    model: Model
+    picture: Picture
+    recipe: dict[str, Any]
+    sizes: list[tuple[int, int]]
     iterations: int
     output: str
     preview: str | None
-    progress: object
-    reel: object = None
-    mask: object = None
+    progress: Progress
+    reel: Reel | None
+    mask: Light | None
 
-    def run(self):
+    def run(self) -> None:
         """Dream and write the output. Raises Stopped or Died, with what was saved told in the message."""
         self._kept = self._shown = time.monotonic()
         for path in (self.output, self.preview):
@@ -67,11 +78,23 @@ class Job:
             if self.reel and not self._has_kept():
                 self.reel.remove()
 
-    def _goes_on(self):
+    @abc.abstractmethod
+    def _work(self, child: Worker) -> None:
+        """Dream, in the child process."""
+
+    @abc.abstractmethod
+    def _has_kept(self) -> bool:
+        """Whether there is something to go on from."""
+
+    @abc.abstractmethod
+    def _save_last(self) -> bool:
+        """Write the output from what was kept last; returns whether there was something."""
+
+    def _goes_on(self) -> str:
         return "the same command goes on from there" if self._has_kept() else "nothing was kept"
 
-    def _begin(self, child, told, arrays=0):
-        """The Net, for what is `told` in a line with all that it takes.
+    def _begin(self, child: Worker, told: str, arrays: int = 0) -> Net:
+        """What dreams, for what is `told` in a line with all that it takes.
 
         arrays  bytes a pixel beside those of one dream"""
         net = self.make_net()
@@ -86,31 +109,35 @@ class Job:
                             f"{limits.told(need)} of memory, {net.threads} threads{tiled}"))
         return net
 
-    def _pixels(self, net):
+    def _pixels(self, net: Net) -> list[int]:
         """That a step of each octave computes."""
         return [net.work(*size) for size in self.sizes]
 
-    def _stepped(self, child, step, checkpoint):
-        """Tell a step and keep it where it is time; returns (its State, the signal that asks for the end or None)."""
+    def _state(self, step: "Step") -> State:
+        """Where the dream is after a step."""
+        return State(step.octave, step.iteration + 1, step.picture, step.random, self.recipe["seed"])
+
+    def _stepped(self, child: Worker, step: "Step", checkpoint: Checkpoint | None) -> int | None:
+        """Tell a step and keep it where it is time; returns the signal that asks for the end, or None."""
         child.send(("step", step.octave, step.iteration))
         now, stop = time.monotonic(), child.asked()
-        state = State(step.octave, step.iteration + 1, step.picture, step.random, self.recipe["seed"])
         octave_ends = step.iteration + 1 == self.iterations and step.octave + 1 < len(self.sizes)
         if checkpoint and (stop or octave_ends or now - self._kept > CHECKPOINT_SECONDS):
-            checkpoint.save(state)
+            checkpoint.save(self._state(step))
             self._kept = now
-        return state, stop
+        return stop
 
-    def _preview_is_due(self):
-        due = self.preview and time.monotonic() - self._shown > PREVIEW_SECONDS
-        if due:
-            self._shown = time.monotonic()
-        return due
+    def _due_preview(self) -> str | None:
+        """The path of the preview, where it is time to write it."""
+        if time.monotonic() - self._shown <= PREVIEW_SECONDS:
+            return None
+        self._shown = time.monotonic()
+        return self.preview
 
-    def _write(self, path, pixels, more):
+    def _write(self, path: str, pixels: Pixels, more: dict[str, Any]) -> None:
         pictures.write(path, self._picture(pixels, more))
 
-    def _picture(self, pixels, more):
+    def _picture(self, pixels: Pixels, more: dict[str, Any]) -> Picture:
         return dataclasses.replace(self.picture, pixels=pixels, recipe=self.recipe | more)
 
 
@@ -119,39 +146,39 @@ class Dream(Job):
     """Of one picture; with a reel its steps are the frames of a film.
 
     dream       function of (net, each_step, state), as dreamify.deepdream
-    checkpoint  a checkpoint.Checkpoint, or None
-    state       the State to go on from, or None"""
+    checkpoint  where it is kept, or None
+    state       to go on from, or None"""
 
-    checkpoint: object = None
-    state: object = None
+    dream: Callable[..., Pixels]
+    checkpoint: Checkpoint | None = None
+    state: State | None = None
 
-    def _has_kept(self):
-        return self.checkpoint and self.checkpoint.load()
+    def _has_kept(self) -> bool:
+        return bool(self.checkpoint and self.checkpoint.load())
 
-    def _save_last(self):
-        """Write the output as it was at the last checkpoint; returns whether there was one."""
+    def _save_last(self) -> bool:
+        """The output as it was at the last checkpoint."""
         state = self.checkpoint and self.checkpoint.load()
         if state:
             self._write_so_far(state)
         return bool(state)
 
-    def _work(self, child):
-        """In the child process."""
+    def _work(self, child: Worker) -> None:
         net = self._begin(child, f"{len(self.sizes) * self.iterations} frames, " if self.reel else "")
         if self.state:
             child.send(("tell", f"goes on from octave {self.state.octave + 1}, iteration {self.state.iteration}"))
         child.send(("begin", self._pixels(net), *(self.state[:2] if self.state else (0, 0))))
 
-        def each_step(step):
+        def each_step(step: "Step") -> None:
+            state = self._state(step)
             if self.reel:
-                self.reel.keep(step.octave * self.iterations + step.iteration, self._so_far(
-                    State(step.octave, step.iteration + 1, step.picture, None, None)))
-            state, stop = self._stepped(child, step, self.checkpoint)
+                self.reel.keep(step.octave * self.iterations + step.iteration, self._so_far(state))
+            stop = self._stepped(child, step, self.checkpoint)
             if stop:
                 self._write_so_far(state)
                 raise Stopped(stop, saved=True)
-            if self._preview_is_due():
-                pictures.write(self.preview, self._so_far(state))
+            if preview := self._due_preview():
+                pictures.write(preview, self._so_far(state))
 
         pixels = self.dream(net, each_step=each_step, state=self.state)
         net.close()  # a large picture on its way into a file takes as much again
@@ -163,17 +190,17 @@ class Dream(Job):
         if self.checkpoint:
             self.checkpoint.remove()
 
-    def _so_far(self, state):
-        """The picture as it is in that State."""
+    def _so_far(self, state: State) -> Picture:
+        """The picture as it is in that state."""
         pixels = unfinished.picture(self.model, self.picture.pixels, self.sizes, state.octave, state.picture,
                                     self._planes, self.mask)
         return self._picture(pixels, self._unfinished(state))
 
-    def _write_so_far(self, state):
+    def _write_so_far(self, state: State) -> None:
         if self.reel:
             self.reel.finish(state.octave * self.iterations + state.iteration, self.recipe | self._unfinished(state))
         else:
             pictures.write(self.output, self._so_far(state))
 
-    def _unfinished(self, state):
+    def _unfinished(self, state: State) -> dict[str, dict[str, int]]:
         return {"unfinished": {"octave": state.octave + 1, "iteration": state.iteration}}

@@ -19,19 +19,21 @@ from typing import NamedTuple
 
 from dreamer import shapes
 from dreamer.errors import Mistake
+from dreamer.model import Model
+from dreamer.planes import Planes
 
 _WEIGHT = re.compile(r"\*\s*(-?(?:\d+\.?\d*|\.\d+))\s*$")
 _NUMBER = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?")
 
 
 class Term(NamedTuple):
-    """One of the layers in a sum: its name, its channels (a list of numbers; None for all of them), its weight."""
+    """One of the layers in a sum: its name, its channels (None for all of them), its weight."""
 
     layer: str
-    channels: list | None
+    channels: list[int] | None
     weight: float
 
-    def of(self, activations):
+    def of(self, activations: Planes) -> Planes:
         """Those of the layer's `activations` (channels, h, w) that are meant."""
         return activations if self.channels is None else activations[self.channels]
 
@@ -40,25 +42,28 @@ class Layers(NamedTuple):
     """What to dream: the text that says it (aliases replaced, no spaces), and its Terms, which are to be summed."""
 
     text: str
-    terms: list
+    terms: list[Term]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.text
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """The layers in it, each once."""
         return list(dict.fromkeys(term.layer for term in self.terms))
 
 
-def parse(text, model):
-    """(Layers, warnings) for `text`, in a dreamer.model.Model; a warning says what was taken for what is not there.
+def parse(text: str, model: Model) -> tuple[Layers, list[str]]:
+    """(Layers, warnings) for `text`, in that model; a warning says what was taken for what is not there.
 
     Raises Mistake, which says where in the text it is."""
     if text in model.keys or text in model.aliases:
         name, warning = model.layer(text)
         return Layers(name, [Term(name, None, 1.0)]), [warning] if warning else []
-    terms, told, warnings, start = [], [], [], 0
+    terms: list[Term] = []
+    told: list[str] = []
+    warnings: list[str] = []
+    start = 0
     for piece in text.split("+"):
         some, name, warning = _term(text, piece, start, model)
         terms += some
@@ -68,11 +73,11 @@ def parse(text, model):
     return Layers("+".join(told), terms), warnings
 
 
-def _term(text, piece, start, model):
+def _term(text: str, piece: str, start: int, model: Model) -> tuple[list[Term], str, str | None]:
     """([Term], text, warning) for a `piece` of the whole `text` that begins at its character `start`."""
     found = _WEIGHT.search(piece)
     weight = float(found[1]) if found else 1.0
-    if not weight or not math.isfinite(weight):
+    if found and not (weight and math.isfinite(weight)):
         raise _wrong(text, start + found.start(1), found[1], "is no weight: a number above or below 0 is")
     body = piece[:found.start()] if found else piece
     name, colon, numbers = body.partition(":")
@@ -95,9 +100,10 @@ def _term(text, piece, start, model):
     return terms, name + colon + _close(numbers) + (f"*{found[1]}" if found else ""), warning
 
 
-def _channels(text, numbers, start, layer, model):
-    """The channels, a sorted list, that `numbers` (at the character `start` of `text`) names in the layer."""
-    count, chosen = shapes.channels(shapes.cut(model.net, [layer]))[layer], set()
+def _channels(text: str, numbers: str, start: int, layer: str, model: Model) -> list[int]:
+    """The channels, sorted, that `numbers` (at the character `start` of `text`) names in the layer."""
+    count = shapes.channels(shapes.cut(model.net, [layer]))[layer]
+    chosen: set[int] = set()
     for piece in numbers.split(","):
         at = start + len(piece) - len(piece.lstrip())
         found = _NUMBER.fullmatch(piece)
@@ -113,13 +119,13 @@ def _channels(text, numbers, start, layer, model):
     return sorted(chosen)
 
 
-def _close(text):
+def _close(text: str) -> str:
     return re.sub(r"\s", "", text)
 
 
-def _place(text, at, piece):
+def _place(text: str, at: int, piece: str) -> str:
     return f"{piece!r} (character {at + 1} of {text!r})"
 
 
-def _wrong(text, at, piece, why):
+def _wrong(text: str, at: int, piece: str, why: str) -> Mistake:
     return Mistake(f"{_place(text, at, piece)} {why}")

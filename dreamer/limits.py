@@ -4,6 +4,7 @@ import math
 import os
 import re
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 from dreamer.errors import Mistake
@@ -13,7 +14,7 @@ CGROUP = Path("/sys/fs/cgroup")
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
-def threads():
+def threads() -> int:
     """How many threads can really run at once: the cores we may run on, or the CPU quota where that is less.
 
     A container with `--cpus 1` sees all cores; as many threads as that would mostly wait for each other."""
@@ -21,15 +22,15 @@ def threads():
     for group in _groups("cpu"):
         quota, period = (_read(group / "cpu.max") or "max 1").split()  # version 2
         if quota == "max":
-            quota, period = _read(group / "cpu.cfs_quota_us") or -1, _read(group / "cpu.cfs_period_us") or 1
+            quota, period = _read(group / "cpu.cfs_quota_us") or "-1", _read(group / "cpu.cfs_period_us") or "1"
         if int(quota) > 0:
             cores = min(cores, math.ceil(int(quota) / int(period)))
     return max(1, cores)
 
 
-def memory():
+def memory() -> int:
     """Bytes that this process can still take without being killed or made to swap."""
-    free = int(re.search(r"MemAvailable: *(\d+)", _read(Path("/proc/meminfo")))[1]) << 10
+    free = _number(Path("/proc/meminfo"), "MemAvailable:") << 10
     for most, used in _caps():
         free = min(free, most - max(0, used))
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
@@ -38,14 +39,14 @@ def memory():
     return max(0, free)
 
 
-def cap():
+def cap() -> int | None:
     """Bytes that the control groups, a container's say, allow in all; None where they allow more than there is."""
-    total = int(re.search(r"MemTotal: *(\d+)", _read(Path("/proc/meminfo")))[1]) << 10
+    total = _number(Path("/proc/meminfo"), "MemTotal:") << 10
     least = min((most for most, _ in _caps()), default=total)
     return least if least < total else None
 
 
-def _caps():
+def _caps() -> Iterator[tuple[int, int]]:
     """(the most, the used) bytes of memory of each control group that has a limit."""
     for group in _groups("memory"):
         for limit, usage, cache in (("memory.max", "memory.current", "inactive_file"),
@@ -53,24 +54,22 @@ def _caps():
             if (most := _read(group / limit) or "max") != "max":
                 used = int(_read(group / usage) or 0)
                 # what files have left in the cache is given back before anything is killed
-                used -= int((re.search(rf"^{cache} (\d+)", _read(group / "memory.stat") or "", re.M) or [0, 0])[1])
+                used -= _number(group / "memory.stat", cache)
                 yield int(most), used
 
 
-def used():
+def used() -> int:
     """Bytes of memory that this process holds now, and the one that waits for it (see dreamer/worker.py)."""
     processes = ["self"] + ([str(os.getppid())] if waited_for else [])
-    shares = [re.search(r"^Pss: *(\d+)", _read(Path("/proc", process, "smaps_rollup")) or "", re.M)
-              for process in processes]
-    return sum(int(share[1]) << 10 for share in shares if share) or _pages(1)
+    return sum(_number(Path("/proc", process, "smaps_rollup"), "Pss:") << 10 for process in processes) or _pages(1)
 
 
-def most_used():
+def most_used() -> int:
     """The most bytes of memory that this process ever held: loading the weights takes more than keeping them."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
-def size(text):
+def size(text: str) -> int:
     """Bytes for a size like 512m, 1.5g or 2000000; raises Mistake."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
     if not found or not float(found[1]):
@@ -78,25 +77,31 @@ def size(text):
     return int(float(found[1]) * UNITS[found[2]])
 
 
-def told(count):
+def told(count: float) -> str:
     """A number of bytes for people: 820 MB, 12.5 GB; rounded up, since it is asked for again as a limit."""
     if count < 10_000 << 20:
         return f"{math.ceil(count / (1 << 20))} MB"
     return f"{math.ceil(count / (1 << 30) * 10) / 10:.1f} GB"
 
 
-def _pages(field):
-    return int(_read(Path("/proc/self/statm")).split()[field]) * resource.getpagesize()
+def _pages(field: int) -> int:
+    return int(Path("/proc/self/statm").read_text().split()[field]) * resource.getpagesize()
 
 
-def _read(path):
+def _number(path: Path, name: str) -> int:
+    """The number behind `name` in a file of such lines; 0 where there is none."""
+    found = re.search(rf"^{name} *(\d+)", _read(path) or "", re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _read(path: Path) -> str | None:
     try:
         return path.read_text().strip()
     except OSError:
         return None
 
 
-def _groups(controller):
+def _groups(controller: str) -> Iterator[Path]:
     """Folders of this process's control groups, from its own up to the root, in version 1 and 2.
 
     In a container the path in /proc/self/cgroup may be the host's: then only the root is there, and is ours."""
