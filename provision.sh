@@ -103,10 +103,10 @@ step_runtime() {
   if [ -d "$prefix/python" ]; then python_finds_caffe; fi
   if $dev; then
     apt_install 'packages to test' git libgtest-dev openssh-client procps python3-pytest python3-venv shellcheck
-    if ! "$prefix/dev/bin/ruff" --version >>"$log" 2>&1; then # in no release of Debian 12
-      say 'ruff'
+    if ! { "$prefix/dev/bin/ruff" --version && "$prefix/dev/bin/mypy" --version; } >>"$log" 2>&1; then
+      say 'ruff and mypy' # Debian 12 has not the one, and an old one of the other
       logged 'making a Python environment' python3 -m venv "$prefix/dev"
-      logged 'installing ruff' "$prefix/dev/bin/pip" install -q ruff==0.17.6
+      logged 'installing ruff and mypy' "$prefix/dev/bin/pip" install -q ruff==0.17.6 mypy==2.4.1
     fi
   fi
 }

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 from conftest import ROOT
@@ -23,12 +24,26 @@ def shell_scripts():
             and path.read_bytes()[:30].startswith((b"#!/bin/bash", b"#!/bin/sh"))]
 
 
+def linter(name):
+    """The path of a linter that provision.sh installs, or that is there anyway."""
+    path = shutil.which(name) or shutil.which(name, path="/opt/image-dreamer/dev/bin")
+    if not path:
+        pytest.skip(f"no {name}: ./provision.sh --dev runtime")
+    return path
+
+
 def test_ruff():
-    ruff = shutil.which("ruff") or shutil.which("ruff", path="/opt/image-dreamer/dev/bin")
-    if not ruff:
-        pytest.skip("no ruff: ./provision.sh --dev runtime")
-    done = subprocess.run([ruff, "check", "--no-cache", ROOT], capture_output=True, text=True, check=False)
+    done = subprocess.run([linter("ruff"), "check", "--no-cache", ROOT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_mypy(tmp_path):
+    if np.lib.NumpyVersion(np.__version__) < "1.24.0":
+        pytest.skip("the types of numpy itself had gaps before 1.24")
+    done = subprocess.run([linter("mypy"), "--config-file", ROOT / ".mypy.ini", "--python-executable",
+                           "/usr/bin/python3", "--cache-dir", tmp_path], cwd=ROOT, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_shellcheck():
