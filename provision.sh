@@ -7,6 +7,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prefix=${DREAMER_PREFIX:-/opt/image-dreamer}
 logs=$prefix/log
 build=$prefix/build
+swap=$prefix/swap # a file, while memory is too little to build
+compiler=1300     # MB that one of Caffe's compilers takes at most
 
 # Caffe as it was on 2018-08-21, the last change upstream. The tree is the same whatever place it comes from:
 # the checksum is of its files' checksums, sorted by name (the distribution's own folder debian/ left out).
@@ -151,10 +153,12 @@ step_caffe() {
     echo "$key" >"$build/key"
   fi
   local began=$SECONDS
+  swap_on
   if ! compile_caffe; then # perhaps files that a power cut left half-written: once more, from nothing
     rm -rf "$build/out"
     logged 'building Caffe' compile_caffe
   fi
+  swap_off
   install_caffe "$key"
   rm -rf "$build"
   say "Caffe: built in $((SECONDS - began)) s, installed in $prefix"
@@ -316,13 +320,51 @@ compile_caffe() {
   done
 }
 
-# One job a core, but no more than the memory holds: a compiler takes up to 1.3 GB
+# One job a core, but no more than the memory holds
 build_jobs() {
   local cores jobs
   cores=$(nproc)
-  jobs=$(($(free_megabytes) / 1300))
+  jobs=$(($(free_megabytes) / compiler))
   echo $((jobs < 1 ? 1 : jobs < cores ? jobs : cores))
 }
+
+# Where memory and swap are too little even for one compiler, a swap file makes up for it while Caffe is built. The
+# kernel says whether one may be made: not in a container, nor on every file system.
+swap_on() {
+  local free lack disk why=
+  free=$(($(free_megabytes) + $(swap_megabytes)))
+  [ "$free" -lt "$compiler" ] || return 0
+  lack=$(((compiler - free + 255) / 256 * 256 + 256)) # not to the last page
+  disk=$(df -m --output=avail "$prefix" | tail -n 1)
+  if [ "$disk" -lt $((lack + 1000)) ]; then # Caffe's build needs some as well
+    why="the disk has $((disk)) MB left, too little for a swap file"
+  elif ! why=$({ fallocate -l "${lack}M" "$swap" && chmod 600 "$swap" && mkswap "$swap" && swapon "$swap"; } 2>&1); then
+    why="a swap file cannot be made here: ${why##*: }"
+    swap_off
+  else
+    say "memory: $free MB free, and a compiler takes up to $compiler: a swap file of $lack MB until Caffe is built"
+    return
+  fi
+  say "warning: $free MB of memory are free, and a compiler takes up to $compiler; going on ($why)"
+}
+
+# Take the swap file away, of this run or of one that was killed. A compiler that dies still holds memory for a moment.
+swap_off() {
+  local _
+  [ -e "$swap" ] || return 0
+  for _ in 1 2 3 4 5; do
+    if ! swap_in_use || swapoff "$swap" 2>>"${log:-/dev/null}"; then
+      rm -f "$swap"
+      return
+    fi
+    sleep 1
+  done
+  say "warning: the swap file $swap is still in use; the next run removes it"
+}
+
+swap_in_use() { swapon --noheadings --show=NAME | grep -qxF "$swap"; }
+
+swap_megabytes() { awk '/^SwapFree/ {print int($2 / 1024)}' /proc/meminfo; }
 
 # What the machine has free, or its control group if that is less
 free_megabytes() {
@@ -429,6 +471,8 @@ main() {
   mkdir -p "$logs"
   exec 9>"$prefix/lock"
   flock -n 9 || die "another provision.sh is at work in $prefix"
+  swap_off # a run that was killed could not
+  trap 'trap "" HUP INT TERM; swap_off' EXIT # a second Ctrl-C does not stop that
   trap 'printf "provision.sh: step %s failed (line %d); its log is %s\n" "$step" "$LINENO" "$log" >&2' ERR
   for step in "${steps[@]}"; do
     log=$logs/$step.log

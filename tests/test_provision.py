@@ -3,10 +3,13 @@
 The whole way, from packages to a dream, is walked by the test command itself and by the container tests."""
 
 import os
+import signal
 import socket
 import subprocess
 import tarfile
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -197,6 +200,77 @@ def test_jobs_are_limited_by_cores_and_by_memory(tmp_path, cores, megabytes, job
 
 def test_free_memory_is_known(tmp_path):
     assert 100 < int(bash("free_megabytes", tmp_path).stdout) < 10_000_000
+
+
+# A kernel that takes every swap file, or none
+SWAPS = """
+    list=$prefix/swaps; touch "$list"; swap_megabytes() { echo $SWAPPED; }; free_megabytes() { echo $FREE; }
+    df() { echo $DISK; }; mkswap() { :; }; fallocate() { touch "$3"; }
+    swapon() {
+        case $1,$ALLOWED in
+            --*) cat "$list" ;;
+            *,true) echo "$1" >>"$list" ;;
+            *) echo "swapon: $1: No" >&2; return 1 ;;
+        esac
+    }
+    swapoff() { grep -vxF "$1" "$list" >"$list.new"; mv "$list.new" "$list"; }
+    """
+MACHINE = {"FREE": "600", "SWAPPED": "0", "DISK": "9000", "ALLOWED": "true"}
+
+
+@pytest.mark.parametrize(("machine", "made", "said"), [
+    ({}, True, "a swap file of 1024 MB"),
+    ({"FREE": "1300"}, False, ""),
+    ({"SWAPPED": "700"}, False, ""),
+    ({"SWAPPED": "600"}, True, "a swap file of 512 MB"),
+    ({"DISK": "1500"}, False, "going on (the disk has 1500 MB left"),
+    ({"ALLOWED": "false"}, False, "going on (a swap file cannot be made here: No)"),
+], ids=str)
+def test_a_swap_file_where_memory_is_too_little_for_one_compiler(tmp_path, machine, made, said):
+    done = bash(SWAPS + 'swap_on; cat "$list"; swap_off; cat "$list"; ls "$prefix"', tmp_path, **MACHINE | machine)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines().count(str(tmp_path / "prefix/swap")) == made  # there, and gone afterwards
+    assert "swap\n" not in done.stdout.replace("prefix/swap\n", "")
+    assert said in done.stdout
+    assert said or not done.stdout.startswith("==>")
+
+
+@pytest.mark.parametrize(("sent", "left"), [("INT", False), ("TERM", False), ("KILL", True), ("", False)])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes swap files")
+def test_the_swap_file_goes_however_the_build_ends(tmp_path, sent, left):
+    """A real one, where the kernel lets this machine have it (a container is told that it may not)."""
+    prefix = tmp_path / "the prefix"
+    script = f"""source {ROOT}/provision.sh
+        step_toolchain() {{ :; }}; fetch_caffe() {{ :; }}; prepare_caffe() {{ :; }}; swap_megabytes() {{ echo 0; }}
+        free_megabytes() {{ echo 1250; }}; compile_caffe() {{ echo compiling; $compile; }}
+        main --no-cache $steps"""
+
+    def start(steps, compile_):
+        return subprocess.Popen(["bash", "-c", script], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                start_new_session=True, env=os.environ | {
+                                    "DREAMER_PREFIX": str(prefix), "steps": steps, "compile": compile_})
+
+    def swaps():
+        return Path("/proc/swaps").read_text().count(str(prefix).replace(" ", "\\040"))
+
+    build = start("caffe", "sleep 60" if sent else "false")
+    said = build.stdout.readline()
+    while not said.endswith("compiling\n"):
+        said += build.stdout.readline()
+        assert build.poll() is None or said.endswith("compiling\n")
+    if allowed := "going on" not in said:
+        assert "a swap file of 512 MB" in said
+        assert swaps() == 1 or not sent
+    else:
+        assert "a swap file cannot be made here" in said
+    while sent and build.poll() is None:  # twice, where the first comes while bash starts its child
+        os.killpg(build.pid, getattr(signal, f"SIG{sent}"))
+        time.sleep(0.5)
+    assert build.wait(30) != 0
+    assert (swaps(), (prefix / "swap").exists()) == ((1, True) if left and allowed else (0, False))
+    if left:  # the next run finds it
+        assert start("runtime", "").wait(60) == 0
+        assert (swaps(), (prefix / "swap").exists()) == (0, False)
 
 
 @pytest.mark.parametrize(("name", "version", "supported"), [
