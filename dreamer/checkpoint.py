@@ -8,12 +8,12 @@ import json
 import os
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamer import files
+from dreamer import files, watch
 from dreamer.planes import Planes
 
 
@@ -90,8 +90,17 @@ def load(path: str | os.PathLike[str], dream: str) -> tuple[dict[str, Any], Plan
             header = json.loads(file.readline())
             if header["dream"] != dream:
                 return None
-            # mapped, not read: there may be less memory left than it is large
-            planes = np.memmap(file, np.float32, "r", file.tell(), tuple(header["shape"]))
+            planes = _planes(file, tuple(header["shape"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return (header, planes) if zlib.crc32(planes.data) == header["crc"] else None
+
+
+def _planes(file: BinaryIO, shape: tuple[int, ...]) -> Planes:
+    """The floats from here to the end of an open file. Mapped, not read: there may be less memory left than they take.
+
+    On a shared folder they are read, for not every one maps files, or replaces one that is mapped. Raises OSError,
+    ValueError."""
+    if watch.filesystem(os.path.dirname(file.name)) in watch.LOCAL:
+        return np.memmap(file, np.float32, "r", file.tell(), shape)
+    return np.frombuffer(file.read(), np.float32).reshape(shape)

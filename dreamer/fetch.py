@@ -56,7 +56,7 @@ def fetch(chosen: model.Model, say: Callable[[str], None]) -> None:
         why = download(url, part, chosen.weights_size, chosen.weights_sha256)
         if why is None:
             files.give(part, target.parent)
-            os.replace(part, target)
+            files.move(part, target)
             say(f"{chosen.name}: weights from {url}")
             return
         say(f"{chosen.name}: not from {url} ({why})")

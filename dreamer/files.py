@@ -1,6 +1,10 @@
-"""Files that appear whole or not at all, and belong to whom the folder belongs."""
+"""Files that appear whole or not at all, and belong to whom the folder belongs.
+
+So they do on folders that are shared with a host or over a network too, where this or that cannot be: syncing,
+changing modes and owners, locks, renaming or removing what is open, renaming over what is there."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import tempfile
@@ -22,12 +26,48 @@ def replacing(path: str | os.PathLike[str], folder: str | os.PathLike[str] | Non
         try:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if not _sync(file):
+                file.close()  # the next that may tell that a disk is full
             give(file.name, path.parent)
-            os.replace(file.name, path)
+            try:
+                os.replace(file.name, path)  # while it is locked
+            except OSError:
+                file.close()
+                move(file.name, path)
         except BaseException:
+            file.close()
             os.unlink(file.name)
             raise
+
+
+def _sync(file: IO[bytes]) -> bool:
+    """Have the file on the disk; returns whether its file system knows how to. Raises OSError where the disk is full,
+    or broken."""
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EROFS):
+            raise
+        return False
+    return True
+
+
+def move(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """os.replace, also where nothing may be renamed over a file that is there: that one is moved out of the way, and
+    comes back if need be. Raises OSError."""
+    try:
+        os.replace(path, target)
+    except OSError:
+        if not os.path.isfile(target):
+            raise
+        old = f"{path}.old"  # unlike the names that are swept away
+        os.replace(target, old)
+        try:
+            os.replace(path, target)
+        except BaseException:
+            os.replace(old, target)
+            raise
+        os.unlink(old)
 
 
 def _part(folder: str | os.PathLike[str]) -> IO[bytes]:
@@ -48,8 +88,10 @@ def _part(folder: str | os.PathLike[str]) -> IO[bytes]:
 
 def check(folder: str | os.PathLike[str]) -> None:
     """Raise OSError unless files can be made in `folder`: on shared folders what access(2) says is not always so."""
-    with tempfile.TemporaryFile(dir=folder, prefix=_PREFIX, suffix=_SUFFIX):
+    with _part(folder) as file:
         pass
+    with contextlib.suppress(FileNotFoundError):  # somebody swept it away
+        os.unlink(file.name)
 
 
 def sweep(folder: str | os.PathLike[str]) -> None:
@@ -60,7 +102,11 @@ def sweep(folder: str | os.PathLike[str]) -> None:
                     and entry.is_file(follow_symlinks=False)):
                 with contextlib.suppress(OSError), open(entry.path, "r+b") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(entry.path)
+                    try:
+                        os.unlink(entry.path)
+                    except OSError:
+                        file.close()
+                        os.unlink(entry.path)
 
 
 def give(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
@@ -69,10 +115,11 @@ def give(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
     Root is who runs a container, and the folder is the user's own, shared with it."""
     umask = os.umask(0)
     os.umask(umask)
-    os.chmod(path, (0o777 if os.path.isdir(path) else 0o666) & ~umask)
+    with contextlib.suppress(OSError):  # a share has modes of its own
+        os.chmod(path, (0o777 if os.path.isdir(path) else 0o666) & ~umask)
     if os.geteuid() == 0:
         owner = os.stat(folder)
-        with contextlib.suppress(PermissionError):  # a root without this right (docker's --cap-drop ALL)
+        with contextlib.suppress(OSError):  # and owners; and not every root has this right (docker's --cap-drop ALL)
             os.chown(path, owner.st_uid, owner.st_gid)
 
 

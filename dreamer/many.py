@@ -134,7 +134,7 @@ class Many:
             status = os.stat(self._source / name)
         except OSError:
             return None
-        return status.st_size, status.st_mtime_ns, status.st_ino
+        return status.st_size, status.st_mtime_ns  # not the inode: on a shared folder a file may get another any time
 
     def _take(self, name: str, found: list[str], place: str = "") -> None:
         """Dream the file `name`, one of those that were `found`, where that is not done."""

@@ -1,0 +1,186 @@
+"""Folders that are shared with a host or over a network, and what cannot be done there (tests/quirks.py): the real
+command, on a real file system that refuses it."""
+
+import errno
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import quirks
+from PIL import Image
+from test_job import wait_for
+from test_many import Watcher
+
+from conftest import ROOT
+from dreamer import files, watch
+
+VBOXSF = ("busy", "owner", "links", "case", "inode")  # of a host that is a PC with Windows
+KINDS = [(), *((quirk,) for quirk in quirks.QUIRKS), VBOXSF, tuple(quirks.QUIRKS)]
+each_kind = pytest.mark.parametrize("share", KINDS, ids=lambda kind: " ".join(kind) or "none", indirect=True)
+all_at_once = pytest.mark.parametrize("share", [VBOXSF, KINDS[-1]], ids=["vboxsf", "all"], indirect=True)
+
+
+@pytest.fixture
+def share(request, tmp_path):
+    """A folder with some quirks, a path; it has photo.png in it."""
+    if quirks.fuse is None or os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+        pytest.skip("needs root, /dev/fuse and python3-fusepy")
+    real, mountpoint = tmp_path / "real", tmp_path / "share"
+    real.mkdir()
+    mountpoint.mkdir()
+    with subprocess.Popen(["/usr/bin/python3", ROOT / "tests/quirks.py", real, mountpoint, *request.param],
+                          stderr=subprocess.PIPE, text=True) as server:
+        began = time.monotonic()
+        while not os.path.ismount(mountpoint):
+            assert server.poll() is None, server.stderr.read()
+            assert time.monotonic() - began < 60
+            time.sleep(0.05)
+        try:
+            gradient = np.mgrid[:60, :80].sum(0)[..., None] * [1, 2, 3]
+            Image.fromarray((gradient % 256).astype(np.uint8)).save(mountpoint / "photo.png")
+            yield mountpoint
+        finally:
+            subprocess.run(["umount", "--lazy", mountpoint], check=True)
+            server.wait(timeout=30)
+
+
+@pytest.fixture
+def words(share, tiny):
+    """The words of a short dream of photo.png."""
+    return [str(ROOT / "dreamify.py"), "photo.png", "dream.png", "mix/output", "2", "2", "--seed", "5", "--model",
+            str(tiny.folder)]
+
+
+def here(words, folder, *more):
+    return subprocess.run([*words, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@each_kind
+def test_a_dream_replaces_the_last_one_whole(share, words, tmp_path):
+    """And nothing is left beside it."""
+    assert watch.filesystem(share) not in watch.LOCAL
+    (tmp_path / "local").mkdir()
+    shutil.copyfile(share / "photo.png", tmp_path / "local/photo.png")
+    for seed in ("6", "5"):
+        for folder in (share, tmp_path / "local"):
+            done = here([*words, "--seed", seed], folder)
+            assert (done.returncode, done.stderr) == (0, "")
+        assert (share / "dream.png").read_bytes() == (tmp_path / "local/dream.png").read_bytes()
+    assert names(share) == ["dream.png", "photo.png"]
+
+
+@each_kind
+def test_a_stopped_dream_goes_on(share, words, tmp_path):
+    words[words.index("2"):words.index("--seed")] = ["150", "3"]
+    with subprocess.Popen(words, cwd=share, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(process, "octave 2/3  iteration 20/")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(errors.splitlines()) == 1
+    assert "the same command goes on from there" in errors
+    Image.open(share / "dream.png").load()
+    done = here(words, share)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "goes on from octave 2, iteration" in done.stdout
+    assert names(share) == ["dream.png", "photo.png"]
+
+
+@all_at_once
+def test_a_film_and_a_folder(share, words):
+    done = here([*words[:2], "dream.gif", *words[3:]], share)
+    assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(share / "dream.gif") as film:
+        assert film.n_frames == 4
+    done = here([words[0], ".", ".", *words[3:]], share)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names(share) == ["dream.gif", "photo-dream.png", "photo.png"]
+
+
+@all_at_once
+def test_what_comes_into_a_watched_folder_is_dreamed(share, tiny):
+    watcher = Watcher(share, tiny)
+    try:
+        watcher.until("photo-dream.png: done")
+        shutil.copyfile(share / "photo.png", share / "new.png")
+        watcher.until("new-dream.png: done")
+        assert watcher.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")
+    finally:
+        watcher.process.kill()
+    assert names(share) == ["new-dream.png", "new.png", "photo-dream.png", "photo.png"]
+
+
+@pytest.mark.parametrize("share", [("case",)], indirect=True, ids=["case"])
+def test_another_case_is_the_input_all_the_same(share, words):
+    before = (share / "photo.png").read_bytes()
+    done = here([*words[:2], "PHOTO.png", *words[3:]], share)
+    assert done.returncode == 2
+    assert "is the input itself" in done.stderr
+    assert (share / "photo.png").read_bytes() == before
+
+
+@all_at_once
+def test_a_finished_caffe_is_kept_there(share, tmp_path):
+    """provision.sh's cache, when the project's folder is a shared one."""
+    for name in ("lib", "python", "models/bvlc_googlenet"):
+        (tmp_path / "prefix" / name).mkdir(parents=True)
+    for name in ("models/bvlc_googlenet/deploy.prototxt", "packages"):
+        (tmp_path / "prefix" / name).write_text("")
+    done = subprocess.run(["bash", "-c", f"""source {ROOT}/provision.sh; distribution; cache=true; log={tmp_path}/log
+                           here={share}; into_cache key; cd {share}/.cache; sha256sum --check *.sha256"""],
+                          env=os.environ | {"DREAMER_PREFIX": str(tmp_path / "prefix")}, capture_output=True,
+                          text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(names(share / ".cache")) == 2
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EIO, errno.ENOSPC])
+def test_only_not_knowing_how_to_sync_is_no_error(tmp_path, monkeypatch, number):
+    def fail(_):
+        raise OSError(number, os.strerror(number))
+    monkeypatch.setattr(os, "fsync", fail)
+    (tmp_path / "a").write_text("old")
+    try:
+        with files.replacing(tmp_path / "a") as file:
+            file.write(b"new")
+        told = None
+    except OSError as error:
+        told = error.errno
+    assert told == (number if number in (errno.EIO, errno.ENOSPC) else None)
+    assert (tmp_path / "a").read_text() == ("old" if told else "new")
+    assert names(tmp_path) == ["a"]
+
+
+def test_where_there_are_no_locks_files_are_written_and_never_swept(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with files.replacing(tmp_path / "a") as file:
+        file.write(b"new")
+        files.sweep(tmp_path)
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_a_move_that_fails_half_way_brings_the_old_file_back(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "b").write_text("new")
+    replace = os.replace
+
+    def refuse(path, target):
+        if os.path.basename(path) == "b":
+            raise PermissionError(errno.EACCES, "no")
+        replace(path, target)
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError):
+        files.move(tmp_path / "b", tmp_path / "a")
+    assert names(tmp_path) == ["a", "b"]
+    assert (tmp_path / "a").read_text() == "old"
