@@ -143,7 +143,8 @@ def test_the_distributions_archive_comes_last_and_apts_own_state_stays_as_it_is(
     assert state() == before
     for name in ("src/caffe/net.cpp", "models/bvlc_googlenet/deploy.prototxt"):
         assert name in fetched_names(tmp_path)
-    patched = bash(f"prepare_caffe {tmp_path}/prefix/build/tree", tmp_path)
+    (tmp_path / "a folder with spaces").symlink_to(ROOT)
+    patched = bash(f"here='{tmp_path}/a folder with spaces'; prepare_caffe {tmp_path}/prefix/build/tree", tmp_path)
     assert patched.returncode == 0, patched.stderr
 
 
@@ -293,6 +294,74 @@ def test_help_and_a_wrong_step():
     wrong = subprocess.run([ROOT / "provision.sh", "nosuch"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     assert "nosuch" in wrong.stderr
+
+
+@pytest.mark.parametrize(("said", "ends_well"), [("is not valid yet", True), ("is expired", False), ("", False)])
+def test_a_clock_that_is_behind_does_not_matter_to_apt(tmp_path, said, ends_well):
+    done = bash(f"""
+        dpkg() {{ :; }}; dpkg-query() {{ :; }}
+        apt() {{
+            [ "$*" != update ] || {{ echo 'E: Release file for x {said}'; return 100; }}
+            echo "apt $*" >&3
+        }}
+        apt_install things thing 3>&1""", tmp_path)
+    assert (done.returncode == 0) is ends_well
+    assert ("apt install -y --no-install-recommends thing" in done.stdout) is ends_well
+    assert ("apt -o Acquire::Check-Date=false update" in done.stdout) is ends_well
+    assert ends_well or "apt-get update failed" in done.stderr
+
+
+def test_a_clock_that_was_set_back_does_not_matter_to_make(tree, tmp_path):
+    """All of the tree is older than any object, whatever the clock says while they are made."""
+    subprocess.run(["touch", "-d", "+2 days", tree / "CMakeLists.txt"], check=True)
+    assert bash(f"logged() {{ :; }}; prepare_caffe {tree}", tmp_path).returncode == 0
+    assert {time.gmtime(path.stat().st_mtime).tm_year for path in tree.rglob("*") if path.is_file()} == {2018}
+
+
+@pytest.fixture(scope="session")
+def checkouts(tmp_path_factory):
+    """Two clones of what is committed: as everywhere, and as git for Windows makes them, in a folder with spaces."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no git checkout")
+    made = []
+    for name, convert in (("plain", "false"), ("of a Windows user", "true")):
+        made.append(tmp_path_factory.mktemp("clones") / name)
+        subprocess.run(["git", "-c", f"safe.directory={ROOT}", "-c", f"safe.directory={ROOT}/.git", "clone", "-q",
+                        "-c", f"core.autocrlf={convert}", ROOT, made[-1]], check=True)
+    return made
+
+
+def test_a_checkout_by_git_for_windows_runs_in_linux(checkouts, tmp_path):
+    """Its lines end as Linux wants them, and the Caffe that it builds is the same."""
+    plain, windows = checkouts
+    ends = subprocess.run(["git", "ls-files", "--eol"], cwd=windows, capture_output=True, text=True, check=True).stdout
+    names = [line.partition("\t")[2] for line in ends.splitlines()]
+    assert {"provision.sh", "dreamify.py", "Vagrantfile", "Dockerfile", "entrypoint.sh"} < set(names)
+    assert [line for line in ends.splitlines() if line.partition("\t")[0].split()[1] not in ("w/lf", "w/-text")] == []
+    for name in names:
+        assert (windows / name).read_bytes() == (plain / name).read_bytes(), name
+    keys = [bash(f"here='{folder}'; caffe_key", tmp_path).stdout for folder in checkouts]
+    assert len(keys[0]) == 65
+    assert keys[0] == keys[1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_second_run_needs_no_network_and_minds_no_spaces(checkouts, tmp_path):
+    """On the machine as it is, from a folder with spaces: all steps, to a small dream."""
+    if not os.path.exists("/opt/image-dreamer/key"):
+        pytest.skip("this machine was not provisioned")
+    folder = checkouts[1]
+    done = subprocess.run(["unshare", "--net", folder / "provision.sh"], cwd=tmp_path, capture_output=True, text=True,
+                          check=False, env=os.environ | {"all_proxy": "http://127.0.0.1:1"})
+    assert done.returncode == 0, done.stderr
+    assert "installing" not in done.stdout
+    assert "all is well" in done.stdout
+
+
+def test_a_cache_in_a_folder_with_spaces(checkouts, tmp_path):
+    done = cached(tmp_path, f"""here='{checkouts[1]}'; make_caffe; into_cache key; rm -r $prefix/lib; from_cache key
+        cat $prefix/lib/libcaffe.so; rm -r "$here/.cache" """)
+    assert done.stdout.splitlines()[-1] == "code", done.stderr
 
 
 def test_a_second_run_finds_all_done():
