@@ -69,7 +69,6 @@ CMD usermod --non-unique --uid "$(stat -c %u /vagrant)" vagrant \
 
 # ------------------------------------------------------------------ the image
 FROM dreamer
-COPY entrypoint.sh /
 # SIGINT is what Python listens to: `docker stop` ends a dream as Ctrl-C does.
 STOPSIGNAL SIGINT
-ENTRYPOINT ["sh", "/entrypoint.sh"]
+ENTRYPOINT ["sh", "/opt/image-dreamer/dreamer/machine/entrypoint.sh"]

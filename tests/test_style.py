@@ -69,7 +69,7 @@ def test_no_large_files_and_no_weights():
 
 def test_top_level_is_short():
     names = {path.relative_to(ROOT).parts[0] for path in tracked()}
-    assert len([name for name in names if not name.startswith(".")]) <= 11, sorted(names)
+    assert len([name for name in names if not name.startswith(".")]) <= 10, sorted(names)
 
 
 @pytest.mark.parametrize("pattern", [r"(deb|security|archive|snapshot)\.(debian|ubuntu)\.[a-z]{3}", r"/home/\w+/",
