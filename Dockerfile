@@ -67,6 +67,12 @@ CMD usermod --non-unique --uid "$(stat -c %u /vagrant)" vagrant \
     && install -d /run/sshd \
     && exec /usr/sbin/sshd -D -e
 
+# ------------------------------------------------------------------ what makes a box for Vagrant, on any system
+FROM $BASE AS box
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends e2fsprogs fdisk mmdebstrap mtools qemu-utils syslinux syslinux-common
+ENTRYPOINT ["bash", "/vagrant/dreamer/machine/box.sh"]
+
 # ------------------------------------------------------------------ the image
 FROM dreamer
 # SIGINT is what Python listens to: `docker stop` ends a dream as Ctrl-C does.

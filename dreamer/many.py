@@ -24,7 +24,7 @@ from dreamer.worker import Stopped
 SETTLED = 1  # seconds for which a file must stay as it is before it is taken: it may still be being copied
 PATIENCE = 20  # seconds that one which stays as it is, and cannot be read, is given: copying may have come to a halt
 
-_Like: TypeAlias = tuple[int, int, int]  # what changes when a file does
+_Like: TypeAlias = tuple[int, int]  # what changes when a file does
 
 
 def dream_name(name: str) -> str:

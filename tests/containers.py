@@ -95,6 +95,22 @@ def drop_weights(folder):
             break
 
 
+class Vagrant:
+    """vagrant in one folder, with an environment of its own; `before` are words to start it with."""
+
+    def __init__(self, folder, before=(), **environment):
+        self.folder = folder
+        self.before = before
+        self.environment = os.environ | {"VAGRANT_HOME": f"{folder}.vagrant.d", "VAGRANT_CHECKPOINT_DISABLE": "1"}
+        self.environment |= environment
+
+    def __call__(self, *words, ok=True):
+        return run(*self.before, "vagrant", *words, ok=ok, cwd=self.folder, env=self.environment, timeout=3600)
+
+    def ssh(self, command, ok=True):
+        return self("ssh", "--no-tty", "--command", command, ok=ok)
+
+
 @pytest.fixture(scope="session")
 def context(tmp_path_factory):
     """A folder to build from: a checkout and the weights."""

@@ -6,24 +6,9 @@ import shutil
 
 import pytest
 
-from containers import OWNER, ROOT, WEIGHTS, checkout, drop_weights, run
+from containers import OWNER, ROOT, WEIGHTS, Vagrant, checkout, drop_weights, run
 
 pytestmark = pytest.mark.container
-
-
-class Vagrant:
-    """vagrant in one folder, with an environment of its own."""
-
-    def __init__(self, folder, **environment):
-        self.folder = folder
-        self.environment = os.environ | {"VAGRANT_HOME": f"{folder}.vagrant.d", "VAGRANT_CHECKPOINT_DISABLE": "1"}
-        self.environment |= environment
-
-    def __call__(self, *words, ok=True):
-        return run("vagrant", *words, ok=ok, cwd=self.folder, env=self.environment, timeout=3600)
-
-    def ssh(self, command, ok=True):
-        return self("ssh", "--no-tty", "--command", command, ok=ok)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +104,7 @@ environment = Vagrant::Environment.new(cwd: ARGV[0])
 told = %i[virtualbox libvirt parallels vmware_desktop docker].to_h do |name|
   config = environment.vagrantfile.machine_config(:default, name, nil, nil, false)[:config]
   of_provider = config.vm.get_provider_config(name)
-  settings = { box: config.vm.box, version: config.vm.box_version,
+  settings = { box: config.vm.box, url: config.vm.box_url&.first, version: config.vm.box_version,
                folder: config.vm.synced_folders.dig("/vagrant", :type)&.to_s }
   %i[memory cpus customizations driver cpu_model vmx build_args has_ssh].each do |key|
     settings[key] = of_provider.public_send(key) if of_provider.respond_to?(key)
@@ -130,11 +115,19 @@ puts JSON.generate(told)
 """
 
 
-def settings(tmp_path, **environment):
+@pytest.fixture
+def project(vagrant, tmp_path):
+    """A folder with the Vagrantfile and no box."""
+    (tmp_path / "a project").mkdir()
+    shutil.copy(ROOT / "Vagrantfile", tmp_path / "a project")
+    return tmp_path / "a project"
+
+
+def settings(project, **environment):
     """{provider: what the Vagrantfile sets for it}."""
-    script = tmp_path / "settings.rb"
+    script = project.parent / "settings.rb"
     script.write_text(SETTINGS)
-    done = run("ruby", script, ROOT, env=os.environ | own_state(tmp_path) | environment)
+    done = run("ruby", script, project, env=os.environ | own_state(project.parent) | environment)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -144,8 +137,8 @@ def virtualbox_size(told):
     return given["--memory"], given["--cpus"]
 
 
-def test_every_provider_gets_its_size(vagrant, tmp_path):
-    told = settings(tmp_path)
+def test_every_provider_gets_its_size(project):
+    told = settings(project)
     assert virtualbox_size(told) == ("2048", os.cpu_count())
     for name in ("libvirt", "parallels"):
         assert (told[name]["memory"], told[name]["cpus"]) == (2048, os.cpu_count())
@@ -158,11 +151,24 @@ def test_every_provider_gets_its_size(vagrant, tmp_path):
     assert told["libvirt"]["folder"] == "virtiofs"  # live on both sides
 
 
-def test_environment_variables(vagrant, tmp_path):
-    told = settings(tmp_path, DREAMER_MEMORY="4096", DREAMER_CPUS="3", DREAMER_BOX="my.box", DREAMER_DRIVER="qemu")
+def test_environment_variables(project):
+    (project / "image-dreamer-virtualbox.box").touch()
+    told = settings(project, DREAMER_MEMORY="4096", DREAMER_CPUS="3", DREAMER_BOX="my.box", DREAMER_DRIVER="qemu")
     assert virtualbox_size(told) == ("4096", 3)
     assert (told["libvirt"]["memory"], told["libvirt"]["cpus"]) == (4096, 3)
     assert told["virtualbox"]["box"] == "my.box"
     assert told["virtualbox"]["version"] is None  # a file has none
     assert told["docker"]["build_args"] == ["--target", "vagrant", "--build-arg", "BASE=my.box"]
     assert (told["libvirt"]["driver"], told["libvirt"]["cpu_model"]) == ("qemu", "Nehalem")
+
+
+def test_our_own_box_comes_first(project):
+    """Each provider's has its own name; one that was made again is another box for Vagrant."""
+    own = project / "image-dreamer-libvirt.box"
+    own.touch()
+    told = settings(project)
+    assert told["libvirt"]["box"].startswith("image-dreamer-2")
+    assert (told["libvirt"]["url"], told["libvirt"]["version"]) == (str(own), None)
+    assert (told["virtualbox"]["box"], told["virtualbox"]["url"]) == ("bento/debian-13", None)
+    os.utime(own, (0, 0))
+    assert settings(project)["libvirt"]["box"] != told["libvirt"]["box"]

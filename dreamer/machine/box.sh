@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes a box of Debian 13 for Vagrant with libvirt out of the distribution's packages: image-dreamer-libvirt.box in
-# the project's folder, where the Vagrantfile finds it. "dreamer/machine/box.sh --help" says how to use it.
+# Makes a box of Debian 13 for Vagrant, with libvirt or VirtualBox, out of the distribution's packages. It lands in the
+# project's folder, where the Vagrantfile finds it. "dreamer/machine/box.sh --help" says how to use it.
 #
 # The disk: a boot sector, a FAT partition with SYSLINUX, kernel and initial RAM disk, and an ext4 partition with all
 # else. No step mounts anything or starts a machine. The same packages give the same box, byte for byte.
@@ -11,24 +11,46 @@ megabytes=10240 # of the disk as the machine sees it; the file holds only what i
 boot=64         # of them for the boot partition
 
 # That of the machine itself, and what dreaming needs: then `vagrant up` needs no network where .cache/ has a Caffe
-packages=(linux-image-cloud-amd64 initramfs-tools systemd-sysv udev dbus openssh-server sudo ifupdown dhcpcd-base
-  iproute2 procps kmod ca-certificates curl rsync netbase e2fsprogs less)
+packages=(initramfs-tools systemd-sysv udev dbus openssh-server sudo ifupdown dhcpcd-base iproute2 procps kmod
+  ca-certificates curl rsync netbase e2fsprogs less)
 dreaming=(libopenblas0-pthread python-is-python3 python3 python3-numpy python3-pil python3-protobuf python3-scipy
   python3-tqdm libboost-filesystem1.83.0 libboost-python1.83.0 libboost-thread1.83.0 libgflags2.2 libgoogle-glog0v6t64
   libprotobuf32t64 libpython3.13)
+
+# What differs between the providers
+of_provider() {
+  case $1 in
+    libvirt)
+      kernel=linux-image-cloud-amd64
+      modules=(virtio_pci virtio_blk virtio_net ext4)
+      console='console=tty0 console=ttyS0'
+      ;;
+    virtualbox)
+      kernel=linux-image-amd64 # the other has neither vboxsf, for the shared folder, nor e1000
+      modules=(ahci ata_piix sd_mod e1000 ext4)
+      console='console=tty0' # its machines have no serial port, and wait long for one
+      # what else there is for other hardware would make the box half as large again
+      drivers=(acpi ata block cdrom char cpufreq hid input net/ethernet/intel/e1000 net/virtio_net nvme rtc scsi/s usb/core
+        usb/host virt virtio)
+      ;;
+    *) return 1 ;;
+  esac
+}
 
 # With this key, which everybody has, Vagrant logs in for the first time; it puts one of its own in its place.
 key='ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzIw+niNltGEFHzD8+v1I2YJ6oXevct1YeS0o9HZyN1Q9qgCgzUFtdOKLv6IedplqoPkcmF0aYet2PkEDo3MlTBckFXPITAMzF8dJSIFo9D8HfdOV0IAdx4O7PtixWKn5y2hMNG0zQPyUecp4pzC6kivAIhyfHilFR61RGL+GPXQ2MWZWFYbAGjyiYJnAmCP3NOTd0jMZEnDkbUvxhMmBYSdETk1rRgm+R4LOzFUGaHqHDLKLX+FIPKcF96hrucXzcWyLbIbEgE98OHlnVYCzRdK8jlqm8tehUc9c9WhQ== vagrant'
 
 usage() {
-  cat <<HELP
-usage: sudo dreamer/machine/box.sh [FILE]
+  cat <<'HELP'
+usage: sudo dreamer/machine/box.sh libvirt|virtualbox [FILE]
 
-Makes a box of Debian 13 for "vagrant up --provider=libvirt": image-dreamer-libvirt.box in the project's folder, or
-FILE. It takes about 2 minutes and 2 GB of disk for a while; the box itself is less than 200 MB. The packages come
-from the Debian mirror that this machine's apt uses.
+Makes a box of Debian 13 for "vagrant up": image-dreamer-libvirt.box or image-dreamer-virtualbox.box in the project's
+folder, or FILE. It takes about 2 minutes and 2 GB of disk for a while; the box itself is less than 200 MB. The
+packages come from the Debian mirror that this machine's apt uses.
 
-Needs: apt-get install e2fsprogs fdisk mmdebstrap mtools qemu-utils syslinux syslinux-common
+Needs: apt-get install debian-archive-keyring e2fsprogs fdisk mmdebstrap mtools qemu-utils syslinux syslinux-common
+Where there is no apt, or an older one, a container has all that:
+  docker build --target box -t dreamer-box . && docker run --rm -v "$PWD:/vagrant" dreamer-box virtualbox
 
 Environment:
   DREAMER_MIRROR     a Debian mirror, instead of the one that apt uses
@@ -52,6 +74,7 @@ check_tools() {
     command -v "${tool%:*}" >/dev/null || absent+=("${tool#*:}")
   done
   [ -e "$mbr" ] || absent+=(syslinux-common)
+  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || absent+=(debian-archive-keyring)
   [ ${#absent[@]} = 0 ] || die "needs more packages: apt-get install ${absent[*]}"
   [ "$(id -u)" = 0 ] || die 'run this as root: files in the box belong to root'
   [ -d "$(dirname "$box")" ] || die "no such folder: $(dirname "$box")"
@@ -78,9 +101,10 @@ find_time() {
   export SOURCE_DATE_EPOCH E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH PYTHONHASHSEED=0 TZ=UTC LC_ALL=C.UTF-8
 }
 
-# What is not in the packages, written into the system at $1
+# What is not in the packages, written into the system at $1; the other words are the modules it needs to start
 configure() {
   local root=$1
+  shift
   chroot "$root" useradd --create-home --shell /bin/bash --password '*' vagrant
   echo 'vagrant ALL=(ALL) NOPASSWD:ALL' >"$root/etc/sudoers.d/vagrant"
   chmod 440 "$root/etc/sudoers.d/vagrant"
@@ -99,7 +123,7 @@ configure() {
   printf 'LABEL=root / ext4 noatime,errors=remount-ro 0 1\n' >"$root/etc/fstab"
   # updates in the background would hold apt's lock when provision.sh wants it
   chroot "$root" systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service
-  printf '%s\n' virtio_pci virtio_blk virtio_net ext4 >>"$root/etc/initramfs-tools/modules"
+  printf '%s\n' "$@" >>"$root/etc/initramfs-tools/modules"
   chroot "$root" update-initramfs -u -k all
   rm -rf "$root"/var/lib/apt/lists/* "$root"/var/log/*.log "$root"/var/log/apt "$root"/etc/*-
   : >"$root/etc/machine-id"
@@ -109,14 +133,19 @@ configure() {
 
 # The tree as an archive first: its order and times do not depend on this machine
 make_tree() {
+  local driver only=()
+  if [ ${#drivers[@]} -gt 0 ]; then
+    only=(--dpkgopt='path-exclude=/usr/lib/modules/*/kernel/drivers/*' --dpkgopt='path-exclude=/usr/lib/modules/*/sound/*')
+    for driver in "${drivers[@]}"; do only+=(--dpkgopt="path-include=/usr/lib/modules/*/kernel/drivers/$driver*"); done
+  fi
   # shellcheck disable=SC2016 # mmdebstrap's own $1
-  mmdebstrap --quiet --variant=minbase --include="$(IFS=,; echo "${packages[*]},${dreaming[*]}")" \
+  mmdebstrap --quiet --variant=minbase --include="$(IFS=,; echo "$kernel,${packages[*]},${dreaming[*]}")" \
     --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' "${only[@]}" \
     --essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d"' \
     --essential-hook='printf "MODULES=list\nCOMPRESS=gzip\n" >"$1/etc/initramfs-tools/conf.d/box"' \
-    --customize-hook="bash '$here/box.sh' --configure \"\$1\"" \
+    --customize-hook="bash '$here/box.sh' --configure \"\$1\" ${modules[*]}" \
     "$suite" "$work/root.tar" "deb $mirror $suite main" "deb $mirror $suite-updates main" \
     "deb $mirror-security $suite-security main" >"$work/log" 2>&1 ||
     die "mmdebstrap failed: $(grep -m1 -E 'Unable to locate|^(dpkg|Err:|E:)' "$work/log" || tail -n 1 "$work/log")"
@@ -130,13 +159,13 @@ make_boot() {
   # moved: two of each would make the box a tenth larger
   mv "$work"/root/boot/vmlinuz-* "$work/vmlinuz"
   mv "$work"/root/boot/initrd.img-* "$work/initrd.img"
-  cat >"$work/syslinux.cfg" <<'CONFIG'
+  cat >"$work/syslinux.cfg" <<CONFIG
 DEFAULT linux
 PROMPT 0
 LABEL linux
   LINUX /vmlinuz
   INITRD /initrd.img
-  APPEND root=LABEL=root ro quiet console=tty0 console=ttyS0 net.ifnames=0
+  APPEND root=LABEL=root ro quiet $console net.ifnames=0
 CONFIG
   touch -d "@$SOURCE_DATE_EPOCH" "$work"/{root/boot,vmlinuz,initrd.img,syslinux.cfg}
   truncate -s "${boot}M" "$fat"
@@ -164,27 +193,129 @@ make_disk() {
 
 make_box() {
   mkdir "$work/box"
-  qemu-img convert -c -O qcow2 "$work/disk.raw" "$work/box/box.img"
-  echo "{\"provider\": \"libvirt\", \"format\": \"qcow2\", \"virtual_size\": $((megabytes / 1024))}" \
-    >"$work/box/metadata.json"
-  echo 'Vagrant.configure("2") { |config| config.vm.synced_folder ".", "/vagrant", disabled: false }' \
-    >"$work/box/Vagrantfile"
-  tar -C "$work/box" --owner=0 --group=0 --numeric-owner --mode=644 --mtime="@$SOURCE_DATE_EPOCH" \
-    -cf "$box.part" metadata.json Vagrantfile box.img
+  "for_$provider" "$work/box"
+  (cd "$work/box" && tar --owner=0 --group=0 --numeric-owner --mode=644 --mtime="@$SOURCE_DATE_EPOCH" \
+    -cf "$box.part" -- *)
   chown "$(stat -c %u:%g "$(dirname "$box")")" "$box.part"
   mv "$box.part" "$box"
 }
 
+for_libvirt() {
+  qemu-img convert -c -O qcow2 "$work/disk.raw" "$1/box.img"
+  echo "{\"provider\": \"libvirt\", \"format\": \"qcow2\", \"virtual_size\": $((megabytes / 1024))}" >"$1/metadata.json"
+  echo 'Vagrant.configure("2") { |config| config.vm.synced_folder ".", "/vagrant", disabled: false }' >"$1/Vagrantfile"
+}
+
+for_virtualbox() {
+  local disk=$1/box-disk001.vmdk place
+  qemu-img convert -O vmdk -o subformat=streamOptimized "$work/disk.raw" "$disk"
+  # qemu-img makes up this number
+  place=$(head -c 2048 "$disk" | grep -abo -m1 '^CID=' | cut -d: -f1)
+  printf 64726d72 | dd of="$disk" bs=1 seek=$((place + 4)) conv=notrunc status=none
+  ovf "${disk##*/}" "$(stat -c %s "$disk")" >"$1/box.ovf"
+  echo '{"provider": "virtualbox", "architecture": "amd64"}' >"$1/metadata.json"
+  cat >"$1/Vagrantfile" <<'VAGRANT'
+Vagrant.configure("2") do |config|
+  config.vm.base_mac = "080027D8EA13"
+  config.vm.provider "virtualbox" do |machine|
+    machine.check_guest_additions = false # the kernel's own modules share the folder
+    machine.customize ["modifyvm", :id, "--ioapic", "on", "--rtcuseutc", "on"]
+  end
+end
+VAGRANT
+}
+
+# ovf DISK BYTES: the machine's description for VirtualBox, whose file DISK has that many bytes. Two processors, for
+# with less it would be imported without what more of them need.
+ovf() {
+  cat <<XML
+<?xml version="1.0" encoding="UTF-8"?>
+<Envelope ovf:version="1.0" xml:lang="en-US" xmlns="http://schemas.dmtf.org/ovf/envelope/1"
+  xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
+  xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
+  xmlns:vssd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData">
+  <References>
+    <File ovf:id="file1" ovf:href="$1" ovf:size="$2"/>
+  </References>
+  <DiskSection>
+    <Info>The disk</Info>
+    <Disk ovf:diskId="vmdisk1" ovf:capacity="$((megabytes * 1048576))" ovf:fileRef="file1"
+      ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"/>
+  </DiskSection>
+  <NetworkSection>
+    <Info>The network</Info>
+    <Network ovf:name="NAT">
+      <Description>NAT</Description>
+    </Network>
+  </NetworkSection>
+  <VirtualSystem ovf:id="image-dreamer">
+    <Info>A machine to dream in</Info>
+    <OperatingSystemSection ovf:id="96">
+      <Info>Debian, 64 bits</Info>
+      <Description>Debian_64</Description>
+    </OperatingSystemSection>
+    <VirtualHardwareSection>
+      <Info>Its hardware</Info>
+      <System>
+        <vssd:ElementName>Virtual Hardware Family</vssd:ElementName>
+        <vssd:InstanceID>0</vssd:InstanceID>
+        <vssd:VirtualSystemIdentifier>image-dreamer</vssd:VirtualSystemIdentifier>
+        <vssd:VirtualSystemType>virtualbox-2.2</vssd:VirtualSystemType>
+      </System>
+      <Item>
+        <rasd:ElementName>2 virtual CPU</rasd:ElementName>
+        <rasd:InstanceID>1</rasd:InstanceID>
+        <rasd:ResourceType>3</rasd:ResourceType>
+        <rasd:VirtualQuantity>2</rasd:VirtualQuantity>
+      </Item>
+      <Item>
+        <rasd:AllocationUnits>MegaBytes</rasd:AllocationUnits>
+        <rasd:ElementName>2048 MB of memory</rasd:ElementName>
+        <rasd:InstanceID>2</rasd:InstanceID>
+        <rasd:ResourceType>4</rasd:ResourceType>
+        <rasd:VirtualQuantity>2048</rasd:VirtualQuantity>
+      </Item>
+      <Item>
+        <rasd:Address>0</rasd:Address>
+        <rasd:ElementName>sataController0</rasd:ElementName>
+        <rasd:InstanceID>3</rasd:InstanceID>
+        <rasd:ResourceSubType>AHCI</rasd:ResourceSubType>
+        <rasd:ResourceType>20</rasd:ResourceType>
+      </Item>
+      <Item>
+        <rasd:AddressOnParent>0</rasd:AddressOnParent>
+        <rasd:ElementName>disk1</rasd:ElementName>
+        <rasd:HostResource>ovf:/disk/vmdisk1</rasd:HostResource>
+        <rasd:InstanceID>4</rasd:InstanceID>
+        <rasd:Parent>3</rasd:Parent>
+        <rasd:ResourceType>17</rasd:ResourceType>
+      </Item>
+      <Item>
+        <rasd:AutomaticAllocation>true</rasd:AutomaticAllocation>
+        <rasd:Connection>NAT</rasd:Connection>
+        <rasd:ElementName>Ethernet adapter on 'NAT'</rasd:ElementName>
+        <rasd:InstanceID>5</rasd:InstanceID>
+        <rasd:ResourceSubType>E1000</rasd:ResourceSubType>
+        <rasd:ResourceType>10</rasd:ResourceType>
+      </Item>
+    </VirtualHardwareSection>
+  </VirtualSystem>
+</Envelope>
+XML
+}
+
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mbr=/usr/lib/syslinux/mbr/mbr.bin
-box=$(cd "$here/../.." && pwd)/image-dreamer-libvirt.box
+drivers=()
 case "$# ${1:-}" in
-  '0 ') ;;
   *' -h' | *' --help') usage && exit ;;
-  '2 --configure') configure "$2" && exit ;;
-  '1 '[!-]*) box=$(realpath -m "$1") ;;
-  *) printf 'box.sh: one FILE at most, and no option but --help\n\n' >&2 && usage >&2 && exit 2 ;;
+  *' --configure') configure "${@:2}" && exit ;;
 esac
+if ! of_provider "${1:-}" || [ $# -gt 2 ] || [[ ${2:-} == -* ]]; then
+  printf 'box.sh: libvirt or virtualbox, one FILE at most, and no option but --help\n\n' >&2 && usage >&2 && exit 2
+fi
+provider=$1
+box=$(realpath -m "${2:-$here/../../image-dreamer-$provider.box}")
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 check_tools
@@ -193,7 +324,7 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/dreamer-box.XXXXXX")
 trap 'rm -rf "$work" "$box.part"' EXIT
 chmod 755 "$work"
 find_time
-say "packages of Debian 13 ($suite), as of $(date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M')"
+say "a box for $provider: packages of Debian 13 ($suite), as of $(date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M')"
 make_tree
 say "disk: $(du -sm "$work/root" | cut -f1) MB in $(find "$work/root" | wc -l) files after $SECONDS s"
 make_boot

@@ -1,0 +1,176 @@
+"""`vagrant up --provider=libvirt` for real: our box, in a machine that QEMU emulates, with no way to the Internet."""
+
+import os
+import shutil
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from containers import OWNER, ROOT, Vagrant, checkout, drop_weights, run
+
+pytestmark = [pytest.mark.container, pytest.mark.vm]
+
+LIBVIRT = ROOT / "tests/vm/libvirt.sh"
+PACKAGES = {"libvirtd": "libvirt-daemon-system", "dnsmasq": "dnsmasq-base", "iptables": "iptables",
+            "qemu-system-x86_64": "qemu-system-x86", "vagrant": "vagrant-libvirt", "mmdebstrap": "mmdebstrap",
+            "mcopy": "mtools", "sfdisk": "fdisk", "syslinux": "syslinux"}
+DREAM = "cd /vagrant && python dreamify.py photo.jpg {} inception_3b/output 1 1"
+
+
+@pytest.fixture(scope="module")
+def libvirt(tmp_path_factory):
+    """Words that start a command which sees a libvirt of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to start libvirt and to make a box")
+    absent = [package for tool, package in PACKAGES.items() if not shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin")]
+    if absent or "vagrant-libvirt" not in run("vagrant", "plugin", "list").stdout:
+        pytest.skip(f"needs more packages: apt-get install vagrant-libvirt {' '.join(absent)}")
+    environment = os.environ | {"DREAMER_LIBVIRT": str(tmp_path_factory.mktemp("libvirt"))}
+    words = ("env", f"DREAMER_LIBVIRT={environment['DREAMER_LIBVIRT']}", LIBVIRT)
+    run(*words, "start")
+    yield (*words, "run")
+    run(*words, "remove")
+
+
+@pytest.fixture(scope="module")
+def caffe(docker, base, context, tmp_path_factory):
+    """A folder .cache/ with a Caffe that was built on Debian 13: as a stage of our image, so that it is built once."""
+    folder = tmp_path_factory.mktemp("cache")
+    run(docker, "build", "--tag", "image-dreamer:caffe", "--target", "caffe", "--build-arg", f"BASE={base}", context,
+        env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=3600)
+    keep = 'source ./provision.sh && cache=true && log=/dev/null && distribution && into_cache "$(cat key)"'
+    run(docker, "run", "--rm", "--volume", f"{folder}:/opt/image-dreamer/.cache", "image-dreamer:caffe",
+        "bash", "-c", keep)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tell(request):
+    """A function that prints a line at once."""
+    def tell(words):
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n{words}", end="", flush=True)
+    return tell
+
+
+@pytest.fixture(scope="module")
+def machine(libvirt, caffe, tell, tmp_path_factory):
+    """A machine that is up for the first time, of a box that was just made, in a checkout that belongs to OWNER."""
+    folder = checkout(tmp_path_factory.mktemp("vm") / "a folder with spaces")
+    shutil.copytree(caffe, folder / ".cache")
+    Image.open(ROOT / "tests/pictures/sky.jpg").resize((96, 64)).save(folder / "photo.jpg")
+    drop_weights(folder)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, *OWNER)
+    began = time.monotonic()
+    run(folder / "dreamer/machine/box.sh", "libvirt", timeout=1800)
+    box = folder / "image-dreamer-libvirt.box"
+    tell(f"box for libvirt: {box.stat().st_size / 1e6:.0f} MB after {time.monotonic() - began:.0f} s")
+    assert box.stat().st_size < 200e6
+    assert (box.stat().st_uid, box.stat().st_gid) == OWNER
+    up = Vagrant(folder, libvirt, DREAMER_DRIVER="qemu")
+    try:
+        began = time.monotonic()
+        said = up("up", "--provider=libvirt").stdout
+        tell(f"vagrant up: {time.monotonic() - began:.0f} s")
+        assert "Caffe: installed in /opt/image-dreamer, as it was built before" in said
+        assert "installing" not in said
+        assert "check: dreamed a small picture" in said
+        yield up
+    finally:
+        up("destroy", "--force", ok=False)
+
+
+def pixels(path):
+    return np.asarray(Image.open(path), np.float64)
+
+
+def test_as_in_the_post(machine, tell):
+    """Word for word what the readers of 2015 typed; the dream is in the host's folder, and is its owner's."""
+    began = time.monotonic()
+    said = machine.ssh(DREAM.format("dream.png")).stdout
+    tell(f"a dream of 96×64, 1 step: {time.monotonic() - began:.0f} s")
+    assert "inception_3b/output" in said
+    dream = machine.folder / "dream.png"
+    assert (dream.stat().st_uid, dream.stat().st_gid) == OWNER
+    assert np.abs(pixels(dream) - pixels(machine.folder / "photo.jpg")).mean() > 0.5
+
+
+def test_the_same_caffe_dreams_without_avx(machine, docker, image):
+    """The guest has no AVX; the container has what this machine has, which native/tests go through one by one."""
+    assert machine.ssh("grep -cw avx /proc/cpuinfo", ok=False).stdout.strip() == "0"
+    library = "sha256sum /opt/image-dreamer/lib/libcaffe.so.*"
+    here = run(docker, "run", "--rm", "--entrypoint", "sh", image, "-c", library).stdout
+    assert machine.ssh(library).stdout == here
+    machine.ssh(DREAM.format("guest.png") + " --seed 1")
+    run(docker, "run", "--rm", "--volume", f"{machine.folder}:/vagrant", image, "photo.jpg", "host.png",
+        "inception_3b/output", "1", "1", "--seed", "1")
+    difference = pixels(machine.folder / "guest.png") - pixels(machine.folder / "host.png")
+    assert np.square(difference).mean() < 0.01
+
+
+def test_watching_what_the_host_changes(machine):
+    """A guest hears nothing of a change that the host makes in a shared folder."""
+    (machine.folder / "pictures").mkdir()
+    os.chown(machine.folder / "pictures", *OWNER)
+    watching = "cd /vagrant/pictures && echo $$ >/tmp/watching && exec dreamify --watch . . inception_3b/output 1 1"
+    command = [str(word) for word in machine.before]
+    with subprocess.Popen([*command, "vagrant", "ssh", "--no-tty", "--command", watching], cwd=machine.folder,
+                          env=machine.environment, stdout=subprocess.PIPE, text=True) as watch:
+        try:
+            dream = machine.folder / "pictures/late-dream.jpg"
+            assert watch.stdout.readline()  # it is at work
+            shutil.copy(machine.folder / "photo.jpg", machine.folder / "pictures/late.jpg")
+            until = time.monotonic() + 240
+            while not dream.exists() and time.monotonic() < until:
+                time.sleep(0.5)
+            assert Image.open(dream).size == (96, 64)
+            assert dream.stat().st_uid == OWNER[0]
+        finally:
+            machine.ssh("kill -INT $(cat /tmp/watching)")
+            assert watch.wait(60) == 130
+
+
+def test_halt_and_up(machine, tell):
+    machine("halt")
+    began = time.monotonic()
+    said = machine("up").stdout
+    tell(f"vagrant up again: {time.monotonic() - began:.0f} s")
+    assert "Running provisioner" not in said
+    machine.ssh(DREAM.format("again.png"))
+    assert (machine.folder / "again.png").exists()
+
+
+def test_a_new_machine_builds_and_fetches_nothing(machine, tell):
+    """From .cache/ and models/, in half the memory, and with a clock that is years slow, then years fast."""
+    weights = (machine.folder / "models/bvlc_googlenet/bvlc_googlenet.caffemodel").stat()
+    machine("destroy", "--force")
+    machine.environment["DREAMER_MEMORY"] = "1024"
+    machine("up", "--provider=libvirt", "--no-provision")
+    assert int(machine.ssh("awk '/MemTotal/ {print $2}' /proc/meminfo").stdout) < 1.05e6
+    machine.ssh("sudo date --set 2019-07-01")
+    began = time.monotonic()
+    said = machine("provision").stdout
+    tell(f"provisioning with 1 GB of memory: {time.monotonic() - began:.0f} s")
+    assert "Caffe: installed in /opt/image-dreamer, as it was built before" in said
+    assert "installing" not in said
+    assert (machine.folder / "models/bvlc_googlenet/bvlc_googlenet.caffemodel").stat().st_mtime == weights.st_mtime
+    machine.ssh(DREAM.format("slow.png"))
+    machine.ssh("sudo date --set 2036-07-01")
+    assert "Caffe: already there" in machine("provision").stdout
+    machine.ssh(DREAM.format("fast.png"))
+    assert {(machine.folder / name).stat().st_uid for name in ("slow.png", "fast.png")} == {OWNER[0]}
+
+
+def test_what_to_do_when_the_registry_is_closed(libvirt, tmp_path):
+    """After 2026 the one who has no box is told in a line what to do."""
+    later = tmp_path / "later.rb"
+    later.write_text("class Time; def year = 2027; end\n")
+    shutil.copy(ROOT / "Vagrantfile", tmp_path)
+    up = Vagrant(tmp_path, libvirt, DREAMER_DRIVER="qemu", RUBYOPT=f"-r{later}")("up", "--provider=libvirt", ok=False)
+    assert up.returncode == 1
+    (line,) = up.stderr.strip().splitlines()
+    assert "sudo dreamer/machine/box.sh libvirt" in line
