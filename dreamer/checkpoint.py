@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamer import files, watch
+from dreamer import files
 from dreamer.planes import Planes
+from dreamer.sharing import shared
 
 
 class State(NamedTuple):
@@ -101,6 +102,6 @@ def _planes(file: BinaryIO, shape: tuple[int, ...]) -> Planes:
 
     On a shared folder they are read, for not every one maps files, or replaces one that is mapped. Raises OSError,
     ValueError."""
-    if watch.filesystem(os.path.dirname(file.name)) in watch.LOCAL:
-        return np.memmap(file, np.float32, "r", file.tell(), shape)
-    return np.frombuffer(file.read(), np.float32).reshape(shape)
+    if shared(os.path.dirname(file.name)):
+        return np.frombuffer(file.read(), np.float32).reshape(shape)
+    return np.memmap(file, np.float32, "r", file.tell(), shape)

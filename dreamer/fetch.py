@@ -4,7 +4,6 @@
 """
 
 import filecmp
-import hashlib
 import os
 import shutil
 import subprocess
@@ -19,15 +18,6 @@ CONNECT_SECONDS = 10
 SLOWEST = 10_000  # bytes a second; slower than this for STALL_SECONDS means the next source
 STALL_SECONDS = 20
 NO_RANGES = 33  # curl's exit code where a server cannot resume
-
-
-def sha256(path: str | os.PathLike[str]) -> str:
-    """The checksum of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def fetch(chosen: model.Model, say: Callable[[str], None]) -> None:
@@ -80,7 +70,7 @@ def download(url: str, part: Path, size: int, checksum: str) -> str | None:
             return why
     if part.stat().st_size != size:
         why = f"{part.stat().st_size:,} bytes, not {size:,}"
-    elif sha256(part) != checksum:
+    elif files.sha256(part) != checksum:
         why = "another file: its sha256 differs"
     else:
         return None

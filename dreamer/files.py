@@ -6,6 +6,7 @@ changing modes and owners, locks, renaming or removing what is open, renaming ov
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -128,3 +129,12 @@ def make_folder(path: str | os.PathLike[str]) -> None:
     if not os.path.isdir(path):
         os.mkdir(path)
         give(path, Path(os.path.realpath(path)).parent)
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """The checksum of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

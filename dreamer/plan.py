@@ -7,7 +7,7 @@ from typing import Any
 
 from dreamer import inputs
 from dreamer.errors import Mistake
-from dreamer.fetch import sha256
+from dreamer.files import sha256
 from dreamer.settings import Settings
 from dreamer.shapes import cut, smallest_side
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from dreamer import ffmpeg, inputs, pictures
 from dreamer.errors import Failure, Mistake
-from dreamer.fetch import sha256
+from dreamer.files import sha256
 from dreamer.pictures import Picture
 from dreamer.planes import Pixels
 

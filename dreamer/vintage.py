@@ -30,5 +30,5 @@ def modern(net: Message) -> Message:
 
 def _layer(old: Message) -> Message:
     """A layer of before 2015; one of a type that is unknown stays, and is told by whoever cannot use it."""
-    return [(name, prototxt.quoted(TYPES[value] if value in TYPES else value) if name == "type" else value)
+    return [(name, prototxt.quoted(TYPES.get(value, str(value))) if name == "type" else value)
             for name, value in old if name not in _TRAINING]

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from dreamer import fetch, model
+from dreamer import fetch, files, model
 from dreamer.errors import Failure, Mistake
 
 CONTENT = np.random.RandomState(0).bytes(300_000)
@@ -70,7 +70,7 @@ def part(tmp_path):
 @pytest.fixture
 def checksum(tmp_path):
     (tmp_path / "content").write_bytes(CONTENT)
-    return fetch.sha256(tmp_path / "content")
+    return files.sha256(tmp_path / "content")
 
 
 def test_a_good_source_is_taken_whole(server, part, checksum):

@@ -13,7 +13,7 @@ from PIL import Image
 from test_cli import run
 
 from conftest import ROOT
-from dreamer import many, recipe, watch
+from dreamer import many, recipe, sharing, watch
 from dreamer.errors import Failure, Mistake
 
 
@@ -128,7 +128,7 @@ class Watcher:
     """The command that watches the folder; a line of its words at a time."""
 
     def __init__(self, folder, tiny, *words, shared=False):
-        code = ("import sys; sys.path.insert(0, sys.argv.pop(1)); from dreamer import watch; watch.LOCAL = set()\n"
+        code = ("import sys; sys.path.insert(0, sys.argv.pop(1)); from dreamer import sharing; sharing.LOCAL = set()\n"
                 "import dreamify; sys.exit(dreamify.main())")  # as on a folder that a host shares
         command = ["/usr/bin/python3", "-c", code, ROOT] if shared else [ROOT / "dreamify.py"]
         self.process = subprocess.Popen([*map(str, [*command, *words, "--watch", "--model", tiny.folder])],
@@ -249,9 +249,9 @@ def test_a_folder_that_is_gone_is_told(folder):
 def test_the_kernel_tells_of_local_folders_only(tmp_path, monkeypatch):
     kind = subprocess.run(["findmnt", "-nro", "FSTYPE", "-T", tmp_path], capture_output=True, text=True,
                           check=True).stdout.strip()
-    assert watch.filesystem(tmp_path) == kind
-    assert watch.filesystem("/proc/self") == "proc"
-    monkeypatch.setattr(watch, "LOCAL", {kind})
+    assert sharing.filesystem(tmp_path) == kind
+    assert sharing.filesystem("/proc/self") == "proc"
+    monkeypatch.setattr(sharing, "LOCAL", {kind})
     changes = watch.Changes(tmp_path)
     assert changes.told
     (tmp_path / "a").write_bytes(b"")
@@ -261,6 +261,6 @@ def test_the_kernel_tells_of_local_folders_only(tmp_path, monkeypatch):
     began = time.monotonic()
     changes.wait(0.5)
     assert time.monotonic() - began > 0.4
-    monkeypatch.setattr(watch, "filesystem", lambda folder: "virtiofs")
+    monkeypatch.setattr(sharing, "filesystem", lambda folder: "virtiofs")
     assert not watch.Changes(tmp_path).told
     assert not watch.Changes(os.fspath(tmp_path)).told

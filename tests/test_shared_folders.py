@@ -17,7 +17,7 @@ from test_job import wait_for
 from test_many import Watcher
 
 from conftest import ROOT
-from dreamer import files, watch
+from dreamer import files, sharing
 
 VBOXSF = ("busy", "owner", "links", "case", "inode")  # of a host that is a PC with Windows
 KINDS = [(), *((quirk,) for quirk in quirks.QUIRKS), VBOXSF, tuple(quirks.QUIRKS)]
@@ -67,7 +67,7 @@ def names(folder):
 @each_kind
 def test_a_dream_replaces_the_last_one_whole(share, words, tmp_path):
     """And nothing is left beside it."""
-    assert watch.filesystem(share) not in watch.LOCAL
+    assert sharing.shared(share)
     (tmp_path / "local").mkdir()
     shutil.copyfile(share / "photo.png", tmp_path / "local/photo.png")
     for seed in ("6", "5"):

@@ -10,14 +10,17 @@ MODULES = {path.stem: ast.parse(path.read_text()) for path in (ROOT / "dreamer")
 LONG = {"deepdream"}  # the algorithm from one end to the other, and what each of its parameters means
 
 
-def imported(tree):
-    """Names of all modules that are imported anywhere in it, of a package's parts as package.part."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+def imported(node):
+    """Names of all modules that are imported anywhere in it, of a package's parts as package.part; but for those that
+    only the types of parameters need."""
+    if isinstance(node, ast.Import):
+        yield from (name.name for name in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield node.module
+        yield from (f"{node.module}.{name.name}" for name in node.names)
+    elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+        for child in ast.iter_child_nodes(node):
+            yield from imported(child)
 
 
 KNOWN = {name: {part.split(".")[1] for part in imported(tree) if part.startswith("dreamer.")} & set(MODULES)
