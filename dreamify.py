@@ -33,7 +33,7 @@ try:
     from dreamer import model as nets
     from dreamer import recipe as recipes
     from dreamer import reel as reels
-    from dreamer.checkpoint import State
+    from dreamer.checkpoint import State, Step
     from dreamer.errors import Failure, Mistake, tell
     from dreamer.layers import Term
     from dreamer.net import Net, Tile
@@ -108,19 +108,6 @@ def balance(terms: list[Term], tiles: list[Tile], objectives: list[Objective]) -
         squares += [np.sum(np.square(objective(activations)[1], dtype=np.float64))
                     for objective, activations in zip(objectives, tile.forward(), strict=True)]
     return [term.weight / norm if norm else 0.0 for term, norm in zip(terms, np.sqrt(squares).tolist(), strict=True)]
-
-
-class Step(NamedTuple):
-    """What deepdream tells after each step; octaves count from the smallest.
-
-    picture  the dream so far, (3, h, w) as the net has it; its memory is used again afterwards
-    random   the state of the generator, from which the next step goes on"""
-
-    octave: int
-    iteration: int
-    objective: float
-    picture: Planes
-    random: dict[str, Any]
 
 
 def deepdream(net: Net, image: Pixels, iterations: int = 10, octaves: int = 4, scale: float = 1.4,

@@ -5,16 +5,15 @@ import os
 import sys
 import tempfile
 from math import isqrt
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
 from dreamer import limits, tiles
 from dreamer.errors import Failure
+from dreamer.layers import Layers
 from dreamer.planes import Planes
-
-if TYPE_CHECKING:
-    from dreamer.net import Net
+from dreamer.prototxt import Message
 
 SHARE = 0.8  # of what is free; the rest is left for everybody else
 ARRAYS = 48  # bytes a pixel beside the net: picture, its base and gradient (12 each), the last octave's detail, 8-bit
@@ -37,6 +36,22 @@ def check_loading(name: str, path: str | os.PathLike[str]) -> None:
                       f"{limits.told(limits.used() + LEAST[0] * size + LEAST[1])} in all will do")
 
 
+class Sized(Protocol):
+    """What a Budget needs to know of its dreamer.net.Net."""
+
+    layers: list[Message]
+    what: Layers
+    caffe: Any
+    end: str
+    smallest_side: int
+
+    def warm_up(self) -> None:
+        """As the Net does."""
+
+    def shape(self, height: int, width: int) -> Any:
+        """As the Net does."""
+
+
 class Budget:
     """Of one Net: how large a tile may be, and where big arrays go.
 
@@ -44,7 +59,7 @@ class Budget:
     tile    the most pixels of a tile, whatever the memory; what fits where it is None
     arrays  bytes a pixel beside the net, to which who needs more than one dream does adds its own"""
 
-    def __init__(self, net: "Net", memory: int | None = None, tile: int | None = None) -> None:
+    def __init__(self, net: Sized, memory: int | None = None, tile: int | None = None) -> None:
         self._net = net
         net.warm_up()
         self.base = limits.used() + FILES  # Python, Caffe and the weights

@@ -2,16 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
+from dreamer.checkpoint import Step
 from dreamer.errors import Failure
 from dreamer.job import Job
 from dreamer.planes import Pixels
 from dreamer.reel import Reel
 from dreamer.worker import Stopped, Worker
-
-if TYPE_CHECKING:
-    from dreamify import Step
 
 ARRAYS = 36  # bytes a pixel: the frame before, what it becomes, its 8-bit copy and file
 
@@ -47,7 +44,7 @@ class Film(Job):
             child.send(("tell", f"goes on from frame {number + 1}"))
         child.send(("begin", self._pixels(net), *(state[:2] if state else (0, 0)), number))
 
-        def each_step(step: "Step") -> None:
+        def each_step(step: Step) -> None:
             stop = self._stepped(child, step, checkpoint)
             if stop:
                 raise Stopped(stop)

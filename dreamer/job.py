@@ -6,10 +6,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dreamer import budget, files, inputs, limits, pictures, unfinished, worker
-from dreamer.checkpoint import Checkpoint, State
+from dreamer.checkpoint import Checkpoint, State, Step
 from dreamer.errors import printable
 from dreamer.model import Model
 from dreamer.net import Net, mind_forks
@@ -18,9 +18,6 @@ from dreamer.planes import Light, Pixels
 from dreamer.progress import Progress
 from dreamer.reel import Reel
 from dreamer.worker import Died, Stopped, Worker
-
-if TYPE_CHECKING:
-    from dreamify import Step
 
 CHECKPOINT_SECONDS = 30  # between two checkpoints in one octave; each octave but the last ends with one too
 PREVIEW_SECONDS = 2
@@ -113,11 +110,11 @@ class Job(abc.ABC):
         """That a step of each octave computes."""
         return [net.work(*size) for size in self.sizes]
 
-    def _state(self, step: "Step") -> State:
+    def _state(self, step: Step) -> State:
         """Where the dream is after a step."""
         return State(step.octave, step.iteration + 1, step.picture, step.random, self.recipe["seed"])
 
-    def _stepped(self, child: Worker, step: "Step", checkpoint: Checkpoint | None) -> int | None:
+    def _stepped(self, child: Worker, step: Step, checkpoint: Checkpoint | None) -> int | None:
         """Tell a step and keep it where it is time; returns the signal that asks for the end, or None."""
         child.send(("step", step.octave, step.iteration))
         now, stop = time.monotonic(), child.asked()
@@ -169,7 +166,7 @@ class Dream(Job):
             child.send(("tell", f"goes on from octave {self.state.octave + 1}, iteration {self.state.iteration}"))
         child.send(("begin", self._pixels(net), *(self.state[:2] if self.state else (0, 0))))
 
-        def each_step(step: "Step") -> None:
+        def each_step(step: Step) -> None:
             state = self._state(step)
             if self.reel:
                 self.reel.keep(step.octave * self.iterations + step.iteration, self._so_far(state))
