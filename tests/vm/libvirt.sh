@@ -75,7 +75,7 @@ stdio_handler = "file"
 CONF
     printf 'auth_unix_ro = "none"\nauth_unix_rw = "none"\n' >/etc/libvirt/libvirtd.conf
     trap 'exit' TERM
-    libvirtd &
+    libvirtd --pid-file /run/libvirt/libvirtd.pid &
     wait # and, being the first here, for whatever its parent left behind
 }
 
