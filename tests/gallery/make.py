@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""Makes the pictures of the README, with the tool itself:
+
+    $ tests/gallery/make.py              # all of them: five minutes on two cores
+    $ tests/gallery/make.py eyes zoom    # some of them
+
+A picture's command is the caption that the README gives it, and the seed in it makes the dream the same on each
+machine that has AVX2. What is dreamed is shrunk, and stored as a JPEG.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(ROOT)]
+
+import dreamify
+from dreamer import errors, model
+from dreamer.net import Net
+
+WIDTH = 640  # of a picture in the gallery
+WHOLE = 1400  # of a picture across the page
+THUMB = 240  # of a layer's picture
+GAP = 6  # between pictures in a strip
+PAPER = (255, 255, 255)
+BEFORE = "tests/pictures/dandelions.jpg"
+
+
+class Item(NamedTuple):
+    """A picture of the gallery.
+
+    command  a line of bash that writes the dreams, dream*.png
+    arrange  function of the dreams, a list of Image, that returns the picture"""
+
+    command: str
+    arrange: object = lambda dreams: shrunk(dreams[0], WIDTH)
+
+
+def shrunk(image, width):
+    """`image`, no wider than `width`."""
+    image = image.convert("RGB")
+    return image.resize((width, round(image.height * width / image.width)), Image.LANCZOS, reducing_gap=None)
+
+
+def row(images, width=WHOLE):
+    """The images beside each other, all of one height, `width` wide in all."""
+    height = min(image.height for image in images)
+    images = [shrunk(image, round(image.width * height / image.height)) for image in images]
+    whole = Image.new("RGB", (sum(image.width for image in images) + (len(images) - 1) * GAP, height), PAPER)
+    left = 0
+    for image in images:
+        whole.paste(image, (left, 0))
+        left += image.width + GAP
+    return shrunk(whole, width)
+
+
+def beside_its_photo(dreams):
+    """Before and after."""
+    return row([Image.open(ROOT / BEFORE), dreams[0]])
+
+
+def film_strip(dreams):
+    """Six frames of a film, the first and the last among them."""
+    return row([dreams[number] for number in np.linspace(0, len(dreams) - 1, 6).round().astype(int)])
+
+
+DREAM = "./dreamify.py tests/pictures/"
+ITEMS = {
+    "classic": Item(f"{DREAM}dandelions.jpg dream.png --seed 1", beside_its_photo),
+    "eyes": Item(f"{DREAM}sky.jpg dream.png inception_4b/pool --seed 1"),
+    "birds": Item(f"{DREAM}sky.jpg dream.png inception_4e/1x1 20 5 --seed 1"),
+    "buildings": Item(f"{DREAM}sky.jpg dream.png inception_4d/3x3 20 5 --seed 1"),
+    "impressionist": Item(f"{DREAM}coffee.jpg dream.png inception_3b/5x5_reduce --seed 1"),
+    "guided": Item(f"{DREAM}dandelions.jpg dream.png inception_4c/output 20 --guide tests/pictures/raccoon.jpg "
+                   "--seed 1"),
+    "channel": Item(f"{DREAM}dandelions.jpg dream.png inception_4d/output:21 20 5 --seed 1"),
+    "mask": Item(f"{DREAM}coffee.jpg dream.png inception_4c/output 20 5 --mask tests/pictures/coffee-mask.png "
+                 "--seed 1"),
+    "octaves": Item(f"for n in 1 2 4 6; do {DREAM}dandelions.jpg dream-$n.png inception_4c/output 10 $n --seed 1; done",
+                    row),
+    "zoom": Item(f"{DREAM}sky.jpg dream-%04d.png --zoom 60 --max-size 480 --seed 1", film_strip),
+}
+
+LAYERS = ("conv2/3x3", "inception_3a/output", "inception_3b/5x5_reduce", "inception_3b/output", "inception_4a/output",
+          "inception_4b/pool", "inception_4c/output", "inception_4d/1x1", "inception_4d/3x3", "inception_4d/pool_proj",
+          "inception_4e/output", "inception_5a/3x3")
+LAYER_COMMAND = f"{DREAM}dandelions.jpg dream.png LAYER 20 --max-size 480 --seed 1"
+
+
+def file_of(layer):
+    """The picture of a layer, beside this script."""
+    return f"{layer.removeprefix('inception_').replace('/', '-')}.jpg"
+
+
+def dreamed(command):
+    """The dreams that a command writes, a list of Image."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("dreamify.py", "tests"):
+            os.symlink(ROOT / name, Path(folder, name))
+        subprocess.run(["bash", "-ec", command], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        dreams = [Image.open(path) for path in sorted(Path(folder).glob("dream*.png"))]
+        for image in dreams:
+            image.load()
+    return dreams
+
+
+def shown(change):
+    """A change of a picture (h, w, 3) as an Image: grey where there is none."""
+    return Image.fromarray(np.uint8(np.clip(128 + 40 * change / change.std(), 0, 255)))
+
+
+def diagram():
+    """How it works, drawn from what is computed on the way of the classic dream.
+
+    Above one step: the picture, rolled by a jitter, the gradient, and what ten such steps come to. Below what has been
+    added after each octave, from the smallest to the largest."""
+    image = np.asarray(Image.open(ROOT / BEFORE))
+    net = Net(model.find("bvlc_googlenet"), "inception_4c/output")
+    sizes = dreamify.octave_sizes(*image.shape[:2], 4, 1.4)
+    offset = tuple(int(part) for part in np.random.RandomState(1).randint(-32, 33, 2))
+    steps, gradients = {}, {}
+
+    def keep(step):
+        planes = step.picture.copy()
+        gradients[step.octave, step.iteration] = net.gradient[::-1].transpose(1, 2, 0).copy()
+        steps[step.octave, step.iteration] = np.clip(net.deprocess(planes), 0, 255)
+
+    whole = dreamify.deepdream(net, image, seed=1, each_step=keep)
+    first = shrunk(Image.fromarray(image), sizes[0][1])
+    rolled = Image.fromarray(np.roll(np.asarray(first), (offset[1], offset[0]), (0, 1)))
+    above = [first, rolled, shown(gradients[0, 0]), Image.fromarray(np.uint8(steps[0, 9]))]
+    below = []
+    for octave, (height, width) in enumerate(sizes):
+        dream = whole if octave == len(sizes) - 1 else steps[octave, 9]
+        base = np.asarray(Image.fromarray(image).resize((width, height), Image.BOX), np.float32)
+        below.append(shown(dream - base))
+    rows = [row([shrunk(part, sizes[-1][1]) for part in above]), stairs(below, WHOLE)]
+    made = Image.new("RGB", (WHOLE, sum(part.height for part in rows) + 4 * GAP), PAPER)
+    made.paste(rows[0], (0, 0))
+    made.paste(rows[1], (0, rows[0].height + 4 * GAP))
+    return made
+
+
+def stairs(images, width):
+    """The images beside each other, of their own sizes, on one ground."""
+    whole = Image.new("RGB", (sum(image.width for image in images) + (len(images) - 1) * 2 * GAP,
+                              max(image.height for image in images)), PAPER)
+    left = 0
+    for image in images:
+        whole.paste(image, (left, whole.height - image.height))
+        left += image.width + 2 * GAP
+    return shrunk(whole, width)
+
+
+def main(names):
+    """Make the pictures of these names; all where there is none."""
+    made = {name: lambda item=item: item.arrange(dreamed(item.command)) for name, item in ITEMS.items()}
+    made |= {file_of(layer)[:-4]: lambda layer=layer: shrunk(dreamed(LAYER_COMMAND.replace("LAYER", layer))[0], THUMB)
+             for layer in LAYERS}
+    made["how"] = diagram
+    if unknown := set(names) - set(made):
+        sys.exit(f"make.py: no picture is called {', '.join(sorted(unknown))}; there are: {' '.join(made)}")
+    try:
+        model.find("bvlc_googlenet").weights_path()  # where it is missing, another net would dream
+    except errors.Failure as error:
+        sys.exit(f"make.py: {error}")
+    for name in names or made:
+        path = HERE / f"{name}.jpg"
+        made[name]().save(path, quality=80, optimize=True, progressive=True)
+        print(f"{path.name}: {path.stat().st_size // 1000} kB", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
