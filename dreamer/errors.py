@@ -13,7 +13,7 @@ def printable(text: object) -> str:
 def tell(kind: str, *lines: str) -> None:
     """Tell what is no result: lines on standard error, behind the program's name and the word `kind`."""
     for line in lines:
-        print(f"dreamify: {kind}{line}", file=sys.stderr)
+        print(f"dreamify: {kind}{printable(line)}", file=sys.stderr)
 
 
 class _Told(Exception):

@@ -60,6 +60,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
                 written = _written(image)
     try:
         found = json.loads(written)
+        json.dumps(found, allow_nan=False)  # Python would read NaN and Infinity, which are no JSON
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):

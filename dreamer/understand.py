@@ -56,8 +56,13 @@ def _follow(settings: Settings, wrong: Wrong) -> None:
         settings.followed = found = recipe.read(settings.like)
         found["no_clip"] = found.get("clip") is False
         for name in _FOLLOWED:
-            if name in found and getattr(settings, name) == settings.usual[name]:
-                setattr(settings, name, found[name])
+            value, usual = found.get(name), settings.usual[name]
+            if value is None or getattr(settings, name) != usual:
+                continue
+            kind = bool if isinstance(usual, bool) else str if name in ("layer", "model") else object
+            if not isinstance(value, kind):  # the others are checked as what is asked for is
+                raise Mistake(f"{name}: the recipe in {settings.like} is damaged: {value!r} makes no sense")
+            setattr(settings, name, value)
 
 
 def _find_model(settings: Settings, wrong: Wrong) -> None:

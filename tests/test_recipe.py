@@ -1,6 +1,7 @@
 """The recipe: in and out of every format, and what others make of it."""
 
 import json
+import re
 import shutil
 import zlib
 
@@ -66,7 +67,8 @@ def test_a_picture_without_one_is_told(tmp_path, extension):
         recipe.read(tmp_path / f"a.{extension}")
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "7", "[" * 100_000, "null", "{}x"])
+@pytest.mark.parametrize("text", ["{", "[1]", "7", "[" * 100_000, "null", "{}x", '{"seed": NaN}',
+                                  '{"scale": 1e999}'])
 def test_a_damaged_one_is_told(tmp_path, text):
     info = PngImagePlugin.PngInfo()
     info.add_text("image-dreamer", text)
@@ -104,3 +106,32 @@ def test_one_that_no_picture_can_hold_is_told_before_the_work(tiny, sky, tmp_pat
     recipe.check({"layer": 58_000 * "n"})
     with pytest.raises(Mistake, match="JSON"):
         recipe.check({"step_size": float("nan")})
+
+
+@pytest.mark.parametrize(("name", "value", "why"), [
+    ("model", 5, "model: .*damaged: 5"), ("model", {"a": 1}, "model: .*damaged"),
+    ("layer", ["conv1"], "layer: .*damaged"),
+    ("reproducible", "yes", "reproducible: .*damaged"), ("flow", 1, "flow: .*damaged"), ("iterations", True, "'True'"),
+    ("scale", "x", "scale: 'x'"), ("seed", [1], "seed: "), ("pan", 5, "pan: "), ("layer", "a\nb\0\ud800", "layer")])
+def test_a_recipe_that_makes_no_sense_is_told_before_the_work(tiny, tmp_path, name, value, why):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("image-dreamer", json.dumps({"layer": "conv1", name: value}))
+    mutants.pixels("RGB").save(tmp_path / "a.png", pnginfo=info)
+    model = () if name == "model" else ("--model", tiny.folder)
+    done = run(tmp_path / "a.png", tmp_path / "b.png", "--like", tmp_path / "a.png", *model)
+    assert done.returncode == 2
+    assert all(line.startswith("dreamify: ") for line in done.stderr.splitlines())
+    assert re.search(why, done.stderr.splitlines()[0])
+    assert not (tmp_path / "b.png").exists()
+
+
+def test_what_a_recipe_leaves_open_has_its_default(tiny, tmp_path):
+    info = PngImagePlugin.PngInfo()
+    said = dict.fromkeys(("iterations", "octaves", "step_size", "jitter", "fps", "seed", "model", "pan"))
+    info.add_text("image-dreamer", json.dumps(said | {"layer": "conv1", "mask": "a\nb", "more": [1]}))
+    mutants.pixels("RGB").save(tmp_path / "a.png", pnginfo=info)
+    done = run(tmp_path / "a.png", tmp_path / "b.png", "--like", tmp_path / "a.png", "--model", tiny.folder)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stderr.splitlines()) == 1 + ("octaves" in done.stderr)  # of the mask; its name is on one line
+    made = recipe.read(tmp_path / "b.png")
+    assert (made["iterations"], made["step_size"], made["layer"]) == (10, 1.5, "conv1")
