@@ -1,8 +1,8 @@
 # image-dreamer in a container:
 #
 #   $ docker build -t image-dreamer .
-#   $ docker run --rm -v "$PWD:/vagrant" image-dreamer photo.jpg dream.png
-#   $ docker run --rm -it -v "$PWD:/vagrant" image-dreamer bash
+#   $ docker run --rm -v "${PWD}:/vagrant" image-dreamer photo.jpg dream.png
+#   $ docker run --rm -it -v "${PWD}:/vagrant" image-dreamer bash
 #
 # --build-arg EXTRA=film adds ffmpeg and OpenCV, for films in .mp4, videos and --flow: 850 MB.
 
