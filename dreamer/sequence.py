@@ -1,12 +1,11 @@
 """Dreams that follow on each other, as the frames of a film: the endless zoom, and a dream of what moves already."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamer.checkpoint import State
+from dreamer.checkpoint import State, Step
 from dreamer.motion import moved
 from dreamer.net import Net
 from dreamer.planes import Light, Pixels
@@ -16,7 +15,7 @@ from dreamer.video import Moving
 def zooming(dream: Callable[..., Pixels], net: Net, image: Pixels, frames: int, zoom_step: float = 0.05,
             rotate: float = 0.0, pan: tuple[float, float] = (0.0, 0.0), seed: int = 0, first: int = 0,
             before: Pixels | None = None, state: State | None = None,
-            each_step: Callable[[Any], None] | None = None) -> Iterator[Pixels]:
+            each_step: Callable[[Step], None] | None = None) -> Iterator[Pixels]:
     """The endless zoom of 2015: the dream of `image`, the dream of a closer look at that, and so on. Yields `frames`
     dreams, float32 (h, w, 3).
 
@@ -38,7 +37,7 @@ def zooming(dream: Callable[..., Pixels], net: Net, image: Pixels, frames: int, 
 def following(dream: Callable[..., Pixels], net: Net, video: Moving, blend: float = 0.0,
               carry: Callable[[Pixels, Pixels, Pixels], tuple[Pixels, NDArray[np.float32]]] | None = None,
               mask: Light | None = None, seed: int = 0, first: int = 0, before: Pixels | None = None,
-              state: State | None = None, each_step: Callable[[Any], None] | None = None) -> Iterator[Pixels]:
+              state: State | None = None, each_step: Callable[[Step], None] | None = None) -> Iterator[Pixels]:
     """The dreams of the frames of a moving picture, float32 (h, w, 3): each adds to its frame a part of what the dream
     before it added, and for the rest something new.
 
