@@ -35,7 +35,10 @@ def label(name: str) -> Image.Image:
     """A picture of the name, by the font that is in Pillow itself."""
     font = ImageFont.load_default()
     text = name.encode("latin-1", "replace").decode("latin-1")  # the letters that it has
-    left, top, right, bottom = font.getbbox(text)
+    try:
+        left, top, right, bottom = font.getbbox(text)
+    except AttributeError:  # Ubuntu 22.04's Pillow has its letters as bitmaps, without that
+        left, top, (right, bottom) = 0, 0, font.getmask(text).size
     image = Image.new("RGB", (right - left + 4, bottom - top + 4), PAPER)
     ImageDraw.Draw(image).text((2 - left, 2 - top), text, INK, font)
     return image

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 from test_cli import run
 
 import tinymodel
 from conftest import ROOT
-from dreamer import atlas, model, recipe
+from dreamer import atlas, model, recipe, sheet
 
 
 @pytest.fixture
@@ -91,6 +91,16 @@ def test_a_sheet_has_the_picture_and_every_dream_in_order(photo, tiny, tmp_path)
                           for y in range(there.shape[0] - 39) for x in range(there.shape[1] - 59)))
     assert [place[0] for place in places] == [0, 0, 0, 0]
     assert [place[1:] for place in places] == sorted(place[1:] for place in places)
+
+
+def test_names_below_pictures_need_no_new_pillow(monkeypatch):
+    """That of Ubuntu 22.04 cannot tell how large a text in its own font is, but draws it all the same."""
+    font = getattr(ImageFont, "load_default_imagefont", ImageFont.load_default)()
+    monkeypatch.setattr(ImageFont, "load_default", lambda: font)
+    known = np.asarray(sheet.label("inception_4c/output"))
+    monkeypatch.delattr(ImageFont.ImageFont, "getbbox", raising=False)
+    assert np.array_equal(sheet.label("inception_4c/output"), known)
+    assert known.max() > 200
 
 
 def test_channels_of_a_layer(photo, tiny, tmp_path):
