@@ -1,17 +1,14 @@
 """The command line and the importable functions are the same thing."""
 
 import inspect
-import os
 import re
 import subprocess
 
 import pytest
-from PIL import Image
 from test_cli import run
 
 import dreamify
 from conftest import ROOT
-from dreamer import recipe
 from dreamer.errors import Mistake
 
 FUNCTIONS = [dreamify.dreamify, *dreamify.COMMANDS.values()]

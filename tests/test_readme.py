@@ -1,7 +1,12 @@
-"""README, help and code say the same."""
+"""README, help and code say the same, and every block of commands in it does what it says."""
 
+import os
 import re
+import shutil
+import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -9,13 +14,13 @@ from PIL import Image
 from test_style import tracked
 
 import dreamify
+from commands import BLOCKS, ELSEWHERE, README, commands, folder_with_photos, kind, make_video, of_kind
 from conftest import ROOT
-from dreamer import model, pictures, reel
+from containers import run
+from dreamer import layers, model, pictures, reel
 
 sys.path[:0] = [str(ROOT / "tests/gallery")]
-import make
-
-README = (ROOT / "README.md").read_text()
+import make  # noqa: E402
 
 
 def table(header):
@@ -136,3 +141,159 @@ def test_the_gallery_is_what_its_commands_dream(googlenet, monkeypatch):
     assert made.size == kept.size
     difference = np.asarray(made, np.float64) - np.asarray(kept, np.float64)
     assert 10 * np.log10(255 ** 2 / np.mean(difference ** 2)) > 30
+
+
+def line(command):
+    return command.line
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A checkout with the photos that the README names."""
+    folder = folder_with_photos(tmp_path_factory.mktemp("readme"))
+    if shutil.which("ffmpeg"):
+        make_video(folder / "video.mp4")
+    return folder
+
+
+def bash(command, folder, **environment):
+    """Run a line as whoever copies it does; returns what it says."""
+    done = subprocess.run(["bash", "-ec", command], cwd=folder, capture_output=True, text=True, check=False,
+                          env=os.environ | environment, timeout=600)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def watches(command, folder, dream):
+    """Run a line that ends only by Ctrl-C, until it has made `dream`."""
+    (folder / dream).unlink(missing_ok=True)
+    watching = subprocess.Popen(["bash", "-ec", f"exec {command}"], cwd=folder, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            if (folder / dream).exists():
+                break
+            assert watching.poll() is None
+            time.sleep(0.1)
+        assert Image.open(folder / dream).size == Image.open(folder / "photo.jpg").size
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(60) == 130
+
+
+def written(command, folder):
+    """See that the files that a line names are there, new and whole."""
+    for name in command.outputs:
+        path = folder / name
+        assert path.stat().st_size > 0
+        if path.suffix in pictures.FORMATS:
+            Image.open(path).load()
+
+
+def test_every_block_is_run_or_listed():
+    """A command that is new is of the fast ones, and runs. A block of another language fails here."""
+    assert {language for language, _ in BLOCKS} <= {"sh", "bat", "python", ""}
+    assert set(ELSEWHERE) <= {command.line for command in commands()}
+    assert len(of_kind("fast")) > 15
+    assert len({command.block for command in of_kind("vagrant")}) == 1
+    assert not [command for command in commands() if BLOCKS[command.block][0] == "bat" and kind(command) != "elsewhere"]
+
+
+@pytest.mark.parametrize("command", of_kind("fast"), ids=line)
+def test_commands(googlenet, clone, command):
+    if "./provision.sh" in command.line and (os.geteuid() != 0 or not os.path.exists("/opt/image-dreamer/key")):
+        pytest.skip("it would ask for a password here, or compile Caffe")
+    if ".mp4" in command.line and not shutil.which("ffmpeg"):
+        pytest.skip("no ffmpeg: ./provision.sh film")
+    if "--flow" in command.line:
+        pytest.importorskip("cv2", reason="no OpenCV: ./provision.sh film")
+    if "--watch" in command.line:
+        watches(command.line, clone, "photo-dream.jpg")
+        return
+    before = {path.name for path in clone.iterdir()}
+    for name in command.outputs:
+        if name not in ("photo.jpg", "video.mp4"):
+            (clone / name).unlink(missing_ok=True)
+    said = bash(command.line, clone, BVLC_GOOGLENET=str(googlenet.weights_path()))
+    written(command, clone)
+    if " keys" in command.line:
+        assert len(said.splitlines()) == 81
+    elif command.line.startswith("./dreamify.py photos dreams"):
+        assert {path.name for path in (clone / "dreams").iterdir()} == {"one-dream.jpg", "two-dream.png"}
+    elif "frame-%04d.png" in command.line:
+        assert len(list(clone.glob("frame-*.png"))) == 100
+    elif "./dreamify.py" in command.line:
+        assert command.outputs
+    assert not [path.name for path in clone.iterdir() if path.name.startswith(".") and path.name not in before]
+
+
+PYTHON = [text for language, text in BLOCKS if language == "python"]
+FIRST, BEGIN, *EXPERIMENTS = PYTHON
+
+
+def python(code, folder):
+    """Run lines of Python in a folder; returns what they print."""
+    done = subprocess.run(["/usr/bin/python3", "-c", code], cwd=folder, capture_output=True, text=True, check=False,
+                          timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_python(googlenet, clone):
+    """What an expression is said to be, in the remark behind it, it is."""
+    told = re.findall(r"^(dreamify\..*?)  +# (.*)", FIRST, re.M)
+    code = re.sub(r"^(dreamify\..*?)  +# .*", r"print(repr(\1))", FIRST, flags=re.M)
+    said = python(f"import os; os.environ['BVLC_GOOGLENET'] = {str(googlenet.weights_path())!r}\n{code}", clone)
+    assert len(told) == 2
+    for (_, remark), value in zip(told, said.splitlines()[-len(told):], strict=True):
+        assert re.fullmatch(re.escape(remark).replace("…", ".*"), value)
+    assert dreamify.recipe(clone / "dream.png")["iterations"] == 5
+    assert (clone / "atlas.html").read_text().count("<figure") == 6
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda code: re.search(r"def (\w+)", code)[1])
+def test_experiments(googlenet, clone, sky, experiment, tmp_path):
+    """Each is short, runs, and makes another dream than the plain one."""
+    Image.open(sky).resize((96, 72)).save(tmp_path / "photo.jpg")
+    assert len([row for row in experiment.splitlines() if row]) <= 10
+    plain = 'save(dreamify.deepdream(net, photo, seed=1), "plain.png")\n'
+    python(f"import os; os.environ['BVLC_GOOGLENET'] = {str(googlenet.weights_path())!r}\n"
+           f"import sys; sys.path[:0] = [{str(clone)!r}]\n{BEGIN}\n{plain}\n{experiment}", tmp_path)
+    name = re.search(r'"([\w ]+\.png)"', experiment)[1]
+    dream, other = (np.asarray(Image.open(tmp_path / file), np.float64) for file in (name, "plain.png"))
+    assert dream.shape == other.shape
+    assert np.abs(dream - other).mean() > 1
+
+
+def test_three_experiments():
+    assert len(EXPERIMENTS) == 3
+
+
+def test_examples_of_layers():
+    (text,) = [text for language, text in BLOCKS if not language]
+    for row in text.splitlines():
+        layers.parse(re.match(r"'(.*?)'", row)[1], model.find(model.DEFAULT))
+
+
+@pytest.mark.container
+@pytest.mark.parametrize("command", of_kind("container"), ids=line)
+def test_commands_of_containers(docker, base, image, context, folder, command):
+    """In a folder that is somebody's. The base is named in case that no hub has the pinned one."""
+    words = command.line
+    client = {"PATH": f"{os.path.dirname(docker)}:{os.environ['PATH']}", "DOCKER_BUILDKIT": "1"}
+    if " build " in words:
+        bash(f"{words} --build-arg BASE={base}", context, **client)
+        return
+    run(docker, "tag", image, "image-dreamer")
+    if "--watch" in words:
+        watches(words.replace("docker", docker, 1), folder, "photo-dream.jpg")
+    elif words.endswith(" bash"):
+        typed = "dreamify photo.jpg dream.png\nexit\n"  # as the text before it says
+        terminal = ["script", "--quiet", "--return", "--command", words, "/dev/null"]
+        done = subprocess.run(terminal, cwd=folder, input=typed, capture_output=True, text=True, check=False,
+                              env=os.environ | client, timeout=300)
+        assert done.returncode == 0, done.stdout
+        assert Image.open(folder / "dream.png").size == Image.open(folder / "photo.jpg").size
+    else:
+        bash(words, folder, **client)
+        written(command, folder)

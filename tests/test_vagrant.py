@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from commands import of_kind
 from containers import OWNER, ROOT, WEIGHTS, Vagrant, checkout, drop_weights, run
 
 pytestmark = pytest.mark.container
@@ -40,6 +41,17 @@ def test_as_in_the_post(machine):
     """Word for word what the readers of 2015 typed; the dream is in the folder, and is theirs."""
     said = machine.ssh("cd /vagrant && python dreamify.py photo.jpg dream.png inception_3b/output 2 2").stdout
     assert "inception_3b/output" in said
+    dream = machine.folder / "dream.png"
+    assert (dream.stat().st_uid, dream.stat().st_gid) == OWNER
+
+
+def test_as_in_the_readme(machine):
+    """Its block, line by line: the first lines are typed here, what follows `vagrant ssh` in there."""
+    (machine.folder / "dream.png").unlink(missing_ok=True)
+    here, _, there = "\n".join(command.line for command in of_kind("vagrant")).partition("vagrant ssh\n")
+    script = f"{here}vagrant ssh --no-tty <<'THERE'\n{there}\nTHERE"
+    run("bash", "-ec", script, cwd=machine.folder, timeout=600,
+        env=machine.environment | {"VAGRANT_DEFAULT_PROVIDER": "docker"})
     dream = machine.folder / "dream.png"
     assert (dream.stat().st_uid, dream.stat().st_gid) == OWNER
 

@@ -22,9 +22,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT)]
 
-import dreamify
-from dreamer import errors, model
-from dreamer.net import Net
+import dreamify  # noqa: E402
+from dreamer import errors, model  # noqa: E402
+from dreamer.net import Net  # noqa: E402
 
 WIDTH = 640  # of a picture in the gallery
 WHOLE = 1400  # of a picture across the page

@@ -1,0 +1,83 @@
+"""The commands of the README's blocks, and what they find in the folder where the tests run them."""
+
+import re
+import shlex
+import subprocess
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from containers import ROOT, checkout
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.M | re.S)  # (language, text)
+SIZE = (24, 18)  # of a photo: one octave is all that it has, so that even a film of it takes a moment
+
+# What no test types as it stands, and why.
+ELSEWHERE = {
+    'docker run --rm -v "%cd%:/vagrant" image-dreamer photo.jpg dream.png': "it is for the cmd of Windows",
+    "sudo dreamer/machine/box.sh virtualbox": "tests/vm/test_virtualbox.py makes the box",
+    "docker build --target box -t dreamer-box .": "tests/vm/test_virtualbox.py makes the box",
+    'docker run --rm -v "${PWD}:/vagrant" dreamer-box virtualbox': "tests/vm/test_virtualbox.py makes the box",
+    "tests/run": "it is what runs the tests",
+}
+
+
+class Command(NamedTuple):
+    """A line of a block.
+
+    line   as it stands, without the remark behind it
+    block  the number of its block"""
+
+    line: str
+    block: int
+
+    @property
+    def outputs(self):
+        """Names of the files that are there afterwards, the first of many; what is there before among them."""
+        words = [word for word in shlex.split(self.line) if not word.startswith("-")]
+        named = [word for word in words if re.fullmatch(r"[\w %-]+\.\w{2,4}", word) and "/" not in word]
+        return [word % 1 if "%" in word else word for word in named]
+
+
+def commands():
+    """All Commands of the README."""
+    found = []
+    for number, (language, text) in enumerate(BLOCKS):
+        if language in ("sh", "bat"):
+            lines = [re.sub(r"\s+# .*", "", line).strip() for line in text.splitlines()]
+            found += [Command(line, number) for line in lines if line]
+    return found
+
+
+def kind(command):
+    """Who runs a Command: "vagrant", "container", "fast"; or "elsewhere"."""
+    if command.line in ELSEWHERE:
+        return "elsewhere"
+    if BLOCKS[command.block][1].startswith("vagrant up\n"):
+        return "vagrant"
+    return "container" if re.match(r"(\w+=\w+ )?docker ", command.line) else "fast"
+
+
+def of_kind(wanted):
+    """The Commands that are of this kind."""
+    return [command for command in commands() if kind(command) == wanted]
+
+
+def folder_with_photos(folder):
+    """A checkout of this work tree in `folder`, with all that the README's commands name, small."""
+    checkout(folder)
+    sky = Image.open(ROOT / "tests/pictures/sky.jpg").resize(SIZE)
+    for name in ("photo.jpg", "photos/one.jpg", "photos/two.png", "frames/frame2.png", "frames/frame10.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        sky.save(folder / name)
+    return folder
+
+
+def make_video(path):
+    """A video of three frames."""
+    sky = np.asarray(Image.open(ROOT / "tests/pictures/sky.jpg").resize((80, 60)))
+    frames = b"".join(np.roll(sky, shift, 1).tobytes() for shift in range(3))
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "80x60", "-i", "-",
+                    "-pix_fmt", "yuv420p", path], input=frames, check=True)
