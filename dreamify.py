@@ -16,6 +16,7 @@ if __name__ == "__main__":
     signals.end_at_once("dreamify: stopped")  # what is loaded below takes a moment
 
 import argparse
+import contextlib
 import functools
 import inspect
 import io
@@ -29,12 +30,12 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 try:
     import numpy as np
 
-    from dreamer import guides, inputs, masks, perform, pictures, places, sequence, values
+    from dreamer import files, guides, inputs, masks, perform, pictures, places, sequence, values
     from dreamer import model as nets
     from dreamer import recipe as recipes
     from dreamer import reel as reels
     from dreamer.checkpoint import State, Step
-    from dreamer.errors import Failure, Mistake, tell
+    from dreamer.errors import Failure, Mistake, say, tell
     from dreamer.layers import Term
     from dreamer.net import Net, Tile
     from dreamer.planes import Light, Pixels, Planes, bands, mean_size, zoom
@@ -351,6 +352,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:  # noqa: D102 - argparse's
         raise Mistake(message)
 
+    def _print_message(self, message: str, file: object = None) -> None:  # argparse's own way out, for --help and all
+        say(message.rstrip("\n"))
+
 
 def parser(function: Callable[..., Any] = dreamify, add_help: bool = True) -> Parser:
     """The command line of a function of COMMANDS, or of a dream. Values stay text, to be checked all at once."""
@@ -406,6 +410,7 @@ def understand(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any]
 
 def run(arguments: list[str]) -> None:
     """Do what the command line says; what the function returns is printed."""
+    files.check_here()
     function, asked, wrong = understand(arguments)
     if wrong and function in (dreamify, atlas):
         settings(asked, function, wrong)
@@ -413,7 +418,7 @@ def run(arguments: list[str]) -> None:
         raise Mistake(*wrong)
     found = function(**asked)
     if found is not None:
-        print("\n".join(found) if isinstance(found, list) else json.dumps(found, indent=2))
+        say("\n".join(found) if isinstance(found, list) else json.dumps(found, indent=2))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -434,5 +439,8 @@ if __name__ == "__main__":
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # the terminal's alphabet may lack what we say
     code = main()
-    signals.ignore()  # Python itself takes a moment to end
-    sys.exit(code)
+    signals.ignore()  # the exit code stays true
+    for stream in sys.stdout, sys.stderr:
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)  # OpenBLAS waits at the end for threads that may never come, where a ulimit leaves them no memory

@@ -1,6 +1,7 @@
 """The two ways to end badly; each carries lines that say what is wrong and what to do. And how lines are told."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 
@@ -13,7 +14,20 @@ def printable(text: object) -> str:
 def tell(kind: str, *lines: str) -> None:
     """Tell what is no result: lines on standard error, behind the program's name and the word `kind`."""
     for line in lines:
-        print(f"dreamify: {kind}{printable(line)}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # there is nowhere left to tell it; the exit code does
+            print(f"dreamify: {kind}{printable(line)}", file=sys.stderr)
+
+
+def say(text: str) -> None:
+    """Print a result. Who has stopped listening (`| head`) has read enough; raises Failure where it cannot be written
+    for any other reason."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())  # what is left in its buffer goes there at the end
+        if not isinstance(error, BrokenPipeError):
+            raise Failure(f"standard output could not be written: {error.strerror}") from None
 
 
 class _Told(Exception):

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from dreamer.errors import Mistake
+
 _PREFIX, _SUFFIX = ".dreamer-", ".part"  # of the names of files that are not whole yet
 
 
@@ -93,6 +95,14 @@ def check(folder: str | os.PathLike[str]) -> None:
         pass
     with contextlib.suppress(FileNotFoundError):  # somebody swept it away
         os.unlink(file.name)
+
+
+def check_here() -> None:
+    """Raise Mistake where the current folder has been removed: no relative path means anything there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise Mistake("the folder that you are in was removed: go to another one") from None
 
 
 def sweep(folder: str | os.PathLike[str]) -> None:

@@ -102,8 +102,10 @@ def decoding(name: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     except MemoryError:
         raise Mistake(f"input: {name} is too large for this machine's memory") from None
     except Exception as error:  # damaged files make Pillow's decoders raise anything at all
+        if isinstance(error, OSError) and (error.errno or 0) > 0:  # the disk's fault, or the system's
+            raise Mistake(f"input: {name} cannot be read: {error.strerror}") from None
         known = isinstance(error, (OSError, SyntaxError, ValueError))
-        why = (getattr(error, "strerror", None) or str(error)) if known else ""
+        why = str(error) if known else ""
         why = f" ({why})" if any(map(str.isalpha, why)) else ""  # some tell no more than a number
         raise Mistake(f"input: {name} is damaged or cut short{why}") from None
     finally:

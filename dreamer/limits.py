@@ -33,10 +33,17 @@ def memory() -> int:
     free = _number(Path("/proc/meminfo"), "MemAvailable:") << 10
     for most, used in _caps():
         free = min(free, most - max(0, used))
-    most = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if most != resource.RLIM_INFINITY:
-        free = min(free, most - _pages(0))
-    return max(0, free)
+    return max(0, int(min(free, reservable())))
+
+
+def reservable() -> float:
+    """Bytes that `ulimit -v` and `ulimit -d` still let this process reserve."""
+    rooms = [math.inf]
+    for which, field in ((resource.RLIMIT_AS, 0), (resource.RLIMIT_DATA, 5)):
+        most = resource.getrlimit(which)[0]
+        if most != resource.RLIM_INFINITY:
+            rooms.append(most - _pages(field))
+    return min(rooms)
 
 
 def cap() -> int | None:

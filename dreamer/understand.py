@@ -42,7 +42,7 @@ def understand(asked: Mapping[str, Any], usual: Mapping[str, Any], checks: Mappi
     places.find(settings, wrong, sheet)
     if settings.preview is not None:
         with wrong.noted("preview: "):
-            pictures.check_output(settings.preview, settings.input)
+            _check_preview(settings)
     wrong.tell()
     return settings
 
@@ -110,6 +110,16 @@ def _read_guide(settings: Settings, wrong: Wrong) -> None:
         if had is not None and settings.followed.get("guide_sha256") != plan.checksum(settings.guide):
             settings.warnings.append(f"like: {settings.like} was guided by another picture ({had}) than "
                                      f"{settings.guide}")
+
+
+def _check_preview(settings: Settings) -> None:
+    if settings.preview == inputs.STANDARD:
+        raise Mistake("only OUTPUT can be standard output: name a file")
+    for name in ("guide", "like", "mask"):
+        path = getattr(settings, name)
+        if path and _same(settings.preview, path):
+            raise Mistake(f"{path} is what --{name} names: name another file")
+    pictures.check_output(settings.preview, settings.input)
 
 
 def _same(output: str, path: str) -> bool:

@@ -195,3 +195,25 @@ def test_the_module_can_be_imported_as_it_is(tiny, sky):
             "print(out.shape, out.dtype)")
     done = subprocess.run([sys.executable, "-c", code, ROOT, tiny.folder], capture_output=True, text=True, check=True)
     assert done.stdout == "(50, 60, 3) float32\n"
+
+
+@pytest.mark.parametrize("words", [["keys"], ["models"], ["--help"], ["--version"]])
+def test_results_that_nobody_reads_or_that_cannot_be_written(words):
+    command = [ROOT / "dreamify.py", *words, *(["--model", "daydream"] if words == ["keys"] else [])]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (
+            1, "dreamify: standard output could not be written: No space left on device\n")
+        assert subprocess.run([ROOT / "dreamify.py", "no.jpg", "a.png"], stderr=full, check=False).returncode == 2
+
+
+def test_a_folder_that_was_removed(tmp_path):
+    command = ["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh", ROOT / "dreamify.py", "a", "b"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "dreamify: the folder that you are in was removed: go to another one\n"

@@ -14,7 +14,8 @@ from PIL import Image
 
 import mutants
 from conftest import ROOT
-from dreamer import files
+from dreamer import files, pictures
+from dreamer.errors import Mistake
 
 # root may read and write anything; without these rights it is as anybody else
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner") if os.geteuid() == 0 else ()
@@ -337,3 +338,32 @@ def test_a_writer_and_a_sweep_at_once(tmp_path):
         ended.set()
         sweeper.join()
     assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("option", ["--mask", "--guide", "--like"])
+def test_a_preview_does_not_take_the_place_of_what_the_dream_is_made_of(run, photo, tmp_path, option):
+    assert run("in.png", "beside.png").returncode == 0
+    before = (tmp_path / "beside.png").read_bytes()
+    refused(run("in.png", "out.png", options=(option, "beside.png", "--preview", "./beside.png")),
+            "preview: beside.png is what " + option)
+    assert (tmp_path / "beside.png").read_bytes() == before
+
+
+def test_a_preview_is_a_file(run, photo):
+    refused(run("in.png", "out.png", options=("--preview", "-")), "preview: only OUTPUT can be standard output")
+
+
+@pytest.mark.parametrize("limit", ["-v 200000", "-d 100000"])
+def test_too_little_address_space_is_told(run, photo, limit):
+    """OpenBLAS would try for ever to get some."""
+    done = run("in.png", "out.png", options=("--quiet",), prefix=("sh", "-c", f'ulimit {limit}; exec "$@"', "sh"))
+    assert done.returncode == 1
+    assert re.fullmatch(rb"dreamify: a limit on address space .*\n", done.stderr)
+
+
+def test_a_file_that_the_system_does_not_let_us_read_is_not_called_damaged(photo, monkeypatch):
+    def broken(*_, **__):
+        raise OSError(5, "Input/output error")
+    monkeypatch.setattr(Image, "open", broken)
+    with pytest.raises(Mistake, match="in.png cannot be read: Input/output error"):
+        pictures.read(photo)

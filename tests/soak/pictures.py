@@ -4,9 +4,9 @@
     $ tests/soak/pictures.py [COUNT [SEED [MODEL]]]    # 100000, 0, none
 
 Each must become a Picture, which then must be written and read again, or one line that says what is wrong; within
-10 seconds of processor time (a machine may stand still), and in 3 GB of address space. With the folder of a MODEL, one
-in twenty is given to the command line too. What is not so is written to the current folder, and the exit code is 1. An
-abort of a decoder ends all of it."""
+10 seconds of processor time (a machine may stand still), and in 3 GB of address space. With the folder of a MODEL,
+every twentieth is given to the command line too. What is not so is written to the current folder, and the exit code is
+1. An abort of a decoder ends all of it."""
 
 import collections
 import os
