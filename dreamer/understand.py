@@ -42,7 +42,7 @@ def understand(asked: Mapping[str, Any], usual: Mapping[str, Any], checks: Mappi
     places.find(settings, wrong, sheet)
     if settings.preview is not None:
         with wrong.noted("preview: "):
-            _check_preview(settings)
+            _check_preview(settings.preview, settings)
     wrong.tell()
     return settings
 
@@ -112,14 +112,14 @@ def _read_guide(settings: Settings, wrong: Wrong) -> None:
                                      f"{settings.guide}")
 
 
-def _check_preview(settings: Settings) -> None:
-    if settings.preview == inputs.STANDARD:
+def _check_preview(preview: str, settings: Settings) -> None:
+    if preview == inputs.STANDARD:
         raise Mistake("only OUTPUT can be standard output: name a file")
     for name in ("guide", "like", "mask"):
         path = getattr(settings, name)
-        if path and _same(settings.preview, path):
+        if path and _same(preview, path):
             raise Mistake(f"{path} is what --{name} names: name another file")
-    pictures.check_output(settings.preview, settings.input)
+    pictures.check_output(preview, settings.input)
 
 
 def _same(output: str, path: str) -> bool:
