@@ -69,6 +69,7 @@ CMD usermod --non-unique --uid "$(stat -c %u /vagrant)" vagrant \
 
 # ------------------------------------------------------------------ what makes a box for Vagrant, on any system
 FROM $BASE AS box
+# apt's lists stay: from them box.sh knows the mirror.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends e2fsprogs fdisk mmdebstrap mtools qemu-utils syslinux syslinux-common
 ENTRYPOINT ["bash", "/vagrant/dreamer/machine/box.sh"]
