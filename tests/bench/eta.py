@@ -1,0 +1,63 @@
+#!/usr/bin/python3
+"""How right the bar's ETA is: dreams on a terminal of its own, and compares what was told with what came.
+
+    $ tests/bench/eta.py [WIDTHxHEIGHT…]    # 640x480 1024x575 1920x1080
+
+Tells of each dream (Google's defaults, two threads) how long it took, which part of what was told from the first tenth
+on was more than 20 % off, and the farthest. The last second, which whole seconds cannot tell, does not count. What else
+the machine does is in the figures: a load that changes cannot be foreseen."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def told(picture, output):
+    """[(seconds since the bar began, seconds that it says are left)], and how long all of it took."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([ROOT / "dreamify.py", picture, output, "--no-resume", "--threads", "2"], stdin=theirs,
+                               stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    began, said, end = None, [], 0
+    while True:
+        try:
+            text = os.read(ours, 1 << 16).decode(errors="replace")
+        except OSError:  # the other end is closed
+            break
+        now = time.monotonic()
+        if " to go" in text:
+            began = began or now
+            end = now - began
+            for left in re.findall(r"((?:\d+:)?\d+:\d\d) to go", text)[-1:]:
+                parts = [int(part) for part in left.split(":")]
+                said.append((end, sum(part * 60 ** place for place, part in enumerate(reversed(parts)))))
+    os.close(ours)
+    if process.wait():
+        sys.exit(f"dreamify.py ended with {process.returncode}")
+    return said, end
+
+
+def main(*sizes):
+    """Print the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes or ("640x480", "1024x575", "1920x1080"):
+            picture = Path(folder, f"{size}.png")
+            Image.open(ROOT / "tests/pictures/sky.jpg").resize(tuple(map(int, size.split("x")))).save(picture)
+            said, end = told(picture, Path(folder, "dream.png"))
+            errors = [left / (end - now) - 1 for now, left in said if 0.1 * end <= now < end - 1]
+            far = sum(abs(error) > 0.2 for error in errors) / max(1, len(errors))
+            print(f"{size}: {end:.1f} s; of {len(errors)} moments {100 * far:.0f} % more than 20 % off, the farthest "
+                  f"{100 * max(errors, key=abs, default=0):+.0f} %; load {os.getloadavg()[0]:.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
