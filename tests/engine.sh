@@ -8,11 +8,12 @@
 #   $ tests/engine.sh stop                          # by process number; images stay for the next start
 #   $ tests/engine.sh remove                        # stops it and removes all it stored
 #
-# Needs root and the packages docker.io, iptables and mmdebstrap. DREAMER_ENGINE names its folder.
+# Needs root and the packages docker.io, iptables and mmdebstrap. DREAMER_ENGINE names its folder; a second engine takes
+# another one, another DREAMER_ENGINE_RUN for its socket, and DREAMER_ENGINE_OPTIONS for dockerd.
 set -euo pipefail
 
 folder=${DREAMER_ENGINE:-/var/lib/dreamer-engine}
-run=/run/dreamer-engine # a socket's path must be short
+run=${DREAMER_ENGINE_RUN:-/run/dreamer-engine} # a socket's path must be short
 own=unix://$run/docker.sock
 
 fail() {
@@ -30,8 +31,9 @@ start() {
     mkdir -p "$folder" "$run"
     if ! alive; then
         # a session of its own, so that Ctrl-C at the tests leaves it alone
+        # shellcheck disable=SC2086 # options are words
         setsid dockerd --host "$own" --data-root "$folder/data" --exec-root "$run/exec" \
-            --pidfile "$run/dockerd.pid" >"$folder/dockerd.log" 2>&1 </dev/null &
+            --pidfile "$run/dockerd.pid" ${DREAMER_ENGINE_OPTIONS:-} >"$folder/dockerd.log" 2>&1 </dev/null &
     fi
     for _ in $(seq 100); do
         if docker --host "$own" info >/dev/null 2>&1; then

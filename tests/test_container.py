@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,6 +162,57 @@ def test_nobody_reads_what_the_owner_may_not(start, folder):
     done = start(QUICK, ok=False)
     assert done.returncode == 2
     assert "ermission denied" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def remapped(docker, image, tmp_path_factory):
+    """(function that runs the image in an engine whose containers have user namespaces, host's uid of their root)."""
+    if os.geteuid() != 0 or not shutil.which("dockerd"):
+        pytest.skip("a second engine takes root and dockerd")
+    folder = tmp_path_factory.mktemp("engine")
+    env = os.environ | {"DREAMER_ENGINE": str(folder), "DREAMER_ENGINE_RUN": f"/run/dreamer-{os.getpid()}",
+                        "DREAMER_ENGINE_OPTIONS": "--userns-remap=default --bridge=none --iptables=false"}
+    for path in (folder, *folder.parents[:2]):  # its root is nobody here, and must come to it
+        path.chmod(0o711)
+    try:
+        host = run(ROOT / "tests/engine.sh", "start", env=env).stdout.strip()
+        saved = subprocess.Popen([docker, "save", image], stdout=subprocess.PIPE)
+        run(docker, "--host", host, "load", stdin=saved.stdout)
+        assert saved.wait() == 0
+        root = int(re.search(r"^dockremap:(\d+):", Path("/etc/subuid").read_text(), re.M)[1])
+
+        def start(folder, *words, **options):
+            return run(docker, "--host", host, "run", "--rm", "--network", "none", "--volume", f"{folder}:/vagrant",
+                       *words[:-1], image, *words[-1], **options)
+        yield start, root
+    finally:
+        run(ROOT / "tests/engine.sh", "remove", env=env)
+
+
+@root_only
+@pytest.mark.parametrize("inside", [0, 1234])
+@pytest.mark.parametrize("options", [(), ("--read-only",)], ids=" ".join)
+def test_a_dream_belongs_to_the_owner_of_the_folder_through_a_user_namespace(remapped, folder, inside, options):
+    start, root = remapped
+    for path in (folder, folder / "photo.jpg"):
+        os.chown(path, root + inside, root + inside)
+    for parent in folder.parents[:3]:
+        parent.chmod(parent.stat().st_mode | 0o011)  # pytest's own folders are root's alone
+    assert start(folder, *options, QUICK).stderr == ""
+    assert owners(folder) == {(name, root + inside, root + inside) for name in ("photo.jpg", "dream.png")}
+
+
+@root_only
+def test_a_folder_outside_of_the_user_namespace_is_told(remapped, folder):
+    """To the container it belongs to nobody."""
+    start, _ = remapped
+    for parent in folder.parents[:3]:
+        parent.chmod(parent.stat().st_mode | 0o011)
+    done = start(folder, QUICK, ok=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "cannot write into /vagrant" in done.stderr
+    assert owners(folder) == {("photo.jpg", *OWNER)}
 
 
 def test_another_folder_than_vagrant(docker, image, folder):
