@@ -123,6 +123,12 @@ def _check_preview(preview: str, settings: Settings) -> None:
 
 
 def _same(output: str, path: str) -> bool:
+    """Whether both are one file, by whatever names: links, or another case where the folder does not mind it."""
     if not output or output == inputs.STANDARD:
         return False
-    return os.path.realpath(output) == os.path.realpath(path)
+    if os.path.realpath(output) == os.path.realpath(path):  # there or not
+        return True
+    try:
+        return os.path.samefile(output, path)
+    except OSError:
+        return False

@@ -125,7 +125,12 @@ def test_another_case_is_the_input_all_the_same(share, words):
     done = here([*words[:2], "PHOTO.png", *words[3:]], share)
     assert done.returncode == 2
     assert "is the input itself" in done.stderr
-    assert (share / "photo.png").read_bytes() == before
+    shutil.copyfile(share / "photo.png", share / "mask.png")
+    for option in ("--mask", "--guide"):
+        done = here([*words[:2], "Mask.PNG", *words[3:], option, "mask.png"], share)
+        assert done.returncode == 2
+        assert f"is the {option[2:]} itself" in done.stderr
+    assert (share / "photo.png").read_bytes() == (share / "mask.png").read_bytes() == before
 
 
 @all_at_once
