@@ -6,7 +6,8 @@
 #
 # --build-arg EXTRA=film adds ffmpeg and OpenCV, for films in .mp4, videos and --flow: 850 MB.
 
-# All architectures of one day's Debian 13; --build-arg BASE=… takes another Debian or Ubuntu.
+# All architectures of one day's Debian 13; --build-arg BASE=… takes another Debian or Ubuntu. (With Debian 12, whose
+# python3-scipy wants compilers, the image has 850 MB instead of 340.)
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
 # ------------------------------------------------------------------ Python and its packages
