@@ -336,7 +336,7 @@ def test_a_checkout_by_git_for_windows_runs_in_linux(checkouts, tmp_path):
     plain, windows = checkouts
     ends = subprocess.run(["git", "ls-files", "--eol"], cwd=windows, capture_output=True, text=True, check=True).stdout
     names = [line.partition("\t")[2] for line in ends.splitlines()]
-    assert {"provision.sh", "dreamify.py", "Vagrantfile", "Dockerfile", "entrypoint.sh"} < set(names)
+    assert {"provision.sh", "dreamify.py", "Vagrantfile", "Dockerfile", "dreamer/machine/entrypoint.sh"} < set(names)
     assert [line for line in ends.splitlines() if line.partition("\t")[0].split()[1] not in ("w/lf", "w/-text")] == []
     for name in names:
         assert (windows / name).read_bytes() == (plain / name).read_bytes(), name
