@@ -168,7 +168,8 @@ def bash(command, folder, **environment):
 def watches(command, folder, dream):
     """Run a line that ends only by Ctrl-C, until it has made `dream`."""
     (folder / dream).unlink(missing_ok=True)
-    watching = subprocess.Popen(["bash", "-ec", f"exec {command}"], cwd=folder, stdout=subprocess.DEVNULL)
+    watching = subprocess.Popen(["bash", "-ec", f"exec {command}"], cwd=folder, stdout=subprocess.DEVNULL,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         for _ in range(600):
             if (folder / dream).exists():
