@@ -243,10 +243,10 @@ def python(code, folder):
 def test_python(googlenet, clone):
     """What an expression is said to be, in the remark behind it, it is."""
     told = re.findall(r"^(dreamify\..*?)  +# (.*)", FIRST, re.M)
-    code = re.sub(r"^(dreamify\..*?)  +# .*", r"print(repr(\1))", FIRST, flags=re.M)
+    code = re.sub(r"^(dreamify\..*?)  +# .*", r"print('=', repr(\1))", FIRST, flags=re.M)
     said = python(f"import os; os.environ['BVLC_GOOGLENET'] = {str(googlenet.weights_path())!r}\n{code}", clone)
     assert len(told) == 2
-    for (_, remark), value in zip(told, said.splitlines()[-len(told):], strict=True):
+    for (_, remark), value in zip(told, re.findall("^= (.*)", said, re.M), strict=True):
         assert re.fullmatch(re.escape(remark).replace("…", ".*"), value)
     assert dreamify.recipe(clone / "dream.png")["iterations"] == 5
     assert (clone / "atlas.html").read_text().count("<figure") == 6
