@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Makes the pictures of the README, with the tool itself:
 
-    $ tests/gallery/make.py              # all of them: five minutes on two cores
+    $ tests/gallery/make.py              # all of them: some minutes
     $ tests/gallery/make.py eyes zoom    # some of them
 
 A picture's command is the caption that the README gives it, and the seed in it makes the dream the same on each
