@@ -5,6 +5,7 @@
 # The disk: a boot sector, a FAT partition with SYSLINUX, kernel and initial RAM disk, and an ext4 partition with all
 # else. No step mounts anything or starts a machine. The same packages give the same box, byte for byte.
 set -Eeuo pipefail
+umask 022
 
 suite=trixie
 megabytes=10240 # of the disk as the machine sees it; the file holds only what is written
@@ -118,7 +119,9 @@ configure() {
   printf '[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n' \
     >"$root/etc/systemd/system/ssh.service.d/keys.conf"
   printf 'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n' >"$root/etc/network/interfaces"
+  rm "$root"/etc/{hostname,resolv.conf} # those of the machine that makes the box
   echo image-dreamer >"$root/etc/hostname"
+  : >"$root/etc/resolv.conf"
   printf '127.0.0.1 localhost\n127.0.1.1 image-dreamer\n::1 localhost\n' >"$root/etc/hosts"
   printf 'LABEL=root / ext4 noatime,errors=remount-ro 0 1\n' >"$root/etc/fstab"
   # updates in the background would hold apt's lock when provision.sh wants it
@@ -127,6 +130,7 @@ configure() {
   chroot "$root" update-initramfs -u -k all
   rm -rf "$root"/var/lib/apt/lists/* "$root"/var/log/*.log "$root"/var/log/apt "$root"/etc/*-
   : >"$root/etc/machine-id"
+  rm -r "$root/usr/share/python3/debpython/__pycache__" # differs, and is made again
   # scipy's tests of itself are a tenth of the box (numpy imports its own)
   find "$root/usr/lib/python3/dist-packages/scipy" -depth -type d -name tests -exec rm -r {} +
 }
