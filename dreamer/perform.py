@@ -129,21 +129,26 @@ def atlas(settings: Settings, command: Callable[[Settings], str]) -> None:
     command  function that gives the command line of one of its dreams"""
     tell("warning: ", *settings.warnings)
     parts = {name: layers.parse(name, settings.chosen)[0] for name in atlases.names(settings.layer)}
+    height, width = settings.picture.pixels.shape[:2]
+    sizes = settings.algorithm.octave_sizes(height, width, settings.octaves, settings.scale)
+    octaves = {name: len(plan.fitting(settings.but(layer=layer), sizes)) for name, layer in parts.items()}
 
     def single(name: str, output: str | Path | None = None) -> Settings:
-        return settings.but(layer=parts[name], output=str(output), quiet=True)
+        return settings.but(layer=parts[name], octaves=octaves[name], output=str(output), quiet=True)
 
-    height, width = settings.picture.pixels.shape[:2]
-    small = [name for name in parts if min(height, width) < plan.least_side(single(name))]
+    small = [name for name in parts if not octaves[name]]
+    few = [name for name in parts if 0 < octaves[name] < settings.octaves]
     if small:
         tell("warning: ", f"the picture is too small for {len(small)} of {len(parts)}, which are left out: "
                           f"{', '.join(small)}")
+    if few:
+        tell("warning: ", f"fewer than {settings.octaves} octaves for {len(few)} of {len(parts)}: a smaller one would "
+                          "be too small")
     if len(small) == len(parts):
         raise Mistake("input: the picture is too small for all of them")
     whole = Atlas(settings.output, [name for name in parts if name not in small])
     whole.fill(lambda name, output: one(single(name, output), alone=False),
                lambda name, found: not settings.no_resume and plan.is_recipe(found, single(name)), _teller(settings))
-    sizes = settings.algorithm.octave_sizes(height, width, settings.octaves, settings.scale)
     whole.write(settings.picture.pixels, os.path.basename(settings.input),
                 lambda name: command(single(name, "dream.png")), settings.chosen.likes,
                 plan.recipe(settings, sizes) | {"seed": settings.seed})

@@ -18,12 +18,17 @@ _BESIDE = ("guide", "mask")  # options that name a picture: a recipe has its nam
 def fitting_sizes(settings: Settings, height: int, width: int) -> list[tuple[int, int]]:
     """[(height, width)] of the octaves, the smallest first, that are large enough for the layer; raises Mistake where
     none is."""
-    sizes = settings.algorithm.octave_sizes(height, width, settings.octaves, settings.scale)
+    sizes = fitting(settings, settings.algorithm.octave_sizes(height, width, settings.octaves, settings.scale))
+    if not sizes:
+        raise Mistake(f"input: {width}×{height} pixels are too few for {settings.layer}: each side needs "
+                      f"{least_side(settings)}")
+    return sizes
+
+
+def fitting(settings: Settings, sizes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those of the sizes, (height, width), that are large enough for the layer."""
     smallest = least_side(settings)
-    fitting = [size for size in sizes if min(size) >= smallest]
-    if not fitting:
-        raise Mistake(f"input: {width}×{height} pixels are too few for {settings.layer}: each side needs {smallest}")
-    return fitting
+    return [size for size in sizes if min(size) >= smallest]
 
 
 def least_side(settings: Settings) -> int:

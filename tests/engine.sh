@@ -9,7 +9,7 @@
 #   $ tests/engine.sh remove                        # stops it and removes all it stored
 #
 # Needs root and the packages docker.io, iptables and mmdebstrap. DREAMER_ENGINE names its folder; a second engine takes
-# another one, another DREAMER_ENGINE_RUN for its socket, and DREAMER_ENGINE_OPTIONS for dockerd.
+# another one, another DREAMER_ENGINE_RUN for its socket, and DREAMER_ENGINE_OPTIONS for dockerd; it has no network.
 set -euo pipefail
 
 folder=${DREAMER_ENGINE:-/var/lib/dreamer-engine}
@@ -30,9 +30,12 @@ start() {
     command -v dockerd >/dev/null || fail "no dockerd here: apt-get install docker.io iptables mmdebstrap"
     mkdir -p "$folder" "$run"
     if ! alive; then
+        # two engines in one network would share the bridge docker0, and one that starts without takes it from the other
+        local apart=()
+        [ -z "${DREAMER_ENGINE_RUN:-}" ] || apart=(unshare --net)
         # a session of its own, so that Ctrl-C at the tests leaves it alone
         # shellcheck disable=SC2086 # options are words
-        setsid dockerd --host "$own" --data-root "$folder/data" --exec-root "$run/exec" \
+        "${apart[@]}" setsid dockerd --host "$own" --data-root "$folder/data" --exec-root "$run/exec" \
             --pidfile "$run/dockerd.pid" ${DREAMER_ENGINE_OPTIONS:-} >"$folder/dockerd.log" 2>&1 </dev/null &
     fi
     for _ in $(seq 100); do

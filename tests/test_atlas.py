@@ -51,6 +51,13 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_octaves_that_are_too_small_are_told_once_for_all_layers(photo, tiny, tmp_path):
+    done = run("atlas", photo, tmp_path / "all.png", "*", 1, 20, "--model", tiny.folder, "--jitter", 5)
+    assert done.returncode == 0
+    assert done.stderr == (f"dreamify: warning: fewer than 20 octaves for {len(tinymodel.KEYS)} of "
+                           f"{len(tinymodel.KEYS)}: a smaller one would be too small\n")
+
+
 def test_a_page_shows_every_layer_at_its_size_with_the_command_that_dreams_it(photo, tiny, tmp_path):
     done = run("atlas", photo, tmp_path / "all.html", "*", 2, 2, "--model", tiny.folder, "--max-size", 100, "--jitter",
                5, "--step-size", 9)

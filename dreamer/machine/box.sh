@@ -51,7 +51,7 @@ packages come from the Debian mirror that this machine's apt uses.
 
 Needs: apt-get install debian-archive-keyring e2fsprogs fdisk mmdebstrap mtools qemu-utils syslinux syslinux-common
 Where there is no apt, or an older one, a container has all that:
-  docker build --target box -t dreamer-box . && docker run --rm -v "$PWD:/vagrant" dreamer-box virtualbox
+  docker build --target box -t dreamer-box . && docker run --rm -v "${PWD}:/vagrant" dreamer-box virtualbox
 
 Environment:
   DREAMER_MIRROR     a Debian mirror, instead of the one that apt uses
