@@ -279,7 +279,7 @@ def test_the_fast_tests_with_the_images_python_and_numpy(docker, image, tmp_path
                "--volume", f"{project}:/work/project", "--volume", f"{SHARED}:/work/shared:ro",
                "--workdir", "/work/project", "image-dreamer:tests", "-m", "pytest", "-c", "tests/pytest.ini",
                "--rootdir", ".", "--quiet", *(f"tests/test_{name}.py" for name in FAST), timeout=1800, ok=False)
-    assert done.returncode == 0, done.stdout[-4000:]
+    assert done.returncode == 0, (done.stdout[-4000:], done.stderr[-1000:])
     skipped = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
     assert [line for line in skipped if "ffmpeg" not in line and "AVX" not in line] == []
 
