@@ -1,6 +1,7 @@
 """A film as a job: frame after frame by one child process, which may die between any two steps."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 
 from dreamer.checkpoint import Step
@@ -55,8 +56,7 @@ class Film(Job):
                 self.reel.add(number, picture)
                 number += 1
                 child.send(("frame", number))
-                if preview := self._due_preview():
-                    self._write(preview, pixels, {"frame": number})
+                self._show(child, functools.partial(self._picture, pixels, {"frame": number}))
                 checkpoint = self.reel.frame(number)
         if not number:
             raise Failure("there is no frame that could be decoded")

@@ -1,16 +1,17 @@
 """One dream as a job: in a child process that may die, kept at checkpoints, shown on the way."""
 
 import abc
+import contextlib
 import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dreamer import budget, files, inputs, limits, pictures, unfinished, worker
 from dreamer.checkpoint import Checkpoint, State, Step
-from dreamer.errors import printable
+from dreamer.errors import Failure, printable
 from dreamer.model import Model
 from dreamer.net import Net, mind_forks
 from dreamer.pictures import Picture
@@ -54,6 +55,7 @@ class Job(abc.ABC):
     def run(self) -> None:
         """Dream and write the output. Raises Stopped or Died, with what was saved told in the message."""
         self._kept = self._shown = time.monotonic()
+        self._warned: set[str] = set()
         for path in (self.output, self.preview):
             if path and path != inputs.STANDARD:
                 files.sweep(os.path.dirname(os.path.realpath(path)))
@@ -120,19 +122,27 @@ class Job(abc.ABC):
         now, stop = time.monotonic(), child.asked()
         octave_ends = step.iteration + 1 == self.iterations and step.octave + 1 < len(self.sizes)
         if checkpoint and (stop or octave_ends or now - self._kept > CHECKPOINT_SECONDS):
-            checkpoint.save(self._state(step))
+            with self._done_without(child, "the dream so far cannot be kept"):
+                checkpoint.save(self._state(step))
             self._kept = now
         return stop
 
-    def _due_preview(self) -> str | None:
-        """The path of the preview, where it is time to write it."""
-        if time.monotonic() - self._shown <= PREVIEW_SECONDS:
-            return None
-        self._shown = time.monotonic()
-        return self.preview
+    def _show(self, child: Worker, picture: Callable[[], Picture]) -> None:
+        """Write the preview, a picture that is made for it, where there is to be one and it is time."""
+        if self.preview and time.monotonic() - self._shown > PREVIEW_SECONDS:
+            with self._done_without(child, "no preview can be written"):
+                pictures.write(self.preview, picture())
+            self._shown = time.monotonic()
 
-    def _write(self, path: str, pixels: Pixels, more: dict[str, Any]) -> None:
-        pictures.write(path, self._picture(pixels, more))
+    @contextlib.contextmanager
+    def _done_without(self, child: Worker, words: str) -> Iterator[None]:
+        """What goes wrong in this block, on a full disk say, ends no dream: it is told once, in these words."""
+        try:
+            yield
+        except (OSError, Failure) as error:
+            if words not in self._warned:
+                child.send(("warn", f"{words}: {error.strerror if isinstance(error, OSError) else error}"))
+            self._warned.add(words)
 
     def _picture(self, pixels: Pixels, more: dict[str, Any]) -> Picture:
         return dataclasses.replace(self.picture, pixels=pixels, recipe=self.recipe | more)
@@ -174,8 +184,7 @@ class Dream(Job):
             if stop:
                 self._write_so_far(state)
                 raise Stopped(stop, saved=True)
-            if preview := self._due_preview():
-                pictures.write(preview, self._so_far(state))
+            self._show(child, lambda: self._so_far(state))
 
         pixels = self.dream(net, each_step=each_step, state=self.state)
         net.close()  # a large picture on its way into a file takes as much again
@@ -183,7 +192,7 @@ class Dream(Job):
             self.reel.finish(len(self.sizes) * self.iterations, self.recipe)
             self.reel.remove()
         else:
-            self._write(self.output, pixels, {})
+            pictures.write(self.output, self._picture(pixels, {}))
         if self.checkpoint:
             self.checkpoint.remove()
 

@@ -221,6 +221,21 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(run, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["disk", "in.png", "noisy.png", "out.png"]
 
 
+def test_a_disk_that_is_too_full_to_keep_a_dream_on_its_way_ends_no_dream(run, tmp_path):
+    """All that is wanted fits: the dream does. What it is kept in between two octaves is larger."""
+    prefix = small_disk()
+    if not prefix:
+        pytest.skip("this machine's root may not mount")
+    noisy = np.random.RandomState(0).randint(0, 256, (80, 90, 3)).astype(np.uint8)
+    Image.fromarray(noisy).save(tmp_path / "noisy.png")
+    Image.new("RGB", (9, 9)).save(tmp_path / "in.png")
+    (tmp_path / "disk").mkdir()
+    done = run("noisy.png", "disk/out.png", "--", "mix/output", "2", "4", "1.02", prefix=prefix, options=("--quiet",))
+    assert done.returncode == 0
+    assert done.stderr == b"dreamify: warning: the dream so far cannot be kept: No space left on device\n"  # once
+    assert done.stdout.startswith(b"in.png\nout.png\n\x89PNG")
+
+
 def test_standard_input_and_output(run, photo, tmp_path):
     expected = run("in.png", "out.png")
     assert expected.returncode == 0
