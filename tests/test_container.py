@@ -276,8 +276,8 @@ def test_the_fast_tests_with_the_images_python_and_numpy(docker, image, tmp_path
     project = checkout(tmp_path / "project")
     drop_weights(project)
     done = run(docker, "run", "--rm", "--init", "--network", "none", "--entrypoint", "/usr/bin/python3",
-               "--volume", f"{project}:/work/project", "--volume", f"{SHARED}:/work/shared:ro",
-               "--workdir", "/work/project", "image-dreamer:tests", "-m", "pytest", "-c", "tests/pytest.ini",
+               "--volume", f"{project}:/srv/project", "--volume", f"{SHARED}:/srv/shared:ro",
+               "--workdir", "/srv/project", "image-dreamer:tests", "-m", "pytest", "-c", "tests/pytest.ini",
                "--rootdir", ".", "--quiet", *(f"tests/test_{name}.py" for name in FAST), timeout=1800, ok=False)
     assert done.returncode == 0, (done.stdout[-4000:], done.stderr[-1000:])
     skipped = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
