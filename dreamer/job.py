@@ -65,6 +65,7 @@ class Job(abc.ABC):
         try:
             worker.run(self._work, lambda message: getattr(self.progress, message[0])(*message[1:]),
                        self.progress.tick)
+            self.progress.finish()
         except Stopped as stop:
             saved = stop.saved or self._save_last()
             raise Stopped(stop.number, f"{printable(self.output)} is the dream so far; {self._goes_on()}" if saved

@@ -7,6 +7,8 @@ from typing import Any, TextIO
 
 from dreamer.estimate import Estimate
 
+TENTHS = 10  # seconds, below which their tenths are told too
+
 
 class Progress:
     """Of one dream, told to the stream `out`; silent where that is None.
@@ -64,7 +66,7 @@ class Progress:
     def tick(self) -> None:
         """To be called often: the clocks go on while a step takes long."""
         if self._bar is not None:
-            self._show(1)
+            self._show(0.2)
 
     def frame(self, number: int) -> None:
         """So many frames are done."""
@@ -75,6 +77,12 @@ class Progress:
             rest = round(took * (self._frames - number))
             self.tell(f"frame {number}/{self._frames}  {self._layer}  {width}×{height}  {took:.1f} s each"
                       + (f", {rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02} to go" if rest else ""))
+
+    def finish(self) -> None:
+        """All is done and written."""
+        if self._bar is not None:
+            self._estimate.finish()
+            self._bar.n = self._estimate.done
 
     def close(self) -> None:
         """Leave the terminal as it should be."""
@@ -87,5 +95,6 @@ class Progress:
         """Show the bar as it is now, if the last time is so many seconds ago."""
         if time.monotonic() - self._shown >= interval:
             self._shown, left = time.monotonic(), self._estimate.left()
-            time_left = "?" if left is None else self._bar.format_interval(round(left))
+            time_left = ("?" if left is None else f"{left:.1f} s" if left < TENTHS
+                         else self._bar.format_interval(round(left)))
             self._bar.set_description_str(f"{time_left} to go  {self._line}")

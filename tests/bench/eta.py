@@ -4,8 +4,8 @@
     $ tests/bench/eta.py [WIDTHxHEIGHT…]    # 640x480 1024x575 1920x1080
 
 Tells of each dream (Google's defaults, two threads) how long it took, which part of what was told from the first tenth
-on was more than 20 % off, and the farthest. The last second, which whole seconds cannot tell, does not count. What else
-the machine does is in the figures: a load that changes cannot be foreseen."""
+on was more than 20 % off, and the farthest. The last half second, of which a tenth is a fifth, does not count. What
+else the machine does is in the figures: a load that changes cannot be foreseen."""
 
 import os
 import pty
@@ -37,8 +37,8 @@ def told(picture, output):
         if " to go" in text:
             began = began or now
             end = now - began
-            for left in re.findall(r"((?:\d+:)?\d+:\d\d) to go", text)[-1:]:
-                parts = [int(part) for part in left.split(":")]
+            for left in re.findall(r"((?:\d+:)?\d+:\d\d|\d+\.\d s) to go", text)[-1:]:
+                parts = [float(part) for part in left.removesuffix(" s").split(":")]
                 said.append((end, sum(part * 60 ** place for place, part in enumerate(reversed(parts)))))
     os.close(ours)
     if process.wait():
@@ -53,7 +53,7 @@ def main(*sizes):
             picture = Path(folder, f"{size}.png")
             Image.open(ROOT / "tests/pictures/sky.jpg").resize(tuple(map(int, size.split("x")))).save(picture)
             said, end = told(picture, Path(folder, "dream.png"))
-            errors = [left / (end - now) - 1 for now, left in said if 0.1 * end <= now < end - 1]
+            errors = [left / (end - now) - 1 for now, left in said if 0.1 * end <= now < end - 0.5]
             far = sum(abs(error) > 0.2 for error in errors) / max(1, len(errors))
             print(f"{size}: {end:.1f} s; of {len(errors)} moments {100 * far:.0f} % more than 20 % off, the farthest "
                   f"{100 * max(errors, key=abs, default=0):+.0f} %; load {os.getloadavg()[0]:.1f}", flush=True)
