@@ -10,10 +10,14 @@ A net that was trained to name what is in a picture is run on yours, up to one l
 is changed, a little at a time, so that whatever the layer saw in it grows stronger.
 """
 
-from dreamer import signals
+import sys
+
+from dreamer import limits, signals
 
 if __name__ == "__main__":
     signals.end_at_once("dreamify: stopped")  # what is loaded below takes a moment
+    if lacking := limits.lacking(limits.needed()):  # it would try for ever to get it
+        sys.exit(f"dreamify: {lacking}")
 
 import argparse
 import contextlib
@@ -23,7 +27,6 @@ import io
 import json
 import os
 import shlex
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 

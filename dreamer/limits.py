@@ -11,6 +11,9 @@ from dreamer.errors import Mistake
 
 waited_for = False  # whether this process works for a parent that waits
 CGROUP = Path("/sys/fs/cgroup")
+BEGIN = 160 << 20  # bytes of address space; OpenBLAS's threads try for ever to get as much, and fork waits for them
+LOAD = 128 << 20  # what is loaded takes so many more
+THREAD = 136 << 20  # and each of OpenBLAS's threads but the first: its stack and buffer
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -44,6 +47,21 @@ def reservable() -> float:
         if most != resource.RLIM_INFINITY:
             rooms.append(most - _pages(field))
     return min(rooms)
+
+
+def lacking(room: int) -> str | None:
+    """What to tell where this process cannot reserve so many bytes more."""
+    missing = room - reservable()
+    return None if missing <= 0 else ("a limit on address space (ulimit -v or -d) leaves too little to begin: raise it "
+                                      f"by {told(missing)} or more")
+
+
+def needed() -> int:
+    """Bytes of address space that are needed to load all that a dream needs, and to begin it."""
+    cores = len(os.sched_getaffinity(0))
+    asked = os.environ.get("OPENBLAS_NUM_THREADS", "")
+    blas = min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
+    return LOAD + THREAD * (blas - 1) + BEGIN
 
 
 def cap() -> int | None:

@@ -15,7 +15,6 @@ from typing import IO, Any, NamedTuple, NoReturn
 from dreamer import limits, signals
 from dreamer.errors import Failure, Mistake
 
-ROOM = 160 << 20  # bytes of address space; OpenBLAS's threads try for ever to get as much, and fork waits for them
 PATIENCE = 3.5  # seconds that the work has to come to an end when a signal asks it to
 _PR_SET_PDEATHSIG = 1
 
@@ -68,9 +67,8 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None],
 
     Raises what the work raised if that was Mistake, Failure or Stopped, and Died for every other end but success.
     SIGINT and SIGTERM are passed on to the child; where it does not end by itself then, it is killed."""
-    if limits.reservable() < ROOM:
-        raise Failure("a limit on address space (ulimit -v or -d) leaves too little to begin: raise it by "
-                      f"{limits.told(ROOM)} or more")
+    if told := limits.lacking(limits.BEGIN):
+        raise Failure(told)
     sys.stdout.flush()
     sys.stderr.flush()
     reader, writer = os.pipe()

@@ -368,7 +368,7 @@ def test_a_preview_is_a_file(run, photo):
     refused(run("in.png", "out.png", options=("--preview", "-")), "preview: only OUTPUT can be standard output")
 
 
-@pytest.mark.parametrize("limit", ["-v 200000", "-d 100000"])
+@pytest.mark.parametrize("limit", ["-v 50000", "-v 200000", "-v 230000", "-v 300000", "-d 20000", "-d 150000"])
 def test_too_little_address_space_is_told(run, photo, limit):
     """OpenBLAS would try for ever to get some."""
     done = run("in.png", "out.png", options=("--quiet",), prefix=("sh", "-c", f'ulimit {limit}; exec "$@"', "sh"))
