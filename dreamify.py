@@ -12,10 +12,11 @@ is changed, a little at a time, so that whatever the layer saw in it grows stron
 
 import sys
 
-from dreamer import limits, signals
+from dreamer import signals
 
 if __name__ == "__main__":
     signals.end_at_once("dreamify: stopped")  # what is loaded below takes a moment
+    from dreamer import limits
     if lacking := limits.lacking(limits.needed()):  # it would try for ever to get it
         sys.exit(f"dreamify: {lacking}")
 
