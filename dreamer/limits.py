@@ -59,7 +59,7 @@ def lacking(room: int) -> str | None:
 def needed() -> int:
     """Bytes of address space that are needed to load all that a dream needs, and to begin it."""
     cores = len(os.sched_getaffinity(0))
-    asked = os.environ.get("OPENBLAS_NUM_THREADS", "")
+    asked = os.environ.get("OMP_NUM_THREADS", "")
     blas = min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
     return LOAD + THREAD * (blas - 1) + BEGIN
 

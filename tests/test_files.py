@@ -376,6 +376,11 @@ def test_too_little_address_space_is_told(run, photo, limit):
     assert re.fullmatch(rb"dreamify: a limit on address space .*\n", done.stderr)
 
 
+def test_one_thread_needs_less_address_space(run, photo):
+    limited = ("sh", "-c", 'ulimit -v 400000; exec "$@"', "sh")
+    assert run("in.png", "out.png", options=("--quiet",), prefix=("env", "OMP_NUM_THREADS=1", *limited)).returncode == 0
+
+
 def test_a_file_that_the_system_does_not_let_us_read_is_not_called_damaged(photo, monkeypatch):
     def broken(*_, **__):
         raise OSError(5, "Input/output error")
