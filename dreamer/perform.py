@@ -47,7 +47,7 @@ def one(settings: Settings, alone: bool = True) -> None:
     if reel:
         reel.begin(made["seed"], settings.no_resume)
 
-    progress = _progress(settings, sizes, frames, alone)
+    progress = _progress(settings, sizes, frames, reel, alone)
     job: dict[str, Any] = {
         "make_net": functools.partial(_net, settings), "model": settings.chosen, "picture": settings.picture,
         "recipe": made, "sizes": sizes, "iterations": settings.iterations, "output": settings.output,
@@ -70,9 +70,11 @@ def _seed(settings: Settings, state: State | None, reel: Reel | None) -> int:
     return next((seed for seed in (settings.seed, *kept) if seed is not None), random.randrange(2 ** 32))
 
 
-def _progress(settings: Settings, sizes: list[tuple[int, int]], frames: int, alone: bool) -> Progress:
+def _progress(settings: Settings, sizes: list[tuple[int, int]], frames: int, reel: Reel | None,
+              alone: bool) -> Progress:
     out = sys.stderr if settings.output == inputs.STANDARD else sys.stdout  # where the picture itself does not go
-    progress = Progress(None if settings.quiet else out, sizes, settings.iterations, settings.layer.text, frames or 1)
+    progress = Progress(None if settings.quiet else out, sizes, settings.iterations, settings.layer.text, frames or 1,
+                        of_steps=bool(reel and not frames), encoded=reel.encoded if reel else 0)
     if alone:
         progress.tell(textwrap.fill("layers: " + " ".join(settings.chosen.keys), 100, subsequent_indent="        ",
                                     break_on_hyphens=False))

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 from dreamer.estimate import Estimate
 
 TENTHS = 10  # seconds, below which their tenths are told too
+COLUMNS = 100  # of a terminal that does not know how wide it is
 
 
 class Progress:
@@ -16,11 +17,13 @@ class Progress:
     sizes       of the octaves, (height, width), the smallest first
     iterations  steps in each octave
     layer       the name to tell with each step
-    frames      of the film that it is, each of which is dreamed so"""
+    frames      of the film that it is, each of which is dreamed so
+    of_steps, encoded  as Estimate has them"""
 
     def __init__(self, out: TextIO | None, sizes: list[tuple[int, int]], iterations: int, layer: str,
-                 frames: int = 1) -> None:
+                 frames: int = 1, of_steps: bool = False, encoded: int = 0) -> None:
         self._out, self._sizes, self._iterations, self._layer, self._frames = out, sizes, iterations, layer, frames
+        self._of_steps, self._encoded = of_steps, encoded
         self._bar: Any = None  # a tqdm
         self._frame, self._line, self._shown = 0, "", 0.0
 
@@ -45,8 +48,11 @@ class Progress:
         self._frame, self._first, self._began = frame, frame, time.monotonic()
         if self._out and self._out.isatty() and sys.stderr.isatty():
             from tqdm import tqdm
-            self._estimate = Estimate(pixels, self._iterations, self._frames, (frame, octave, iteration))
-            self._bar = tqdm(total=self._estimate.total, initial=self._estimate.done, dynamic_ncols=True,
+            self._estimate = Estimate(pixels, self._iterations, self._frames, (frame, octave, iteration),
+                                      of_steps=self._of_steps, encoded=self._encoded)
+            wide = os.get_terminal_size(sys.stderr.fileno()).columns  # 0 where it does not know
+            self._bar = tqdm(total=self._estimate.total, initial=self._estimate.done,
+                             dynamic_ncols=bool(wide), ncols=None if wide else COLUMNS,
                              bar_format="{percentage:3.0f} % |{bar}| {elapsed}, {desc}")
             self._show(0)
 

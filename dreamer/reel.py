@@ -122,6 +122,11 @@ class Reel:
         return (ffmpeg.ENCODING * (self._kind == ".mp4") + ffmpeg.DECODING * bool(self._video)
                 + flow.ARRAYS * bool(self._dream.get("flow")))
 
+    @property
+    def encoded(self) -> int:
+        """How many frames are encoded together; 0 where none is."""
+        return PIECE * (self._kind == ".mp4")
+
     def seed(self) -> int | None:
         """The seed of an earlier run of this film, to go on with; None where there is none."""
         try:

@@ -12,7 +12,7 @@ import termios
 import pytest
 
 from conftest import ROOT
-from dreamer.estimate import FIRST, FIXED, FRESH, WRITING, Estimate
+from dreamer.estimate import ENCODING, FIRST, FIXED, FRESH, WRITING, Estimate
 
 
 def lefts(pixels, iterations, seconds, start=(0, 0), writing=0):
@@ -107,10 +107,25 @@ def test_frames_count():
     assert estimate.left() == 0
 
 
-def on_a_terminal(*words):
-    """What the command shows on a terminal of 120 columns, and its exit code."""
+def test_the_frames_that_are_encoded_together_count():
+    """Every step of a dream is a frame of a film: five are encoded at a time, and what is left over at the end."""
+    pixels, now = [50_000, 100_000], [0]
+    estimate = Estimate(pixels, 6, clock=lambda: now[0], of_steps=True, encoded=5)
+    steps = [(octave, iteration) for octave in range(2) for iteration in range(6)]
+    last = 1e-6 * (pixels[1] + FIXED)
+    took = [1e-6 * (pixels[octave] + FIXED) * (1 + FRESH * (iteration == 0)) + last * WRITING
+            + 5 * last * ENCODING * (number % 5 == 4) for number, (octave, iteration) in enumerate(steps)]
+    for number, step in enumerate(steps):
+        now[0] += took[number] * (1 if number else FIRST)
+        estimate.step(0, *step)
+        left = sum(took[number + 1:]) + 2 * last * ENCODING
+        assert estimate.left() == pytest.approx(left, abs=1e-9)
+
+
+def on_a_terminal(*words, columns=120):
+    """What the command shows on a terminal of so many columns, and its exit code."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     process = subprocess.Popen([ROOT / "dreamify.py", *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     said = b""
@@ -123,8 +138,11 @@ def on_a_terminal(*words):
     return said.decode(), process.wait()
 
 
-def test_the_bar_on_a_terminal(tiny, sky, tmp_path):
-    said, code = on_a_terminal(sky, tmp_path / "a.png", "mix/output", "60", "3", "--model", tiny.folder)
+@pytest.mark.parametrize("columns", [120, 0])
+def test_the_bar_on_a_terminal(tiny, sky, tmp_path, columns):
+    """Of no columns is one that does not know how many it has: a serial line, a container's."""
+    said, code = on_a_terminal(sky, tmp_path / "a.png", "mix/output", "60", "3", "--model", tiny.folder,
+                               columns=columns)
     assert code == 0
     shown = re.findall(r"(\d+) % \|[^|]*\| (\d\d:\d\d), ([\d:]+|[\d.]+ s|\?) to go  "
                        r"(octave \d/3  iteration \d+/60)?", said)
