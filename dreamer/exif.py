@@ -5,6 +5,7 @@ It is kept, but rebuilt from what may be kept: a thumbnail, or a place, is not h
 
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -46,22 +47,46 @@ class Exif:
         new = {tag: value for tag, value in new.items() if tag in of_picture}
         return self.directory | ({_EXIF: of_picture | new} if new else {})
 
-    def block(self, height: int, width: int, limit: int | None = None) -> bytes | None:
-        """The EXIF block for a picture of this size, without the heading that a JPEG puts before it.
+    def block(self, height: int, width: int, limit: int | None = None) -> tuple[bytes, int]:
+        """(the EXIF block for a picture of this size, without the heading that a JPEG puts before it; how many values
+        it lacks).
 
-        Where it is longer than `limit` the camera's notes are left out; None where it is still too long."""
-        for directory, fixed in ((self.fitted(height, width), self.fixed), (self._without_note(height, width), None)):
+        Where it would be longer than `limit` the camera's notes are left out, and then the longest values."""
+        directory, fixed, lacks = self.fitted(height, width), self.fixed, 0
+        while True:
             writer = tiff.Writer(self.order, fixed)
             writer.finish(directory)
-            if not limit or len(writer.data) <= limit:
-                return bytes(writer.data)
-        return None
+            if limit is None or len(writer.data) <= limit:
+                return bytes(writer.data), lacks
+            gone = _longest(directory, len(writer.data) - limit)
+            directory, fixed, lacks = _without(directory, gone), None, lacks + len(gone)
 
-    def _without_note(self, height: int, width: int) -> dict[int, Any]:
-        directory = self.fitted(height, width)
-        if isinstance(directory.get(_EXIF), dict):
-            directory[_EXIF] = {tag: value for tag, value in directory[_EXIF].items() if tag != _MAKER_NOTE}
-        return directory
+
+def _longest(directory: tiff.Directory, excess: int) -> set[tuple[int, ...]]:
+    """The tags that lead to the notes, where there are any, else to the longest values: so many bytes in all."""
+    gone: set[tuple[int, ...]] = set()
+    for is_note, length, path in sorted(_values(directory), reverse=True):
+        if excess <= 0:
+            break
+        gone.add(path)
+        excess -= 12 + length
+        if is_note:  # what there was for them to stay put is gone too
+            break
+    return gone
+
+
+def _values(directory: tiff.Directory, path: tuple[int, ...] = ()) -> Iterator[tuple[bool, int, tuple[int, ...]]]:
+    """(whether it is the notes, length, tags that lead to it) of each value."""
+    for tag, value in directory.items():
+        if isinstance(value, dict):
+            yield from _values(value, (*path, tag))
+        else:
+            yield tag == _MAKER_NOTE, len(value[1]), (*path, tag)
+
+
+def _without(directory: tiff.Directory, gone: set[tuple[int, ...]], path: tuple[int, ...] = ()) -> tiff.Directory:
+    return {tag: _without(value, gone, (*path, tag)) if isinstance(value, dict) else value
+            for tag, value in directory.items() if (*path, tag) not in gone}
 
 
 def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Exif | None:

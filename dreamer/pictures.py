@@ -29,6 +29,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any], int]] = {
     ".webp": ("WEBP", {"quality": 95, "method": 4}, 16383),
 }
 _SEGMENT = 65533  # bytes that a piece of a JPEG's metadata can have
+_EXIF = _SEGMENT - 6  # of it that are EXIF's, behind its heading
 _UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,
             5: Image.TRANSPOSE, 6: Image.ROTATE_270, 7: Image.TRANSVERSE,
             8: Image.ROTATE_90}
@@ -168,12 +169,16 @@ def _is(source: str | os.PathLike[str], status: os.stat_result) -> bool:
 
 
 def check_fits(path: str | os.PathLike[str], picture: Picture, warn: Callable[[str], None]) -> None:
-    """Raise Mistake where the format of `path` cannot hold a Picture of this size; warn where it holds no alpha."""
+    """Raise Mistake where the format of `path` cannot hold a Picture of this size; warn of what it cannot
+    hold of it: alpha, too much EXIF."""
     kind, _, longest = FORMATS[_extension(path)]
-    if max(picture.pixels.shape[:2]) > longest:
+    height, width = picture.pixels.shape[:2]
+    if max(height, width) > longest:
         raise Mistake(f"output: a {kind} holds at most {longest} pixels a side: use .png, or --max-size {longest}")
     if kind == "JPEG" and picture.alpha is not None and picture.alpha.min() < 255:
         warn("output: a JPEG holds no transparency: it is lost; a .png keeps it")
+    if kind == "JPEG" and picture.exif and (lacks := picture.exif.block(height, width, _EXIF)[1]):
+        warn(f"output: a JPEG holds 64 kB of EXIF: the longest values in it are lost ({lacks}); a .png keeps all")
 
 
 def write(path: str | os.PathLike[str], picture: Picture) -> None:
@@ -210,9 +215,8 @@ def encode(picture: Picture, kind: str) -> bytes | bytearray | memoryview:
     options = next(options for format_, options, _ in FORMATS.values() if format_ == kind) | {
         "icc_profile": colour.SRGB}
     if picture.exif:
-        block = picture.exif.block(height, width, _SEGMENT - 6 if kind == "JPEG" else None)
-        if block:
-            options["exif"] = block if kind == "WEBP" else b"Exif\0\0" + block
+        block, _ = picture.exif.block(height, width, _EXIF if kind == "JPEG" else None)
+        options["exif"] = block if kind == "WEBP" else b"Exif\0\0" + block
     if picture.recipe is not None:
         if kind == "PNG":
             options["pnginfo"] = PngImagePlugin.PngInfo()

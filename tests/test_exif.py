@@ -117,9 +117,26 @@ def test_notes_too_long_for_a_jpeg_are_left_out_and_the_rest_kept(tmp_path):
     assert set(found.get_ifd(0x8769)) == {0x9003}
     pictures.write(tmp_path / "a.png", picture)
     assert len(Image.open(tmp_path / "a.png").getexif().get_ifd(0x8769)[0x927C]) == 70_000
-    directory[0x010E] = 2, bytes(70_000)  # a description that no JPEG can hold either
+
+
+def test_of_values_too_long_for_a_jpeg_the_longest_are_left_out_and_that_is_told(tmp_path):
+    directory = {0x010E: (2, bytes(30_000)), 0x010F: (2, b"Camera\0"), 0x013B: (2, bytes(40_000)),
+                 0x8769: {0x927C: (7, bytes(10_000)), 0x9003: (2, b"2015\0"), 0x9286: (7, bytes(50_000))}}
+    picture = Picture(np.zeros((9, 9, 3)), exif=exif.Exif("<", directory, note_at=60_000))
+    said = []
+    pictures.check_fits("a.jpg", picture, said.append)
+    assert said == ["output: a JPEG holds 64 kB of EXIF: the longest values in it are lost (3); a .png keeps all"]
     pictures.write(tmp_path / "a.jpg", picture)
-    assert not Image.open(tmp_path / "a.jpg").getexif()
+    found = Image.open(tmp_path / "a.jpg").getexif()
+    assert (found[0x010F], set(found), set(found.get_ifd(0x8769))) == ("Camera", {0x010E, 0x010F, 0x8769}, {0x9003})
+    pictures.check_fits("a.png", picture, None)
+
+
+def test_many_values_that_are_too_long_together_do_not_take_long(tmp_path):
+    directory = dict.fromkeys(range(1000, 9000), (2, b"12345678"))
+    picture = Picture(np.zeros((9, 9, 3)), exif=exif.Exif("<", directory))
+    pictures.write(tmp_path / "a.jpg", picture)
+    assert 3200 < len(Image.open(tmp_path / "a.jpg").getexif()) < 3280
 
 
 @pytest.mark.parametrize("data", [b"MM\0*", b"XX\0*\0\0\0\x08", b"MM\0*\xff\xff\xff\xff", b"no", block()[:8]])
