@@ -65,8 +65,10 @@ def within(told, share, of=0.2):
 
 
 @pytest.mark.parametrize("iterations", [10, 100])
-@pytest.mark.parametrize(("small", "first"), [(20_000, 0.3), (30_000, 0.9), (40_000, 0.3)])
-def test_from_a_tenth_on_it_is_right_on_other_machines(iterations, small, first):
+@pytest.mark.parametrize(("small", "first", "of"), [
+    (20_000, 0.3, 0.2), (20_000, 0.5, 0.2), (30_000, 0.2, 0.2), (30_000, 0.9, 0.2), (40_000, 0.3, 0.2),
+    (10_000, 0, 0.25), (45_000, 0.3, 0.25)])  # the farthest from what is assumed: 24.5 % and 21.6 % off
+def test_from_a_tenth_on_it_is_right_on_other_machines(iterations, small, first, of):
     """As they were measured: small octaves cost more or less than assumed, first steps too, the very first far more,
     and each step somewhat more or less."""
     chance = random.Random(1)
@@ -74,7 +76,7 @@ def test_from_a_tenth_on_it_is_right_on_other_machines(iterations, small, first)
         pixels = [round(height * width / 1.96 ** octave) for octave in reversed(range(octaves))]
         within(lefts(pixels, iterations, lambda octave, iteration, pixels=pixels: (
             (pixels[octave] + small) * (1 + first * (iteration == 0)) * chance.uniform(0.9, 1.1)
-            + 3 * pixels[0] * (octave == iteration == 0)), writing=0.3 * pixels[-1]), 0.1)
+            + 3 * pixels[0] * (octave == iteration == 0)), writing=0.3 * pixels[-1]), 0.1, of)
 
 
 def test_it_finds_out_that_the_machine_has_become_slower():
