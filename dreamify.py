@@ -12,11 +12,11 @@ is changed, a little at a time, so that whatever the layer saw in it grows stron
 
 import sys
 
-from dreamer import signals
+from dreamer.machine import signals
 
 if __name__ == "__main__":
     signals.end_at_once("dreamify: stopped")  # what is loaded below takes a moment
-    from dreamer import limits
+    from dreamer.machine import limits
     if lacking := limits.lacking(limits.needed()):  # it would try for ever to get it
         sys.exit(f"dreamify: {lacking}")
 
@@ -28,31 +28,36 @@ import io
 import json
 import os
 import shlex
+import warnings
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 try:
     import numpy as np
 
-    from dreamer import files, guides, inputs, masks, perform, pictures, places, sequence, values
-    from dreamer import model as nets
-    from dreamer import recipe as recipes
-    from dreamer import reel as reels
-    from dreamer.checkpoint import State, Step
-    from dreamer.errors import Failure, Mistake, say, tell
-    from dreamer.layers import Term
-    from dreamer.net import Net, Tile
-    from dreamer.planes import Light, Pixels, Planes, bands, mean_size, zoom
-    from dreamer.settings import Algorithm, Settings
-    from dreamer.understand import understand as understood
-    from dreamer.worker import Stopped
+    from dreamer import __version__, perform
+    from dreamer.arrays import Light, Pixels, Planes, bands, mean_size, zoom
+    from dreamer.errors import Failure, Mistake, Stopped, say, tell
+    from dreamer.films import names, sequence
+    from dreamer.jobs.bar import Bar
+    from dreamer.machine import files
+    from dreamer.nets.guide import SIZE, Guide, Seen
+    from dreamer.nets.layers import Term
+    from dreamer.nets.model import default, find, inventory
+    from dreamer.nets.net import Net, Tile
+    from dreamer.options import texts
+    from dreamer.options.like import filled
+    from dreamer.options.request import Request, from_json, request
+    from dreamer.options.texts import OPTIONS, group
+    from dreamer.pictures import inputs
+    from dreamer.pictures.mask import resized, spare
+    from dreamer.pictures.recipe import read_recipe
+    from dreamer.state import State, Step
 except ImportError as error:
     if __name__ != "__main__":
         raise
-    from dreamer import interpreter
+    from dreamer.machine import interpreter
     sys.exit(f"dreamify: {interpreter.advice(error)}")
-
-__version__ = "0.1.0"
 
 
 # ------------------------------------------------------------------------------------------ the algorithm
@@ -67,7 +72,7 @@ def objective_l2(activations: Planes) -> tuple[float, Planes]:
     return 0.5 * float(np.sum(np.square(activations), dtype=np.float64)), activations
 
 
-def objective_guide(activations: Planes, seen: guides.Seen) -> tuple[float, Planes]:
+def objective_guide(activations: Planes, seen: Seen) -> tuple[float, Planes]:
     """The sum over all positions of the largest dot product of the activations there with those that a guide has
     anywhere, and its gradient, which is the guide's there.
 
@@ -115,10 +120,21 @@ def balance(terms: list[Term], tiles: list[Tile], objectives: list[Objective]) -
     return [term.weight / norm if norm else 0.0 for term, norm in zip(terms, np.sqrt(squares).tolist(), strict=True)]
 
 
+def octave_sizes(height: int, width: int, octaves: int, scale: float) -> list[tuple[int, int]]:
+    """[(height, width)] of the octaves that deepdream goes through, the smallest first."""
+    sizes = [(height, width)]
+    for _ in range(octaves - 1):
+        height, width = round(height * (1 / scale)), round(width * (1 / scale))
+        sizes.append((height, width))
+    return sizes[::-1]
+
+
 def deepdream(net: Net, image: Pixels, iterations: int = 10, octaves: int = 4, scale: float = 1.4,
               step_size: float = 1.5, jitter: int = 32, clip: bool = True, seed: int | None = 0,
-              guide: guides.Guide | None = None, mask: Light | None = None, objective: Objective = objective_l2,
-              each_step: Callable[[Step], None] | None = None, state: State | None = None) -> Pixels:
+              guide: Guide | None = None, mask: Light | None = None, objective: Objective = objective_l2,
+              each_step: Callable[[Step], None] | None = None, state: State | None = None,
+              step: Callable[..., float] = make_step,
+              sizes: Callable[[int, int, int, float], list[tuple[int, int]]] = octave_sizes) -> Pixels:
     """The dream of `image` by `net`.
 
     net         which layers of which model dream
@@ -135,28 +151,30 @@ def deepdream(net: Net, image: Pixels, iterations: int = 10, octaves: int = 4, s
     objective   what is to grow, where there is no guide
     each_step   called after each step
     state       that of an earlier run with the same arguments, to go on from
+    step        what makes a step; takes and gives what make_step does
+    sizes       what gives the sizes of the octaves, as octave_sizes does
 
     Returns float32 (h, w, 3), RGB; within 0..255 where `clip` is on. Raises Mistake where an octave is too
     small for the net (see octave_sizes)."""
     rng = np.random.RandomState(seed)  # the generator of the notebook, so that dreams can be compared
     height, width = image.shape[:2]
-    sizes = octave_sizes(height, width, octaves, scale)
+    octave_shapes = sizes(height, width, octaves, scale)
     objectives: list[Objective] = [objective for _ in net.what.terms]
     if guide is not None:
         objectives = [functools.partial(objective_guide, seen=seen) for seen in guide.seen(net)]
-    net.budget.plan(*sizes[-1])
+    net.budget.fit(*octave_shapes[-1])
     bases = [net.preprocess(image)]
-    for height, width in sizes[-2::-1]:
-        bases.append(zoom(bases[-1], height, width, net.budget.planes(height, width)))
+    for height, width in octave_shapes[-2::-1]:
+        bases.append(zoom(bases[-1], height, width, net.budget.allocate(height, width)))
 
     detail: Planes | None = None  # what the dream has added so far
-    for octave, (height, width) in enumerate(sizes):
+    for octave, (height, width) in enumerate(octave_shapes):
         base = bases.pop()
         done = 0
         if state and octave < state.octave:
             continue
-        picture = net.budget.planes(height, width)
-        here = None if mask is None else masks.fit(mask, height, width)
+        picture = net.budget.allocate(height, width)
+        here = None if mask is None else resized(mask, height, width)
         if state and octave == state.octave:
             picture[:], done = state.picture, state.iteration
             rng.set_state(state.random)
@@ -169,22 +187,13 @@ def deepdream(net: Net, image: Pixels, iterations: int = 10, octaves: int = 4, s
             picture += base
         net.resize(height, width)
         for iteration in range(done, iterations):
-            value = make_step(net, picture, rng, step_size, jitter, clip, objectives, here)
+            value = step(net, picture, rng, step_size, jitter, clip, objectives, here)
             if each_step:
                 each_step(Step(octave, iteration, value, picture, rng.get_state(legacy=False)))
         if bases:
             detail = np.subtract(picture, base, out=picture)
     dreamed = net.deprocess(picture)
-    return dreamed if mask is None else masks.spare(dreamed, image, mask)
-
-
-def octave_sizes(height: int, width: int, octaves: int, scale: float) -> list[tuple[int, int]]:
-    """[(height, width)] of the octaves that deepdream goes through, the smallest first."""
-    sizes = [(height, width)]
-    for _ in range(octaves - 1):
-        height, width = round(height * (1 / scale)), round(width * (1 / scale))
-        sizes.append((height, width))
-    return sizes[::-1]
+    return dreamed if mask is None else spare(dreamed, image, mask)
 
 
 # ------------------------------------------------------------------------------------ what can be asked for
@@ -201,130 +210,72 @@ def dreamify(input: File | None = None, output: File | None = None, layer: str |
              iterations: int = DEFAULTS["iterations"], octaves: int = DEFAULTS["octaves"],
              scale: float = DEFAULTS["scale"], *, seed: int | None = None, step_size: float = DEFAULTS["step_size"],
              jitter: int = DEFAULTS["jitter"], no_clip: bool = False, guide: File | None = None,
-             guide_size: int = guides.SIZE, mask: File | None = None, model: str | None = None,
+             guide_size: int = SIZE, mask: File | None = None, model: str | None = None,
              weights: File | None = None, max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
              keep_location: bool = False, force: bool = False, memory: int | str | None = None,
              threads: int | None = None, reproducible: bool = False, like: File | None = None,
-             preview: File | None = None, no_resume: bool = False, watch: bool = False, quiet: bool = False,
-             zoom: int | None = None, zoom_step: float = DEFAULTS["zoom_step"], rotate: float = DEFAULTS["rotate"],
-             pan: str | tuple[float, float] = "0,0", fps: float = reels.RATE, flow: bool = False,
-             blend: float | None = None) -> None:
+             preview: File | None = None, events: File | None = None, no_resume: bool = False, watch: bool = False,
+             quiet: bool = False, zoom: int | None = None, zoom_step: float = DEFAULTS["zoom_step"],
+             rotate: float = DEFAULTS["rotate"], pan: str | tuple[float, float] = "0,0", fps: float = names.RATE,
+             flow: bool = False, blend: float | None = None) -> None:
     """Dream into a picture, as Google's DeepDream did in 2015; where `input` is a folder, into all pictures in it.
 
     Raises Mistake with all that is wrong before any work is done, Failure where something breaks, Stopped where a
     signal ends it. Of `like` holds what has its default here."""
-    asked = settings(locals())
-    (perform.one if asked.picture else perform.many)(asked)
+    dream(ask(locals()))
 
 
 def atlas(input: File | None = None, output: File | None = None, layer: str = "*",  # noqa: A002 - its name
           iterations: int = DEFAULTS["iterations"], octaves: int = DEFAULTS["octaves"],
           scale: float = DEFAULTS["scale"], *, seed: int = 0, step_size: float = DEFAULTS["step_size"],
           jitter: int = DEFAULTS["jitter"], no_clip: bool = False, guide: File | None = None,
-          guide_size: int = guides.SIZE, mask: File | None = None, model: str | None = None,
+          guide_size: int = SIZE, mask: File | None = None, model: str | None = None,
           weights: File | None = None, max_size: int = 256, max_pixels: int = inputs.MAX_PIXELS, force: bool = False,
           memory: int | str | None = None, threads: int | None = None, reproducible: bool = False,
-          no_resume: bool = False, quiet: bool = False) -> None:
-    """Dream a picture at each layer, on one sheet (.png, .jpg…) or page (.html) that tells which is which.
+          events: File | None = None, no_resume: bool = False, quiet: bool = False) -> None:
+    """Dream a picture at each layer, and put the dreams side by side with their names.
 
-    `layer` names others than all: a pattern, or channels of a layer."""
-    perform.atlas(settings(locals(), atlas), command)
+    `layer` names other layers than all: a pattern, or channels of a layer."""
+    dream(ask(locals()), atlas)
 
 
 def keys(*, model: str | None = None, describe: bool = False) -> list[str]:
-    """List the layers that can be dreamed: their names, in the order of the net, and what each likes."""
-    chosen, warning = (nets.find(model), None) if model else nets.default()
+    """List the layers that can be dreamed, in the order of the net; --describe says what each likes."""
+    chosen, warning = (find(model), None) if model else default()
     tell("warning: ", *[warning] if warning else [])
     return chosen.described_keys() if describe else chosen.keys
 
 
 def models() -> list[str]:
-    """List the models: each with its default layer, the size of its weights, and whether they are here."""
-    return nets.inventory()
+    """List the models: the default layer of each, the size of its weights, and whether they are here."""
+    return inventory()
 
 
 def recipe(file: File) -> dict[str, Any]:
-    """Tell how a picture was dreamed: its recipe."""
-    return recipes.read(file)
+    """Print how a picture was dreamed: its recipe."""
+    return read_recipe(file)
 
 
 _COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe)
 COMMANDS = {function.__name__: function for function in _COMMANDS}  # what the first word may be
 
 
-class Option(NamedTuple):
-    """What the command line says of a parameter.
+def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: Iterable[str] = ()) -> None:
+    """Dream what a Request for `function`, dreamify or atlas, says, and show how far it is.
 
-    help     one line
-    metavar  what its value is called; None where there is no value to give
-    check    function of a value, or its text, that returns what is meant by it; raises Mistake"""
-
-    help: str
-    metavar: str | None = None
-    check: Callable[[Any], Any] = os.fspath
-
-
-OPTIONS = {
-    "file": Option("a picture", "FILE"),
-    "input": Option("a picture, a folder of them, or - for standard input; or a command, see below", "INPUT"),
-    "output": Option(f"the dream; ends in {' '.join(sorted(pictures.FORMATS))}, or is - for standard output, as PNG; "
-                     f"or a film: {' '.join(reels.FILMS)}, or a picture for each frame, frame-%%04d.png; "
-                     "or a folder for the dreams of a folder (default: the same one)", "OUTPUT"),
-    "layer": Option("the layer whose activations grow; or channels, sums and patterns: NAME:3,7-9, NAME*0.3+NAME, NAM? "
-                    f"(default: the model's, inception_4c/output for {nets.DEFAULT})", "LAYER", str),
-    "iterations": Option("steps in each octave", "ITERATIONS", values.whole(1, 10 ** 9)),
-    "octaves": Option("sizes at which to dream", "OCTAVES", values.whole(1, 100)),
-    "scale": Option("from one size to the next", "SCALE", values.number(above=1, most=100)),
-    "seed": Option("another number, another dream (default: one is picked, and kept in the picture)", "N",
-                   values.whole(0, 2 ** 32 - 1)),
-    "step_size": Option("how far a step goes, as a mean change in 0..255", "X", values.number(above=0, most=10 ** 6)),
-    "jitter": Option("most pixels by which a step shifts the picture", "PIXELS", values.whole(0, 10 ** 6)),
-    "no_clip": Option("let the picture leave 0..255 between steps"),
-    "guide": Option("lead the dream towards what the layer sees in this picture", "PICTURE"),
-    "guide_size": Option("shrink a larger guide, so that its longest side has N pixels", "N", values.whole(1)),
-    "mask": Option("dream only where this picture is white; where it is black the pixels stay as they are", "PICTURE"),
-    "model": Option(f"a folder in models/ (default: {nets.DEFAULT}, or {nets.SPARE} where its weights are missing)",
-                    "NAME"),
-    "weights": Option("a .caffemodel to use in place of the model's own", "FILE"),
-    "max_size": Option("shrink a larger picture, so that its longest side has N pixels", "N", values.whole(1)),
-    "max_pixels": Option("refuse an input of more pixels, which may be an attack", "N", values.whole(1)),
-    "keep_location": Option("keep the GPS position in the EXIF; all else there is kept anyway"),
-    "force": Option("overwrite the input, where OUTPUT names it too"),
-    "memory": Option("the most to take, such as 512m or 1.5g; larger pictures are dreamed in tiles (default: most of "
-                     "what is free)", "SIZE", values.size),
-    "threads": Option("how many to work with (default: the cores and CPU quota that there are)", "N",
-                      values.whole(1, 1024)),
-    "reproducible": Option("the same bytes on every x86-64 machine that has AVX2; larger pictures are dreamed in tiles "
-                           "of a fixed size"),
-    "like": Option("dream as that picture was dreamed: its recipe holds for all that is not said", "FILE"),
-    "preview": Option("keep a picture there that shows the dream so far", "FILE"),
-    "no_resume": Option("start afresh, even where an earlier run was stopped or killed"),
-    "describe": Option("tell what each layer likes"),
-    "watch": Option("go on with what comes into the folder INPUT (default: the one you are in)"),
-    "quiet": Option("say nothing but errors and warnings"),
-    "zoom": Option("make a film of so many frames, each the dream of a closer look at the one before (without this, a "
-                   "film shows every step of one dream)", "FRAMES", values.whole(1, 999999)),
-    "zoom_step": Option("how much closer each look is; below 0: farther", "X", values.number(above=-1, below=1)),
-    "rotate": Option("how far a zoom turns clockwise with each frame", "DEGREES", values.number(least=-180, most=180)),
-    "pan": Option("how far a zoom moves right and down with each frame, as parts of the picture: --pan=-0.01,0 moves "
-                  "left", "X,Y", values.pair(least=-1, most=1)),
-    "fps": Option("frames that a film shows a second; a video keeps its own rate", "N",
-                  values.number(above=0, most=120)),
-    "flow": Option("carry the dream from frame to frame of a video as things move in it, so that it does not flicker"),
-    "blend": Option("how much of its dream a video's frame takes from the one before (default: 0; with --flow "
-                    f"{places.BLEND})", "X", values.number(least=0, most=1)),
-}
+    unknown  lines on what is wrong already"""
+    out = None if request.quiet else sys.stderr if request.output == inputs.STANDARD else sys.stdout
+    if function is atlas:
+        perform.atlas(request, Bar(out, "atlas"), deepdream=deepdream, sizes=octave_sizes, command=command,
+                      unknown=unknown)
+    else:
+        perform.one(request, Bar(out), deepdream=deepdream, sizes=octave_sizes, unknown=unknown)
 
 
-def settings(asked: dict[str, Any], function: Callable[..., Any] = dreamify, unknown: Iterable[str] = ()) -> Settings:
-    """What the arguments of `function`, dreamify or atlas, come to.
-
-    unknown  lines on what is wrong already
-
-    Raises Mistake with all that is wrong, a line each."""
-    checks = {name: OPTIONS[name].check for name in asked if OPTIONS[name].metavar}
-    return understood(asked, usual(dreamify), checks, Algorithm(deepdream, octave_sizes), __version__,
-                      function is atlas, unknown)
+def ask(asked: dict[str, Any]) -> Request:
+    """The Request of what was asked for, {parameter of dreamify: value}."""
+    defaults = usual(dreamify)
+    return request(filled(vars(request(asked, defaults)), defaults), defaults)
 
 
 def usual(function: Callable[..., Any]) -> dict[str, Any]:
@@ -332,21 +283,20 @@ def usual(function: Callable[..., Any]) -> dict[str, Any]:
     return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
 
 
-def command(settings: Settings) -> str:
-    """The command line that dreams what these settings say."""
+def command(request: Request) -> str:
+    """The command line that dreams what a Request says."""
     words = ["./dreamify.py"]
     for name, parameter in inspect.signature(dreamify).parameters.items():
-        value = getattr(settings, name)
+        value = getattr(request, name)
         if parameter.kind is not parameter.KEYWORD_ONLY:
             words.append(str(value))
-        elif value != parameter.default and name not in ("quiet", "force", "no_resume"):
+        elif value != parameter.default and name not in ("quiet", "force", "no_resume", "events"):
             words += [f"--{name.replace('_', '-')}", *([str(value)] if OPTIONS[name].metavar else [])]
     return shlex.join(words)
 
 
 # --------------------------------------------------------------------------------------- the command line
 
-USAGE = "dreamify.py [options] INPUT OUTPUT [LAYER [ITERATIONS [OCTAVES [SCALE]]]]"
 CODES = "Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped with Ctrl-C, 143 stopped by SIGTERM."
 
 
@@ -363,25 +313,36 @@ class Parser(argparse.ArgumentParser):
 def parser(function: Callable[..., Any] = dreamify, add_help: bool = True) -> Parser:
     """The command line of a function of COMMANDS, or of a dream. Values stay text, to be checked all at once."""
     parameters = inspect.signature(function).parameters.values()
-    usage, listed = USAGE, [f"  {name:<8} {summary(command)}" for name, command in COMMANDS.items()]
-    if function is not dreamify:
-        words = [str(OPTIONS[p.name].metavar) for p in parameters if p.kind is not p.KEYWORD_ONLY]
-        usage, listed = " ".join(["dreamify.py", function.__name__, "[options]", *words]), []
-    made = Parser(usage=usage, description=summary(function), add_help=add_help,
+    titles = {"dream": "how to dream", "picture": "pictures", "film": "films", "machine": "the machine and the program"}
+    listed = [f"  {name:<8} {summary(command)}" for name, command in COMMANDS.items()] if function is dreamify else []
+    word = "" if function is dreamify else f" {function.__name__}"
+    made = Parser(usage=f"dreamify.py{word} [options]{usage_of(function)}", description=summary(function),
+                  add_help=add_help,
                   allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
                   epilog="\n".join([*(["commands:", *listed, ""] if listed else []), CODES]))
+    groups = {name: made.add_argument_group(title) for name, title in titles.items()
+              if any(p.kind is p.KEYWORD_ONLY and group(p.name) == name for p in parameters)}
     for parameter in parameters:
         option, default = OPTIONS[parameter.name], parameter.default
         default = None if default is parameter.empty else default
-        told = option.help + (" (default: %(default)s)" if default not in (None, False) else "")
+        told = texts.told(function.__name__, parameter.name, default)
         if parameter.kind is not parameter.KEYWORD_ONLY:
             made.add_argument(parameter.name, nargs="?", metavar=option.metavar, default=default, help=told)
         else:
             kind: dict[str, Any] = {"metavar": option.metavar} if option.metavar else {"action": "store_true"}
-            made.add_argument("--" + parameter.name.replace("_", "-"), default=default, help=told, **kind)
+            (groups[group(parameter.name)] if function is dreamify else made).add_argument(
+                "--" + parameter.name.replace("_", "-"), default=default, help=told, **kind)
     if add_help and function is dreamify:
         made.add_argument("--version", action="version", version=f"image-dreamer {__version__}")
     return made
+
+
+def usage_of(function: Callable[..., Any]) -> str:
+    """Its arguments; what may be left out, with all that follows, is in brackets."""
+    words = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    needed = [p for p in words if p.name in ("input", "output", "file")]
+    optional = [f" [{OPTIONS[p.name].metavar}" for p in words if p not in needed]
+    return "".join(f" {OPTIONS[p.name].metavar}" for p in needed) + "".join(optional) + "]" * len(optional)
 
 
 def summary(function: Callable[..., Any]) -> str:
@@ -389,7 +350,7 @@ def summary(function: Callable[..., Any]) -> str:
     return (inspect.getdoc(function) or "").partition("\n")[0]
 
 
-def understand(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any], list[str]]:
+def parse(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any], list[str]]:
     """(function, its arguments, lines on what else there is) for the command line."""
     if "--" in arguments:  # what follows are names, whatever they begin with
         at = arguments.index("--")
@@ -404,7 +365,7 @@ def understand(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any]
     asked, unknown = parser(function).parse_known_intermixed_args(arguments)  # options may stand between arguments
     for word in unknown:
         if word.startswith("-") and os.path.lexists(word):
-            raise Mistake(f"{word}: an option is expected behind a dash; write ./{word} to name the file")
+            raise Mistake(f"{word} looks like an option; to name the file, write ./{word}")
     wrong = [f"unknown option: {word}" if word.startswith("-") else f"too many arguments: {word}" for word in unknown]
     wrong += [f"{function.__name__}: {OPTIONS[name].metavar} is missing"
               for name, parameter in inspect.signature(function).parameters.items()
@@ -412,12 +373,24 @@ def understand(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any]
     return function, vars(asked), wrong
 
 
+def standard_input(arguments: list[str]) -> bytes:
+    """The request that another program sends: --request -, which people need not know."""
+    if arguments != ["--request", inputs.STANDARD]:
+        raise Mistake("request: --request - stands alone; the request is JSON on standard input")
+    if sys.stdin is None:
+        raise Mistake("request: standard input is closed")
+    return sys.stdin.buffer.read(1 << 20)
+
+
 def run(arguments: list[str]) -> None:
     """Do what the command line says; what the function returns is printed."""
     files.check_here()
-    function, asked, wrong = understand(arguments)
+    if "--request" in arguments:
+        dream(ask(from_json(standard_input(arguments))))
+        return
+    function, asked, wrong = parse(arguments)
     if wrong and function in (dreamify, atlas):
-        settings(asked, function, wrong)
+        dream(ask(asked), function, wrong)
     if wrong:
         raise Mistake(*wrong)
     found = function(**asked)
@@ -442,6 +415,7 @@ if __name__ == "__main__":
     for stream in sys.stdout, sys.stderr:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # the terminal's alphabet may lack what we say
+    warnings.simplefilter("ignore")  # libraries' own, on files that are damaged: what matters is said in our words
     code = main()
     signals.ignore()  # the exit code stays true
     for stream in sys.stdout, sys.stderr:

@@ -422,7 +422,7 @@ python_finds_caffe() {
 step_model() {
   local status=0
   command -v curl >/dev/null || apt_install 'packages to download' ca-certificates curl
-  PYTHONPATH=$here python3 -m dreamer.fetch "$model" || status=$?
+  PYTHONPATH=$here python3 -m dreamer.nets.fetch "$model" || status=$?
   case $status,$model in
     0,*) ;;
     1,bvlc_googlenet) say 'warning: until then daydream dreams, the small net in this repository' ;;

@@ -1,1 +1,4 @@
-"""What the dream needs and is not the algorithm: models, nets, pictures. One concept a file."""
+"""All that is not the algorithm, in six wings whose imports only run down: machine; nets, pictures; films; options,
+jobs; and perform.py, which ties them together for whatever face asks."""
+
+__version__ = "0.1.0"

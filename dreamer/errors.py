@@ -1,7 +1,8 @@
-"""The two ways to end badly; each carries lines that say what is wrong and what to do. And how lines are told."""
+"""The ways to end badly; each carries lines that say what is wrong and what to do. And how lines are told."""
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -9,6 +10,11 @@ from collections.abc import Iterator
 def printable(text: object) -> str:
     """`text` on one line: what would not show (a newline in a file's name, a terminal's escapes) is spelled out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def counted(count: int, word: str) -> str:
+    """1 octave, 2 octaves."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def tell(kind: str, *lines: str) -> None:
@@ -50,6 +56,20 @@ class Failure(_Told):
     """Something broke although the command was right. Exit code 1."""
 
     exit_code = 1
+
+
+class Stopped(Exception):
+    """The work came to an end because a signal asked for it; exit code 128 and the signal's number, as shells count.
+
+    saved  whether what there was of a result has been written"""
+
+    def __init__(self, number: int, words: str = "", saved: bool = False) -> None:
+        super().__init__(number, words, saved)
+        self.number, self.words, self.saved = number, words, saved
+        self.exit_code = 128 + number
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(self.number).name}" + (f": {self.words}" if self.words else "")
 
 
 class Wrong(list[str]):

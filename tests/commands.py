@@ -1,5 +1,6 @@
-"""The commands of the README's blocks, and what they find in the folder where the tests run them."""
+"""The commands in the blocks of README and manual, and what they find in the folder where the tests run them."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -8,9 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from containers import ROOT, checkout
+from containers import checkout
+from helpers import ROOT
 
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
+    "machines", "options", "layers", "pictures", "films", "resuming", "memory", "python", "programs", "hacking",
+    "troubleshooting", "environment"))]
+README = "\n".join(page.read_text() for page in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.M | re.S)  # (language, text)
 SIZE = (24, 18)  # of a photo: one octave is all that it has, so that even a film of it takes a moment
 
@@ -37,16 +42,19 @@ class Command(NamedTuple):
     def outputs(self):
         """Names of the files that are there afterwards, the first of many; what is there before among them."""
         words = [word for word in shlex.split(self.line) if not word.startswith("-")]
-        named = [word for word in words if re.fullmatch(r"[\w %-]+\.\w{2,4}", word) and "/" not in word]
+        for request in [word for word in words if word.startswith("{")]:  # JSON
+            words += [value for value in json.loads(request).values() if isinstance(value, str)]
+        named = [word for word in words if re.fullmatch(r"[\w %-]+\.\w{2,5}", word) and "/" not in word]
         return [word % 1 if "%" in word else word for word in named]
 
 
 def commands():
-    """All Commands of the README."""
+    """All Commands, page after page."""
     found = []
     for number, (language, text) in enumerate(BLOCKS):
         if language in ("sh", "bat"):
-            lines = [re.sub(r"\s+# .*", "", line).strip() for line in text.splitlines()]
+            whole = re.sub(r"(?<=\|)\n\s*", " ", text)  # a line that ends so goes on
+            lines = [re.sub(r"\s+# .*", "", line).strip() for line in whole.splitlines()]
             found += [Command(line, number) for line in lines if line]
     return found
 

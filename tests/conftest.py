@@ -1,18 +1,20 @@
 """What the tests share: the real model where it is, a tiny one always, and the rule that CI skips nothing."""
 
 import os
-import sys
-from pathlib import Path
+import shutil
+import tempfile
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from containers import base, context, docker, folder, image, photo  # noqa: F401
+from helpers import FRAMES, ROOT, SHARED
 
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
-sys.path[:0] = [str(ROOT)]
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+_reserved = tempfile.TemporaryDirectory()
+os.environ["XDG_RUNTIME_DIR"] = _reserved.name  # our dreams wait for no others on this machine
 
 _SHARED_WEIGHTS = SHARED / "models/bvlc_googlenet/bvlc_googlenet.caffemodel"
 if _SHARED_WEIGHTS.is_file():
@@ -32,8 +34,8 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def googlenet():
     """The Model bvlc_googlenet, with its real weights."""
-    from dreamer import model
     from dreamer.errors import Failure
+    from dreamer.nets import model
     found = model.find("bvlc_googlenet")
     try:
         found.weights_path()
@@ -54,7 +56,7 @@ def reference():
 def tiny(tmp_path_factory):
     """A Model of two layers and random weights; its mean and channel order are unlike bvlc_googlenet's."""
     import tinymodel
-    from dreamer import model
+    from dreamer.nets import model
     return model.find(str(tinymodel.make(tmp_path_factory.mktemp("models") / "tiny")))
 
 
@@ -62,3 +64,63 @@ def tiny(tmp_path_factory):
 def sky():
     """The sample photo, a path."""
     return ROOT / "tests/pictures/sky.jpg"
+
+
+@pytest.fixture(scope="session")
+def ffmpeg():
+    """Tests that want it are skipped where it is not."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("no ffmpeg: ./provision.sh film")
+
+
+@pytest.fixture(scope="session")
+def described():
+    """The Model bvlc_googlenet, whose weights may be missing."""
+    from dreamer.errors import Failure
+    from dreamer.nets import model
+    found = model.find("bvlc_googlenet")
+    try:
+        found.prototxt_path()
+    except Failure:
+        pytest.skip("deploy.prototxt is not installed: ./provision.sh")
+    return found
+
+
+@pytest.fixture
+def photos(sky, tmp_path):
+    """A folder with three pictures in three formats, a text, and something hidden."""
+    made = tmp_path / "in"
+    made.mkdir()
+    with Image.open(sky) as picture:
+        for name, size in (("a10.jpg", (90, 60)), ("a2.PNG", (60, 80)), ("b.bmp", (64, 64))):
+            picture.resize(size).save(made / name)
+    (made / "notes.txt").write_text("no picture")
+    (made / ".hidden.jpg").write_bytes(b"")
+    return made
+
+
+@pytest.fixture
+def small(sky, tmp_path_factory):
+    """The sample photo, 93×62 pixels, as a file: odd, where .mp4 wants even."""
+    path = tmp_path_factory.mktemp("small") / "small.png"
+    Image.open(sky).resize((93, 62)).save(path)
+    return path
+
+
+@pytest.fixture
+def dreaming(tiny, sky, tmp_path):
+    """The words of a dream by the tiny model that takes some seconds; the output is tmp_path/dream.png."""
+    return [str(ROOT / "dreamify.py"), str(sky), str(tmp_path / "dream.png"), "mix/output", "150", "3", "--seed", "5",
+            "--model", str(tiny.folder)]
+
+
+@pytest.fixture(scope="session")
+def frames(tmp_path_factory):
+    """A folder of frames, 1.png, 2.png, …: the sample photo passes by, and a red square in front of it."""
+    made, (count, height, width) = tmp_path_factory.mktemp("frames"), FRAMES
+    sky = np.asarray(Image.open(ROOT / "tests/pictures/sky.jpg").resize((270, 180)))
+    for number in range(count):
+        frame = sky[80:80 + height, 20 + 3 * number:20 + 3 * number + width].copy()
+        frame[10 + number:26 + number, 70 - 2 * number:86 - 2 * number] = 200, 60, 40
+        Image.fromarray(frame).save(made / f"{number + 1}.png")
+    return made

@@ -5,12 +5,11 @@ import re
 import shutil
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
+from helpers import ROOT, SHARED
+
 WEIGHTS = "models/bvlc_googlenet/bvlc_googlenet.caffemodel"
 
 # Whom a mounted folder belongs to: somebody who is neither root nor the usual first user.

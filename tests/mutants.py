@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from PIL import Image, ImageCms
 
-from dreamer import colour
+from dreamer.pictures import colour
 
 EXTREMES = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 

@@ -7,32 +7,16 @@ from PIL import Image
 import dreamify
 import oracle
 import tinymodel
-from conftest import SHARED
-from dreamer import model
 from dreamer.errors import Mistake
-from dreamer.net import Net
-
-
-def psnr(a, b):
-    return 10 * np.log10(255 ** 2 / max(np.mean((np.float64(a) - np.float64(b)) ** 2), 1e-30))
-
-
-def photo(name, size=None):
-    with Image.open(SHARED / "photos" / name) as image:
-        return np.asarray(image.convert("RGB").resize(size) if size else image.convert("RGB"))
+from dreamer.nets import model
+from dreamer.nets.net import Net
+from helpers import dream, photo, psnr
 
 
 @pytest.fixture
 def speck():
     """A small picture with something in every frequency: uint8 (41, 53, 3)."""
     return np.random.RandomState(1).randint(0, 256, (41, 53, 3)).astype(np.uint8)
-
-
-def dream(net, image, **options):
-    """(picture, objectives) of one dream."""
-    objectives = []
-    picture = dreamify.deepdream(net, image, each_step=lambda step: objectives.append(step.objective), **options)
-    return picture, objectives
 
 
 @pytest.mark.parametrize(("name", "layer", "seed", "iterations", "octaves", "agreement"), [
@@ -155,3 +139,44 @@ def test_no_weight_gets_a_gradient_and_no_later_layer_is_built(tiny, speck):
 def test_too_small_a_picture_is_told(tiny):
     with pytest.raises(Mistake, match="too few"):
         dreamify.deepdream(Net(tiny, "mix/output"), np.zeros((2, 90, 3)), octaves=1)
+
+
+def test_another_step_takes_the_place_of_make_step(tiny, speck):
+    """It is called for each step as make_step is, and what it returns is the objective that is told."""
+    net, calls = Net(tiny, "mix/output"), []
+
+    def step(*arguments):
+        calls.append(arguments)
+        return dreamify.make_step(*arguments) + 1
+
+    plain, expected = dream(net, speck, iterations=2, octaves=2, seed=3, step_size=2.0, jitter=4, clip=False)
+    other, objectives = dream(net, speck, iterations=2, octaves=2, seed=3, step_size=2.0, jitter=4, clip=False,
+                              step=step)
+    assert np.array_equal(plain, other)
+    assert objectives == pytest.approx([value + 1 for value in expected])
+    assert len(calls) == 4
+    for called_net, picture, rng, *rest in calls:
+        assert called_net is net
+        assert picture.dtype == np.float32
+        assert isinstance(rng, np.random.RandomState)
+        assert rest == [2.0, 4, False, [dreamify.objective_l2], None]
+
+    def nothing(net, picture, *how):
+        return 0.0
+    assert np.array_equal(dreamify.deepdream(net, speck, octaves=3, step=nothing), np.float32(speck))
+
+
+def test_other_sizes_take_the_place_of_octave_sizes(tiny, speck):
+    net, asked, seen = Net(tiny, "mix/output"), [], []
+
+    def down_and_up(height, width, octaves, scale):
+        asked.append((height, width, octaves, scale))
+        return [(height // part, width // part) for part in (3, 2, 3, 2, 1)]
+
+    picture = dreamify.deepdream(net, speck, iterations=1, octaves=4, scale=1.4, sizes=down_and_up,
+                                 each_step=lambda step: seen.append((step.octave, step.picture.shape[1:])))
+    assert asked == [(41, 53, 4, 1.4)]
+    assert seen == list(enumerate([(13, 17), (20, 26), (13, 17), (20, 26), (41, 53)]))
+    assert picture.shape == speck.shape
+    same = dreamify.deepdream(net, speck, iterations=1, octaves=2, sizes=dreamify.octave_sizes)
+    assert np.array_equal(same, dreamify.deepdream(net, speck, iterations=1, octaves=2))

@@ -5,11 +5,11 @@ import re
 import subprocess
 
 import pytest
-from test_cli import run
 
 import dreamify
-from conftest import ROOT
 from dreamer.errors import Mistake
+from dreamer.options.understand import understand
+from helpers import ROOT, run
 
 FUNCTIONS = [dreamify.dreamify, *dreamify.COMMANDS.values()]
 
@@ -29,7 +29,7 @@ def test_arguments_options_and_defaults_are_those_of_the_signature(function):
 def test_the_help_names_them(function):
     words = ["--help"] if function is dreamify.dreamify else [function.__name__, "--help"]
     text = run(*words).stdout
-    named = {word.replace("-", "_") for word in re.findall(r"--([\w-]+)", text)} - {"help", "version"}
+    named = {word.replace("-", "_") for word in re.findall(r"^ +(?:-h, )?--([\w-]+)", text, re.M)} - {"help", "version"}
     assert named == {name for name, parameter in inspect.signature(function).parameters.items()
                      if parameter.kind is parameter.KEYWORD_ONLY}
 
@@ -74,9 +74,14 @@ def test_a_default_that_is_said_holds_against_a_recipe(tiny, sky, tmp_path):
     done = run(sky, tmp_path / "a.png", "mix/3x3", 2, 2, 1.5, "--jitter", 5, "--model", tiny.folder)
     assert done.returncode == 0, done.stderr
     words = [str(sky), str(tmp_path / "b.png"), "--like", str(tmp_path / "a.png"), "--model", str(tiny.folder)]
-    said = dreamify.settings(dreamify.understand([*words, "--jitter", "32"])[1])
+
+    def understood(*more):
+        function, asked, wrong = dreamify.parse([*words, *more])
+        assert (function, wrong) == (dreamify.dreamify, [])
+        return understand(dreamify.ask(asked))
+    said = understood("--jitter", "32")
     assert (said.jitter, said.iterations) == (32, 2)
-    unsaid = dreamify.settings(dreamify.understand(words)[1])
+    unsaid = understood()
     assert (unsaid.jitter, unsaid.iterations) == (5, 2)
 
 

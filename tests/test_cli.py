@@ -10,15 +10,10 @@ import pytest
 
 import dreamify
 import tinymodel
-from conftest import ROOT
 from containers import checkout
-from dreamer import model, recipe
-
-
-def run(*words, python=None, **options):
-    """Run dreamify.py; returns the CompletedProcess."""
-    command = [*([python] if python else []), str(ROOT / "dreamify.py"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
+from dreamer.nets import model
+from dreamer.pictures.recipe import read_recipe
+from helpers import ROOT, run
 
 
 @pytest.fixture
@@ -48,11 +43,11 @@ def test_a_clean_clone_without_any_weights_dreams_at_once(sky, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "daydream dreams" in done.stderr
-    assert recipe.read(tmp_path / "dream.png")["model"] == "daydream"
+    assert read_recipe(tmp_path / "dream.png")["model"] == "daydream"
     gone = subprocess.run([clone / "dreamify.py", sky, tmp_path / "no.png", "loss3/classifier"],
                           capture_output=True, text=True, check=False, env=without)
     assert gone.returncode == 2
-    assert "daydream cannot dream a layer 'loss3/classifier'" in gone.stderr
+    assert "daydream has no layer 'loss3/classifier'" in gone.stderr
     assert not (tmp_path / "no.png").exists()
 
 
@@ -129,7 +124,7 @@ def test_an_alias_is_taken_with_a_warning(dream):
 
 
 def test_weights_of_another_net_are_told(dream, tmp_path):
-    (tmp_path / "w.caffemodel").write_bytes(b"no weights")
+    (tmp_path / "w.caffemodel").write_bytes(b"not a weights")
     done = dream("--weights", tmp_path / "w.caffemodel")
     assert done.returncode == 2
     assert "w.caffemodel" in done.stderr
@@ -147,14 +142,14 @@ def test_a_picture_too_small_for_any_octave_is_told(googlenet, tmp_path):
     Image.new("RGB", (14, 200)).save(tmp_path / "a.png")
     done = run(tmp_path / "a.png", tmp_path / "b.png")
     assert done.returncode == 2
-    assert "each side needs 15" in done.stderr
+    assert "each side needs at least 15" in done.stderr
 
 
 def test_help_tells_every_default():
     text = " ".join(run("--help").stdout.split())
     for name in ("iterations", "octaves", "scale", "step_size", "jitter"):
         assert f"(default: {dreamify.DEFAULTS[name]})" in text, name
-    assert "(default: bvlc_googlenet, or daydream where its weights are missing)" in text
+    assert "(default: bvlc_googlenet, or daydream if its weights are missing)" in text
     assert run().stdout == run("--help").stdout
 
 
@@ -189,7 +184,7 @@ def test_the_classic_and_the_posts_second_example_on_the_real_net(googlenet, sky
 
 def test_the_module_can_be_imported_as_it_is(tiny, sky):
     code = ("import sys; sys.path.insert(0, sys.argv[1])\n"
-            "import numpy as np, dreamify\nfrom dreamer import model\nfrom dreamer.net import Net\n"
+            "import numpy as np, dreamify\nfrom dreamer.nets import model\nfrom dreamer.nets.net import Net\n"
             "net = Net(model.find(sys.argv[2]), 'conv1')\n"
             "out = dreamify.deepdream(net, np.zeros((50, 60, 3)), iterations=1, octaves=1)\n"
             "print(out.shape, out.dtype)")
@@ -217,3 +212,12 @@ def test_a_folder_that_was_removed(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == "dreamify: the folder that you are in was removed: go to another one\n"
+
+
+def test_keys_describes(tiny):
+    lines = run("keys", "--describe", "--model", "daydream").stdout.splitlines()
+    daydream = model.find("daydream")
+    assert [line.split("  ")[0] for line in lines] == daydream.keys
+    likes = daydream.likes()
+    assert all(line.endswith("  " + likes[name]) for line, name in zip(lines, daydream.keys, strict=True))
+    assert run("keys", "--describe", "--model", tiny.folder).stdout.splitlines() == tinymodel.KEYS  # nobody has said

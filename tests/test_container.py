@@ -8,12 +8,12 @@ import subprocess
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from containers import OWNER, ROOT, SHARED, WEIGHTS, checkout, drop_weights, run
-from dreamer import model
+from containers import OWNER, WEIGHTS, checkout, drop_weights, run
+from dreamer.nets import model
+from helpers import ROOT, SHARED, pixels, psnr
 
 pytestmark = pytest.mark.container
 
@@ -28,16 +28,6 @@ def start(docker, image, folder):
     def start(words, *options, ok=True):
         return run(docker, "run", "--rm", *options, "--volume", f"{folder}:/vagrant", image, *words, ok=ok)
     return start
-
-
-def pixels(path):
-    return np.asarray(Image.open(path).convert("RGB"), np.float64)
-
-
-def psnr(a, b):
-    if np.array_equal(a, b):
-        return np.inf
-    return 10 * np.log10(255 ** 2 / np.mean((a - b) ** 2))
 
 
 def owners(folder):
@@ -113,8 +103,8 @@ def test_a_limit_on_memory_is_seen_and_kept(capped, folder):
 def test_too_little_memory_is_told_with_the_smallest_limit_that_works(capped, folder):
     done = capped(160, ok=False)
     assert done.returncode == 1
-    told = re.fullmatch(r"dreamify: 160 MB of memory are too little for inception_4c/output: "
-                        r"(\d+) MB is the least that will do\n", done.stderr)
+    told = re.fullmatch(r"dreamify: inception_4c/output needs at least (\d+) MB of memory; 160 MB are available\n",
+                        done.stderr)
     assert told, done.stderr
     least = int(told[1])
     assert capped(int(least * 0.9), ok=False).returncode == 1

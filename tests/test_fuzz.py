@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import mutants
-from conftest import ROOT
+from helpers import ROOT
 
 
 @pytest.mark.parametrize("seed", ["a", "b"])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from helpers import ROOT
 
 FILES = {"CMakeLists.txt": "project(Caffe)\n", "src/caffe.cpp": "// deep\n", "a name with spaces": "x"}
 

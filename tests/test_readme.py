@@ -11,23 +11,25 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from test_style import tracked
 
 import dreamify
-from commands import BLOCKS, ELSEWHERE, README, commands, folder_with_photos, kind, make_video, of_kind
-from conftest import ROOT
+from commands import BLOCKS, ELSEWHERE, PAGES, README, commands, folder_with_photos, kind, make_video, of_kind
 from containers import run
-from dreamer import layers, model, pictures, reel
+from dreamer.films.names import FILMS
+from dreamer.nets import layers, model
+from dreamer.pictures import writing
+from helpers import ROOT, tracked
 
 sys.path[:0] = [str(ROOT / "tests/gallery")]
 import make  # noqa: E402
 
 
 def table(header):
-    """{first cell: the other cells} of the README's table that has these words above it."""
-    lines = README[README.index(f"| {header} |"):].partition("\n\n")[0].splitlines()[2:]
-    return {cells[0].strip(" `"): [cell.strip() for cell in cells[1:]]
-            for cells in (line.strip("|").split("|") for line in lines)}
+    """{first cell: the other cells} of all tables that have these words above them."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")]
+             for part in README.split(f"| {header} |\n")[1:]
+             for line in part.partition("\n\n")[0].splitlines()[1:]]
+    return {first.strip(" `"): rest for first, *rest in cells}
 
 
 ROWS = table("Argument or option | Default | What it does")
@@ -55,15 +57,33 @@ def test_the_table_tells_the_defaults(action):
 
 def test_the_table_tells_the_formats():
     told = re.findall(r"`(\.\w+)`", ROWS["OUTPUT"][1])
-    still = {pictures.FORMATS[extension][0] for extension in told if extension in pictures.FORMATS}
-    assert still == {kind for kind, *_ in pictures.FORMATS.values()}
-    assert set(reel.FILMS) <= set(told) <= {*reel.FILMS, *pictures.FORMATS}
+    still = {writing.FORMATS[extension][0] for extension in told if extension in writing.FORMATS}
+    assert still == {kind for kind, *_ in writing.FORMATS.values()}
+    assert set(FILMS) <= set(told) <= {*FILMS, *writing.FORMATS}
 
 
-def test_commands_and_files_of_the_readme_exist():
-    for path in re.findall(r"(?:\]\(|\./|(?<![\w/])tests/)[\w./-]+", README):
-        path = path.removeprefix("](")
-        assert path.startswith("http") or (ROOT / path).exists(), path
+def test_every_page_is_known_and_found():
+    assert set(PAGES[1:]) == set((ROOT / "docs").glob("*.md"))
+    assert all(f"(docs/{page.name})" in PAGES[0].read_text() for page in PAGES[1:])
+    assert len(PAGES[0].read_text().splitlines()) <= 250
+
+
+def anchors(page):
+    """The anchors of a page's headings."""
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+            for heading in re.findall(r"^#+ (.*)", page.read_text(), re.M)}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "models/README.md"], ids=str)
+def test_commands_files_and_links_of_the_pages_exist(page):
+    for path in re.findall(r"(?:\./|(?<![\w/])tests/)[\w./-]+", page.read_text()):
+        assert (ROOT / path).exists(), path
+    for link in re.findall(r"\]\(([^)]*)\)", page.read_text()):
+        if not link.startswith("http"):
+            path, _, anchor = link.partition("#")
+            found = page.parent / path if path else page
+            assert found.exists(), link
+            assert not anchor or anchor in anchors(found), link
 
 
 def test_layers_in_the_readme_are_layers():
@@ -91,7 +111,7 @@ def test_the_table_has_every_environment_variable_and_no_other():
     read = {name for path in tracked() if path.suffix in (".py", ".sh", ".cpp", "") and path.name != "LICENSE"
             and not {"tests", "train", ".ci"} & set(path.relative_to(ROOT).parts)
             for pattern in READ for name in re.findall(pattern, path.read_text())}
-    read.add(model.DEFAULT.upper())  # whatever the model, its name in capitals
+    read |= {"DREAMER_WEIGHTS_NAME", "BVLC_GOOGLENET"}  # whatever the model; and the one that is known by its own
     told = {name for names in table("Variable | Read by | What it does")
             for name in re.findall(r"\w+", names)}
     assert told == read - OF_OS_RELEASE
@@ -105,7 +125,7 @@ def test_captions_are_the_commands_that_made_the_pictures():
 
 
 def test_every_layer_of_the_table_has_its_picture_and_what_it_likes():
-    likes = model.find(model.DEFAULT).likes
+    likes = model.find(model.DEFAULT).likes()
     lines = README.splitlines()
     for layer in make.LAYERS:
         (at,) = [number for number, line in enumerate(lines) if f"tests/gallery/{make.file_of(layer)}" in line]
@@ -187,7 +207,7 @@ def written(command, folder):
     for name in command.outputs:
         path = folder / name
         assert path.stat().st_size > 0
-        if path.suffix in pictures.FORMATS:
+        if path.suffix in writing.FORMATS:
             Image.open(path).load()
 
 
@@ -229,7 +249,7 @@ def test_commands(googlenet, clone, command):
 
 
 PYTHON = [text for language, text in BLOCKS if language == "python"]
-FIRST, BEGIN, *EXPERIMENTS = PYTHON
+FIRST, LISTENING, BEGIN, *EXPERIMENTS = PYTHON
 
 
 def python(code, folder):
@@ -252,6 +272,16 @@ def test_python(googlenet, clone):
     assert (clone / "atlas.html").read_text().count("<figure") == 6
 
 
+def test_python_that_listens(googlenet, clone):
+    """Each event is printed, from the first to the last."""
+    said = python(f"import os; os.environ['BVLC_GOOGLENET'] = {str(googlenet.weights_path())!r}\n{LISTENING}", clone)
+    happened = [kind for kind in re.findall(r"^(\w+)\(", said, re.M)
+                if kind not in ("Warned", "Tick")]  # the photo is small
+    assert [happened[0], happened[-1]] == ["Began", "Finished"]
+    assert "Stepped" in happened
+    assert dreamify.recipe(clone / "dream.png")["seed"] == 1
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda code: re.search(r"def (\w+)", code)[1])
 def test_experiments(googlenet, clone, sky, experiment, tmp_path):
     """Each is short, runs, and makes another dream than the plain one."""
@@ -271,7 +301,7 @@ def test_three_experiments():
 
 
 def test_examples_of_layers():
-    (text,) = [text for language, text in BLOCKS if not language]
+    (text,) = [text for language, text in BLOCKS if not language and text.startswith("'")]
     for row in text.splitlines():
         layers.parse(re.match(r"'(.*?)'", row)[1], model.find(model.DEFAULT))
 

@@ -4,11 +4,11 @@ import os
 import subprocess
 
 from PIL import Image
-from test_cli import run
 
 import dreamify
-from conftest import ROOT
-from dreamer import net, recipe
+from dreamer.nets import net
+from dreamer.pictures.recipe import read_recipe
+from helpers import PYTHON, ROOT, run
 
 MACHINES = [  # as far as one machine can play another: its instructions, cores, memory and BLAS
     {"NATIVE_ISA": "avx512", "OPENBLAS_CORETYPE": "SkylakeX", "words": ["--threads", "1"]},
@@ -33,7 +33,7 @@ def test_every_machine_gives_the_same_bytes(sky, tmp_path):
         assert done.returncode == 0, done.stderr
         made.append(output.read_bytes())
     assert set(made) == {made[0]}
-    assert recipe.read(tmp_path / "0.png")["reproducible"] is True
+    assert read_recipe(tmp_path / "0.png")["reproducible"] is True
 
 
 def test_a_machine_that_rounds_otherwise_says_so(sky, tmp_path):
@@ -44,13 +44,30 @@ def test_a_machine_that_rounds_otherwise_says_so(sky, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_it_says_so_before_the_weights_are_read(tiny, small, tmp_path):
+    """Whatever is wrong with them."""
+    weights = tmp_path / "bad.caffemodel"
+    weights.write_bytes(b"not a weights")
+    code = (f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom dreamer.errors import Failure\n"
+            "from dreamer.nets import model\nfrom dreamer.nets.net import Net\n"
+            f"try: Net(model.find({str(tiny.folder)!r}), 'conv1', {str(weights)!r}, reproducible=True)\n"
+            "except Failure as error: print(error)")
+    environment = os.environ | {"NATIVE_ISA": "baseline"}
+    done = subprocess.run([PYTHON, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "AVX2" in done.stdout
+    done = run(small, tmp_path / "dream.png", "conv1", 1, 1, "--model", tiny.folder, "--weights", weights,
+               "--reproducible", env=environment)
+    assert done.returncode == 1
+    assert "AVX2" in done.stderr
+
+
 def test_memory_does_not_decide_the_tiles(googlenet, monkeypatch):
     monkeypatch.setattr(net, "TILE", 300 * 300)
     plans = []
     for megabytes in (300, 5000):
         made = net.Net(googlenet, "inception_4c/output", reproducible=True)
         made.budget.memory = made.budget.base + (megabytes << 20)  # this process may hold what other tests have left
-        made.budget.plan(480, 720)
+        made.budget.fit(480, 720)
         made.resize(480, 720)
         plans.append(made.windows)
     assert plans[0] == plans[1]
@@ -63,6 +80,6 @@ def test_like_takes_it_over(sky, tmp_path):
     Image.open(sky).resize((120, 90)).save(small)
     assert run(small, first, "inception_3b/output", "1", "1", "--reproducible").returncode == 0
     assert run(small, second, "--like", first).returncode == 0
-    assert recipe.read(second)["reproducible"] is True
+    assert read_recipe(second)["reproducible"] is True
     assert first.read_bytes() == second.read_bytes()
-    assert dreamify.recipe(str(first)) == recipe.read(second)
+    assert dreamify.recipe(str(first)) == read_recipe(second)

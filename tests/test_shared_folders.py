@@ -1,8 +1,6 @@
 """Folders that are shared with a host or over a network, and what cannot be done there (tests/quirks.py): the real
 command, on a real file system that refuses it."""
 
-import errno
-import fcntl
 import os
 import shutil
 import signal
@@ -11,17 +9,18 @@ import time
 
 import numpy as np
 import pytest
-import quirks
 from PIL import Image
-from test_job import wait_for
-from test_many import Watcher
 
-from conftest import ROOT
-from dreamer import files, sharing
+import quirks
+from dreamer.machine import sharing
+from helpers import ROOT, Watcher, names, wait_for
 
 VBOXSF = ("busy", "owner", "links", "case", "inode")  # of a host that is a PC with Windows
+
 KINDS = [(), *((quirk,) for quirk in quirks.QUIRKS), VBOXSF, tuple(quirks.QUIRKS)]
+
 each_kind = pytest.mark.parametrize("share", KINDS, ids=lambda kind: " ".join(kind) or "none", indirect=True)
+
 all_at_once = pytest.mark.parametrize("share", [VBOXSF, KINDS[-1]], ids=["vboxsf", "all"], indirect=True)
 
 
@@ -60,10 +59,6 @@ def here(words, folder, *more):
     return subprocess.run([*words, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=300)
 
 
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
 @each_kind
 def test_a_dream_replaces_the_last_one_whole(share, words, tmp_path):
     """And nothing is left beside it."""
@@ -87,7 +82,7 @@ def test_a_stopped_dream_goes_on(share, words, tmp_path):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert len(errors.splitlines()) == 1
-    assert "the same command goes on from there" in errors
+    assert "run the same command to continue" in errors
     Image.open(share / "dream.png").load()
     done = here(words, share)
     assert (done.returncode, done.stderr) == (0, "")
@@ -108,7 +103,7 @@ def test_a_film_and_a_folder(share, words):
 
 @all_at_once
 def test_what_comes_into_a_watched_folder_is_dreamed(share, tiny):
-    watcher = Watcher(share, tiny)
+    watcher = Watcher(share, tiny.folder)
     try:
         watcher.until("photo-dream.png: done")
         shutil.copyfile(share / "photo.png", share / "new.png")
@@ -146,46 +141,3 @@ def test_a_finished_caffe_is_kept_there(share, tmp_path):
                           text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(names(share / ".cache")) == 2
-
-
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EIO, errno.ENOSPC])
-def test_only_not_knowing_how_to_sync_is_no_error(tmp_path, monkeypatch, number):
-    def fail(_):
-        raise OSError(number, os.strerror(number))
-    monkeypatch.setattr(os, "fsync", fail)
-    (tmp_path / "a").write_text("old")
-    try:
-        with files.replacing(tmp_path / "a") as file:
-            file.write(b"new")
-        told = None
-    except OSError as error:
-        told = error.errno
-    assert told == (number if number in (errno.EIO, errno.ENOSPC) else None)
-    assert (tmp_path / "a").read_text() == ("old" if told else "new")
-    assert names(tmp_path) == ["a"]
-
-
-def test_where_there_are_no_locks_files_are_written_and_never_swept(tmp_path, monkeypatch):
-    def fail(*_):
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-    monkeypatch.setattr(fcntl, "flock", fail)
-    with files.replacing(tmp_path / "a") as file:
-        file.write(b"new")
-        files.sweep(tmp_path)
-    assert (tmp_path / "a").read_bytes() == b"new"
-
-
-def test_a_move_that_fails_half_way_brings_the_old_file_back(tmp_path, monkeypatch):
-    (tmp_path / "a").write_text("old")
-    (tmp_path / "b").write_text("new")
-    replace = os.replace
-
-    def refuse(path, target):
-        if os.path.basename(path) == "b":
-            raise PermissionError(errno.EACCES, "no")
-        replace(path, target)
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(PermissionError):
-        files.move(tmp_path / "b", tmp_path / "a")
-    assert names(tmp_path) == ["a", "b"]
-    assert (tmp_path / "a").read_text() == "old"

@@ -1,60 +1,218 @@
-"""How the parts hang together: who knows whom, and how large they are."""
+"""How the parts hang together: the order of the wings, who knows whom, how large they are, and what they are called."""
 
 import ast
+import collections
+import re
 
 import pytest
 
-from conftest import ROOT
+from helpers import ROOT, tracked
 
-MODULES = {path.stem: ast.parse(path.read_text()) for path in (ROOT / "dreamer").glob("[!_]*.py")}
+# Each wing may import what is named here, and the ground, which every wing stands on; itself too, but for circles.
+GROUND = {"arrays", "errors", "state", "__init__"}
+MAY = {
+    "machine": set(),
+    "nets": {"machine"},
+    "pictures": {"machine"},
+    "films": {"machine", "nets", "pictures"},
+    "options": {"machine", "nets", "pictures", "films"},
+    "jobs": {"machine", "nets", "pictures", "films"},
+    "perform": {"machine", "nets", "pictures", "films", "options", "jobs"},
+    "studio": {"machine", "nets", "pictures", "films", "options", "jobs", "perform"},
+    "farm": {"machine", "nets", "pictures", "films", "options", "jobs", "perform"},
+}
+SIX = ("machine", "nets", "pictures", "films", "options", "jobs")
 LONG = {"deepdream"}  # the algorithm from one end to the other, and what each of its parameters means
 
 
-def imported(node):
-    """Names of all modules that are imported anywhere in it, of a package's parts as package.part; but for those that
-    only the types of parameters need."""
-    if isinstance(node, ast.Import):
-        yield from (name.name for name in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        yield node.module
-        yield from (f"{node.module}.{name.name}" for name in node.names)
-    elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-        for child in ast.iter_child_nodes(node):
-            yield from imported(child)
+def module(path):
+    """The name by which a file is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-KNOWN = {name: {part.split(".")[1] for part in imported(tree) if part.startswith("dreamer.")} & set(MODULES)
-         for name, tree in MODULES.items()}
+TREES = {module(path): ast.parse(path.read_text())
+         for path in [ROOT / "dreamify.py", *sorted((ROOT / "dreamer").rglob("*.py"))]}
+PARTS = {name: tree for name, tree in TREES.items() if name != "dreamify"}
+TRAINING = {path.stem: ast.parse(path.read_text()) for path in (ROOT / "models/daydream/train").glob("*.py")}
+TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py"))
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_what_is_not_the_algorithm_knows_neither_it_nor_the_command_line(name):
-    assert not {"dreamify", "argparse"} & set(imported(MODULES[name]))
+def imported(tree, modules):
+    """Names of all `modules` that a tree imports, wherever in it that is; of a package its parts, where it is those."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names} & set(modules)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            for name in node.names:
+                whole = f"{node.module}.{name.name}"
+                found |= {whole if whole in modules else node.module} & set(modules)
+    return found
+
+
+def graph(trees):
+    """{module: the others among them that it imports}"""
+    return {name: imported(tree, trees) for name, tree in trees.items()}
+
+
+KNOWN = graph(TREES)
+
+
+def wing(name):
+    """That of a module; "ground" for what all stand on, "dreamify" for the script."""
+    parts = name.split(".")
+    return ("dreamify" if parts[0] == "dreamify" else "ground" if len(parts) == 1 or parts[1] in GROUND else parts[1])
+
+
+def circle(known):
+    """The modules that know each other in a circle, and those that know them; none where there is none."""
+    rest = dict(known)
+    while free := [name for name, others in rest.items() if not others & set(rest)]:
+        for name in free:
+            del rest[name]
+    return sorted(rest)
+
+
+# the order of the wings ----------------------------------------------------------------------------------
+
+def test_every_file_is_in_a_wing():
+    there = {path.parent.name for path in (ROOT / "dreamer").rglob("*.py")} - {"dreamer"}
+    assert set(SIX) <= there <= set(MAY)
+    assert {path.stem for path in (ROOT / "dreamer").glob("*.py")} == GROUND | {"perform"}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_imports_run_only_down(name):
+    mine = wing(name)
+    for other in KNOWN[name]:
+        allowed = {"ground"} if mine == "ground" else MAY[mine] | {"ground", mine}
+        assert wing(other) in allowed, f"{name} imports {other}"
+
+
+def test_how_many_imports_there_are_and_that_none_runs_up():
+    """Of the six wings, neighbours on one floor are no more than each other's equals."""
+    floor = {"ground": 0, "machine": 1, "nets": 2, "pictures": 2, "films": 3, "options": 4, "jobs": 4, "perform": 5,
+             "studio": 6, "farm": 6, "dreamify": 7}
+    ways = collections.Counter()
+    for name, others in KNOWN.items():
+        for other in others:
+            mine, theirs = wing(name), wing(other)
+            ways["within" if mine == theirs else "down" if floor[mine] > floor[theirs] else "up"] += 1
+    print(f"{sum(ways.values())} imports between {len(TREES)} modules: {dict(ways)}")
+    assert ways["up"] == 0
+    assert ways["down"] > 100
 
 
 def test_nobody_knows_anybody_in_a_circle():
-    rest = dict(KNOWN)
-    while rest:
-        free = [name for name, known in rest.items() if not known & set(rest)]
-        assert free, f"a circle among {sorted(rest)}"
-        for name in free:
-            del rest[name]
+    assert circle(KNOWN) == []
+    assert circle(graph(TRAINING)) == []
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c", "d"]
 
 
-def test_only_the_script_performs():
-    """read → plan → dream → write: what reads and plans knows nothing of what dreams and writes after it."""
-    assert not any({"perform", "understand"} & known for known in KNOWN.values())
-    assert not {"job", "film", "net"} & set().union(*(KNOWN[name] for name in ("places", "plan", "understand")))
+def test_wings_know_each_other_in_no_circle():
+    wings = {}
+    for name, others in KNOWN.items():
+        wings.setdefault(wing(name), set()).update(wing(other) for other in others)
+    assert circle({name: others - {name} for name, others in wings.items()}) == []
+
+
+def test_every_wing_says_in_a_line_what_may_live_there():
+    for folder in {path.parent for path in (ROOT / "dreamer").rglob("*.py")} - {ROOT / "dreamer"}:
+        [docstring] = ast.parse((folder / "__init__.py").read_text()).body
+        assert len(docstring.value.value.splitlines()) == 1, folder
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_what_is_not_the_algorithm_knows_neither_it_nor_the_command_line(name):
+    names = {alias.name for node in ast.walk(PARTS[name]) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in ast.walk(PARTS[name]) if isinstance(node, ast.ImportFrom)}
+    assert not {"dreamify", "argparse"} & names
+
+
+def test_what_understands_knows_nothing_of_what_dreams():
+    """read → understand → dream → write: nothing of Caffe is loaded for what may be wrong."""
+    below, more = set(), {"dreamer.options.understand"}
+    while more:
+        below |= more
+        more = set().union(*(KNOWN[name] for name in more)) - below
+    assert not [name for name in below if wing(name) in ("jobs", "perform")]
 
 
 def test_every_part_is_of_use():
-    known = set().union(*KNOWN.values(), {part.split(".")[1] for part in imported(
-        ast.parse((ROOT / "dreamify.py").read_text())) if part.startswith("dreamer.")})
-    assert set(MODULES) - known <= {"fetch"}  # which provision.sh runs
+    known = set().union(*KNOWN.values())
+    packages = {name for name in PARTS if any(other.startswith(f"{name}.") for other in PARTS)}
+    assert set(PARTS) - known - packages <= {"dreamer.nets.fetch"}  # which provision.sh runs
 
 
-@pytest.mark.parametrize("path", [ROOT / "dreamify.py", *sorted((ROOT / "dreamer").glob("*.py"))], ids=lambda p: p.name)
-def test_no_function_is_long(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef) and node.name not in LONG:
-            assert node.end_lineno - node.lineno < 50, (path.name, node.name)
+# size and names ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", TREES)
+def test_no_function_is_long(name):
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name not in LONG:
+            assert node.end_lineno - node.lineno < 50, (name, node.name)
+
+
+def defined(tree):
+    """Names of the functions, methods and classes of a module, wherever they are."""
+    return [node.name for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+
+
+@pytest.mark.parametrize("word", ["check_output", "plan", "planes"])
+def test_a_word_does_not_stand_for_several_things(word):
+    named = [name for name in TREES if name.split(".")[-1] == word]
+    named += [name for name, tree in TREES.items() for other in defined(tree) if other == word]
+    assert len(named) <= 1, named
+
+
+def test_no_part_of_ours_is_called_by_another_name():
+    """No `import x as y` of our own modules and what is in them; in the tests and in training neither."""
+    trees = {ROOT / (name.replace(".", "/") + ".py"): tree for name, tree in TREES.items()}
+    trees |= {path: ast.parse(path.read_text()) for path in [*TESTS, *(ROOT / "models/daydream/train").glob("*.py")]}
+    ours = {"dreamify", "dreamer", *TRAINING, *(path.stem for path in TESTS)} - {"commands"}
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for alias in node.names:
+                    origin = node.module if isinstance(node, ast.ImportFrom) else alias.name
+                    assert alias.asname is None or origin.split(".")[0] not in ours, (str(path), ast.unparse(node))
+
+
+# the tests -----------------------------------------------------------------------------------------------
+
+def test_a_room_has_its_tests_where_its_wing_is():
+    rooms = {(wing(name), name.split(".")[-1]) for name in PARTS}
+    for path in (ROOT / "tests/wings").rglob("*.py"):
+        assert (path.parent.name, path.stem.removeprefix("test_")) in rooms, path
+        assert path.name.startswith("test_"), path
+
+
+def test_no_test_file_imports_another():
+    files = {path.stem: ast.parse(path.read_text()) for path in TESTS if path.stem.startswith("test_")}
+    assert {name for name, tree in files.items() if imported(tree, files)} == set()
+
+
+def test_no_two_test_files_are_called_nearly_alike():
+    """Nor are two the same: pytest would take them for one."""
+    names = [re.sub(r"s\b|s(?=_)", "", path.stem) for path in TESTS if path.stem.startswith("test_")]
+    assert [name for name, count in collections.Counter(names).items() if count > 1] == []
+
+
+def test_what_is_named_in_words_is_there():
+    """Files and parts of the project that docstrings, comments and texts name."""
+    for path in tracked("*.py", "*.sh", "*.md", "*.toml", "Dockerfile"):
+        if path.name == "CHANGELOG.md":  # which tells of what was
+            continue
+        text = path.read_text()
+        for name in re.findall(r"(?<![\w/.-])(?:dreamer|tests|native)/[\w/-]+\.(?:py|sh|cpp|md)\b", text):
+            assert (ROOT / name).exists() or (path.parent / name).exists(), (str(path), name)
+        for name in re.findall(r"(?<![\w/.\"-])dreamer(?:\.\w+)+(?![\w/(])", text):
+            parts = name.split(".")
+            at = max(number for number in range(1, len(parts) + 1) if ".".join(parts[:number]) in PARTS)
+            inside = PARTS[".".join(parts[:at])]
+            there = {*defined(inside), *(target.id for node in ast.walk(inside) if isinstance(node, ast.Assign)
+                                         for target in node.targets if isinstance(target, ast.Name))}
+            assert at == len(parts) or parts[at] in there, (str(path), name)

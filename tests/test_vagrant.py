@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from commands import of_kind
-from containers import OWNER, ROOT, WEIGHTS, Vagrant, checkout, drop_weights, run
+from containers import OWNER, WEIGHTS, Vagrant, checkout, drop_weights, run
+from helpers import ROOT
 
 pytestmark = pytest.mark.container
 

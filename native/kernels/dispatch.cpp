@@ -1,4 +1,5 @@
 // Which instructions this machine has.
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -28,8 +29,12 @@ const Kernels* kernels_named(const char* name) {
 
 const Kernels& kernels() {
   static const Kernels* const chosen = [] {
-    if (const char* wish = std::getenv("NATIVE_ISA")) {
+    const char* const wish = std::getenv("NATIVE_ISA");
+    if (wish && *wish) {
       if (const Kernels* k = kernels_named(wish)) return k;
+      std::fprintf(stderr,
+                   "warning: NATIVE_ISA=%s is ignored: it can be baseline, "
+                   "or avx2 or avx512 if the processor has that\n", wish);
     }
     if (const Kernels* k = kernels_named("avx512")) return k;
     if (const Kernels* k = kernels_named("avx2")) return k;

@@ -241,7 +241,7 @@ void Economy::forward_layer(int i) {
     const Piece work(this, sizeof(float) * Convolution::forward_floats(g));
   }
   if (pool(net_, i)) {  // a byte a value, kept until backward
-    pieces_[Key(tops[0], Kind(kDiff + 1))].reset(
+    pieces_[Key(tops[0], kMaxima)].reset(
         new Piece(this, tops[0]->count()));
   }
 }
@@ -262,7 +262,7 @@ void Economy::backward_layer(int i) {
   if (conv(net_, i) && conv(net_, i)->native_shape(&g)) {
     const Piece work(this, sizeof(float) * Convolution::backward_floats(g));
   }
-  if (pool(net_, i)) pieces_.erase(Key(tops[0], Kind(kDiff + 1)));
+  if (pool(net_, i)) pieces_.erase(Key(tops[0], kMaxima));
 }
 
 void Economy::run_forward(int end) {

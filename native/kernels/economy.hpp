@@ -48,7 +48,7 @@ class Economy {
   size_t most_bytes(int end);
 
  private:
-  enum Kind { kData, kDiff };
+  enum Kind { kData, kDiff, kMaxima };  // the last: of a pooling layer
   struct Piece;  // simulated memory
   typedef std::pair<const Blob<float>*, Kind> Key;
 

@@ -14,8 +14,9 @@ sys.path[:0] = [str(ROOT)]
 from PIL import Image  # noqa: E402
 
 import dreamify  # noqa: E402
-from dreamer import model, pictures  # noqa: E402
-from dreamer.net import Net, Tile  # noqa: E402
+from dreamer.nets import model  # noqa: E402
+from dreamer.nets.net import Net, Tile  # noqa: E402
+from dreamer.pictures import reading, writing  # noqa: E402
 
 inside = 0.0
 
@@ -36,13 +37,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "in.jpg")
         Image.open(ROOT / "tests/pictures/sky.jpg").resize((width, height)).save(source)
-        dreamify.deepdream(net, pictures.read(source).pixels, iterations=1, octaves=1)  # maps the memory
+        dreamify.deepdream(net, reading.read(source).pixels, iterations=1, octaves=1)  # maps the memory
         Tile.forward, Tile.backward = timed(Tile.forward), timed(Tile.backward)
         began = time.perf_counter()
-        picture = pictures.read(source)
+        picture = reading.read(source)
         picture.pixels = dreamify.deepdream(net, picture.pixels, iterations=iterations)
         dreamed = time.perf_counter()
-        pictures.write(Path(folder, "out.png"), picture)
+        writing.write(Path(folder, "out.png"), picture)
         whole = time.perf_counter() - began
     # reading, zooming and writing are done once for however many iterations
     print(f"{width}×{height}, {iterations} iterations: {whole:.2f} s, {100 * (whole - inside) / whole:.1f} % of it "

@@ -20,7 +20,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from dreamer import limits  # noqa: E402
+from dreamer.machine import limits  # noqa: E402
 
 SIZES = ["512x512", "1024x1024", "1920x1080", "2048x2048", "3840x2160", "5657x5657", "8000x8000"]
 

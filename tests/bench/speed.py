@@ -26,7 +26,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from dreamer import model  # noqa: E402
+from dreamer.nets import model  # noqa: E402
 
 PINNED = ("OPENBLAS_CORETYPE", "NVPL_BLAS_DEBUG_CPU_TYPE", "MKL_DEBUG_CPU_TYPE", "NATIVE_ISA", "OPENBLAS_NUM_THREADS",
           "OMP_NUM_THREADS", "GLIBC_TUNABLES")

@@ -23,8 +23,9 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT)]
 
 import dreamify  # noqa: E402
-from dreamer import errors, model  # noqa: E402
-from dreamer.net import Net  # noqa: E402
+from dreamer import errors  # noqa: E402
+from dreamer.nets import model  # noqa: E402
+from dreamer.nets.net import Net  # noqa: E402
 
 WIDTH = 640  # of a picture in the gallery
 WHOLE = 1400  # of a picture across the page

@@ -22,8 +22,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
 
-from dreamer import pictures, recipe  # noqa: E402
 from dreamer.errors import Mistake  # noqa: E402
+from dreamer.pictures import reading  # noqa: E402
+from dreamer.pictures.recipe import read_recipe  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = (".png", ".jpg", ".webp", ".tif")
@@ -143,8 +144,8 @@ class Trial:
             try:
                 data = path.read_bytes()
                 (self.folder / "tmp" / path.name).write_bytes(data)
-                pictures.read(self.folder / "tmp" / path.name)
-                unfinished = "unfinished" in recipe.read(self.folder / "tmp" / path.name)
+                reading.read(self.folder / "tmp" / path.name)
+                unfinished = "unfinished" in read_recipe(self.folder / "tmp" / path.name)
             except Mistake as error:
                 self._wrong("half-written files", error)
             else:

@@ -16,18 +16,21 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
 import dreamify  # noqa: E402
-from dreamer import pictures, recipe  # noqa: E402
 from dreamer.errors import Mistake  # noqa: E402
+from dreamer.options.understand import understand  # noqa: E402
+from dreamer.pictures import reading, writing  # noqa: E402
+from dreamer.pictures.recipe import read_recipe  # noqa: E402
 from mutants import mutants  # noqa: E402
 
 LONGEST = 10  # seconds of processor time
 SPACE = 3 << 30  # bytes
-FORMATS = sorted(pictures.FORMATS)
+FORMATS = sorted(writing.FORMATS)
 
 
 class TooLongError(BaseException):
@@ -50,12 +53,12 @@ def told(error, start=""):
 def examine(path, number, model):
     """Try the file at `path`; returns what became of it, and raises whatever should not have been."""
     try:
-        recipe.read(path)
+        read_recipe(path)
     except Mistake as error:
         told(error)
     try:
         # at times with the limit that users have, which lets larger ones through
-        picture = pictures.read(path, max_pixels=10 ** 6 if number % 50 else 10 ** 8, max_size=[None, 30][number % 2],
+        picture = reading.read(path, max_pixels=10 ** 6 if number % 50 else 10 ** 8, max_size=[None, 30][number % 2],
                                 keep_location=number % 3 == 0)
     except Mistake as error:
         told(error, "input: ")
@@ -67,15 +70,15 @@ def examine(path, number, model):
         picture.recipe = {"number": number}
         if height * width < 10 ** 5:  # the codecs' own speed is not what is tried here
             output = Path(path).with_name("out" + FORMATS[number % len(FORMATS)])
-            pictures.write(output, picture)
-            again = pictures.read(output, warn=lambda line: sys.exit(f"{line}: our own file"))
+            writing.write(output, picture)
+            again = reading.read(output, warn=lambda line: sys.exit(f"{line}: our own file"))
             assert again.pixels.shape == picture.pixels.shape
-            assert recipe.read(output) == picture.recipe
+            assert read_recipe(output) == picture.recipe
         result = "read"
     if model and number % 20 == 0:
         try:
             words = [str(path), str(Path(path).with_name("never.png")), "--model", model, "--max-size", "50"]
-            dreamify.settings(dreamify.understand(words)[1])
+            understand(dreamify.ask(dreamify.parse(words)[1]))
         except Mistake as error:
             told(error, "input: ")
             return "refused"
@@ -86,6 +89,7 @@ def main(count=100_000, seed=0, model=None):
     """Returns the exit code."""
     resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))
     signal.signal(signal.SIGPROF, too_long)
+    warnings.simplefilter("ignore")  # as the command does
     began, slowest, results = time.monotonic(), 0, collections.Counter()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mutant")

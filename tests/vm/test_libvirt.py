@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from containers import OWNER, ROOT, Vagrant, checkout, drop_weights, run
+from containers import OWNER, Vagrant, checkout, drop_weights, run
+from helpers import ROOT, pixels
 
 pytestmark = [pytest.mark.container, pytest.mark.vm]
 
@@ -84,10 +85,6 @@ def machine(libvirt, caffe, tell, tmp_path_factory):
         up("destroy", "--force", ok=False)
 
 
-def pixels(path):
-    return np.asarray(Image.open(path), np.float64)
-
-
 def test_as_in_the_post(machine, tell):
     """Word for word what the readers of 2015 typed; the dream is in the host's folder, and is its owner's."""
     began = time.monotonic()
@@ -96,7 +93,7 @@ def test_as_in_the_post(machine, tell):
     assert "inception_3b/output" in said
     dream = machine.folder / "dream.png"
     assert (dream.stat().st_uid, dream.stat().st_gid) == OWNER
-    assert np.abs(pixels(dream) - pixels(machine.folder / "photo.jpg")).mean() > 0.5
+    assert np.abs(np.float64(pixels(dream)) - pixels(machine.folder / "photo.jpg")).mean() > 0.5
 
 
 def test_the_same_caffe_dreams_without_avx(machine, docker, image):
@@ -108,7 +105,7 @@ def test_the_same_caffe_dreams_without_avx(machine, docker, image):
     machine.ssh(DREAM.format("guest.png") + " --seed 1")
     run(docker, "run", "--rm", "--volume", f"{machine.folder}:/vagrant", image, "photo.jpg", "host.png",
         "inception_3b/output", "1", "1", "--seed", "1")
-    difference = pixels(machine.folder / "guest.png") - pixels(machine.folder / "host.png")
+    difference = np.float64(pixels(machine.folder / "guest.png")) - pixels(machine.folder / "host.png")
     assert np.square(difference).mean() < 0.01
 
 

@@ -12,7 +12,7 @@ from nets import PARTS, Net
 
 HERE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HERE.parents[1]))
-from dreamer import compact  # noqa: E402
+from dreamer.nets import compact  # noqa: E402
 
 
 def prototxt(widths):

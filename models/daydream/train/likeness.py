@@ -18,7 +18,7 @@ from pictures import load
 
 HERE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HERE.parents[1]))
-from dreamer import compact  # noqa: E402
+from dreamer.nets import compact  # noqa: E402
 
 LAST = "5b"
 

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 
 HERE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HERE.parents[1]))
-from dreamer import model, net  # noqa: E402
+from dreamer.nets import model, net  # noqa: E402
 from dreamify import deepdream  # noqa: E402
 
 END = "inception_4c/output"

@@ -3,8 +3,6 @@
 Pictures are (n, 3, h, w) float32, BGR, 0..255 minus MEAN, as Caffe's data blob.
 """
 
-import math
-
 import numpy as np
 import torch
 import torch.nn as nn
@@ -199,25 +197,3 @@ def blur(x, sigma):
 
 def cosine(a, b):
     return F.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)
-
-
-class Exam:
-    """The two measures on held-out photos of 256 px (longer side)."""
-
-    def __init__(self, teacher, photos):
-        from pictures import load
-
-        self.teacher, self.rows = teacher, []
-        for path in photos:
-            x = load(path, 256)
-            ceiling = math.log(objective(teacher, dream(teacher, x)) / objective(teacher, x))
-            self.rows.append((path.split("/")[-1], x, gradient(teacher, x), ceiling))
-
-    def __call__(self, net):
-        """{photo: (cosine of the one-step gradient, gain ratio)}"""
-        out = {}
-        for name, x, g, ceiling in self.rows:
-            c = cosine(gradient(net, x), g).item()
-            r = math.log(objective(self.teacher, dream(net, x)) / objective(self.teacher, x)) / ceiling
-            out[name] = (round(c, 3), round(r, 3))
-        return out

@@ -1,7 +1,4 @@
-"""Training pictures: photos at several sizes, and random crops of them.
-
-$ python pictures.py FOLDER... pictures.pt
-"""
+"""Training pictures: photos at several sizes, and random crops of them. gather.py makes a file of them."""
 
 import glob
 import math
@@ -98,14 +95,3 @@ class Pictures:
     def batch(self, rng, count, n=128):
         a = np.stack([self.varied(rng, n) for _ in range(count)]).transpose(0, 3, 1, 2).astype(np.float32)
         return torch.tensor(a).contiguous(memory_format=torch.channels_last) - MEAN
-
-
-if __name__ == "__main__":
-    import sys
-
-    import pictures  # pickled under the name by which the others know it
-
-    files = pictures.find(sys.argv[1:-1])
-    taken = pictures.Pictures(files)
-    print(len(files), "files,", len(taken.pyramids), "pictures taken")
-    torch.save(taken, sys.argv[-1], pickle_protocol=4)

@@ -14,7 +14,8 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
-from nets import HALVED, MEAN, OUTPUTS, Exam, Net, blur, cosine, half, load_teacher
+from exam import Exam
+from nets import HALVED, MEAN, OUTPUTS, Net, blur, cosine, half, load_teacher
 
 FEATURES = {"3a": 0.5, "3b": 1.0, "4a": 0.7, "4b": 0.7, "4c": 2.0}  # loss weights
 

@@ -1,0 +1,31 @@
+"""The way of the camera from one frame of a zoom to the next."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from scipy import ndimage
+
+from dreamer.arrays import Pixels, Planes
+
+
+def moved(image: Pixels, zoom_step: float, rotate: float, pan: tuple[float, float],
+          out: Planes | None = None) -> Pixels:
+    """What the camera sees of `image` (h, w, 3) after its move: a view of `out`, float32 (3, h, w), as (h, w, 3).
+
+    zoom_step  by how much of its size what it sees shrinks towards the middle; negative: grows
+    rotate     degrees by which the picture turns clockwise
+    pan        (x, y) by which the camera moves right and down, as parts of the picture's width and height
+
+    Beyond its borders the picture goes on as in a mirror."""
+    height, width = image.shape[:2]
+    if out is None:
+        out = np.empty((3, height, width), np.float32)
+    angle = math.radians(rotate)
+    matrix = (1 - zoom_step) * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    middle = np.array([height / 2, width / 2])  # the notebook's, half a pixel off
+    start = middle - matrix @ middle + (pan[1] * height, pan[0] * width)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda source, target: ndimage.affine_transform(source, matrix, start, output=target, order=1,
+                                                                      mode="mirror"), image.transpose(2, 0, 1), out))
+    return out.transpose(1, 2, 0)

@@ -1,0 +1,49 @@
+"""A film that is a picture for each frame: frame-0001.png, frame-0002.png and so on."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from dreamer.pictures import writing
+from dreamer.pictures.picture import Picture
+
+# In a name: where the number of a frame goes. With a letter or digit behind it, as in 100%dream.png, it is only a name.
+NUMBER = re.compile(r"%(?:0[0-9]{1,2})?d(?![^\W_])")
+
+
+def numbered(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` names a file for each frame, such as frame-%04d.png."""
+    return bool(NUMBER.search(Path(path).name))
+
+
+def name(path: str | os.PathLike[str], number: int) -> Path:
+    """The file of frame `number`, from 0; in names they count from 1, as steps and frames do when they are told."""
+    path = Path(path)
+    return path.with_name(NUMBER.sub(lambda found: found[0] % (number + 1), path.name))
+
+
+def is_frame_of(path: str | os.PathLike[str], source: str | os.PathLike[str]) -> bool:
+    """Whether the file `source` has the name of a frame of `path`."""
+    before, _, after = re.split(f"({NUMBER.pattern})", Path(path).name)
+    where, source = Path(os.path.realpath(path)).parent, Path(os.path.realpath(source))
+    return source.parent == where and bool(re.fullmatch(re.escape(before) + r"\d+" + re.escape(after), source.name))
+
+
+class Numbered:
+    """The film `output` in the making, a name with a number in it: its frames are written as they come."""
+
+    arrays = encoded = 0
+
+    def __init__(self, output: str) -> None:
+        self._output = output
+
+    def begin(self) -> None:
+        """There is nothing to do."""
+
+    def keep(self, number: int, picture: Picture) -> None:
+        """Write frame `number`. Raises Failure."""
+        writing.write(str(name(self._output, number)), picture)
+
+    def finish(self, count: int, made: dict[str, Any]) -> None:
+        """There is nothing left to do."""

@@ -1,0 +1,40 @@
+"""GIF and WebP films: each frame becomes a piece in a folder, and the pieces become the film."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from dreamer.films import gif, webp
+from dreamer.machine import files
+from dreamer.pictures import recipe
+from dreamer.pictures.picture import Picture, eight_bit
+
+FORMATS: dict[str, ModuleType] = {".gif": gif, ".webp": webp}
+
+
+class Pieces:
+    """The film `output` in the making; arguments as those of dreamer.films.mp4.Mp4."""
+
+    arrays = encoded = 0
+
+    def __init__(self, output: str, folder: Path, rate: Fraction, ticks: Sequence[int] | None) -> None:
+        self._output, self._folder, self._rate, self._ticks = output, folder, rate, ticks
+        self._extension = Path(output).suffix.lower()
+
+    def begin(self) -> None:
+        """There is nothing to do."""
+
+    def keep(self, number: int, picture: Picture) -> None:
+        """Keep frame `number`. Raises OSError."""
+        with files.replacing(self._folder / f"{number:06d}") as file:
+            file.write(FORMATS[self._extension].piece(eight_bit(picture.pixels)))
+
+    def finish(self, count: int, made: dict[str, Any]) -> None:
+        """Write the film of the first `count` frames; `made` is its recipe. Raises OSError."""
+        pieces = ((self._folder / f"{number:06d}").read_bytes() for number in range(count))
+        about = recipe.text(made).encode() if self._extension == ".gif" else recipe.packet(made)
+        with files.replacing(self._output, self._folder) as file:
+            FORMATS[self._extension].join(file, pieces, self._ticks[:count] if self._ticks else [1] * count,
+                                          self._rate, (made["height"], made["width"]), about)

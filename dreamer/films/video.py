@@ -1,0 +1,205 @@
+"""A video file as input, by way of ffmpeg. No more than a frame of it is in memory."""
+
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamer.arrays import Pixels
+from dreamer.errors import Failure, Mistake
+from dreamer.machine import ffmpeg
+from dreamer.machine.files import sha256
+from dreamer.pictures import inputs, reading
+
+FASTEST = 60  # frames a second that a video of no steady rate is counted in, at most
+# Containers that hold what they show. Others are lists of files, and would have ffmpeg read any file they name.
+_SAFE = ("-protocol_whitelist", "file", "-format_whitelist",
+         "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
+         "ogg,yuv4mpegpipe")
+_COPIED = ("aac", "ac3", "alac", "eac3", "mp3", "opus")  # sound that .mp4 can hold as it is
+_EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
+
+
+@dataclass
+class Video:
+    """A video file.
+
+    path    of the file
+    shape   (h, w, 3) of its frames, upright, with square pixels, within --max-size
+    rate    ticks a second
+    ticks   how many of them each frame is shown
+    which   the number in the file of each frame: what is shown for no tick is left out
+    sound   the codec of the sound; None where there is none
+    delay   seconds from the first frame to the sound
+    colour  the matrix of its colours, as ffmpeg names it"""
+
+    path: str
+    shape: tuple[int, ...]
+    rate: Fraction
+    ticks: list[int]
+    which: list[int]
+    sound: str | None = None
+    delay: float = 0.0
+    colour: str = "auto"
+
+    def frames(self, first: int = 0) -> Iterator[Pixels]:
+        """The frames from number `first` on, uint8 (h, w, 3), as far as they can be decoded."""
+        if first >= len(self.which):
+            return
+        number, rest = self.which[first], iter(self.which[first:])
+        wanted: int | None = next(rest)
+        for frame in _decoded(self.path, self.colour, number, self.shape):
+            if number == wanted:
+                yield frame
+                wanted = next(rest, None)
+                if wanted is None:
+                    return
+            number += 1
+
+    def checksum(self) -> str:
+        """Text that stands for the file."""
+        return sha256(self.path)
+
+    def extract_sound(self, path: str | os.PathLike[str]) -> None:
+        """Make `path`, an .mp4, of the sound alone. Raises Failure."""
+        how = ["copy"] if self.sound in _COPIED else ["aac", "-b:a", "192k"]
+        try:
+            with ffmpeg.running(*_SAFE, "-i", ffmpeg.local(self.path), "-map", "0:a:0", "-c:a", *how, "-map_metadata",
+                                "-1", "-fflags", "+bitexact", "-f", "mp4", "-y", ffmpeg.local(path)):
+                pass
+        except Failure as error:
+            raise Failure(f"the sound of {self.path} cannot be kept: {error}") from None
+
+
+def named_so(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` has a video's name."""
+    return Path(path).suffix.lower() in _EXTENSIONS
+
+
+def is_video(path: str | os.PathLike[str]) -> bool:
+    """Whether ffmpeg finds a video in the file at `path`."""
+    try:
+        return any(stream.get("codec_type") == "video" for stream in _probe(path).get("streams", []))
+    except Mistake:
+        return False
+
+
+def opened(path: str, max_size: int | None, max_pixels: int,
+           warn: Callable[[str], None] = lambda line: None) -> Video:
+    """The Video at `path`. Raises Mistake where it is none.
+
+    max_size    the longest side to which larger frames are shrunk
+    max_pixels  more than this many in a frame are a Mistake
+    warn        function that is called with a line on what of the video is lost"""
+    with inputs.opened(path):
+        pass
+    told = _probe(path)
+    streams = {stream["codec_type"]: stream for stream in told.get("streams", [])[::-1] if "codec_type" in stream}
+    if "video" not in streams:
+        raise Mistake(f"input: there is no video in {path}")
+    video, sound = streams["video"], streams.get("audio")
+    if video.get("width", 0) * video.get("height", 0) > max_pixels:
+        raise Mistake(f"input: {path} has more than {max_pixels} pixels; "
+                      "raise --max-pixels if you trust the file and have the memory")
+    if video.get("color_transfer") in ("arib-std-b67", "smpte2084"):
+        warn("input: the video is HDR, and its colours come out dull: an SDR copy of it would look better")
+    times = _times(path)
+    try:
+        first = next(_decoded(path, _colour(video)), None)
+    except Failure as error:
+        raise Mistake(f"input: {path} is damaged or cut short ({error})") from None
+    if first is None or not times:
+        raise Mistake(f"input: there is no frame in {path}")
+    height, width = first.shape[:2]
+    width, height = reading.shrunk((width, height), max_size)
+    rate, ticks = _ticks(times, [Fraction(video.get(name, "0/1").replace("/0", "/1"))
+                                 for name in ("r_frame_rate", "avg_frame_rate")])
+    delay = float(sound.get("start_time", 0)) - float(times[0] or 0) if sound else 0.0
+    return Video(path, (height, width, 3), rate, [count for count in ticks if count],
+                 [number for number, count in enumerate(ticks) if count],
+                 sound and sound.get("codec_name", "unknown"), delay, _colour(video))
+
+
+def _colour(stream: dict[str, Any]) -> str:
+    """The matrix of a stream's colours, as ffmpeg names it, from what ffprobe tells: ffmpeg takes an unmarked one for
+    old television, and so are none that are high."""
+    if stream.get("color_space", "unknown") == "unknown" and stream.get("height", 0) >= 720:
+        return "bt709"
+    return "auto"
+
+
+def _probe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What ffprobe says of the streams; raises Mistake."""
+    done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", *_SAFE, "-show_streams", "-of", "json",
+                           ffmpeg.local(path)], capture_output=True, check=False)
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        why = lines[-1].rpartition(": ")[2] if lines else f"exit code {done.returncode}"
+        raise Mistake(f"input: {path} is neither a picture nor a video that can be read ({why})")
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def _times(path: str) -> Sequence[Fraction | None]:
+    """When each frame is shown, in seconds, sorted; None where the file does not say."""
+    process = subprocess.Popen([ffmpeg.find("ffprobe"), "-v", "quiet", *_SAFE, "-select_streams", "v:0",
+                                "-show_entries", "packet=pts_time,flags", "-of", "csv=p=0", ffmpeg.local(path)],
+                               stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    times = []
+    assert process.stdout  # as was asked for
+    with process:
+        for line in process.stdout:
+            time, _, flags = line.strip().strip(",").partition(",")
+            if time and "D" not in flags:  # what an edit list leaves out
+                times.append(None if time == "N/A" else Fraction(time))
+    known = [time for time in times if time is not None]
+    return sorted(known) if len(known) == len(times) else times
+
+
+def _ticks(times: Sequence[Fraction | None], rates: list[Fraction]) -> tuple[Fraction, list[int]]:
+    """(rate, [ticks that each frame is shown]) for frames shown at these times, and the rates that they may have."""
+    rates = [rate for rate in rates if 0 < rate <= 1000] or [Fraction(25)]
+    since = [time - times[0] for time in times if time is not None and times[0] is not None]
+    if len(since) < len(times):
+        return rates[0], [1] * len(times)
+    for rate in rates:
+        if all(abs(time * rate - number) < 0.6 for number, time in enumerate(since)):
+            return rate, [1] * len(times)
+    rate = min(rates[0], Fraction(FASTEST))
+    places = [round(time * rate) for time in since]
+    places.append(places[-1] + max(1, round((places[-1] or 1) / max(1, len(places) - 1))))
+    return rate, [after - place for place, after in zip(places[:-1], places[1:], strict=True)]
+
+
+def _decoded(path: str, colour: str, first: int = 0,
+             shape: tuple[int, ...] | None = None) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a video from number `first` on, uint8 (h, w, 3), its colours of the matrix `colour`; upright, with
+    square pixels, of that shape if one is named. Raises Failure where there is none; what is damaged behind that ends
+    it."""
+    size = f"{shape[1]}:{shape[0]}:flags=lanczos" if shape else "max(1\\,round(iw*sar)):ih"
+    filters = f"select=gte(n\\,{first}),scale={size}:in_color_matrix={colour},format=rgb24,setsar=1"
+    some = False
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(ffmpeg.running(
+            "-threads", "2", *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf", filters, "-vsync", "0",
+            "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-", stdout=subprocess.PIPE,
+            bad=lambda: not some))
+        assert process.stdout  # as was asked for
+        while True:
+            header = [process.stdout.readline() for _ in range(3)]
+            if not header[2]:
+                break
+            width, height = map(int, header[1].split())
+            data = process.stdout.read(width * height * 3)
+            if len(data) < width * height * 3:
+                break
+            some = True
+            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)

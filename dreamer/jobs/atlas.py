@@ -1,0 +1,101 @@
+"""One picture, dreamed in many ways, side by side: on a labelled sheet, or on a page that shows each at its full size.
+
+Each dream is kept in a hidden folder beside the output until all are there: what is stopped or killed goes on."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from dreamer.arrays import Pixels
+from dreamer.errors import Failure, Mistake, Stopped, printable
+from dreamer.jobs import events
+from dreamer.jobs.events import Listener
+from dreamer.machine import files
+from dreamer.machine.signals import Stop
+from dreamer.nets.layers import Layers
+from dreamer.pictures import reading, sheet, writing
+from dreamer.pictures.page import PAGES, page
+from dreamer.pictures.picture import Picture
+from dreamer.pictures.recipe import read_recipe
+
+
+def names(layers: Layers) -> list[str]:
+    """What is dreamed of the layers, each by itself: every layer in it, or every channel that is named.
+    Raises Mistake."""
+    if any(term.weight != 1 for term in layers.terms):
+        raise Mistake(f"{layers}: an atlas dreams each layer by itself, so it takes no weights")
+    return [name for term in layers.terms
+            for name in ([term.layer] if term.channels is None else [f"{term.layer}:{c}" for c in term.channels])]
+
+
+class Atlas:
+    """What is to become the file `output`: dreams of what the `names` say."""
+
+    def __init__(self, output: str | os.PathLike[str], names: list[str]) -> None:
+        self._output, self._names = Path(os.path.realpath(output)), names
+        self._folder = self._output.with_name(f".{self._output.name}.atlas")
+
+    def fill(self, dream: Callable[[str, Path], None], wanted: Callable[[str, dict[str, Any]], bool],
+             listen: Listener, stop: Stop) -> None:
+        """Dream all that are not there yet. Raises Failure and Stopped.
+
+        dream   function of (name, path of the dream)
+        wanted  function of (name, recipe), whether a dream with that recipe is the one that `dream` would make
+        listen  is called with what happens
+        stop    asks for the end"""
+        try:
+            files.make_folder(self._folder)
+        except OSError as error:
+            raise Failure(f"the folder {self._folder} cannot be made: {error.strerror}") from None
+        began, made, number = time.monotonic(), 0, 1
+        try:
+            with stop.heard():
+                for number, name in enumerate(self._names, 1):
+                    if asked := stop.asked():
+                        raise Stopped(asked)
+                    if not self._is_there(name, wanted):
+                        left = (time.monotonic() - began) / made * (len(self._names) - number + 1) if made else None
+                        listen(events.Taken(number, len(self._names), name, left))
+                        dream(name, self._path(name))
+                        made += 1
+        except Stopped as end:
+            kept = f"{number - 1} of {len(self._names)} dreams are saved; run the same command to continue"
+            raise Stopped(end.number, kept) from None
+
+    def write(self, picture: Pixels, caption: str, commands: Callable[[str], str], words: Mapping[str, str],
+              recipe: dict[str, Any]) -> None:
+        """Write the output from the dreams, and forget them. Raises Failure.
+
+        picture   the picture that was dreamed: uint8 (h, w, 3)
+        caption   what it is called
+        commands  of each name the command that dreams it
+        words     {name: what it likes}
+        recipe    what all dreams have in common"""
+        dreams = [self._path(name) for name in self._names]
+        if self._output.suffix.lower() in PAGES:
+            text = page(caption, picture, [(name, reading.read(path).pixels, commands(name), words.get(name, ""))
+                                           for name, path in zip(self._names, dreams, strict=True)])
+            try:
+                with files.replacing(self._output) as file:
+                    file.write(text.encode())
+            except OSError as error:
+                raise Failure(f"{self._output} could not be written: {error.strerror or error}") from None
+        else:
+            pixels = sheet.sheet([(printable(caption), picture),
+                                  *((name, reading.read(path).pixels)
+                                    for name, path in zip(self._names, dreams, strict=True))])
+            writing.write(self._output, Picture(pixels, recipe=recipe | {"atlas": len(self._names)}))
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{quote(name, safe='')}.png"
+
+    def _is_there(self, name: str, wanted: Callable[[str, dict[str, Any]], bool]) -> bool:
+        try:
+            return wanted(name, read_recipe(self._path(name)))
+        except Mistake:
+            return False

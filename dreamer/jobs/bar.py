@@ -1,0 +1,148 @@
+"""A listener for a terminal: a bar with an honest ETA there, a line for each step (of a film: frame) elsewhere."""
+
+import os
+import sys
+import textwrap
+import time
+from typing import Any, TextIO
+
+from dreamer.errors import counted, printable, tell
+from dreamer.jobs import events
+from dreamer.jobs.events import Event
+from dreamer.machine import limits
+
+TENTHS = 10  # seconds, below which their tenths are told too
+COLUMNS = 100  # of a terminal that does not know how wide it is
+
+
+class Bar:
+    """Tells events to the stream `out`, and warnings to standard error; all but warnings are silent where `out` is
+    None.
+
+    of  what is told: the "dream", or an "atlas" with a line for each of its dreams"""
+
+    def __init__(self, out: TextIO | None, of: str = "dream") -> None:
+        self._out, self._of = out, of
+        self._alone = True  # whether there is one dream, and not one after the other
+        self._bar: Any = None  # a tqdm
+        self._dream: events.Began | None = None
+        self._line, self._shown, self._start, self._done = "", 0.0, 0.0, 0
+
+    def __call__(self, event: Event) -> None:
+        """Tell it."""
+        match event:
+            case events.Began() | events.Stepped() | events.FrameDone() | events.Tick():
+                if self._of == "dream":
+                    self._go_on(event)
+            case events.Warned(line):
+                tell("warning: ", line)
+            case events.MemoryShared(line):
+                self._tell(line)
+            case events.Watching(folder):
+                self._tell(f"watching {folder}; press Ctrl-C to stop")
+            case events.Missed(name):
+                self._close()
+                self._tell(f"{printable(name)}: failed")
+            case events.Taken(number, count, name, left):
+                self._alone = False
+                self._tell((f"{number}/{count}  " if count else "") + printable(name)
+                           + (f"  {_told(left)} to go" if left is not None else ""))
+            case events.Finished(output):
+                self._close(whole=True)
+                self._tell(f"{printable(output)}: done")
+            case events.Stopped() | events.Failed():
+                self._close()
+
+    def _go_on(self, event: Event) -> None:
+        match event:
+            case events.Began():
+                self._begin(event)
+            case events.Stepped():
+                self._step(event)
+            case events.FrameDone():
+                self._frame(event)
+            case events.Tick(left):
+                self._show(left, 0.2)
+
+    def _tell(self, line: str) -> None:
+        """Tell a line; where nobody listens any more (`| head`, say), the dream goes on in silence."""
+        if self._out:
+            try:
+                print(line, file=self._out, flush=True)
+            except OSError:
+                with open(os.devnull, "wb") as nothing:
+                    os.dup2(nothing.fileno(), self._out.fileno())  # what is left in its buffer goes there at the end
+                self._out = None
+
+    def _begin(self, dream: events.Began) -> None:
+        self._dream, self._start, self._done = dream, time.monotonic(), dream.after[0]
+        if self._alone:
+            self._tell(textwrap.fill("layers: " + " ".join(dream.layers), 100, subsequent_indent="        ",
+                                     break_on_hyphens=False))
+        height, width = dream.sizes[-1]
+        film = f"{dream.frames} frames, " if dream.frames > 1 else ""
+        film += f"{dream.rate:g} a second, " if film and not dream.of_steps else ""
+        tiled = f", in tiles: {dream.overhead:.1f} times the work" if dream.overhead > 1 else ""
+        self._tell(f"{film}{width}×{height} pixels, {counted(len(dream.sizes), 'octave')}, seed {dream.seed}, "
+                   f"{limits.told(dream.memory)} of memory, {counted(dream.threads, 'thread')}{tiled}")
+        frames, octaves, iterations = dream.after
+        if self._moves():
+            if any(dream.after):
+                self._tell(f"goes on from frame {frames + 1}")
+        elif octaves or iterations:
+            self._tell(f"goes on from octave {octaves + 1}, iteration {iterations}")
+        if self._out and self._out.isatty() and sys.stderr.isatty():
+            from tqdm import tqdm
+            wide = os.get_terminal_size(sys.stderr.fileno()).columns  # 0 where it does not know
+            tqdm.monitor_interval = 0  # a thread of its own, of no use here
+            self._bar = tqdm(total=dream.total, initial=dream.done, dynamic_ncols=bool(wide),
+                             ncols=None if wide else COLUMNS,
+                             bar_format="{percentage:3.0f} % |{bar}| {elapsed}, {desc}")
+            self._show(None, 0)
+
+    def _moves(self) -> bool:
+        """Whether the dream is a film of many dreams."""
+        return bool(self._dream and self._dream.frames > 1 and not self._dream.of_steps)
+
+    def _step(self, step: events.Stepped) -> None:
+        assert self._dream, "it began"  # noqa: S101
+        height, width = self._dream.sizes[step.octave - 1]
+        line = (f"octave {step.octave}/{len(self._dream.sizes)}  "
+                f"iteration {step.iteration}/{self._dream.iterations}  {self._dream.layer}  {width}×{height}")
+        if self._bar is not None:
+            self._line = (f"frame {step.frame}/{self._dream.frames}  " if self._moves() else "") + line
+            self._bar.n = step.done
+            self._show(step.left, 0.1)
+        elif not self._moves():
+            self._tell(line)
+
+    def _frame(self, frame: events.FrameDone) -> None:
+        assert self._dream, "it began"  # noqa: S101
+        if self._bar is None:
+            height, width = self._dream.sizes[-1]
+            took = (time.monotonic() - self._start) / (frame.frame - self._done)
+            rest = round(took * (frame.frames - frame.frame))
+            self._tell(f"frame {frame.frame}/{frame.frames}  {self._dream.layer}  {width}×{height}  {took:.1f} s each"
+                       + (f", {rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02} to go" if rest else ""))
+
+    def _show(self, left: float | None, interval: float) -> None:
+        """Show the bar as it is now, and the seconds to go, if the last time is so many seconds ago."""
+        if self._bar is not None and time.monotonic() - self._shown >= interval:
+            self._shown = time.monotonic()
+            time_left = ("?" if left is None else f"{left:.1f} s" if left < TENTHS
+                         else self._bar.format_interval(round(left)))
+            self._bar.set_description_str(f"{time_left} to go  {self._line}")
+
+    def _close(self, whole: bool = False) -> None:
+        """Leave the terminal as it should be; the bar is full where the `whole` is done."""
+        if self._bar is not None:
+            if whole:
+                self._bar.n = self._bar.total
+                self._show(0.0, 0)
+            self._bar.close()
+            self._bar = None
+
+
+def _told(seconds: float) -> str:
+    """A time for people."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,82 @@
+"""The dream of one picture as a job; its steps may be the frames of a film."""
+
+import dataclasses
+from collections.abc import Callable
+
+from dreamer.arrays import Pixels
+from dreamer.errors import Stopped
+from dreamer.jobs import unfinished
+from dreamer.jobs.checkpoint import Checkpoint
+from dreamer.jobs.job import Job
+from dreamer.jobs.preview import LONGEST
+from dreamer.machine.worker import Worker
+from dreamer.pictures import writing
+from dreamer.pictures.picture import Picture
+from dreamer.state import State, Step
+
+
+@dataclasses.dataclass
+class Dream(Job):
+    """Of one picture; with a reel its steps are the frames of a film.
+
+    dream       function of (net, each_step, state), as dreamify.deepdream
+    checkpoint  where it is kept, or None
+    state       to go on from, or None"""
+
+    dream: Callable[..., Pixels]
+    checkpoint: Checkpoint | None = None
+    state: State | None = None
+
+    def _has_kept(self) -> bool:
+        return bool(self.checkpoint and self.checkpoint.load())
+
+    def _save_last(self) -> bool:
+        """The output as it was at the last checkpoint."""
+        state = self.checkpoint and self.checkpoint.load()
+        if state:
+            self._write_so_far(state)
+        return bool(state)
+
+    def _work(self, child: Worker) -> None:
+        order = self.order
+        steps = len(order.sizes) * order.iterations
+        after = (0, self.state.octave, self.state.iteration) if self.state else (0, 0, 0)
+        net = self._begin(child, steps if self.reel else 1, after, of_steps=bool(self.reel))
+        small = unfinished.Small(order.model, order.picture.pixels, order.sizes, LONGEST, order.mask)
+
+        def each_step(step: Step) -> None:
+            state = self._state(step)
+            if self.reel:
+                self.reel.keep(step.octave * order.iterations + step.iteration, self._so_far(state))
+            stop = self._stepped(child, 0, step, self.checkpoint)
+            if stop:
+                self._write_so_far(state)
+                raise Stopped(stop, saved=True)
+            self._show(child, lambda: small.picture(step.octave, step.picture), self._unfinished(state))
+
+        pixels = self.dream(net, each_step=each_step, state=self.state)
+        net.close()  # a large picture on its way into a file takes as much again
+        if self.reel:
+            self.reel.finish(steps, order.recipe)
+            self.reel.remove()
+        else:
+            writing.write(order.output, self._picture(pixels, {}))
+        if self.checkpoint:
+            self.checkpoint.remove()
+
+    def _so_far(self, state: State) -> Picture:
+        """The picture as it is in that state."""
+        order = self.order
+        pixels = unfinished.picture(order.model, order.picture.pixels, order.sizes, state.octave, state.picture,
+                                    self._allocate, order.mask)
+        return self._picture(pixels, self._unfinished(state))
+
+    def _write_so_far(self, state: State) -> None:
+        if self.reel:
+            self.reel.finish(state.octave * self.order.iterations + state.iteration,
+                             self.order.recipe | self._unfinished(state))
+        else:
+            writing.write(self.order.output, self._so_far(state))
+
+    def _unfinished(self, state: State) -> dict[str, dict[str, int]]:
+        return {"unfinished": {"octave": state.octave + 1, "iteration": state.iteration}}

@@ -1,0 +1,169 @@
+"""What happens while something is dreamed. Faces listen: a bar in a terminal, a page, another program.
+
+README's section "From another program" has them in a table. Octaves, iterations and frames count from 1, octaves from
+the smallest; sizes are (height, width) in pixels."""
+
+import json
+import os
+from collections.abc import Callable
+from typing import IO, NamedTuple, TypeAlias
+
+from dreamer.errors import Mistake
+
+
+class Began(NamedTuple):
+    """A dream begins, or goes on from where an earlier run of it ended."""
+
+    output: str
+    layer: str
+    layers: list[str]  # all of the model's that can be dreamed
+    sizes: list[tuple[int, int]]  # of the octaves
+    iterations: int  # in each of them
+    frames: int  # of a film; 1 for a picture
+    rate: float | None  # frames a second; None for a picture
+    of_steps: bool  # whether each step is a frame of the film
+    seed: int
+    memory: int  # bytes that it takes at most
+    threads: int
+    overhead: float  # how many times its pixels are computed: 1 unless it is dreamed in tiles
+    work: list[int]  # pixels that a step of each octave computes
+    done: float  # of the work, in such pixels
+    total: float
+    after: tuple[int, int, int]  # (frames, octaves, iterations in the next octave) that an earlier run has done
+
+
+class Stepped(NamedTuple):
+    """A step of a dream is done."""
+
+    frame: int
+    octave: int
+    iteration: int
+    objective: float  # before the step
+    done: float = 0  # of the work, as in Began
+    total: float = 0
+    left: float | None = None  # seconds to go; None before there is a way to tell
+
+
+class FrameDone(NamedTuple):
+    """A frame of a film is done."""
+
+    frame: int
+    frames: int
+    left: float | None = None  # seconds to go
+
+
+class PreviewWritten(NamedTuple):
+    """The preview shows the dream as it is now."""
+
+    path: str
+    width: int
+    height: int
+    took: float  # seconds
+
+
+class Warned(NamedTuple):
+    """Something is amiss, and the dream goes on."""
+
+    line: str
+
+
+class MemoryShared(NamedTuple):
+    """Another dream on this machine has reserved memory."""
+
+    line: str
+    waits: bool  # until that one has ended; otherwise this one makes do with the rest
+
+
+class Taken(NamedTuple):
+    """A picture of a folder, or a dream of an atlas, is next."""
+
+    number: int
+    of: int
+    name: str
+    left: float | None = None  # seconds to go
+
+
+class Missed(NamedTuple):
+    """A picture of a folder cannot be dreamed; the others are."""
+
+    name: str
+    lines: list[str]
+
+
+class Watching(NamedTuple):
+    """A folder is waited for: what comes into it is dreamed."""
+
+    folder: str
+
+
+class Finished(NamedTuple):
+    """All is done and written."""
+
+    output: str
+
+
+class Stopped(NamedTuple):
+    """It was asked to end, and has."""
+
+    output: str
+    saved: bool  # whether the output is the dream so far
+    line: str
+
+
+class Failed(NamedTuple):
+    """It cannot be done, or could not."""
+
+    lines: list[str]
+    exit_code: int
+
+
+class Tick(NamedTuple):
+    """Some time has passed; comes a few times a second, to listeners only."""
+
+    left: float | None  # seconds to go
+
+
+Event: TypeAlias = (Began | Stepped | FrameDone | PreviewWritten | Warned | MemoryShared | Taken | Missed
+                    | Watching | Finished | Stopped | Failed | Tick)
+Listener: TypeAlias = Callable[[Event], None]
+
+# what each is called where it is written
+KINDS: dict[type, str] = {Began: "began", Stepped: "step", FrameDone: "frame", PreviewWritten: "preview",
+                          Warned: "warning", MemoryShared: "memory", Taken: "taken", Missed: "missed",
+                          Watching: "watching", Finished: "finished", Stopped: "stopped", Failed: "failed"}
+
+
+def line(event: Event) -> str:
+    """The event as one line of JSON."""
+    return json.dumps({"event": KINDS[type(event)]} | event._asdict())
+
+
+class Log:
+    """A listener that writes each event as a line of JSON to a file, or to fd:N, which is open already. Raises Mistake
+    where that cannot be. Where nobody reads any more, the dream goes on without."""
+
+    def __init__(self, where: str) -> None:
+        self._file: IO[bytes] | None = _opened(where)
+
+    def __call__(self, event: Event) -> None:
+        """Write it."""
+        if self._file and not isinstance(event, Tick):
+            try:
+                self._file.write(line(event).encode() + b"\n")
+            except OSError:
+                self.close()
+
+    def close(self) -> None:
+        """There is nothing more to write."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+def _opened(where: str) -> IO[bytes]:
+    try:
+        if where.startswith("fd:"):
+            return open(os.dup(int(where[3:])), "wb", buffering=0)
+        return open(where, "wb", buffering=0)
+    except OSError as error:
+        raise Mistake(f"events: {where}: {error.strerror}") from None

@@ -1,0 +1,71 @@
+"""A film as a job: frame after frame by one child process, which may die between any two steps."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+
+from dreamer.arrays import Pixels, reduced
+from dreamer.errors import Failure, Stopped
+from dreamer.jobs import events
+from dreamer.jobs.job import Job
+from dreamer.jobs.preview import LONGEST
+from dreamer.jobs.reel import Reel
+from dreamer.machine.worker import Worker
+from dreamer.pictures import reading
+from dreamer.state import Step
+
+ARRAYS = 36  # bytes a pixel: the frame before, what it becomes, its 8-bit copy and file
+
+
+@dataclasses.dataclass
+class Film(Job):
+    """Of `count` frames of the size of the picture.
+
+    dream  function of (net, each_step, first, before, state) that gives the frames from number `first` on, an iterator
+           over float32 (h, w, 3), as dreamify.zooming; `before` is the frame before that, `state` one of its own"""
+
+    dream: Callable[..., Iterator[Pixels]]
+    reel: Reel
+    count: int = 0
+
+    def _has_kept(self) -> bool:
+        number, _ = self.reel.done()
+        return bool(number or self.reel.frame(number).load(self.order.recipe["seed"]))
+
+    def _save_last(self) -> bool:
+        """The film as far as it has come."""
+        done, _ = self.reel.done()
+        if done:
+            self.reel.finish(done, self.order.recipe | {"unfinished": {"frame": done}})
+        return done > 0
+
+    def _work(self, child: Worker) -> None:
+        number, before = self.reel.done()
+        checkpoint = self.reel.frame(number)
+        state = checkpoint.load(self.order.recipe["seed"])
+        net = self._begin(child, self.count, (number, *(state[:2] if state else (0, 0))), ARRAYS)
+
+        def each_step(step: Step) -> None:
+            stop = self._stepped(child, number, step, checkpoint)
+            if stop:
+                raise Stopped(stop)
+
+        if number < self.count:
+            for pixels in self.dream(net, each_step=each_step, first=number, before=before, state=state):
+                self.reel.add(number, self._picture(pixels, {"frame": number + 1}))
+                number += 1
+                child.send(events.FrameDone(number, self.count))
+                self._show(child, functools.partial(_small, pixels), {"frame": number})
+                checkpoint = self.reel.frame(number)
+        if not number:
+            raise Failure("no frame of the video could be decoded")
+        if number < self.count:
+            child.send(events.Warned(f"only {number} of {self.count} frames could be decoded"))
+        self.reel.finish(number, self.order.recipe)
+        self.reel.remove()
+
+
+def _small(pixels: Pixels) -> Pixels:
+    """A frame (h, w, 3) as a preview shows it."""
+    width, height = reading.shrunk((pixels.shape[1], pixels.shape[0]), LONGEST)
+    return reduced(pixels.transpose(2, 0, 1), height, width).transpose(1, 2, 0)

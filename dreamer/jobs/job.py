@@ -1,0 +1,239 @@
+"""A dream as a job: in a child process that may die, kept at checkpoints, shown on the way."""
+
+import abc
+import contextlib
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dreamer.arrays import Light, Pixels
+from dreamer.errors import Failure, Stopped, printable
+from dreamer.jobs import events
+from dreamer.jobs.checkpoint import Checkpoint
+from dreamer.jobs.estimate import Estimate
+from dreamer.jobs.events import Event, Listener
+from dreamer.jobs.preview import Preview
+from dreamer.jobs.reel import Reel
+from dreamer.machine import files, limits, reservations, worker
+from dreamer.machine.reservations import Reservation
+from dreamer.machine.signals import Stop
+from dreamer.machine.worker import Died, Worker
+from dreamer.nets import binding, budget
+from dreamer.nets.budget import TooLittle
+from dreamer.nets.model import Model
+from dreamer.nets.net import Net
+from dreamer.pictures import inputs
+from dreamer.pictures.mask import resized
+from dreamer.pictures.picture import Picture
+from dreamer.state import State, Step
+
+CHECKPOINT_SECONDS = 30  # between two checkpoints in one octave; each octave but the last ends with one too
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What to dream, and where to keep it: what the dream of a picture and that of a film have in common.
+
+    make_net    function of the number of a process that waits, or None, that gives what dreams
+    model       whose net that is
+    layer       what of it is dreamed, in words
+    picture     to dream
+    recipe      what is kept in the output
+    sizes       of the octaves, the smallest first; iterations: the steps in each
+    output      path of the finished picture or film
+    preview     what shows the dream so far, or None
+    mask        where to dream, as dreamify.deepdream has it, or None"""
+
+    make_net: Callable[[int | None], Net]
+    model: Model
+    layer: str
+    picture: Picture
+    recipe: dict[str, Any]
+    sizes: list[tuple[int, int]]
+    iterations: int
+    output: str
+    preview: Preview | None
+    mask: Light | None
+
+
+@dataclasses.dataclass
+class Job(abc.ABC):
+    """Of an order.
+
+    dream  function of (net, each_step, …) that dreams
+    reel   of a film, or None"""
+
+    order: Order
+    dream: Callable[..., Any]
+    reel: Reel | None
+
+    def run(self, listen: Listener, stop: Stop) -> None:
+        """Dream and write the output. Raises Stopped or Died, with what was saved told in the message.
+
+        listen  is called with what happens
+        stop    asks for the end"""
+        self._kept, self._warned = time.monotonic(), set[str]()
+        for path in (self.order.output, self.order.preview.path if self.order.preview else None):
+            if path and path != inputs.STANDARD:
+                files.sweep(os.path.dirname(os.path.realpath(path)))
+        self._allocate = budget.allocate
+        if "caffe" in sys.modules:  # used by whoever called us
+            binding.mind_forks()
+        listening = _Listening(listen, self.reel.encoded if self.reel else 0)
+        try:
+            worker.run(self._work, listening.hear, stop, listening.tick)
+        except Stopped as end:
+            saved = end.saved or self._save_last()
+            raise Stopped(end.number, f"{printable(self.order.output)} is the dream so far; {self._goes_on()}" if saved
+                          else f"nothing was written; {self._goes_on()}" if self._has_kept() else "nothing was written",
+                          saved) from None
+        except Died as end:
+            raise Died(f"{end}; {self._goes_on()}") from None
+        finally:
+            if self.reel and not self._has_kept():
+                self.reel.remove()
+
+    @abc.abstractmethod
+    def _work(self, child: Worker) -> None:
+        """Dream, in the child process."""
+
+    @abc.abstractmethod
+    def _has_kept(self) -> bool:
+        """Whether there is something to go on from."""
+
+    @abc.abstractmethod
+    def _save_last(self) -> bool:
+        """Write the output from what was kept last; returns whether there was something."""
+
+    def _goes_on(self) -> str:
+        return "run the same command to continue" if self._has_kept() else "nothing was kept"
+
+    def _begin(self, child: Worker, frames: int, after: tuple[int, int, int], arrays: int = 0,
+               of_steps: bool = False) -> Net:
+        """What dreams, when all that it takes is told.
+
+        frames, after, of_steps  as events.Began has them
+        arrays                   bytes a pixel beside those of one dream"""
+        order = self.order
+        net, need, overhead = self._planned(child, arrays)
+        self._allocate = net.budget.allocate
+        child.send(events.Began(
+            output=order.output, layer=order.layer, layers=order.model.keys, sizes=order.sizes,
+            iterations=order.iterations, frames=frames, rate=float(self.reel.rate) if self.reel else None,
+            of_steps=of_steps, seed=order.recipe["seed"], memory=need, threads=net.threads, overhead=overhead,
+            work=[net.work(*size) for size in order.sizes], done=0, total=0, after=after))
+        return net
+
+    def _planned(self, child: Worker, arrays: int) -> tuple[Net, int, float]:
+        """(what dreams, bytes that it needs, overhead as of Budget.fit), with the memory that other dreams leave, or
+        when they have ended."""
+        self._reservation, told = Reservation(), False  # as long as this process lives
+        while True:
+            with self._reservation.planning() as others:
+                try:
+                    net, need, overhead = self._fitted(child.parent, arrays, bool(others))
+                    self._reservation.make(need, *[child.parent] if child.parent else [])
+                    if others and overhead > 1 and not told:
+                        child.send(events.MemoryShared(f"another dream has reserved {limits.told(others)} of memory; "
+                                                       "this one uses the rest", False))
+                    return net, need, overhead
+                except TooLittle as error:
+                    if not others or error.for_good:
+                        raise
+            if not told:
+                child.send(events.MemoryShared(f"waits for memory: another dream has reserved {limits.told(others)}",
+                                               True))
+                told = True
+            while not reservations.changed(others):
+                if number := child.asked():
+                    raise Stopped(number)
+
+    def _fitted(self, waiting: int | None, arrays: int, shared: bool) -> tuple[Net, int, float]:
+        """As _planned; raises TooLittle where the memory that is left now is too little.
+
+        shared  whether there are other dreams: then so is what --memory allows where they leave less"""
+        net = self.order.make_net(waiting)
+        try:
+            height, width = self.order.sizes[-1]
+            net.budget.arrays += arrays
+            if self.reel:
+                net.budget.base += self.reel.arrays * height * width
+            need, overhead = net.budget.fit(height, width)
+            if shared and need - net.budget.base > limits.memory():
+                raise TooLittle(f"{limits.told(limits.memory())} of memory are left")
+        except TooLittle:
+            net.close()
+            raise
+        return net, need, overhead
+
+    def _state(self, step: Step) -> State:
+        """Where the dream is after a step."""
+        return State(step.octave, step.iteration + 1, step.picture, step.random, self.order.recipe["seed"])
+
+    def _stepped(self, child: Worker, frame: int, step: Step, checkpoint: Checkpoint | None) -> int | None:
+        """Tell a step of a frame, from 0, and keep it where it is time; returns the signal that asks for the end, or
+        None."""
+        child.send(events.Stepped(frame + 1, step.octave + 1, step.iteration + 1, step.objective))
+        now, stop = time.monotonic(), child.asked()
+        octave_ends = step.iteration + 1 == self.order.iterations and step.octave + 1 < len(self.order.sizes)
+        if checkpoint and (stop or octave_ends or now - self._kept > CHECKPOINT_SECONDS):
+            with self._done_without(child, "the dream so far cannot be kept"):
+                checkpoint.save(self._state(step))
+            self._kept = now
+        return stop
+
+    def _show(self, child: Worker, pixels: Callable[[], Pixels], more: dict[str, Any]) -> None:
+        """Write the preview where there is to be one and it is time: pixels that are made for it, small ones, and
+        what `more` there is in the recipe."""
+        def picture() -> Picture:
+            small, alpha = pixels(), self.order.picture.alpha
+            return dataclasses.replace(self._picture(small, more),
+                                       alpha=None if alpha is None else resized(alpha, *small.shape[:2]))
+
+        if self.order.preview and self.order.preview.is_due():
+            with self._done_without(child, "the preview cannot be written"):
+                child.send(self.order.preview.write(picture))
+
+    @contextlib.contextmanager
+    def _done_without(self, child: Worker, words: str) -> Iterator[None]:
+        """What goes wrong in this block, on a full disk say, ends no dream: it is told once, in these words."""
+        try:
+            yield
+        except (OSError, Failure) as error:
+            if words not in self._warned:
+                child.send(events.Warned(f"{words}: {error.strerror if isinstance(error, OSError) else error}"))
+            self._warned.add(words)
+
+    def _picture(self, pixels: Pixels, more: dict[str, Any]) -> Picture:
+        return dataclasses.replace(self.order.picture, pixels=pixels, recipe=self.order.recipe | more)
+
+
+class _Listening:
+    """In the parent: what the child tells, and how long it will still take, go to a listener.
+
+    encoded  as Estimate has it"""
+
+    def __init__(self, listen: Listener, encoded: int) -> None:
+        self._listen, self._encoded = listen, encoded
+        self._estimate: Estimate | None = None
+
+    def hear(self, event: Event) -> None:
+        """Pass on what the child tells."""
+        if isinstance(event, events.Began):
+            frames = 1 if event.of_steps else event.frames
+            self._estimate = Estimate(event.work, event.iterations, frames, event.after, of_steps=event.of_steps,
+                                      encoded=self._encoded)
+            event = event._replace(done=self._estimate.done, total=self._estimate.total)
+        elif self._estimate and isinstance(event, events.Stepped):
+            self._estimate.step(event.frame - 1, event.octave - 1, event.iteration - 1)
+            event = event._replace(done=self._estimate.done, total=self._estimate.total, left=self._estimate.left())
+        elif self._estimate and isinstance(event, events.FrameDone):
+            event = event._replace(left=self._estimate.left())
+        self._listen(event)
+
+    def tick(self) -> None:
+        """Some time has passed."""
+        self._listen(events.Tick(self._estimate.left() if self._estimate else None))

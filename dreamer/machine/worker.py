@@ -1,0 +1,222 @@
+"""A child process for work that may be killed: Caffe aborts the process where it meets what it did not expect,
+and the kernel kills it where memory runs out. The parent survives, and says what happened in one line.
+
+The child is a fork where the parent has no other thread; where it has, it is a new interpreter to which the work is
+handed as a pickle, for a fork would have copies of locks that nobody opens. That costs 0.7 s, most of them for imports.
+"""
+
+import contextlib
+import fcntl
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing import spawn
+from pathlib import Path
+from typing import IO, Any, NamedTuple, NoReturn
+
+from dreamer.errors import Failure, Mistake, Stopped
+from dreamer.machine import limits, signals
+from dreamer.machine.signals import Stop
+
+PATIENCE = 3.5  # seconds that the work has to come to an end when a signal asks it to
+_BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); from dreamer.machine.worker import begin; begin(*sys.argv[2:])"
+
+
+class Died(Failure):
+    """The child is dead, and not by its own will."""
+
+
+class Worker:
+    """What the work sees of its parent.
+
+    parent  the process that waits for it; None where that has work of its own"""
+
+    def __init__(self, pipe: int, parent: int | None) -> None:
+        self._pipe, self.parent = pipe, parent
+        self._stop = Stop()
+        for number in signals.ASKING:
+            signal.signal(number, lambda number, _: self._stop.ask(number))
+
+    def asked(self) -> int | None:
+        """The signal that has asked for the end, or None. To be called where ending is easy."""
+        return self._stop.asked()
+
+    def send(self, message: object) -> None:
+        """Hand any picklable message to the parent."""
+        data = pickle.dumps(message)
+        os.write(self._pipe, len(data).to_bytes(8, "little"))
+        while data:
+            data = data[os.write(self._pipe, data):]
+
+
+def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: Stop,
+        idle: Callable[[], None] = lambda: None) -> None:
+    """Call work(worker) in a child process, and here receive(message) for each message it sends, and idle() often.
+
+    Raises what the work raised if that was Mistake, Failure or Stopped, and Died for every other end but success.
+    When `stop` asks for the end, so is the child asked; where it does not end by itself then, it is killed. So it is
+    when this process ends."""
+    if told := limits.lacking(limits.BEGIN):
+        raise Failure(told)
+    for stream in sys.stdout, sys.stderr:  # or the child would write again what is in their buffers
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    reader, writer = os.pipe()
+    alive, living = os.pipe()  # the one is the child's: its end is that of this process
+    with os.fdopen(os.memfd_create("stderr"), "w+b") as words, stop.heard():
+        try:
+            child = _fork(work, reader, writer, alive, living, words) if _alone() else _exec(work, writer, alive, words)
+        except BaseException:
+            os.close(reader)
+            os.close(living)
+            raise
+        finally:
+            os.close(writer)
+            os.close(alive)
+        try:
+            end = _attend(child, reader, receive, idle, stop)
+        except BaseException:
+            os.kill(child, signal.SIGKILL)
+            raise
+        finally:
+            os.close(reader)
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            os.close(living)
+        words.seek(0)
+        said = words.read().decode(errors="replace")
+    if end:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(said)
+        if end.error:
+            raise end.error
+    elif number := stop.asked():
+        raise Stopped(number)
+    else:
+        raise Died(_cause(status, said))
+
+
+def _alone() -> bool:
+    """Whether this process has no thread but this one. (OpenBLAS's and Caffe's end before a fork and come back.)"""
+    return threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
+
+
+def _fork(work: Callable[[Worker], None], reader: int, writer: int, alive: int, living: int, words: IO[bytes]) -> int:
+    parent = os.getpid()
+    child = os.fork()
+    if not child:
+        os.close(reader)
+        os.close(living)
+        _child(lambda: work, writer, alive, words.fileno(), parent)
+    return child
+
+
+def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[bytes]) -> int:
+    """A new interpreter that calls begin(). Raises Mistake where the work cannot be handed to it."""
+    with os.fdopen(os.memfd_create("work"), "w+b") as handed:
+        try:
+            # so multiprocessing has modules found in a child, the main script among them
+            found = spawn.get_preparation_data("dream")
+            pickle.dump({name: value for name, value in found.items() if name != "authkey"}, handed)
+            pickle.dump(work, handed)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise Mistake("a dream from a process with threads is a process of its own: what dreams must be a function "
+                          f"of a module ({error})") from None
+        handed.seek(0)
+        pipes = writer, alive, words.fileno(), handed.fileno()
+        command = [sys.executable, "-I", "-c", _BEGIN, str(Path(__file__).parents[2]), *map(str, pipes)]
+        # a session of its own: Ctrl-C in a terminal is for this process, which asks the child
+        with subprocess.Popen(command, pass_fds=pipes, stderr=words, start_new_session=True) as process:
+            process.returncode = 0  # it is waited for elsewhere
+            return process.pid
+
+
+def begin(writer: str, alive: str, words: str, handed: str) -> NoReturn:
+    """In the new interpreter: do the work in the open file `handed`. All are numbers of open files."""
+    def work() -> Callable[[Worker], None]:
+        with os.fdopen(int(handed), "rb") as file:
+            spawn.prepare(pickle.load(file))
+            found: Callable[[Worker], None] = pickle.load(file)
+        return found
+    _child(work, int(writer), int(alive), int(words), None)
+
+
+def _child(handed: Callable[[], Callable[[Worker], None]], writer: int, alive: int, words: int,
+           parent: int | None) -> NoReturn:
+    """Never returns."""
+    code = 1
+    try:
+        _end_with(alive)
+        os.dup2(words, 2)  # Caffe's last words
+        worker = Worker(writer, parent)
+        error: Mistake | Failure | Stopped | None = None
+        try:
+            handed()(worker)
+        except (Mistake, Failure, Stopped) as caught:
+            error = caught
+        except MemoryError:
+            error = Died("there is not enough memory")
+        worker.send(_End(error))
+        code = 0
+    except BaseException:  # the parent tells it as one line
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(code)
+
+
+def _end_with(alive: int) -> None:
+    """End this process when the other end of the pipe is closed: the kernel kills it then, whatever it is at."""
+    fcntl.fcntl(alive, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(alive, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(alive, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    if select.select([alive], [], [], 0)[0]:  # it was before we asked for that
+        os._exit(1)
+
+
+class _End(NamedTuple):
+    """The last message."""
+
+    error: Mistake | Failure | Stopped | None
+
+
+def _attend(child: int, reader: int, receive: Callable[[Any], None], idle: Callable[[], None],
+            stop: Stop) -> _End | None:
+    """Receive what the child sends until it ends; returns its _End, or None where it sent none."""
+    data, told = b"", 0.0
+    while True:
+        if (number := stop.asked()) and not told:
+            os.kill(child, signal.SIGTERM if number == signal.SIGTERM else signal.SIGINT)
+            told = time.monotonic()
+        if told and time.monotonic() > told + PATIENCE:
+            os.kill(child, signal.SIGKILL)
+        idle()
+        if not select.select([reader], [], [], signals.LOOK)[0]:
+            continue
+        block = os.read(reader, 1 << 16)
+        if not block:
+            return None
+        data += block
+        while len(data) >= 8 and len(data) >= 8 + (size := int.from_bytes(data[:8], "little")):
+            message, data = pickle.loads(data[8:8 + size]), data[8 + size:]
+            if isinstance(message, _End):
+                return message
+            receive(message)
+
+
+def _cause(status: int, said: str) -> str:
+    """Why a child died, for people: its exit code (negative: the signal), and what it said to standard error."""
+    check = [line for line in said.splitlines() if "Check failed" in line]
+    if status == -signal.SIGKILL:
+        return ("the kernel killed the dream, probably because memory ran out; close other programs, "
+                "or lower --memory or --max-size")
+    if check:
+        return f"Caffe gave up: {check[-1].partition('] ')[2]}"
+    last = (said.strip().splitlines() or ["it printed nothing"])[-1]
+    what = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+    return f"the dream ended unexpectedly ({what}): {last}"

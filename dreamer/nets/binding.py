@@ -1,0 +1,82 @@
+"""Caffe itself, as pycaffe has it: a net is loaded here, and what there is one of in a process is set here."""
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from dreamer.errors import Failure
+from dreamer.nets import prototxt
+from dreamer.nets.prototxt import Message
+
+
+def _caffe() -> Any:
+    """The module; raises Failure where it cannot be loaded."""
+    os.environ.setdefault("GLOG_minloglevel", "2")  # Caffe's log: glog reads this when it is loaded
+    try:
+        import caffe
+    except ImportError as error:
+        raise Failure(f"Caffe cannot be loaded ({error}): run ./provision.sh") from None
+    return caffe
+
+
+def load(layers: list[Message]) -> Any:
+    """A caffe.Net of `layers` (as shapes.cut gives them), its weights yet to come. Raises Failure without Caffe."""
+    caffe = _caffe()
+    mind_forks()
+    with _in_memory(_trainless(layers)) as description:
+        return caffe.Net(description, caffe.TEST)
+
+
+@functools.cache
+def mind_forks() -> None:
+    """Let Caffe's threads end before a fork: the child has none of them, and would wait for them for ever."""
+    caffe = _caffe()
+    counts: list[int] = []
+
+    def end() -> None:
+        counts.append(caffe.threads())
+        caffe.set_threads(1)
+
+    def begin() -> None:
+        caffe.set_threads(counts.pop())
+
+    os.register_at_fork(before=end, after_in_parent=begin, after_in_child=begin)
+
+
+def trim_memory() -> None:
+    """Give the memory that Caffe keeps for later back to the system."""
+    _caffe().trim_memory()
+
+
+def set_threads(count: int) -> None:
+    """Let Caffe work with `count` threads."""
+    _caffe().set_threads(count)
+
+
+def instructions() -> str:
+    """What Caffe's kernels use of this processor: "baseline", "avx2" or "avx512"."""
+    return str(_caffe().instructions())
+
+
+def _trainless(layers: list[Message]) -> str:
+    """prototxt text of the layers with every learning rate at zero, so that Caffe computes no weight gradients."""
+    net: Message = [("force_backward", "true")]
+    for layer in layers:
+        kind = prototxt.value(layer, "type")
+        fields = [field for field in layer if field[0] != "param"]
+        if kind == "Convolution":
+            bias = prototxt.value(prototxt.value(layer, "convolution_param"), "bias_term") != "false"
+            fields += [("param", [("lr_mult", "0")])] * (1 + bias)
+        net.append(("layer", fields))
+    return prototxt.unparse(net)
+
+
+@contextlib.contextmanager
+def _in_memory(text: str) -> Iterator[str]:
+    """A path from which Caffe can read `text`, without a disk: a container's may be read-only."""
+    with os.fdopen(os.memfd_create("net.prototxt"), "w") as file:
+        file.write(text)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"

@@ -1,0 +1,87 @@
+"""Guided dreams: what a layer sees in a picture is led towards what it sees in another one, the guide.
+
+At each position of the dream's layer, that position of the guide's is looked for whose activations have the largest
+dot product with the dream's. All these products are a 1×1 convolution, whose filters are the guide's activations: Caffe
+does it as fast as any, with the threads and in the order of sums that the dream has. All at once they would be
+gigabytes for large pictures: they are computed a block at a time, and of each block the best are kept.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dreamer.arrays import Pixels, Planes
+from dreamer.nets import binding, prototxt
+from dreamer.nets.net import Net
+
+SIZE = 512  # pixels of a guide's longest side: more takes memory, and tells little more
+FILTERS = 4096  # positions of the guide in a block
+POSITIONS = 512  # and of the dream: 8 MB of products
+_BLOCK = """
+layer {{ name: "dream" type: "Input" top: "dream" input_param {{ shape {{ dim: 1 dim: {} dim: 1 dim: {} }} }} }}
+layer {{ name: "products" type: "Convolution" bottom: "dream" top: "products"
+  convolution_param {{ num_output: {} kernel_size: 1 bias_term: false }} }}
+"""
+
+
+class Guide:
+    """The picture `image` (h, w, 3), RGB, 0..255, as a guide."""
+
+    def __init__(self, image: Pixels) -> None:
+        self._image = image
+        self._net: Net | None = None
+        self._seen: list[Seen] = []
+
+    def seen(self, net: Net) -> list["Seen"]:
+        """What a Net sees in it, for each of its Terms. It is computed once for a Net.
+
+        The Net must be resized afterwards. Raises Mistake where the picture is too small for it."""
+        if self._net is not net:
+            height, width = self._image.shape[:2]
+            net.budget.fit(height, width)
+            net.resize(height, width)
+            parts = [[found.reshape(len(found), -1).T.copy() for found in tile.forward()]
+                     for tile in net.tiles(net.preprocess(self._image), 0, 0)]
+            self._net, self._seen = net, [Seen(np.concatenate(some)) for some in zip(*parts, strict=True)]
+            net.forwarded = None
+            net.warm_up()  # a small step: what the guide's has taken goes back
+            binding.trim_memory()
+            for seen in self._seen:
+                net.budget.seen.add(seen)
+        return self._seen
+
+
+class Seen:
+    """A guide's activations (positions, channels) at one layer."""
+
+    def __init__(self, activations: NDArray[np.float32]) -> None:
+        self._blocks: list[Any] = []  # a caffe.Net for each
+        for start in range(0, len(activations), FILTERS):
+            filters = activations[start:start + FILTERS]
+            text = _BLOCK.format(filters.shape[1], POSITIONS, len(filters))
+            block = binding.load(prototxt.values(prototxt.parse(text), "layer"))
+            block.params["products"][0].data[:, :, 0, 0] = filters
+            self._blocks.append(block)
+        # what Caffe has: the filters, the same in its kernels' order, and a block of products
+        self.bytes = 2 * activations.nbytes + 4 * POSITIONS * min(FILTERS, len(activations)) * len(self._blocks)
+
+    def match(self, activations: Planes) -> tuple[NDArray[np.float32], Planes]:
+        """(products, best) for the dream's `activations` (channels, h, w): at each position the largest dot product
+        with the guide's at any position, float32 (h * w), and the guide's there, float32 (channels, h, w)."""
+        dream = activations.reshape(len(activations), -1)
+        best = np.empty(dream.shape, np.float32)
+        largest = np.full(dream.shape[1], -np.inf, np.float32)
+        for start in range(0, dream.shape[1], POSITIONS):
+            here = slice(start, min(start + POSITIONS, dream.shape[1]))
+            count = here.stop - start
+            for block in self._blocks:
+                block.blobs["dream"].data[0, :, 0, :count] = dream[:, here]
+                block.forward(end="products")
+                products = block.blobs["products"].data[0, :, 0, :count]
+                most = products.max(0)
+                better = np.flatnonzero(most > largest[here])
+                which = (products[:, better] == most[better]).argmax(0)
+                best[:, start + better] = block.params["products"][0].data[which, :, 0, 0].T
+                largest[start + better] = most[better]
+        return largest, best.reshape(activations.shape)

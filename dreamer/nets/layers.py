@@ -1,0 +1,131 @@
+"""What to dream, in a small language: layers of a net, some of their channels, and how much of each.
+
+    inception_4c/output                           a layer
+    inception_4c/output:56                        one of its channels, counted from 0
+    inception_4c/output:3,7-9                     channels 3, 7, 8 and 9
+    inception_3b/output*0.3+inception_4d/3x3      a sum: three tenths of one layer, and another
+    inception_3b/output+inception_4d/3x3*-1       towards one, and away from the other
+    inception_4?/output                           the sum of all layers of such names; ? is any character
+
+A text that is the name of a layer is that layer, whatever characters are in it. In a pattern * stands for any
+characters and [ab] for one of some; right before a number it is a weight. All is checked against the net's
+description, before Caffe is loaded.
+"""
+
+import fnmatch
+import math
+import re
+from typing import NamedTuple
+
+from dreamer.arrays import Planes
+from dreamer.errors import Mistake
+from dreamer.nets import shapes
+from dreamer.nets.model import Model
+
+_WEIGHT = re.compile(r"\*\s*(-?(?:\d+\.?\d*|\.\d+))\s*$")
+_NUMBER = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?")
+
+
+class Term(NamedTuple):
+    """One of the layers in a sum: its name, its channels (None for all of them), its weight."""
+
+    layer: str
+    channels: list[int] | None
+    weight: float
+
+    def of(self, activations: Planes) -> Planes:
+        """Those of the layer's `activations` (channels, h, w) that are meant."""
+        return activations if self.channels is None else activations[self.channels]
+
+
+class Layers(NamedTuple):
+    """What to dream: the text that says it (aliases replaced, no spaces), and its Terms, which are to be summed."""
+
+    text: str
+    terms: list[Term]
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def names(self) -> list[str]:
+        """The layers in it, each once."""
+        return list(dict.fromkeys(term.layer for term in self.terms))
+
+
+def parse(text: str, model: Model) -> tuple[Layers, list[str]]:
+    """(Layers, warnings) for `text`, in that model; a warning says what was taken for what is not there.
+
+    Raises Mistake, which says where in the text it is."""
+    if text in model.keys or text in model.aliases:
+        name, warning = model.layer(text)
+        return Layers(name, [Term(name, None, 1.0)]), [warning] if warning else []
+    terms: list[Term] = []
+    told: list[str] = []
+    warnings: list[str] = []
+    start = 0
+    for piece in text.split("+"):
+        some, name, warning = _term(text, piece, start, model)
+        terms += some
+        told.append(name)
+        warnings += [warning] if warning else []
+        start += len(piece) + 1
+    return Layers("+".join(told), terms), warnings
+
+
+def _term(text: str, piece: str, start: int, model: Model) -> tuple[list[Term], str, str | None]:
+    """([Term], text, warning) for a `piece` of the whole `text` that begins at its character `start`."""
+    found = _WEIGHT.search(piece)
+    weight = float(found[1]) if found else 1.0
+    if found and not (weight and math.isfinite(weight)):
+        raise _wrong(text, start + found.start(1), found[1], "is not a weight: write a number other than 0")
+    body = piece[:found.start()] if found else piece
+    name, colon, numbers = body.partition(":")
+    at = start + len(name) - len(name.lstrip())
+    name, warning = name.strip(), None
+    if not name:
+        raise _wrong(text, at, piece.strip(), "is not the name of a layer")
+    layers = [name] if name in model.keys else fnmatch.filter(model.keys, name) if re.search(r"[*?[]", name) else []
+    if not layers and re.search(r"[*?[]", name):
+        raise _wrong(text, at, name, f"matches no layer of {model.name}; list them with: dreamify.py "
+                                     "keys")
+    if not layers:
+        try:
+            name, warning = model.layer(name)
+        except Mistake as error:
+            raise Mistake(f"{error}" if name == text.strip() else f"{_place(text, at, name)}: {error}") from None
+        layers = [name]
+    terms = [Term(layer, _channels(text, numbers, start + len(body) - len(numbers), layer, model) if colon else None,
+                  weight) for layer in layers]
+    return terms, name + colon + _close(numbers) + (f"*{found[1]}" if found else ""), warning
+
+
+def _channels(text: str, numbers: str, start: int, layer: str, model: Model) -> list[int]:
+    """The channels, sorted, that `numbers` (at the character `start` of `text`) names in the layer."""
+    count = shapes.channels(shapes.cut(model.net, [layer]))[layer]
+    chosen: set[int] = set()
+    for piece in numbers.split(","):
+        at = start + len(piece) - len(piece.lstrip())
+        found = _NUMBER.fullmatch(piece)
+        if not found:
+            raise _wrong(text, at, piece.strip(), "is not a channel: write a number (56) or a range (7-9)")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise _wrong(text, at, piece.strip(), f"goes backwards: write {last}-{first}")
+        if last >= count:
+            raise _wrong(text, at, piece.strip(), f"is too large: {layer} has the channels 0 to {count - 1}")
+        chosen.update(range(first, last + 1))
+        start += len(piece) + 1
+    return sorted(chosen)
+
+
+def _close(text: str) -> str:
+    return re.sub(r"\s", "", text)
+
+
+def _place(text: str, at: int, piece: str) -> str:
+    return f"{piece!r} (character {at + 1} of {text!r})"
+
+
+def _wrong(text: str, at: int, piece: str, why: str) -> Mistake:
+    return Mistake(f"{_place(text, at, piece)} {why}")

@@ -1,0 +1,199 @@
+"""A Caffe net made for dreaming: cut off above what is dreamed, and ready to compute the gradient of its input."""
+
+import math
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from dreamer.arrays import Pixels, Planes, bands, to_disk
+from dreamer.errors import Failure, Mistake
+from dreamer.machine import limits
+from dreamer.nets import binding, prototxt, shapes, tiles, weights
+from dreamer.nets.budget import Budget, check_loading
+from dreamer.nets.layers import Layers, parse
+from dreamer.nets.model import Model
+from dreamer.nets.preprocess import deprocess, mean, preprocess
+from dreamer.nets.prototxt import Message
+from dreamer.nets.tiles import Window
+
+TILE = 2 << 20  # pixels of a tile where it must be the same on all machines: 1920×1080 is one
+_ALL = "all that is dreamed"  # a blob
+
+
+class Net:
+    """The part of a model that a dream needs, loaded into Caffe.
+
+    what     what to dream: a layer's name or more (see layers.py), as text or parsed
+    weights  path of the weights; the model's own where it is None
+    memory   bytes that this process may take in all; most of what is free where it is None
+    threads  how many to work with (all nets together); what limits.threads() says where it is None
+    reproducible  give the same bits on every x86-64 machine that has AVX2: the sums are in one order whatever the
+             instructions and threads (see native/), so this only fixes the tiles, which memory decides otherwise
+    waiting  number of the process that waits for this one: what it holds counts as ours
+
+    Layers that `what` does not need are not even built, and weights get no gradient: neither is part of a dream.
+    Raises Mistake where `what` cannot be dreamed or the weights do not fit the model, Failure where this machine
+    cannot be reproducible."""
+
+    caffe: Any  # a caffe.Net
+    windows: tuple[list[Window], list[Window]]  # of the tiles: their rows and columns
+    gradient: Planes  # of the objective with respect to the picture
+
+    def __init__(self, model: Model, what: str | Layers, weights_file: str | os.PathLike[str] | None = None,
+                 memory: int | None = None, threads: int | None = None, reproducible: bool = False,
+                 waiting: int | None = None) -> None:
+        if reproducible and binding.instructions() == "baseline":
+            raise Failure("this processor has no AVX2: its dreams differ in the last bit, and cannot be reproducible")
+        self.model = model
+        self.what = parse(what, model)[0] if isinstance(what, str) else what
+        self.layers = shapes.cut(model.net, self.what.names)
+        path = model.weights_path(weights_file)
+        check_loading(model.name, path)
+        # Caffe runs up to one blob, and takes a gradient there: several are put into one.
+        self.end = self.what.names[0] if len(self.what.names) == 1 else _ALL
+        self.caffe = binding.load(self.layers + (_gathering(self.what.names) if self.end is _ALL else []))
+        self.threads = threads or limits.threads()
+        binding.set_threads(self.threads)
+        weights.check(path, self.caffe)
+        self.caffe.copy_from(str(path))
+        self.smallest_side = shapes.smallest_side(self.layers)
+        self._input = prototxt.value(self.layers[0], "top")
+        self.forwarded: Tile | None = None  # the Tile whose activations Caffe has now
+        self.budget = Budget(self, memory, TILE if reproducible else None, waiting)
+
+    @property
+    def lowest(self) -> Planes:
+        """The black of a picture as the net has it: float32 (3, 1, 1); 255 more is its white."""
+        return -mean(self.model)
+
+    def preprocess(self, image: Pixels) -> Planes:
+        """`image` (h, w, 3), RGB, 0..255, as the net has it: float32 (3, h, w), in its order, minus its mean."""
+        return preprocess(image, self.model, self.budget.allocate(*image.shape[:2]))
+
+    def deprocess(self, dreamed: Planes) -> Pixels:
+        """The inverse of preprocess, in the memory of `dreamed`: float32 (h, w, 3), RGB."""
+        return deprocess(dreamed, self.model)
+
+    def resize(self, height: int, width: int) -> None:
+        """Be ready for pictures of height × width pixels; raises Mistake where that is too small for the net."""
+        if min(height, width) < self.smallest_side:
+            raise Mistake(f"{width}×{height} pixels are too few for {self.what}; "
+                          f"each side needs at least {self.smallest_side}")
+        self.windows = tiles.layout(self.layers, self.what.names, height, width, self.budget.pixels)
+        self.gradient = self.budget.allocate(height, width)
+
+    def close(self) -> None:
+        """Give all memory back, where something large follows that needs no net."""
+        self.caffe, self.gradient = None, np.empty((3, 0, 0), np.float32)
+        binding.trim_memory()
+
+    def work(self, height: int, width: int) -> int:
+        """The pixels of all tiles of a picture of height × width."""
+        rows, columns = tiles.layout(self.layers, self.what.names, height, width, self.budget.pixels)
+        return sum(row.size for row in rows) * sum(column.size for column in columns)
+
+    def warm_up(self) -> None:
+        """Take the smallest step there is: kernels turn the weights into their own form once, and keep them."""
+        source = self.shape(self.smallest_side, self.smallest_side)
+        source.data[...] = 0
+        self.caffe.forward(end=self.end)
+        self.caffe.blobs[self.end].diff[...] = 0
+        self.caffe.backward(start=self.end)
+
+    def shape(self, height: int, width: int) -> Any:
+        """Make the net's input take height × width pixels, and return its blob."""
+        blob = self.caffe.blobs[self._input]
+        if tuple(blob.shape) != (1, 3, height, width):
+            blob.reshape(1, 3, height, width)
+            self.caffe.reshape()
+        return blob
+
+    def blobs(self, kind: str) -> dict[str, Planes]:
+        """{layer: its activations (kind "data") or their gradient ("diff"), float32 (channels, h', w')}, views."""
+        whole = getattr(self.caffe.blobs[self.end], kind)[0]
+        if self.end is not _ALL:
+            return {self.end: whole}
+        views, start = {}, 0
+        for name in self.what.names:
+            shape = tuple(self.caffe.blobs[name].shape)[1:]
+            views[name] = whole[start:start + math.prod(shape)].reshape(shape)
+            start += math.prod(shape)
+        return views
+
+    def tiles(self, picture: Planes, oy: int, ox: int) -> list["Tile"]:
+        """The Tiles of `picture` (3, h, w), rolled by oy rows and ox columns: one where memory is enough.
+
+        When all have gone backward, self.gradient (3, h, w) is the objective's gradient with respect to `picture`."""
+        rows, columns = self.windows
+        whole = len(rows) == len(columns) == 1
+        if not whole:
+            for band in bands(self.gradient):
+                self.gradient[:, band] = 0
+        return [Tile(self, picture, row, column, oy, ox, whole) for row in rows for column in columns]
+
+
+class Tile:
+    """A piece of a picture on its way through a Net, forward and backward."""
+
+    def __init__(self, net: Net, picture: Planes, row: Window, column: Window, oy: int, ox: int, whole: bool) -> None:
+        self._net, self._picture, self._whole = net, picture, whole
+        self._row, self._column = row, column
+        height, width = picture.shape[1:]
+        self._parts = [((..., to_y, to_x), (..., from_y, from_x))
+                       for to_y, from_y in tiles.wrapped(row, height, oy)
+                       for to_x, from_x in tiles.wrapped(column, width, ox)]
+
+    def forward(self) -> list[Planes]:
+        """The activations of each of the Net's Terms that are this tile's share: [float32 (channels, h', w')].
+
+        They hold until another tile goes forward; a second time costs nothing until then."""
+        net = self._net
+        if net.forwarded is not self:
+            if not self._whole:
+                binding.trim_memory()  # holes that this tile, of another size than the last, might not fill
+            source = net.shape(self._row.size, self._column.size)
+            for here, there in self._parts:
+                source.data[0][here] = self._picture[there]
+            net.caffe.forward(end=net.end)
+            net.forwarded = self
+        found = net.blobs("data")
+        return [term.of(self._own(found[term.layer], term.layer)) for term in net.what.terms]
+
+    def backward(self, gradients: Iterable[tuple[float, Planes]]) -> None:
+        """Take the objective's gradient back to the picture, once for all Terms.
+
+        gradients  for each of the Net's Terms: (factor, gradient shaped like what forward() gave), to be multiplied"""
+        net = self._net
+        diffs = net.blobs("diff")
+        whole = self._whole and len(net.what.terms) == 1 and net.what.terms[0].channels is None
+        for diff in diffs.values() if not whole else ():
+            diff[:] = 0
+        for term, (factor, gradient) in zip(net.what.terms, gradients, strict=True):
+            own = self._own(diffs[term.layer], term.layer)
+            if whole:
+                np.multiply(gradient, factor, out=own)
+            else:
+                own[slice(None) if term.channels is None else term.channels] += factor * gradient
+        net.caffe.backward(start=net.end)
+        net.forwarded = None
+        diff = net.caffe.blobs[net._input].diff[0]
+        for here, there in self._parts:
+            if self._whole:
+                net.gradient[there] = diff[here]
+            else:
+                net.gradient[there] += diff[here]
+        to_disk(net.gradient)
+
+    def _own(self, blob: Planes, layer: str) -> Planes:
+        return blob[:, self._row.own[layer], self._column.own[layer]]
+
+
+def _gathering(names: list[str]) -> list[Message]:
+    """Layers that put the activations of the layers `names` into one blob, one after the other."""
+    flat = [f"{name} flattened" for name in names]
+    made = [[("name", f'"{to}"'), ("type", '"Flatten"'), ("bottom", f'"{name}"'), ("top", f'"{to}"')]
+            for name, to in zip(names, flat, strict=True)]
+    return [*made, [("name", f'"{_ALL}"'), ("type", '"Concat"'), *(("bottom", f'"{to}"') for to in flat),
+                    ("top", f'"{_ALL}"')]]

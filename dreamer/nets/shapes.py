@@ -1,0 +1,127 @@
+"""The sizes of a net's blobs, worked out from its prototxt alone."""
+
+from collections.abc import Collection
+
+from dreamer.nets import prototxt
+from dreamer.nets.prototxt import Message
+
+# Types of layers whose output at a position depends on the input at that position alone
+POINTWISE = ("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Dropout", "ELU", "Eltwise", "Exp", "LRN", "Log",
+             "PReLU", "Power", "ReLU", "Scale", "Sigmoid", "Softmax", "Split", "Swish", "TanH", "Threshold")
+
+
+def cut(net: Message, ends: Collection[str]) -> list[Message]:
+    """The layers of `net` that the blobs `ends` need, in order, and no others.
+
+    A layer that works in place on one of `ends` (the ReLU behind a convolution) changes what was asked
+    for. It stays only where another layer that is kept reads its result, and then has a blob of its own."""
+    kept: list[Message] = []
+    wanted: set[str] = set()
+    for layer in reversed(prototxt.values(net, "layer")):
+        name, bottoms, tops = (prototxt.value(layer, "name"), prototxt.values(layer, "bottom"),
+                               prototxt.values(layer, "top"))
+        if wanted & set(tops) or (name in ends and name in tops):
+            kept.append(layer)
+            wanted.update(bottoms)
+    return _out_of_place(kept[::-1], ends)
+
+
+def _out_of_place(layers: list[Message], ends: Collection[str]) -> list[Message]:
+    """`layers` where those that work in place on one of the blobs `ends` put their result beside it."""
+    apart: list[Message] = []
+    called: dict[str, str] = {}  # the blob of `ends` -> what has its place in the layers that follow
+    for layer in layers:
+        tops, before = prototxt.values(layer, "top"), dict(called)
+        for blob in set(tops).intersection(prototxt.values(layer, "bottom"), ends):
+            called[blob] = f"{blob} behind {prototxt.value(layer, 'name')}"
+        names = {"bottom": before, "top": called}
+        apart.append([(field, prototxt.quoted(names[field].get(old := prototxt.bare(value), old)))
+                      if field in names else (field, value) for field, value in layer])
+    return apart
+
+
+def obstacle(layer: Message) -> str | None:
+    """Why nothing can be dreamed through this layer; None if it can. Such a layer sees all of the picture, or nobody
+    knows here which part of it: tiles and sizes would be wrong."""
+    kind = str(prototxt.value(layer, "type"))
+
+    def says(message: str, field: str, value: str) -> bool:
+        return str(prototxt.value(prototxt.value(layer, message, []), field)) == value
+
+    if kind == "Pooling" and says("pooling_param", "global_pooling", "true"):
+        return "sees all of the picture at once (global_pooling)"
+    if kind == "LRN" and says("lrn_param", "norm_region", "WITHIN_CHANNEL"):
+        return "normalizes WITHIN_CHANNEL, which is not supported"
+    if kind == "BatchNorm" and says("batch_norm_param", "use_global_stats", "false"):
+        return "takes its statistics from all of the picture (use_global_stats: false)"
+    for message, field in (("concat_param", "axis"), ("softmax_param", "axis"), ("concat_param", "concat_dim")):
+        if prototxt.value(prototxt.value(layer, message, []), field, "1") not in ("1", "-3"):
+            return "works along another axis than the channels"
+    if kind not in POINTWISE and kind not in ("Convolution", "Pooling", "Input"):
+        return f"is of the type {kind}, which is not supported"
+    return None
+
+
+def window(layer: Message, axis: str) -> tuple[int, int, int]:
+    """(kernel, stride, pad) of a layer along axis "h" or "w"; the kernel as far as it reaches with its dilation.
+
+    (1, 1, 0) where a position of the output depends on the same position of the input alone."""
+    kind = prototxt.value(layer, "type")
+    if kind not in ("Convolution", "Pooling"):
+        return 1, 1, 0
+    parameters = prototxt.value(layer, "convolution_param" if kind == "Convolution" else "pooling_param")
+
+    def one(name: str, short: str, default: int) -> int:
+        if (value := prototxt.value(parameters, short)) is not None:
+            return int(value)
+        several = prototxt.values(parameters, name)  # a convolution may say (h, w)
+        return int(several[-1 if axis == "w" else 0]) if several else default
+
+    reach = one("dilation", "", 1) * (one("kernel_size", f"kernel_{axis}", 1) - 1) + 1
+    return reach, one("stride", f"stride_{axis}", 1), one("pad", f"pad_{axis}", 0)
+
+
+def _out(layer: Message, size: int, axis: str) -> int:
+    """The size of a layer's output along an axis whose input has `size`; below 1 where there is none."""
+    kernel, stride, pad = window(layer, axis)
+    if prototxt.value(layer, "type") != "Pooling":
+        return (size + 2 * pad - kernel) // stride + 1
+    up = prototxt.value(prototxt.value(layer, "pooling_param"), "round_mode") not in ("FLOOR", "1")
+    out = -((size + 2 * pad - kernel) // -stride) + 1 if up else (size + 2 * pad - kernel) // stride + 1
+    return out - 1 if pad and (out - 1) * stride >= size + pad else out
+
+
+def along(layers: list[Message], blob: str, size: int, axis: str) -> int:
+    """The size of `blob` along one axis, for a picture that has `size` pixels there."""
+    return spatial(layers, size, size)[blob][axis == "w"]
+
+
+def spatial(layers: list[Message], height: int, width: int) -> dict[str, tuple[int, int]]:
+    """{blob: (height, width)} of the layers for a picture of height × width pixels."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for layer in layers:
+        bottoms = prototxt.values(layer, "bottom")
+        h, w = sizes[bottoms[0]] if bottoms else (height, width)
+        for top in prototxt.values(layer, "top"):
+            sizes[top] = (_out(layer, h, "h"), _out(layer, w, "w"))
+    return sizes
+
+
+def channels(layers: list[Message]) -> dict[str, int]:
+    """{blob: its number of channels} of the layers."""
+    counts: dict[str, int] = {}
+    for layer in layers:
+        kind, bottoms = prototxt.value(layer, "type"), prototxt.values(layer, "bottom")
+        count = sum(counts[bottom] for bottom in bottoms) if kind == "Concat" else counts[bottoms[0]] if bottoms else 3
+        if kind == "Convolution":
+            count = int(prototxt.value(prototxt.value(layer, "convolution_param"), "num_output"))
+        counts.update(dict.fromkeys(prototxt.values(layer, "top"), count))
+    return counts
+
+
+def smallest_side(layers: list[Message]) -> int:
+    """The fewest pixels a picture's side must have so that no blob of the layers is empty."""
+    side = 1
+    while min(min(size) for size in spatial(layers, side, side).values()) < 1:
+        side += 1
+    return side

@@ -1,0 +1,112 @@
+"""Dreaming a picture piece by piece where the whole would not fit into memory.
+
+A piece of a layer's activations depends on a window of the picture only. So the activations are divided
+among tiles; each tile runs the net on the window that its share needs, and adds its share of the gradient.
+The sum is the gradient of the whole picture, up to rounding: there are no seams. Where several layers are
+dreamed, a tile has a share of each, and its window is what all of them need.
+"""
+
+import math
+from typing import NamedTuple
+
+from dreamer.nets import prototxt, shapes
+from dreamer.nets.prototxt import Message
+
+# Windows begin at multiples of so many positions of the layer (of each, where there are several). Each layer's own
+# grid begins anew there, and so do Winograd's tiles, 2, 3 or 4 outputs wide, in every layer below: the sums are the
+# same to the last bit as in the whole picture. (Else decisions of ReLU and pooling that are close to a tie go both
+# ways, and 66 dB are left of 155.)
+GRID = 12
+# And so many pixels more than what the share sees: a Winograd tile that has a window's edge in it mixes that into its
+# other outputs' rounding, 3 outputs of the first layer and 4 of the second deep.
+MARGIN = 24
+
+
+class Window(NamedTuple):
+    """Along one axis: the pixels that a tile needs of the picture, and which positions of each layer are its share."""
+
+    start: int
+    size: int
+    own: dict[str, slice]  # of each layer, counted from the tile's own first position
+
+
+def reach(layers: list[Message], end: str, axis: str) -> tuple[int, int, int]:
+    """(stride, before, after): position i of `end` sees at most pixels i * stride - before ... i * stride + after."""
+    needs = {end: (1, 0, 0)}
+    for layer in reversed(layers):
+        tops = [needs[top] for top in prototxt.values(layer, "top") if top in needs]
+        if not tops or not prototxt.values(layer, "bottom"):
+            continue
+        kernel, stride, pad = shapes.window(layer, axis)
+        seen = (max(top[0] for top in tops) * stride,
+                max(top[1] * stride + pad for top in tops),
+                max(top[2] * stride + kernel - 1 - pad for top in tops))
+        for bottom in prototxt.values(layer, "bottom"):
+            old = needs.get(bottom, seen) if bottom not in prototxt.values(layer, "top") else seen
+            needs[bottom] = max(old[0], seen[0]), max(old[1], seen[1]), max(old[2], seen[2])
+    stride, before, after = needs[prototxt.value(layers[0], "top")]
+    return stride, before + MARGIN, after + MARGIN
+
+
+def windows(seen: dict[str, tuple[int, int, int]], lengths: dict[str, int], size: int, count: int) -> list[Window]:
+    """At most `count` Windows along an axis of `size` pixels that share the positions of the layers there.
+
+    seen     {layer: what `reach` says of it along the axis}
+    lengths  {layer: its number of positions there}"""
+    ahead = {layer: -(-before // stride) for layer, (stride, before, _) in seen.items()}  # positions before a share
+    grid = GRID * math.lcm(*(stride for stride, _, _ in seen.values()))
+    coarse = max(seen, key=lambda layer: seen[layer][:2])  # the layer whose positions are divided evenly
+    step = grid // seen[coarse][0]
+    ideal = (lengths[coarse] * i / count for i in range(1, count))
+    numbers = sorted({round((bound - ahead[coarse]) / step) for bound in ideal})
+    starts = [number * grid for number in numbers if 0 < number * step + ahead[coarse] < lengths[coarse]]
+    shares = {layer: [0, *(min(max(0, start // seen[layer][0] + ahead[layer]), length) for start in starts), length]
+              for layer, length in lengths.items()}
+
+    made = []
+    for number, start in enumerate([0, *starts]):
+        start, stop, own = max(0, start), start + 1, {}
+        for layer, (stride, _, after) in seen.items():
+            first, following = shares[layer][number:number + 2]
+            own[layer] = slice(first - start // stride, following - start // stride)
+            if first < following:  # a window ends with the picture, or where the last of its share has all that it sees
+                stop = max(stop, (following - 1) * stride + after + 1)
+        made.append(Window(start, min(size, stop) - start, own))
+    return made
+
+
+def layout(layers: list[Message], ends: list[str], height: int, width: int,
+         pixels: int) -> tuple[list[Window], list[Window]]:
+    """(rows, columns): tiles of no more than `pixels` pixels each that compute the fewest in all.
+    They share the positions of all the layers `ends`.
+
+    Where no tiles are that small, the smallest there are."""
+    def choices(axis: str, size: int) -> list[tuple[list[Window], int, int]]:
+        """Of 1, 2, 3… tiles along the axis: (their Windows, the pixels of the largest, the pixels of all)."""
+        seen = {end: reach(layers, end, axis) for end in ends}
+        lengths = {end: shapes.along(layers, end, size, axis) for end in ends}
+        most = 1 if height * width <= pixels else min(lengths.values())
+        made = [windows(seen, lengths, size, count) for count in range(1, min(most, 100) + 1)]
+        if most > 100:
+            made.append(windows(seen, lengths, size, most))
+        return [(some, max(w.size for w in some), sum(w.size for w in some)) for some in made]
+
+    across = choices("w", width)
+    pairs = [(tall * wide > pixels, tall * wide, all_down * all_across, rows, columns)
+             for rows, tall, all_down in choices("h", height) for columns, wide, all_across in across]
+    return min(pairs, key=lambda pair: (pair[0], pair[1] if pair[0] else pair[2]))[3:]
+
+
+def overhead(rows: list[Window], columns: list[Window], height: int, width: int) -> float:
+    """How many times the picture's pixels all tiles together compute."""
+    return sum(r.size for r in rows) * sum(c.size for c in columns) / (height * width)
+
+
+def wrapped(window: Window, length: int, offset: int) -> list[tuple[slice, slice]]:
+    """[(to, from)]: how a window of an axis of `length` pixels that is rolled by `offset` is put together."""
+    at, done, parts = (window.start - offset) % length, 0, []
+    while done < window.size:
+        step = min(window.size - done, length - at)
+        parts.append((slice(done, done + step), slice(at, at + step)))
+        at, done = 0, done + step
+    return parts

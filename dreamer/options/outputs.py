@@ -1,0 +1,173 @@
+"""Whether a dream can be written where it is asked for: a picture, a film, an atlas, a folder. All of it is seen before
+any work is done."""
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Collection, Iterable
+from fractions import Fraction
+from pathlib import Path
+
+from dreamer.errors import Mistake
+from dreamer.films import gif, mp4, webp
+from dreamer.films.names import FILMS
+from dreamer.films.numbered import NUMBER, is_frame_of, name, numbered
+from dreamer.machine import ffmpeg, files
+from dreamer.options.request import Request
+from dreamer.pictures import inputs, page, writing
+from dreamer.pictures.picture import Picture
+
+
+def check_picture(path: str | os.PathLike[str], source: str | os.PathLike[str] | None = None, force: bool = False,
+                  extensions: Collection[str] = tuple(writing.FORMATS)) -> None:
+    """Raise Mistake unless a picture can be written to `path` ("-" is standard output).
+
+    source      the picture that must not be overwritten, unless `force`
+    extensions  of the files that will do"""
+    if path == inputs.STANDARD:
+        _check_standard_output()
+        return
+    check_path(path)
+    path = Path(path)
+    if path.suffix.lower() not in extensions:
+        raise Mistake(f"output: {path.name} must end in one of {' '.join(sorted(extensions))}")
+    folder = Path(os.path.realpath(path)).parent
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        there = None
+    except (OSError, ValueError) as error:
+        raise Mistake(f"output: {path}: {getattr(error, 'strerror', None) or error}") from None
+    if there:
+        if stat.S_ISDIR(there.st_mode):
+            raise Mistake(f"output: {path} is a folder")
+        if not stat.S_ISREG(there.st_mode):
+            raise Mistake(f"output: {path} is a device or a pipe, not a file (- writes standard output)")
+        if source is not None and not force and _is(source, there):
+            raise Mistake(f"output: {path} is the input itself; name another file, or add --force")
+        if not os.access(path, os.W_OK):
+            raise Mistake(f"output: {path} is write-protected")
+    if not there and not folder.is_dir():
+        raise Mistake(f"output: there is no folder {folder}")
+    check_folder(folder)
+
+
+def check_folder(folder: str | os.PathLike[str]) -> None:
+    """Raise Mistake unless files can be made in `folder`."""
+    try:
+        files.check(folder)
+    except OSError as error:
+        raise Mistake(f"output: cannot write into {folder}: {error.strerror}") from None
+
+
+def _check_standard_output() -> None:
+    if sys.__stdout__ is None:
+        raise Mistake("output: standard output is closed")
+    if sys.stdout.isatty():
+        raise Mistake("output: standard output is a terminal; redirect it with > or |")
+
+
+def _is(source: str | os.PathLike[str], status: os.stat_result) -> bool:
+    """Whether the input `source` is the file of that os.stat, by whatever name or link."""
+    try:
+        return os.path.samestat(os.fstat(0) if source == inputs.STANDARD else os.stat(source), status)
+    except (OSError, ValueError):
+        return False
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Raise Mistake if the path is one as Windows has it."""
+    if instead := files.foreign(path):
+        raise Mistake(f"output: {path} is a path of Windows: {instead}")
+
+
+def check_film(path: str | os.PathLike[str], source: str | os.PathLike[str] | None = None,
+               force: bool = False) -> None:
+    """Raise Mistake unless a film can be written to `path`; as check_picture."""
+    extension = Path(path).suffix.lower()
+    if numbered(path):
+        if len(NUMBER.findall(Path(path).name)) > 1 or NUMBER.search(str(Path(path).parent)):
+            raise Mistake(f"output: {path}: one number is enough")
+        check_picture(name(path, 0), source, force)
+        sources: Iterable[str | os.PathLike[str]] = ()
+        if source is not None and source != inputs.STANDARD:
+            sources = Path(source).iterdir() if os.path.isdir(source) else [source]
+        if not force and any(is_frame_of(path, each) for each in sources):
+            raise Mistake(f"output: {path} would overwrite the input; name another file, or add --force")
+    elif extension not in FILMS:
+        raise Mistake(f"output: a film ends in one of {' '.join(FILMS)}, or has a number in its name, such as "
+                      "frame-%04d.png")
+    else:
+        check_picture(path, source, force, FILMS)
+    if extension == ".mp4":
+        try:
+            ffmpeg.find()
+        except Mistake as error:
+            raise Mistake(f"output: {error}") from None
+
+
+def check_atlas(path: str, source: str | None, force: bool) -> None:
+    """Raise Mistake unless an atlas can be written to `path`; as check_picture."""
+    check_picture(path, source, force, (*writing.FORMATS, *page.PAGES))
+
+
+def check_picture_fits(path: str | os.PathLike[str], picture: Picture, warn: Callable[[str], None]) -> None:
+    """Raise Mistake where the format of `path` cannot hold a Picture of this size; warn of what it cannot
+    hold of it: alpha, too much EXIF."""
+    kind, _, longest = writing.FORMATS[writing.extension(path)]
+    height, width = picture.pixels.shape[:2]
+    if max(height, width) > longest:
+        raise Mistake(f"output: a {kind} holds at most {longest} pixels a side: use .png, or --max-size {longest}")
+    if kind == "JPEG" and picture.alpha is not None and picture.alpha.min() < 255:
+        warn("output: a JPEG holds no transparency: it is lost; a .png keeps it")
+    if kind == "JPEG" and picture.exif and (lacks := picture.exif.block(height, width, writing.EXIF)[1]):
+        warn(f"output: a JPEG holds at most 64 kB of EXIF, so the longest values are lost ({lacks}); a .png keeps all")
+
+
+def check_film_fits(path: str | os.PathLike[str], picture: Picture, rate: Fraction, moves: bool,
+                    warn: Callable[[str], None]) -> None:
+    """Raise Mistake where the film at `path` cannot have frames like `picture`, or `rate` of them a second; warn where
+    it holds no alpha: none does that is one file, or that moves."""
+    extension = Path(path).suffix.lower()
+    height, width = picture.pixels.shape[:2]
+    if picture.alpha is not None and picture.alpha.min() < 255 and (moves or not numbered(path)):
+        warn("output: a film holds no transparency: it is lost")
+    if moves or not numbered(path):
+        picture.alpha = None
+    if numbered(path):
+        longest = writing.FORMATS[extension][2]
+    else:
+        longest = {".gif": gif.LONGEST, ".webp": webp.LONGEST, ".mp4": mp4.LONGEST}[extension]
+    if max(height, width) > longest:
+        raise Mistake(f"output: a film in {extension} has at most {longest} pixels a side: add --max-size {longest}")
+    if extension == ".mp4" and min(height, width) < 2:
+        raise Mistake("output: a film in .mp4 needs at least 2 pixels on each side")
+    if extension == ".gif" and rate > gif.FASTEST:
+        raise Mistake(f"output: a film in .gif shows at most {gif.FASTEST} frames a second")
+
+
+def check_events(request: Request) -> None:
+    """Raise Mistake unless events can be written where it says; nothing is."""
+    where = str(request.events)
+    if where.startswith("fd:"):
+        if not where[3:].isdecimal() or not where[3:].isascii():
+            raise Mistake(f"events: {where}: fd: is followed by the number of an open file")
+        try:
+            os.fstat(int(where[3:]))
+        except (OSError, OverflowError):
+            raise Mistake(f"events: {where} is not open") from None
+        return
+    for field in ("input", "output", "preview", "guide", "mask", "like", "weights"):
+        other = getattr(request, field)
+        if other is not None and os.path.realpath(other) == os.path.realpath(where):
+            raise Mistake(f"events: {where} is also another file of this dream; name another file")
+    try:
+        with open(where, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not (file.read(10) or b'{"event": ').startswith(
+                    b'{"event": '):
+                raise Mistake(f"events: {where} is there and holds something else: name another file")
+    except FileNotFoundError:
+        if not os.path.isdir(os.path.dirname(os.path.realpath(where))):
+            raise Mistake(f"events: there is no folder for {where}") from None
+    except (OSError, ValueError) as error:
+        raise Mistake(f"events: {where}: {getattr(error, 'strerror', None) or error}") from None

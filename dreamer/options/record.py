@@ -1,0 +1,56 @@
+"""What is recorded of a dream in its output, known before it is dreamed: its recipe."""
+
+import hashlib
+import os
+from typing import Any
+
+from dreamer import __version__
+from dreamer.films.moving import Moving
+from dreamer.machine.files import sha256
+from dreamer.options.sizes import fitting_sizes
+from dreamer.options.understood import Sizes, Subject, Understood
+from dreamer.pictures import inputs
+
+_BESIDE = ("guide", "mask")  # options that name a picture: a recipe has its name and checksum
+
+
+def recipe(understood: Understood, sizes: list[tuple[int, int]], subject: Subject | None = None) -> dict[str, Any]:
+    """How the dream is made, all but its seed: what is kept in the picture.
+
+    sizes    those of the octaves
+    subject  what is dreamed, where that is no picture of a folder"""
+    made = {"version": __version__, "model": understood.model.name,
+            "weights_sha256": sha256(understood.model.weights_path(understood.weights)),
+            "layer": understood.layer.text, "iterations": understood.iterations, "octaves": len(sizes),
+            "scale": understood.scale, "step_size": understood.step_size, "jitter": understood.jitter,
+            "clip": not understood.no_clip, "width": sizes[-1][1], "height": sizes[-1][0],
+            "reproducible": understood.reproducible}
+    for name in _BESIDE:
+        if (path := getattr(understood, name)) is not None:
+            made |= {name: os.path.basename(path), f"{name}_sha256": sha256(path)}
+    if understood.guide is not None:
+        made["guide_size"] = understood.guide_size
+    if subject and subject.moving:
+        made |= _of_moving(subject.moving) | {"flow": understood.flow, "blend": subject.blend}
+    elif understood.input != inputs.STANDARD:
+        made["source_sha256"] = sha256(understood.input)
+    if understood.zoom:
+        made |= {name: getattr(understood, name) for name in ("zoom", "zoom_step", "rotate", "pan")}
+    if subject and subject.film:
+        made["fps"] = subject.fps
+    return made
+
+
+def _of_moving(moving: Moving) -> dict[str, str]:
+    return {"source_sha256": hashlib.sha256(moving.checksum().encode()).hexdigest()}
+
+
+def is_of(found: dict[str, Any], understood: Understood, octave_sizes: Sizes) -> bool:
+    """Whether the recipe `found` is that of the dream that is asked for, of a picture of the size in it."""
+    height, width = found.get("height"), found.get("width")
+    if not (type(height) is int and type(width) is int and height > 0 and width > 0):  # somebody else wrote it
+        return False
+    made = recipe(understood, fitting_sizes(understood, octave_sizes, height, width))
+    return ("unfinished" not in found and understood.seed in (None, found.get("seed"))
+            and all(found.get(name) == made.get(name)
+                    for name in {*made, *(f"{name}_sha256" for name in _BESIDE)} - {"version"}))

@@ -1,0 +1,102 @@
+"""What is asked for, as plain data: from the command line, a call or another program's JSON, before anybody has looked
+whether it makes sense."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from dreamer.errors import Mistake
+
+Number: TypeAlias = int | float | str  # or its text
+
+
+@dataclass(frozen=True)
+class Request:
+    """The parameters of dreamify.dreamify, which has their defaults and says what they mean (a test compares them).
+    Paths are text."""
+
+    input: str | None
+    output: str | None
+    layer: str | None
+    iterations: Number
+    octaves: Number
+    scale: Number
+    seed: Number | None
+    step_size: Number
+    jitter: Number
+    no_clip: bool
+    guide: str | None
+    guide_size: Number
+    mask: str | None
+    model: str | None
+    weights: str | None
+    max_size: Number | None
+    max_pixels: Number
+    keep_location: bool
+    force: bool
+    memory: Number | None
+    threads: Number | None
+    reproducible: bool
+    like: str | None
+    preview: str | None
+    events: str | None
+    no_resume: bool
+    watch: bool
+    quiet: bool
+    zoom: Number | None
+    zoom_step: Number
+    rotate: Number
+    pan: str | tuple[Number, Number]
+    fps: Number
+    flow: bool
+    blend: Number | None
+
+    def json(self) -> str:
+        """The request as JSON, an object with a member for each field."""
+        return json.dumps(dataclasses.asdict(self))
+
+
+def request(asked: Mapping[str, Any], usual: Mapping[str, Any]) -> Request:
+    """The Request of what was asked for, {field: value}. What was not, or is None, is as usual: {field: default}.
+
+    Raises Mistake where a name is no field, or a value is not of its kind."""
+    wrong = [f"request: there is no {name!r}" for name in asked if name not in usual]
+    values = dict(usual)
+    for name, value in asked.items():
+        if name in usual and value is not None:
+            plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+            plain = tuple(plain) if isinstance(plain, list) else plain
+            if _fits(plain, usual[name], name):
+                values[name] = plain
+            else:
+                wrong.append(f"{name.replace('_', '-')}: {value!r} makes no sense")
+    if wrong:
+        raise Mistake(*wrong)
+    return Request(**values)
+
+
+def from_json(text: str | bytes) -> dict[str, Any]:
+    """What was asked for, {field: value}, in JSON such as Request.json() gives or another program writes; raises
+    Mistake."""
+    try:
+        asked = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Mistake(f"request: it is not JSON: {error}") from None
+    if not isinstance(asked, dict):
+        raise Mistake('request: it must be a JSON object, such as {"input": "photo.jpg", "output": "dream.png"}')
+    if asked.get("input") == "-":
+        raise Mistake("request: INPUT cannot be standard input, which the request itself comes from")
+    return asked
+
+
+def _fits(value: object, usual: object, name: str) -> bool:
+    """Whether a value is of the kind that the field `name` has."""
+    if isinstance(usual, bool):
+        return isinstance(value, bool)
+    if name == "pan" and isinstance(value, tuple):
+        return len(value) == 2 and all(isinstance(part, int | float | str) for part in value)
+    number = Request.__annotations__[name] in (Number, Number | None)
+    return isinstance(value, str) or (number and isinstance(value, int | float) and not isinstance(value, bool))

@@ -1,0 +1,110 @@
+"""What the command line says of each parameter, and how its value is checked."""
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from dreamer.films.names import FILMS
+from dreamer.nets.model import DEFAULT, SPARE
+from dreamer.options import places, values
+from dreamer.pictures import writing
+from dreamer.pictures.page import PAGES
+
+
+class Option(NamedTuple):
+    """What the command line says of a parameter.
+
+    help     one line
+    metavar  what its value is called; None where there is no value to give
+    check    function of a value, or its text, that returns what is meant by it; raises Mistake"""
+
+    help: str
+    metavar: str | None = None
+    check: Callable[[Any], Any] = os.fspath
+
+
+OPTIONS = {
+    "file": Option("a picture or film that was dreamed", "FILE"),
+    "input": Option("a picture, a video, a folder of pictures, or - for standard input; or a command, see below",
+                    "INPUT"),
+    "output": Option(f"the dream: a picture ({' '.join(sorted(writing.FORMATS))}), a film ({' '.join(FILMS)}), a file "
+                     "for each frame of a film (frame-%04d.png), a folder if INPUT is one (default: the same folder), "
+                     "or - for standard output, as PNG", "OUTPUT"),
+    "layer": Option("the layer whose activations grow; or channels, sums and patterns of layers: NAME:3,7-9, "
+                    f"NAME*0.3+NAME, NAM? (default: the model's own, inception_4c/output for {DEFAULT})", "LAYER", str),
+    "iterations": Option("steps in each octave", "ITERATIONS", values.whole(1, 10 ** 9)),
+    "octaves": Option("number of sizes at which to dream", "OCTAVES", values.whole(1, 100)),
+    "scale": Option("how much larger each octave is than the one before", "SCALE", values.number(above=1, most=100)),
+    "seed": Option("seed of the random shifts: the same seed gives the same dream (default: random; the picture "
+                   "records it)", "N", values.whole(0, 2 ** 32 - 1)),
+    "step_size": Option("mean change of a pixel value in each step, on a scale of 0 to 255", "X",
+                        values.number(above=0, most=10 ** 6)),
+    "jitter": Option("largest random shift of the picture in each step, in pixels", "PIXELS",
+                     values.whole(0, 10 ** 6)),
+    "no_clip": Option("let pixel values leave 0 to 255 between steps"),
+    "guide": Option("lead the dream towards what the layer sees in this picture", "PICTURE"),
+    "guide_size": Option("shrink the guide so that its longest side has at most N pixels", "N", values.whole(1)),
+    "mask": Option("dream only where this picture is white, and keep the pixels where it is black", "PICTURE"),
+    "model": Option(f"a folder in models/ (default: {DEFAULT}, or {SPARE} if its weights are missing)", "NAME"),
+    "weights": Option("use this .caffemodel instead of the model's own weights", "FILE"),
+    "max_size": Option("shrink the picture so that its longest side has at most N pixels", "N", values.whole(1)),
+    "max_pixels": Option("refuse an input of more pixels, because it may be an attack", "N", values.whole(1)),
+    "keep_location": Option("keep the GPS position too (all other EXIF data is always kept, except the thumbnail)"),
+    "force": Option("allow OUTPUT to overwrite INPUT"),
+    "memory": Option("memory limit, for example 512m or 1.5g; a larger picture is dreamed in tiles (default: most of "
+                     "the free memory)", "SIZE", values.size),
+    "threads": Option("number of threads (default: all cores, or the CPU quota)", "N", values.whole(1, 1024)),
+    "reproducible": Option("give the same bytes on every x86-64 machine with AVX2; a large picture is dreamed in tiles "
+                           "of a fixed size"),
+    "like": Option("dream as this picture was dreamed: its recipe replaces the defaults", "FILE"),
+    "preview": Option("show the dream so far in this file, at most 1280 pixels a side", "FILE"),
+    "events": Option("write each event to this file as a line of JSON; fd:N is an open file", "FILE"),
+    "no_resume": Option("start again, even if an earlier run left something to resume"),
+    "describe": Option("say what each layer likes"),
+    "watch": Option("watch the folder INPUT and dream each picture that arrives (default: the current folder)"),
+    "quiet": Option("print only errors and warnings"),
+    "zoom": Option("make a film of this many frames: each is the dream of a closer look at the frame before (without "
+                   "this, a film shows every step of one dream)", "FRAMES", values.whole(1, 999999)),
+    "zoom_step": Option("how much closer each look is; a negative number moves away", "X",
+                        values.number(above=-1, below=1)),
+    "rotate": Option("clockwise turn of the zoom in each frame", "DEGREES", values.number(least=-180, most=180)),
+    "pan": Option("move of the zoom to the right and down in each frame, as fractions of the picture; for example "
+                  "--pan=-0.01,0", "X,Y", values.pair(least=-1, most=1)),
+    "fps": Option("frames per second of a film; a video keeps its own rate", "N",
+                  values.number(above=0, most=120)),
+    "flow": Option("move the dream along with the things in a video, so that it does not flicker"),
+    "blend": Option("share of the previous frame's dream that a video's frame takes over, 0 to 1 (default: 0; with "
+                    f"--flow {places.BLEND})", "X", values.number(least=0, most=1)),
+}
+
+# What a command says otherwise
+OF_COMMANDS = {
+    "atlas": {
+        "input": "a picture",
+        "output": f"one picture of all dreams ({' '.join(sorted(writing.FORMATS))}), or a page that shows each at its "
+                  f"full size ({' '.join(PAGES)})",
+        "layer": "layers or channels to dream, each by itself: a pattern such as inception_4?/output, or NAME:3,7-9 "
+                 "(default: all layers)",
+        "seed": "seed of the random shifts: the same seed gives the same atlas",
+    },
+}
+
+
+def told(function: str, name: str, default: object) -> str:
+    """The help for a parameter of a function, with its default."""
+    text = OF_COMMANDS.get(function, {}).get(name, OPTIONS[name].help)
+    shown = default is not None and default is not False and "(default:" not in text
+    return (f"{text} (default: {default})" if shown else text).replace("%", "%%")  # for argparse
+
+
+# What belongs together in --help; all others say how to dream
+GROUPS = {
+    "picture": ("max_size", "max_pixels", "keep_location", "force", "preview", "watch"),
+    "film": ("zoom", "zoom_step", "rotate", "pan", "fps", "flow", "blend"),
+    "machine": ("memory", "threads", "reproducible", "no_resume", "events", "quiet"),
+}
+
+
+def group(name: str) -> str:
+    """The group of the option `name`: dream, picture, film or machine."""
+    return next((group for group, names in GROUPS.items() if name in names), "dream")

@@ -1,0 +1,56 @@
+"""What a setting may be. Each function here gives a check: a function of a value (its text will do) that returns
+the value as it is meant, and raises Mistake with what it should be."""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from dreamer.errors import Mistake
+from dreamer.machine import limits
+
+_Value = TypeVar("_Value")
+
+
+def whole(least: int, most: float = math.inf) -> Callable[[object], int]:
+    """A whole number within these bounds."""
+    return _check(int, lambda n: least <= n <= most,
+                  f"a whole number from {least}" + (f" to {most}" if most < math.inf else ""))
+
+
+def number(above: float = -math.inf, least: float = -math.inf, most: float = math.inf,
+           below: float = math.inf) -> Callable[[object], float]:
+    """A finite number within these bounds."""
+    bounds = [f"{word} {bound:g}" for word, bound in (("above", above), ("below", below), ("at least", least),
+                                                      ("at most", most)) if math.isfinite(bound)]
+    return _check(float, lambda x: math.isfinite(x) and above < x < below and least <= x <= most,
+                  f"a number {' and '.join(bounds)}".strip())
+
+
+def pair(least: float, most: float) -> Callable[[Any], tuple[float, float]]:
+    """Two numbers within these bounds, as a tuple: X,Y in text."""
+    def check(value: Any) -> tuple[float, float]:
+        try:
+            x, y = map(float, value.split(",") if isinstance(value, str) else value)
+            if all(least <= number <= most for number in (x, y)):
+                return x, y
+        except (TypeError, ValueError):
+            pass
+        raise Mistake(f"{str(value)!r} is not a pair X,Y of numbers between {least:g} and {most:g}")
+    return check
+
+
+def size(value: object) -> int:
+    """A size of memory, in bytes: 512m, 1.5g or a number."""
+    return limits.size(str(value))
+
+
+def _check(read: Callable[[str], _Value], fits: Callable[[_Value], bool], what: str) -> Callable[[object], _Value]:
+    def check(value: object) -> _Value:
+        try:
+            found = read(str(value))
+            if fits(found):
+                return found
+        except ValueError:
+            pass
+        raise Mistake(f"{str(value)!r} is not {what}")
+    return check

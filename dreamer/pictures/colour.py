@@ -1,0 +1,99 @@
+"""From the colours of any picture to 8-bit sRGB, which is what the nets were trained on."""
+
+import io
+import struct
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageCms
+
+# as lcms numbers them: Pillow's names come and go
+_RELATIVE_COLORIMETRIC, _BLACK_POINT_COMPENSATION, _EXACTLY = 1, 0x2000, 0x100
+_BITS = 258  # TIFF's tag: of a sample
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # what a profile is for -> the Pillow mode that it takes
+
+
+def _srgb() -> bytes:
+    """The sRGB profile. The time of its making is taken out: the same dream gives the same file."""
+    profile: bytes = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile[:24] + struct.pack(">6H", 2015, 7, 1, 0, 0, 0) + profile[36:]
+
+
+SRGB = _srgb()
+
+
+def to_srgb(image: Image.Image, warn: Callable[[str], None]) -> Image.Image:
+    """`image`, loaded and of any mode, in mode RGB or, where it has transparency, RGBA.
+
+    `warn` is called with a line where its colour profile is of no use."""
+    colours, alpha = _plain(image)
+    profile = image.info.get("icc_profile")
+    if colours.mode == "LAB":  # is a profile in itself
+        colours = _transformed(colours, ImageCms.createProfile("LAB"))
+    elif profile and profile != SRGB:
+        try:
+            colours = _by_profile(colours, profile)
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError, KeyError):
+            warn("input: its colour profile is damaged or of another kind of colour, and is ignored")
+    colours = colours.convert("RGB")
+    if alpha:
+        colours.putalpha(alpha)
+    return colours
+
+
+def _by_profile(colours: Image.Image, data: bytes) -> Image.Image:
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+    wanted = _MODES[profile.profile.xcolor_space.strip()]
+    if colours.mode == "L" and wanted == "RGB":  # a grey picture with the profile of the photo that it was
+        colours = colours.convert("RGB")
+    if colours.mode != wanted:
+        raise ValueError(f"a profile for {wanted} in a picture of {colours.mode}")
+    return _transformed(colours, profile)
+
+
+def _transformed(colours: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    if colours.mode == "L" and colours.size != (256, 1):  # of greys there are but 256
+        greys = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+        return Image.fromarray(np.asarray(_transformed(greys, profile))[0][np.asarray(colours)])
+    flags = _BLACK_POINT_COMPENSATION | (_EXACTLY if colours.mode == "L" else 0)
+    return ImageCms.profileToProfile(colours, profile, ImageCms.ImageCmsProfile(io.BytesIO(SRGB)), outputMode="RGB",
+                                     renderingIntent=_RELATIVE_COLORIMETRIC, flags=flags)
+
+
+def _plain(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """(image in mode L, RGB, CMYK or LAB, its alpha in mode L or None)."""
+    if image.mode.startswith(("I", "F")):
+        return _grey(image)
+    alpha = None
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        alpha = rgba.getchannel("A")
+        if image.mode in ("PA", "RGBa"):  # no way to RGB but by RGBA
+            image = rgba
+    mode = {"1": "L", "LA": "L", "La": "L"}.get(image.mode, image.mode)
+    if mode not in _MODES.values() and mode != "LAB":
+        mode = "RGB"
+    return image.convert(mode) if image.mode != mode else image, alpha
+
+
+def _grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """_plain for one channel of more than 8 bits, of which neither the file nor Pillow tells the white."""
+    values = np.asarray(image)
+    alpha = None
+    if isinstance(nothing := image.info.get("transparency"), int):
+        alpha = Image.fromarray(np.uint8(255 * (values != nothing)))
+    if image.mode == "F":
+        values = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
+        whites = [1, 255]
+    elif image.mode != "I" and image.format == "TIFF":
+        whites = [2 ** image.tag_v2.get(_BITS, (16,))[0] - 1]
+    elif image.mode != "I" or image.format in ("PNG", "PPM"):
+        whites = [65535]
+    else:
+        whites = [255, 65535]
+    black: float = 0
+    white: float = next((white for white in whites if values.max() <= white), values.max())
+    if values.min() < 0 or white not in whites:  # measurements of something: from the lowest to the highest
+        black, white = float(values.min()), float(values.max())
+    scaled = (values - black) * (255 / max(white - black, 1e-30))
+    return Image.fromarray(np.uint8(np.rint(np.clip(scaled, 0, 255)))), alpha

@@ -1,0 +1,120 @@
+"""EXIF: what the camera wrote beside the picture. After CIPA DC-008 (EXIF 2.32).
+
+It is kept, but rebuilt from what may be kept: a thumbnail, or a place, is not hidden somewhere in its bytes.
+"""
+
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from PIL import Image
+
+from dreamer.pictures import tiff
+
+_ORIENTATION, _EXIF, _GPS, _INTEROPERABILITY, _MAKER_NOTE = 0x0112, 0x8769, 0x8825, 0xA005, 0x927C
+_COLOUR_SPACE, _WIDTH, _HEIGHT = 0xA001, 0xA002, 0xA003
+
+# Tags of the first directory that say how pixels are stored, or hold other metadata or a raw photo: none of it is
+# true of a dream. (In a TIFF picture, all tags are in this one directory.)
+_STORAGE = frozenset([*range(254, 267), 273, *range(277, 282), *range(284, 296), 297, 301, *range(317, 326),
+                      *range(326, 348), 351, *range(512, 533), 700, 33421, 33422, 33550, 33723, 33922, 34016, 34264,
+                      34377, 34675, 34735, 34736, 34737, 37724, 42112, 42113, *range(50706, 52600)])
+
+
+@dataclass
+class Exif:
+    """EXIF as read: `directory` as in tiff.py, `order` "<" or ">" its byte order, `orientation` 1 to 8."""
+
+    order: str
+    directory: dict[int, Any]
+    orientation: int = 1
+    note_at: int = 0  # the camera's own notes point into themselves, as offsets in the whole block: they stay put
+
+    @property
+    def fixed(self) -> tuple[int, int, bytes] | None:
+        """The value that must stay where it was, as tiff.Writer takes it."""
+        note = self.directory.get(_EXIF, {}).get(_MAKER_NOTE)
+        return (_MAKER_NOTE, self.note_at, note[1]) if note and len(note[1]) > 4 and 8 <= self.note_at < 65536 else None
+
+    def fitted(self, height: int, width: int) -> dict[int, Any]:
+        """The directory for an sRGB picture of this size."""
+        of_picture = self.directory.get(_EXIF, {})
+        new = {_WIDTH: (tiff.LONG, struct.pack(self.order + "I", width)),
+               _HEIGHT: (tiff.LONG, struct.pack(self.order + "I", height)),
+               _COLOUR_SPACE: (tiff.SHORT, struct.pack(self.order + "H", 1))}
+        new = {tag: value for tag, value in new.items() if tag in of_picture}
+        return self.directory | ({_EXIF: of_picture | new} if new else {})
+
+    def block(self, height: int, width: int, limit: int | None = None) -> tuple[bytes, int]:
+        """(the EXIF block for a picture of this size, without the heading that a JPEG puts before it; how many values
+        it lacks).
+
+        Where it would be longer than `limit` the camera's notes are left out, and then the longest values."""
+        directory, fixed, lacks = self.fitted(height, width), self.fixed, 0
+        while True:
+            writer = tiff.Writer(self.order, fixed)
+            writer.finish(directory)
+            if limit is None or len(writer.data) <= limit:
+                return bytes(writer.data), lacks
+            gone = _longest(directory, len(writer.data) - limit)
+            directory, fixed, lacks = _without(directory, gone), None, lacks + len(gone)
+
+
+def _longest(directory: tiff.Directory, excess: int) -> set[tuple[int, ...]]:
+    """The tags that lead to the notes, where there are any, else to the longest values: so many bytes in all."""
+    gone: set[tuple[int, ...]] = set()
+    for is_note, length, path in sorted(_values(directory), reverse=True):
+        if excess <= 0:
+            break
+        gone.add(path)
+        excess -= 12 + length
+        if is_note:  # what there was for them to stay put is gone too
+            break
+    return gone
+
+
+def _values(directory: tiff.Directory, path: tuple[int, ...] = ()) -> Iterator[tuple[bool, int, tuple[int, ...]]]:
+    """(whether it is the notes, length, tags that lead to it) of each value."""
+    for tag, value in directory.items():
+        if isinstance(value, dict):
+            yield from _values(value, (*path, tag))
+        else:
+            yield tag == _MAKER_NOTE, len(value[1]), (*path, tag)
+
+
+def _without(directory: tiff.Directory, gone: set[tuple[int, ...]], path: tuple[int, ...] = ()) -> tiff.Directory:
+    return {tag: _without(value, gone, (*path, tag)) if isinstance(value, dict) else value
+            for tag, value in directory.items() if (*path, tag) not in gone}
+
+
+def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Exif | None:
+    """The Exif of `image`, which was read from `file`, or None where it has none.
+
+    The thumbnail is left out, and GPS unless `keep_location`. Raises ValueError where it is damaged."""
+    if image.format == "TIFF":
+        file.seek(0)
+        if file.read(4) in (b"II+\0", b"MM\0+"):  # BigTIFF, made for maps and microscopes
+            return None
+        source = file
+    else:
+        block = image.info.get("exif") or _of_imagemagick(image)
+        if not isinstance(block, bytes) or not block:
+            return None
+        source = io.BytesIO(block.removeprefix(b"Exif\0\0"))
+    order, directory, offsets = tiff.read(source, {_EXIF: {_INTEROPERABILITY: {}}, _GPS: {}}, _STORAGE)
+    kind, turned = directory.pop(_ORIENTATION, (0, b""))
+    form = {tiff.SHORT: "H", tiff.LONG: "I"}.get(kind)
+    orientation = struct.unpack_from(order + form, turned)[0] if form else 1
+    if not keep_location:
+        directory.pop(_GPS, None)
+    if not directory and orientation == 1:
+        return None
+    return Exif(order, directory, orientation, offsets.get(_MAKER_NOTE, 0))
+
+
+def _of_imagemagick(image: Image.Image) -> bytes | None:
+    """The EXIF block that ImageMagick hides in a PNG's text: three lines of heading, then hexadecimal."""
+    text = image.info.get("Raw profile type exif")
+    return bytes.fromhex("".join(text.split("\n")[3:])) if isinstance(text, str) else None

@@ -1,0 +1,41 @@
+"""Where to dream: a mask is white there, black where the picture keeps its very pixels, and grey in between.
+
+A mask is uint8 (h, w). A step goes as far as the mask is bright; what shines through from one octave to the next is
+kept out of the black.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from dreamer.arrays import Light, Pixels
+from dreamer.errors import Mistake
+
+STRETCH = 1.02  # how much wider or narrower than the picture a mask may be without a warning
+
+
+def fitted(mask: Light, height: int, width: int, warn: Callable[[str], None]) -> Light:
+    """The mask for a picture of height × width pixels; raises Mistake where it is black all over.
+
+    warn is called with a line where it must be stretched."""
+    across, down = mask.shape[1] / width, mask.shape[0] / height
+    if not 1 / STRETCH < across / down < STRETCH:
+        warn(f"mask: its {mask.shape[1]}×{mask.shape[0]} pixels are stretched to the picture's {width}×{height}")
+    mask = resized(mask, height, width)
+    if not mask.any():
+        raise Mistake("mask: it is black all over, so nothing would be dreamed; make it white where to dream")
+    return mask
+
+
+def resized(mask: Light, height: int, width: int) -> Light:
+    """The mask, or another uint8 (h, w), at another size."""
+    return np.asarray(Image.fromarray(mask).resize((width, height), Image.BILINEAR))
+
+
+def spare(dreamed: Pixels, image: Pixels, mask: Light) -> Pixels:
+    """Put the pixels of `image` (h, w, 3) back into `dreamed`, of the same shape, where the mask is black."""
+    for top in range(0, len(mask), 64):
+        rows = slice(top, top + 64)
+        np.copyto(dreamed[rows], image[rows], where=mask[rows, :, None] == 0)
+    return dreamed

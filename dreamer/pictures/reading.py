@@ -1,0 +1,60 @@
+"""Pictures in: from a file to an array."""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from dreamer.errors import Mistake
+from dreamer.pictures import colour, exif, inputs
+from dreamer.pictures.picture import Picture
+
+_UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,
+            5: Image.TRANSPOSE, 6: Image.ROTATE_270, 7: Image.TRANSVERSE,
+            8: Image.ROTATE_90}
+
+
+def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
+         keep_location: bool = False, warn: Callable[[str], None] = lambda line: None) -> Picture:
+    """The Picture at `path`; "-" is standard input. Raises Mistake where it is none.
+
+    max_size       the longest side, in pixels, to which a larger picture is shrunk
+    max_pixels     more than this many pixels in the file are a Mistake: they may be an attack on the memory
+    keep_location  keep the GPS position in the EXIF
+    warn           function that is called with a line on what of the file is of no use"""
+    with inputs.picture(path, max_pixels) as (image, file, name):
+        with inputs.silence():
+            image.load()
+        if not min(image.size):
+            raise Mistake(f"input: {name} has no pixels")
+        try:
+            found = exif.read(image, file, keep_location)
+        except ValueError:
+            warn("input: its EXIF is damaged and is ignored")
+            found = None
+        upright = image.format == "TIFF"  # which Pillow turns by itself
+        image = colour.to_srgb(image, warn)
+        if shrunk(image.size, max_size) != image.size:
+            image = image.resize(shrunk(image.size, max_size), Image.LANCZOS)
+        if found and not upright and found.orientation in _UPRIGHT:
+            image = image.transpose(_UPRIGHT[found.orientation])
+        pixels = np.asarray(image)
+    return Picture(np.ascontiguousarray(pixels[..., :3]),
+                   np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found)
+
+
+def shrunk(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
+    """The (width, height) that a picture of that `size` is brought to."""
+    if not max_size or max(size) <= max_size:
+        return size
+    width, height = (max(1, round(side * max_size / max(size))) for side in size)
+    return width, height
+
+
+def sides(path: str | os.PathLike[str], max_size: int | None = None,
+          max_pixels: int = inputs.MAX_PIXELS) -> list[int]:
+    """The sides of what `read` would make of the picture at `path`, the shorter first; it is not decoded for that.
+    Raises Mistake."""
+    with inputs.picture(path, max_pixels) as (image, _, _):
+        return sorted(shrunk(image.size, max_size))

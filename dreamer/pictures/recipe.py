@@ -1,0 +1,89 @@
+"""The recipe: how a dream was made, JSON that travels in the picture's own file.
+
+A PNG keeps it as text under the keyword image-dreamer; JPEG, WebP and TIFF in an XMP packet (ISO 16684-1), as the
+property dreamer:recipe; GIF and MP4 as a comment.
+"""
+
+import html
+import json
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from PIL import Image
+
+from dreamer.errors import Mistake
+from dreamer.machine import ffmpeg
+from dreamer.pictures import inputs, tiff
+
+KEYWORD = "image-dreamer"
+XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
+_LONGEST = 60_000  # characters; a JPEG has room for 65,000 bytes
+
+_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dreamer="urn:image-dreamer:"><dreamer:recipe>{}</dreamer:recipe></rdf:Description>
+</rdf:RDF></x:xmpmeta>
+<?xpacket end="r"?>"""
+# as we write it, and as tools write it that shorten a property to an attribute
+_IN_PACKET = re.compile(r"""dreamer:recipe(?:>([^<]*)<|="([^"]*)"|='([^']*)')""")
+
+
+def text(recipe: dict[str, Any]) -> str:
+    """The JSON of `recipe` in ASCII on one line; raises ValueError where it is too long to be kept."""
+    written = json.dumps(recipe, allow_nan=False)
+    if len(html.escape(written)) > _LONGEST:
+        raise ValueError(f"a recipe of {len(written)} characters is too long for a picture")
+    return written
+
+
+def check_length(recipe: dict[str, Any]) -> None:
+    """Raise Mistake where a picture could not hold `recipe`, with some words more on how far the dream is."""
+    try:
+        text(recipe | {"more": 1000 * " "})
+    except ValueError as error:
+        raise Mistake(f"recipe: {error}") from None
+
+
+def packet(recipe: dict[str, Any]) -> bytes:
+    """The XMP packet of `recipe`."""
+    return _PACKET.format(html.escape(text(recipe))).encode()
+
+
+def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The recipe in the picture at `path` ("-" is standard input); raises Mistake where it has none."""
+    with inputs.opened(path) as (file, name):
+        written = ffmpeg.comment(path) if ffmpeg.is_mp4(file) else None
+        if written is None:
+            with inputs.decoding(name), inputs.identified(file) as image:
+                written = _written(image)
+    try:
+        found = json.loads(written)
+        json.dumps(found, allow_nan=False)  # Python would read NaN and Infinity, which are no JSON
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Mistake(f"{name} has no recipe" if written == "" else f"the recipe in {name} is damaged")
+    return found
+
+
+def _written(image: Image.Image) -> str:
+    """The recipe's JSON in a picture; "" where there is none."""
+    if image.format == "PNG":
+        if KEYWORD not in image.info:
+            image.load()  # a tool may have moved it behind the pixels
+        found = image.info.get(KEYWORD, "")
+        return found if isinstance(found, str) else ""
+    if image.format == "GIF":
+        comment: bytes = image.info.get("comment", b"")
+        return comment.decode("utf-8", "replace")
+    packets: dict[str, Callable[[], Any]] = {
+        "JPEG": lambda: b"".join(data for marker, data in image.applist
+                                 if marker == "APP1" and data.startswith(XMP_IN_JPEG)),
+        "WEBP": lambda: image.info.get("xmp", b""),
+        "TIFF": lambda: image.tag_v2.get(tiff.XMP, b""),
+    }
+    packet = packets.get(image.format, lambda: b"")()
+    match = _IN_PACKET.search(packet.decode("utf-8", "replace")) if isinstance(packet, bytes) else None
+    return html.unescape(next(filter(None, match.groups()), "")) if match else ""

@@ -1,0 +1,109 @@
+"""A net of one's own, dropped into models/: a tiny one with another mean and another order of channels."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import oracle
+import tinymodel
+from containers import checkout
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A checkout with two models more: tiny (rgb), and ymit, which has the same net with bgr and another mean."""
+    folder = checkout(tmp_path_factory.mktemp("clone"))
+    tinymodel.make(folder / "models/tiny")
+    shutil.copytree(folder / "models/tiny", folder / "models/ymit")
+    description = folder / "models/ymit/model.toml"
+    description.write_text(description.read_text().replace('"rgb"', '"bgr"').replace(str(list(tinymodel.MEAN)),
+                                                                                     "[12.5, 140.0, 60.0]"))
+    return folder
+
+
+def run(clone, *words, **more):
+    """Run dreamify.py of the clone."""
+    return subprocess.run([str(word) for word in (clone / "dreamify.py", *words)], capture_output=True, text=True,
+                          check=False, env=os.environ | more)
+
+
+@pytest.fixture
+def photo(sky, tmp_path):
+    """A picture of 90×60 pixels."""
+    Image.open(sky).resize((90, 60)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+@pytest.mark.parametrize(("name", "mean", "bgr"), [("tiny", tinymodel.MEAN, False), ("ymit", (12.5, 140, 60), True)])
+def test_its_dream_is_the_oracles(clone, photo, tmp_path, name, mean, bgr):
+    done = run(clone, photo, tmp_path / "dream.png", "--model", name, "mix/output", 3, 2, "--seed", 4)
+    assert done.returncode == 0, done.stderr
+    ours = np.asarray(Image.open(tmp_path / "dream.png"), np.float64)
+    folder, image = clone / "models" / name, np.asarray(Image.open(photo))
+
+    def expected(mean, bgr):
+        return oracle.dream(folder / "net.prototxt", str(folder / "tiny.caffemodel"), mean, bgr, image, "mix/output", 3,
+                            2, seed=4)[0]
+    assert np.abs(ours - np.floor(expected(mean, bgr))).max() <= 1
+    assert np.abs(ours - expected(mean, not bgr)).max() > 5  # it does matter
+    assert np.abs(ours - expected((104, 117, 123), bgr)).max() > 5
+
+
+def test_models_lists_them(clone, photo, tmp_path):
+    weights = tmp_path / "elsewhere.caffemodel"
+    shutil.copy(clone / "models/tiny/tiny.caffemodel", weights)
+    (clone / "models/ymit/tiny.caffemodel").rename(tmp_path / "moved")
+    (clone / "models/broken").mkdir(exist_ok=True)
+    (clone / "models/broken/model.toml").write_text("mean = 7")
+    try:
+        done = run(clone, "models", DREAMER_WEIGHTS_TINY=str(weights))
+        gone = run(clone, photo, tmp_path / "dream.png", "--model", "ymit")
+    finally:
+        shutil.move(tmp_path / "moved", clone / "models/ymit/tiny.caffemodel")
+        shutil.rmtree(clone / "models/broken")
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert list(lines) == ["broken", "bvlc_googlenet", "daydream", "tiny", "ymit"]
+    assert "model.toml" in lines["broken"]
+    assert re.fullmatch(r"daydream +inception_4c/output +3\.\d MB  comes with this repository", lines["daydream"])
+    assert re.fullmatch(rf"tiny +mix/output +0\.0 MB  here: {weights}", lines["tiny"])
+    assert lines["ymit"].endswith("missing: ./provision.sh model ymit")
+    assert gone.returncode == 1
+    assert "./provision.sh model ymit" in gone.stderr
+    assert run(clone, "models").stdout.splitlines()[-1].endswith("0.0 MB  here")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="provision.sh wants root")
+def test_provision_gets_one(clone, photo, tmp_path):
+    folder = shutil.copytree(clone / "models/tiny", clone / "models/fetched")
+    (folder / "tiny.caffemodel").rename(tmp_path / "there")
+    with open(folder / "model.toml", "r+") as file:
+        text = file.read()
+        file.seek(0)
+        file.write(f'sources = ["file:///nowhere", "file://{tmp_path}/there"]\n{text}')
+
+    def provision(*words):
+        return subprocess.run([clone / "provision.sh", *words], capture_output=True, text=True, check=False,
+                              cwd=clone, env=os.environ | {"DREAMER_PREFIX": str(tmp_path / "prefix")})
+    done = provision("model", "fetched")
+    assert done.returncode == 0, done.stderr
+    assert f"fetched: weights from file://{tmp_path}/there" in done.stdout
+    assert run(clone, photo, tmp_path / "dream.png", "--model", "fetched", "conv1", 1, 1).returncode == 0
+    nowhere = provision("model", "nosuch")
+    assert nowhere.returncode == 2
+    assert "no model 'nosuch'; there are: bvlc_googlenet, daydream, fetched" in nowhere.stderr
+    assert provision("model", "daydream").stdout == "==> daydream: comes with this repository\n"
+    assert not (clone / "models/daydream/daydream.caffemodel").exists()
+    assert provision("check", "fetched").returncode == 2
+    (folder / "tiny.caffemodel").unlink()
+    (tmp_path / "there").unlink()
+    lost = provision("model", "fetched")
+    assert lost.returncode == 1
+    assert "fetched" in lost.stderr
+    assert "daydream dreams" not in lost.stdout
+    shutil.rmtree(folder)

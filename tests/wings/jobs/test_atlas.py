@@ -1,0 +1,161 @@
+"""The atlas: one picture at many layers. By the real command."""
+
+import base64
+import html
+import re
+import shlex
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tinymodel
+from dreamer.pictures.recipe import read_recipe
+from helpers import ROOT, children, names, psnr, run
+
+
+@pytest.fixture
+def photo(sky, tmp_path):
+    """A picture of 120×80 pixels."""
+    path = tmp_path / "a photo.png"
+    Image.open(sky).resize((120, 80)).save(path)
+    return path
+
+
+def figures(path):
+    """[(name, decoded picture, command, words)] of a page."""
+    found = re.findall(r'<figure tabindex="0"><img alt="([^"]*)" src="data:image/jpeg;base64,([^"]*)">\n'
+                       r"<figcaption><b>([^<]*)</b> ([^<]*)<code>([^<]*)</code></figcaption></figure>",
+                       path.read_text())
+    folder = path.with_suffix(".d")
+    folder.mkdir()
+    made = []
+    for number, (name, data, told, words, command) in enumerate(found):
+        assert name == told
+        (folder / f"{number}.jpg").write_bytes(base64.b64decode(data, validate=True))
+        made.append((html.unescape(name), np.asarray(Image.open(folder / f"{number}.jpg"), np.float64),
+                     html.unescape(command), html.unescape(words)))
+    return made
+
+
+def test_octaves_that_are_too_small_are_told_once_for_all_layers(photo, tiny, tmp_path):
+    done = run("atlas", photo, tmp_path / "all.png", "*", 1, 20, "--model", tiny.folder, "--jitter", 5)
+    assert done.returncode == 0
+    assert re.fullmatch(r"dreamify: warning: \d of the 7 layers get fewer than 20 octaves, because the smallest would "
+                        r"be too small for them\n", done.stderr)
+
+
+def test_a_page_shows_every_layer_at_its_size_with_the_command_that_dreams_it(photo, tiny, tmp_path):
+    done = run("atlas", photo, tmp_path / "all.html", "*", 2, 2, "--model", tiny.folder, "--max-size", 100, "--jitter",
+               5, "--step-size", 9)
+    assert (done.returncode, done.stderr) == (0, "")
+    *taken, last = done.stdout.splitlines()
+    assert [line.split()[1] for line in taken] == tinymodel.KEYS
+    assert last == f"{tmp_path}/all.html: done"
+    assert names(tmp_path) == ["a photo.png", "all.html"]
+    assert not re.search(r"https?:|<link|<iframe", (tmp_path / "all.html").read_text())  # it needs nothing else
+    (caption, original, *_), *dreams = figures(tmp_path / "all.html")
+    assert caption == "the picture"
+    assert original.shape == (67, 100, 3)
+    assert [name for name, *_ in dreams] == tinymodel.KEYS
+    for name, pixels, command, _ in dreams[::3]:
+        words = shlex.split(command)
+        assert words[0] == "./dreamify.py"
+        again = run(*words[1:], cwd=tmp_path)
+        assert again.returncode == 0, again.stderr
+        exact = np.asarray(Image.open(tmp_path / "dream.png"), np.float64)
+        assert read_recipe(tmp_path / "dream.png")["layer"] == name
+        assert psnr(pixels, exact) > 30
+        assert psnr(pixels, exact) > psnr(pixels, original) + 5
+
+
+def test_a_sheet_has_the_picture_and_every_dream_in_order(photo, tiny, tmp_path):
+    done = run("atlas", photo, tmp_path / "sheet.png", "mix/*", 2, 2, "--model", tiny.folder, "--seed", 3, "--max-size",
+               60)
+    assert done.returncode == 0, done.stderr
+    assert read_recipe(tmp_path / "sheet.png")["seed"] == 3  # so that it is never taken for a photo
+    there = np.asarray(Image.open(tmp_path / "sheet.png"), np.float64)
+    wanted = [Image.open(photo).resize((60, 40), Image.LANCZOS)]
+    for number, layer in enumerate(["mix/1x1", "mix/3x3", "mix/output"]):
+        one = tmp_path / f"{number}.png"
+        assert run(photo, one, layer, 2, 2, "--model", tiny.folder, "--seed", 3, "--max-size", 60).returncode == 0
+        wanted.append(Image.open(one))
+    places = []
+    for picture in wanted:
+        pixels = np.asarray(picture.convert("RGB"), np.float64)
+        places.append(min((((there[y:y + 40, x:x + 60] - pixels) ** 2).sum(), y, x)
+                          for y in range(there.shape[0] - 39) for x in range(there.shape[1] - 59)))
+    assert [place[0] for place in places] == [0, 0, 0, 0]
+    assert [place[1:] for place in places] == sorted(place[1:] for place in places)
+
+
+def test_channels_of_a_layer(photo, tiny, tmp_path):
+    done = run("atlas", photo, tmp_path / "c.html", "mix/3x3:1,4-5", 1, 1, "--model", tiny.folder)
+    assert done.returncode == 0, done.stderr
+    _, *dreams = figures(tmp_path / "c.html")
+    assert [name for name, *_ in dreams] == ["mix/3x3:1", "mix/3x3:4", "mix/3x3:5"]
+    assert not np.array_equal(dreams[0][1], dreams[1][1])
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_what_is_stopped_or_killed_goes_on(photo, tiny, tmp_path, how):
+    words = [str(word) for word in (ROOT / "dreamify.py", "atlas", photo, tmp_path / "all.png", "mix/*", 150, 2,
+                                    "--model", tiny.folder)]
+    folder = tmp_path / ".all.png.atlas"
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("2/3"):
+                break
+        kept = folder / "mix%2F1x1.png"
+        before = kept.stat().st_mtime_ns
+        while not children(process.pid):
+            time.sleep(0.01)
+        process.send_signal(how)
+        _, errors = process.communicate(timeout=30)
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert errors == ("dreamify: stopped by SIGINT: 1 of 3 dreams are saved; run the same command to continue\n")
+    assert not (tmp_path / "all.png").exists()
+    assert kept.stat().st_mtime_ns == before
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["2/3", "3/3", f"{tmp_path}/all.png:"]
+    assert names(tmp_path) == ["a photo.png", "all.png"]
+
+
+def test_dreams_of_another_picture_or_recipe_are_not_taken(photo, tiny, sky, tmp_path):
+    folder = tmp_path / ".all.png.atlas"
+    folder.mkdir()
+    assert run(sky, folder / "mix%2F1x1.png", "mix/1x1", 1, 1, "--model", tiny.folder, "--seed", 0, "--max-size",
+               120).returncode == 0
+    assert run(photo, folder / "mix%2F3x3.png", "mix/3x3", 1, 1, "--model", tiny.folder, "--seed", 7).returncode == 0
+    assert run(photo, folder / "mix%2Foutput.png", "mix/output", 1, 1, "--model", tiny.folder, "--seed",
+               0).returncode == 0
+    done = run("atlas", photo, tmp_path / "all.png", "mix/*", 1, 1, "--model", tiny.folder)
+    assert [line.split()[0] for line in done.stdout.splitlines()[:-1]] == ["1/3", "2/3"]
+
+
+def test_layers_that_are_too_deep_for_the_picture_are_left_out(tmp_path, tiny):
+    Image.new("RGB", (40, 1)).save(tmp_path / "a.png")
+    done = run("atlas", tmp_path / "a.png", tmp_path / "some.jpg", "*", 1, 1, "--model", tiny.folder)
+    assert done.returncode == 0
+    assert "the picture is too small for 6 of the 7 layers; they are left out: pool1, norm1" in done.stderr
+    assert [line.split()[1] for line in done.stdout.splitlines()[:-1]] == ["conv1"]
+    done = run("atlas", tmp_path / "a.png", tmp_path / "none.jpg", "mix/*", 1, 1, "--model", tiny.folder)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
+
+
+def test_wrong_use_is_told(photo, tiny, tmp_path):
+    done = run("atlas", photo, tmp_path / "a.gif", "mix/*+conv1*2", "--bogus", "--model", tiny.folder)
+    assert done.returncode == 2
+    assert ".html" in done.stderr
+    assert "--bogus" in done.stderr
+    for words in ([photo, tmp_path / "a.png", "nothing*"], [photo, tmp_path / "a.png", "conv1*2"], ["-", "a.png"],
+                  [photo], [], [photo, photo]):
+        done = run("atlas", *words, "--model", tiny.folder)
+        assert done.returncode == 2, words
+        assert done.stderr.startswith("dreamify: ")
+        assert "Traceback" not in done.stderr
+    assert names(tmp_path) == ["a photo.png"]

@@ -1,0 +1,56 @@
+"""The bar on a real terminal, and the lines elsewhere."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+
+import pytest
+
+from dreamer.jobs import bar
+from helpers import ROOT
+
+
+def on_a_terminal(*words, columns=120):
+    """What the command shows on a terminal of so many columns, and its exit code."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+    process = subprocess.Popen([ROOT / "dreamify.py", *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while True:
+        try:
+            said += os.read(ours, 1 << 16)
+        except OSError:  # the other end is closed
+            break
+    os.close(ours)
+    return said.decode(), process.wait()
+
+
+@pytest.mark.parametrize("columns", [120, 0])
+def test_the_bar_on_a_terminal(tiny, sky, tmp_path, columns):
+    """Of no columns is one that does not know how many it has: a serial line, a container's."""
+    said, code = on_a_terminal(sky, tmp_path / "a.png", "mix/output", "60", "3", "--model", tiny.folder,
+                               columns=columns)
+    assert code == 0
+    shown = re.findall(r"(\d+) % \|[^|]*\| (\d\d:\d\d), ([\d:]+|[\d.]+ s|\?) to go  "
+                       r"(octave \d/3  iteration \d+/60)?", said)
+    percents = [int(percent) for percent, *_ in shown]
+    assert len(shown) > 4
+    assert percents == sorted(percents)
+    assert (percents[0], percents[-1]) == (0, 100)
+    assert shown[0][2] == "?"
+    assert shown[-1][2:] == ("0.0 s", "octave 3/3  iteration 60/60")
+    assert "Traceback" not in said
+    assert all(len(line) <= 120 for line in re.split(r"[\r\n]+", said) if "%" in line)
+
+
+def test_quiet_is_quiet_on_a_terminal(tiny, sky, tmp_path):
+    assert on_a_terminal(sky, tmp_path / "a.png", "conv1", "1", "2", "--model", tiny.folder, "--quiet") == ("", 0)
+
+
+def test_the_time_that_is_left_is_told():
+    assert (bar._told(5.4), bar._told(300)) == ("5 s", "5 min")

@@ -1,0 +1,320 @@
+"""What happens, told to other programs: the schema, and where it is written. By the real command."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import typing
+
+import pytest
+
+from dreamer.errors import Mistake
+from dreamer.jobs import events
+from dreamer.nets.net import Net
+from helpers import ROOT, dream, names, noise, pixels, run, saved, start, wait_for
+
+SECTION = (ROOT / "docs/programs.md").read_text()
+ROWS = {cells[1].strip(" `"): re.findall(r"`(\w+)`", cells[2])
+        for cells in (line.split("|") for line in SECTION.splitlines() if re.match(r"\| `\w+` \|", line))}
+WRITTEN = {name: kind for kind, name in events.KINDS.items()}
+
+
+@pytest.fixture
+def words(tiny, tmp_path):
+    """Of a short dream, in.png to out.png."""
+    saved(tmp_path / "in.png", noise(60, 80))
+    return [tmp_path / "in.png", tmp_path / "out.png", "mix/output", 2, 2, "--seed", 5, "--model", tiny.folder]
+
+
+def told(text):
+    """The events in the lines of a file; each is an object whose members are those of the schema."""
+    found = [json.loads(line) for line in text.splitlines()]
+    for event in found:
+        kind = WRITTEN[event["event"]]
+        assert list(event) == ["event", *kind._fields]
+        for name, hint in typing.get_type_hints(kind).items():
+            assert fits(hint, event[name]), (event["event"], name, hint, event[name])
+    return found
+
+
+def fits(hint, value):
+    """Whether a value is what JSON makes of an annotation."""
+    if typing.get_origin(hint) in (list, tuple):
+        parts = typing.get_args(hint)
+        return isinstance(value, list) and all(fits(part, one) for part, one in zip(
+            parts if typing.get_origin(hint) is tuple else parts * len(value), value, strict=True))
+    if typing.get_args(hint):
+        return any(fits(one, value) for one in typing.get_args(hint))
+    if hint is float:
+        return type(value) in (int, float)
+    return value is None if hint is type(None) else type(value) is hint
+
+
+# the schema ----------------------------------------------------------------------------------------------
+
+def test_the_readme_tells_every_event_and_its_fields():
+    assert {name: list(kind._fields) for name, kind in WRITTEN.items()} == ROWS
+
+
+def test_every_event_is_written_but_the_ticks():
+    assert set(typing.get_args(events.Event)) == {*events.KINDS, events.Tick}
+    assert len(WRITTEN) == len(events.KINDS)
+
+
+def test_an_event_is_a_line():
+    text = events.line(events.Missed("a\nb \udcff.png", ["ü"]))
+    assert json.loads(text) == {"event": "missed", "name": "a\nb \udcff.png", "lines": ["ü"]}
+    assert text.isascii()
+    assert len(text.splitlines()) == 1
+
+
+# how a dream is told -------------------------------------------------------------------------------------
+
+def test_a_picture(words, tmp_path):
+    done = run(*words, "--events", tmp_path / "happened", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    began, *steps, finished = told((tmp_path / "happened").read_text())
+    assert (began["event"], began["output"], began["seed"], began["frames"]) == ("began", str(words[1]), 5, 1)
+    assert began["sizes"] == [[43, 57], [60, 80]]
+    assert (began["iterations"], began["layer"], began["after"]) == (2, "mix/output", [0, 0, 0])
+    assert [(step["event"], step["frame"], step["octave"], step["iteration"]) for step in steps] == [
+        ("step", 1, 1, 1), ("step", 1, 1, 2), ("step", 1, 2, 1), ("step", 1, 2, 2)]
+    assert finished == {"event": "finished", "output": str(words[1])}
+    work = [began["done"], *(step["done"] for step in steps)]
+    assert work == sorted(set(work))
+    assert {step["total"] for step in steps} == {began["total"]}
+    assert all(step["left"] >= 0 for step in steps)
+    assert sorted(names(tmp_path)) == ["happened", "in.png", "out.png"]
+
+
+def test_the_objective_is_that_of_the_algorithm(words, tiny, tmp_path):
+    assert run(*words, "--events", tmp_path / "happened").returncode == 0
+    _, expected = dream(Net(tiny, "mix/output"), pixels(words[0]), iterations=2, octaves=2, seed=5)
+    steps = [event for event in told((tmp_path / "happened").read_text()) if event["event"] == "step"]
+    assert [step["objective"] for step in steps] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_film(words, tmp_path):
+    words[1] = tmp_path / "out.gif"
+    assert run(*words, "--zoom", 3, "--events", tmp_path / "happened").returncode == 0
+    found = told((tmp_path / "happened").read_text())
+    assert [event["event"] for event in found] == ["began", *[*["step"] * 4, "frame"] * 3, "finished"]
+    assert (found[0]["frames"], found[0]["rate"], found[0]["of_steps"]) == (3, 25, False)
+    assert [event["frame"] for event in found if event["event"] == "step"] == [1] * 4 + [2] * 4 + [3] * 4
+    assert [(event["frame"], event["frames"]) for event in found if event["event"] == "frame"] == [
+        (1, 3), (2, 3), (3, 3)]
+
+
+def test_a_folder(words, photos, tmp_path):
+    (photos / "a1.jpg").write_bytes(b"no picture")
+    done = run(photos, tmp_path / "out", "mix/output", 1, 1, *words[-2:], "--events", tmp_path / "happened")
+    assert done.returncode == 1
+    found = told((tmp_path / "happened").read_text())
+    found = [event for event in found if event["event"] != "step"]
+    assert [(event["event"], event.get("name", event.get("output"))) for event in found] == [
+        ("missed", "a1.jpg"),
+        ("taken", "a2.PNG"), ("began", f"{tmp_path}/out/a2-dream.PNG"), ("finished", f"{tmp_path}/out/a2-dream.PNG"),
+        ("taken", "a10.jpg"), ("began", f"{tmp_path}/out/a10-dream.jpg"), ("finished", f"{tmp_path}/out/a10-dream.jpg"),
+        ("taken", "b.bmp"), ("began", f"{tmp_path}/out/b-dream.bmp.png"),
+        ("finished", f"{tmp_path}/out/b-dream.bmp.png"), ("failed", None)]
+    assert [(event["number"], event["of"]) for event in found if event["event"] == "taken"] == [(2, 4), (3, 4), (4, 4)]
+
+
+def test_an_atlas(words, tmp_path):
+    done = run("atlas", words[0], tmp_path / "all.png", "mix/*", 1, 1, *words[-2:], "--events", tmp_path / "happened")
+    assert done.returncode == 0, done.stderr
+    found = told((tmp_path / "happened").read_text())
+    assert [event["event"] for event in found] == [*["taken", "began", "step"] * 3, "finished"]
+    assert [event["name"] for event in found if event["event"] == "taken"] == ["mix/1x1", "mix/3x3", "mix/output"]
+
+
+def test_one_that_is_stopped_and_goes_on(dreaming, tmp_path):
+    words = [*dreaming, "--events", str(tmp_path / "happened")]
+    with start(words) as process:
+        wait_for(process, "octave 2/3  iteration 20/150")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    *_, step, stopped = told((tmp_path / "happened").read_text())
+    assert stopped == {"event": "stopped", "output": dreaming[2], "saved": True,
+                       "line": errors.strip().removeprefix("dreamify: ")}
+    done = run(*words[1:])
+    assert done.returncode == 0
+    began, first, *_, finished = told((tmp_path / "happened").read_text())  # of this run alone
+    assert began["after"] == [0, step["octave"] - 1, step["iteration"]]
+    assert (first["octave"], first["iteration"]) == (step["octave"], step["iteration"] + 1)
+    assert 0 < began["done"] < began["total"]
+    assert finished["event"] == "finished"
+
+
+def test_what_is_amiss_on_the_way(words, tmp_path):
+    (tmp_path / "w.caffemodel").write_bytes(b"not a weights")
+    words[2:5] = ["mix/all", 1, 40]
+    done = run(*words, "--events", tmp_path / "happened")
+    assert done.returncode == 0
+    warned = [event["line"] for event in told((tmp_path / "happened").read_text()) if event["event"] == "warning"]
+    assert [f"dreamify: warning: {line}" for line in warned] == done.stderr.splitlines()
+    assert len(warned) == 2
+    done = run(*words, "--events", tmp_path / "happened", "--weights", tmp_path / "w.caffemodel")
+    assert done.returncode == 2
+    last = told((tmp_path / "happened").read_text())[-1]
+    assert (last["event"], last["exit_code"]) == ("failed", 2)
+    assert "w.caffemodel" in last["lines"][0]
+
+
+def test_what_is_wrong_from_the_beginning(words, tmp_path):
+    """Whoever reads only events learns of it too."""
+    words[0], words[3] = tmp_path / "nosuch.png", "ten"
+    done = run(*words, "--events", tmp_path / "happened")
+    assert done.returncode == 2
+    [failed] = told((tmp_path / "happened").read_text())
+    assert (failed["event"], failed["exit_code"]) == ("failed", 2)
+    assert [f"dreamify: {line}" for line in failed["lines"]] == done.stderr.splitlines()
+    assert len(failed["lines"]) == 2
+
+
+# where they are written ----------------------------------------------------------------------------------
+
+def test_to_an_open_file(words, tmp_path):
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as file:
+        done = run(*words, "--events", f"fd:{writer}", pass_fds=[writer])
+        os.close(writer)
+        found = told(file.read())
+    assert done.returncode == 0, done.stderr
+    assert [event["event"] for event in found] == ["began", *["step"] * 4, "finished"]
+    assert names(tmp_path) == ["in.png", "out.png"]
+
+
+def test_as_they_happen(dreaming, tmp_path):
+    """Not when a buffer is full."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as file, start([*dreaming, "--quiet", "--events", f"fd:{writer}"],
+                                          pass_fds=[writer]) as process:
+        os.close(writer)
+        assert json.loads(file.readline())["event"] == "began"
+        assert json.loads(file.readline())["event"] == "step"
+        assert process.poll() is None
+        process.terminate()
+        assert json.loads(file.readlines()[-1])["event"] == "stopped"
+
+
+def test_a_reader_that_goes_away_ends_no_dream(words, tmp_path):
+    reader, writer = os.pipe()
+    words[3] = 60
+    command = [ROOT / "dreamify.py", *words, "--events", f"fd:{writer}"]
+    with start([*map(str, command)], pass_fds=[writer]) as process:
+        os.close(writer)
+        os.read(reader, 100)
+        os.close(reader)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    words[1] = tmp_path / "again.png"
+    assert run(*words).returncode == 0
+    assert (tmp_path / "out.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+
+
+@pytest.mark.parametrize("content", ["[1]\n", "my notes\n", '{"event"', " ", "\0" * 100])
+def test_a_file_that_holds_something_else_is_refused(words, tmp_path, content):
+    (tmp_path / "notes").write_text(content)
+    done = run(*words, "--events", tmp_path / "notes")
+    assert done.returncode == 2
+    assert done.stderr == f"dreamify: events: {tmp_path}/notes is there and holds something else: name another file\n"
+    assert (tmp_path / "notes").read_text() == content
+    assert not words[1].exists()
+
+
+@pytest.mark.parametrize("content", ["", '{"event": "began", "output": "a.png"}\n'])
+def test_a_file_of_events_or_an_empty_one_is_begun_anew(words, tmp_path, content):
+    (tmp_path / "happened").write_text(content)
+    assert run(*words, "--events", tmp_path / "happened").returncode == 0
+    assert len(told((tmp_path / "happened").read_text())) == 6
+
+
+@pytest.mark.parametrize(("where", "why"), [
+    ("fd:77", "fd:77 is not open"), ("fd:x", "followed by the number"), ("fd:", "followed by the number"),
+    ("fd:-1", "followed by the number"), ("fd:99999999999999999999", "is not open"), ("no/happened", "no folder"),
+    (".", "Is a directory"), ("in.png", "another file"), ("a" * 300, "too long")])
+def test_what_cannot_be_written_is_told_before_the_work(words, tmp_path, where, why):
+    done = run(*words, "--events", where, cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("dreamify: events: ")
+    assert why in done.stderr
+    assert names(tmp_path) == ["in.png"]
+
+
+def test_events_do_not_take_the_place_of_the_dream(words, tmp_path):
+    """Nor of its preview: one would be written over the other."""
+    for path in (words[1], tmp_path / "so far.png"):
+        done = run(*words, "--preview", tmp_path / "so far.png", "--events", path)
+        assert done.returncode == 2
+        assert done.stderr.startswith("dreamify: events: ")
+        assert names(tmp_path) == ["in.png"]
+
+
+def test_a_log_that_cannot_be_opened_is_a_mistake(tmp_path):
+    for where in (str(tmp_path), "fd:777", str(tmp_path / "no/file")):
+        with pytest.raises(Mistake, match="events: "):
+            events.Log(where)
+
+
+# a request from another program --------------------------------------------------------------------------
+
+def test_a_request_on_standard_input_dreams_what_the_command_line_does(words, tmp_path):
+    assert run(*words).returncode == 0
+    asked = {"input": str(words[0]), "output": "again.png", "layer": "mix/output", "iterations": 2, "octaves": 2,
+             "seed": 5, "model": str(words[-1]), "events": "fd:1", "quiet": True}
+    done = run("--request", "-", input=json.dumps(asked), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [event["event"] for event in told(done.stdout)] == ["began", *["step"] * 4, "finished"]
+    assert (tmp_path / "again.png").read_bytes() == words[1].read_bytes()
+
+
+def test_a_name_that_is_no_text_comes_through(words, tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
+    with open(name, "wb") as file:
+        file.write(words[0].read_bytes())
+    asked = {"input": os.fsdecode(name), "output": os.fsdecode(b"dream-\xff.png"), "layer": "conv1", "iterations": 1,
+             "octaves": 1, "model": str(words[-1]), "events": "fd:1", "quiet": True}
+    done = run("--request", "-", input=json.dumps(asked), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert told(done.stdout)[-1]["output"] == asked["output"]
+    assert os.path.exists(os.path.join(os.fsencode(tmp_path), b"dream-\xff.png"))
+
+
+def test_people_need_not_know_of_requests():
+    assert "request" not in run("--help").stdout
+
+
+@pytest.mark.parametrize("more", [["--request"], ["--request", "a.json"], ["--request", "-", "a.png"],
+                                  ["--quiet", "--request", "-"], ["a.png", "b.png", "--request", "-"]])
+def test_a_request_stands_alone(more, tmp_path):
+    done = run(*more, input="{}", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "dreamify: request: --request - stands alone; the request is JSON on standard input\n"
+
+
+@pytest.mark.parametrize(("text", "lines"), [
+    ("", ["request: it is not JSON"]), ("[]", ["request: it must be a JSON object"]),
+    ('{"input": "-", "output": "a.png"}', ["request: INPUT cannot be standard input"]),
+    ('{"inptu": 1, "quiet": "yes"}', ["request: there is no 'inptu'", "quiet: 'yes' makes no sense"]),
+    ('{"input": "nosuch.jpg", "output": "a.xyz", "iterations": 0}', ["iterations: ", "output: ", "input: "]),
+    ('{"like": 5}', ["like: 5 makes no sense"]), ('{"input": "a\\u0000b", "output": "a.png"}', ["input: "]),
+    ('{"like": "a\\u0000b", "output": "a.png"}', ["like: "]),
+])
+def test_a_request_that_makes_no_sense_is_told(text, lines, tmp_path):
+    done = run("--request", "-", input=text, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    for line in lines:
+        assert f"dreamify: {line}" in done.stderr
+    assert names(tmp_path) == []
+
+
+def test_without_standard_input_there_is_no_request(tmp_path):
+    command = ["sh", "-c", '"$@" <&-', "sh", ROOT / "dreamify.py", "--request", "-"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("dreamify: request: ")

@@ -1,0 +1,242 @@
+"""Films: the endless zoom, the steps of a dream, every format, read back with programs that are not ours."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+import oracle
+import tinymodel
+from dreamer.films.numbered import is_frame_of
+from dreamer.machine import worker
+from dreamer.machine.signals import Stop
+from helpers import ROOT, decoded, made, names, probed, psnr, run, shown, start, wait_for
+
+HEIGHT, WIDTH = 62, 93  # of the film's frames: odd, where .mp4 wants even
+
+
+@pytest.fixture
+def command(tiny, small, tmp_path):
+    """Function of the output's name and more words that gives the words of a dream by the tiny model."""
+    def words(name, *more):
+        return [str(ROOT / "dreamify.py"), str(small), str(tmp_path / name), "mix/output", "2", "1", "--seed", "5",
+                "--model", str(tiny.folder), *map(str, more)]
+    return words
+
+
+def test_the_zoom_is_the_notebooks(command, tiny, small, tmp_path):
+    """Against the notebook's own loop, with an independent dream in it."""
+    made(command("f-%02d.png", "--zoom", 4, "--zoom-step", "0.1"))
+    assert names(tmp_path) == [f"f-{number:02d}.png" for number in range(1, 5)]
+
+    def notebook(child):
+        frame, s = np.float32(Image.open(small)), 0.1
+        for number in range(4):
+            frame, *_ = oracle.dream(str(tiny.folder / "net.prototxt"), str(tiny.folder / "tiny.caffemodel"),
+                                     tinymodel.MEAN, False, frame, "mix/output", 2, 1, seed=5 + number)
+            child.send(np.uint8(frame))
+            h, w = frame.shape[:2]
+            frame = ndimage.affine_transform(frame, [1 - s, 1 - s, 1], [h * s / 2, w * s / 2, 0], order=1)
+
+    frames = []
+    worker.run(notebook, frames.append, Stop())  # in a child, since a Caffe at work cannot be forked by later tests
+    for number, frame in enumerate(frames):
+        assert psnr(np.asarray(Image.open(tmp_path / f"f-{number + 1:02d}.png")), frame) > 48, number
+    assert number == 3
+    recipe = json.loads(run("recipe", tmp_path / "f-03.png").stdout)
+    assert (recipe["zoom"], recipe["zoom_step"], recipe["frame"], recipe["seed"]) == (4, 0.1, 3, 5)
+
+
+@pytest.mark.parametrize("name", ["z.gif", "z.webp", "z.mp4"])
+def test_every_format_shows_the_same_frames(command, tmp_path, name, ffmpeg):
+    told = made(command(name, "--zoom", 26, "--fps", 30, "--rotate", 3, "--pan=0.02,-0.01")).stdout
+    assert "26 frames, 30 a second, 93×62 pixels, 1 octave, seed 5" in told
+    assert "frame 26/26" in told
+    made(command("f-%d.jpg", "--zoom", 26, "--fps", 30, "--rotate", 3, "--pan=0.02,-0.01"))
+    truth = [np.asarray(Image.open(tmp_path / f"f-{number}.jpg")) for number in range(1, 27)]
+    assert len({frame.tobytes() for frame in truth}) == 26
+    if name == "z.mp4":
+        stream, whole = probed(tmp_path / name)
+        assert (stream["codec_name"], stream["pix_fmt"], stream["width"], stream["height"], stream["nb_read_frames"],
+                stream["r_frame_rate"], stream["avg_frame_rate"]) == ("h264", "yuv420p", 92, 62, "26", "30/1", "30/1")
+        assert json.loads(whole["tags"]["comment"])["rotate"] == 3
+        for ours, frame in zip(decoded(tmp_path / name), truth, strict=True):
+            assert psnr(ours, frame[:, :92]) > 27  # its colours have half the pixels
+    else:
+        frames = shown(tmp_path / name)
+        assert abs(sum(milliseconds for _, milliseconds in frames) - 26000 / 30) < 10
+        for (ours, _), frame in zip(frames, truth, strict=True):
+            assert psnr(ours, frame) > 29
+    assert json.loads(run("recipe", tmp_path / name).stdout)["pan"] == [0.02, -0.01]
+    assert len(names(tmp_path)) == 27
+
+
+@pytest.mark.parametrize("name", ["z.gif", "z.mp4", "z-%03d.png"])
+def test_kills_at_any_moment_change_nothing(command, tmp_path, name, ffmpeg):
+    """A film in pieces: 30 frames, of which .mp4 encodes 24 at a time. Each run is killed some frames further on."""
+    words = command(name, "--zoom", 30)
+    made(words)
+    whole = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for path in tmp_path.iterdir():
+        path.unlink()
+    moments = random.Random(2)
+    for _ in range(4):
+        with start(words) as process:
+            frames = moments.randrange(1, 9)
+            for line in process.stdout:
+                frames -= line.startswith("frame ")
+                if not frames:
+                    break
+            process.kill()
+        if "%" not in name:
+            assert not (tmp_path / name).exists()
+    assert "goes on from frame" in made(words).stdout
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
+
+
+@pytest.mark.parametrize("name", ["z.webp", "z.mp4"])
+def test_ctrl_c_writes_the_film_so_far(command, tmp_path, name, ffmpeg):
+    words = command(name, "--zoom", 5000)
+    with start(words) as process:
+        wait_for(process, "frame 27/5000")
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 5
+    assert errors.splitlines() == [f"dreamify: stopped by SIGINT: {tmp_path / name} is the dream so far; run "
+                                   "the same command to continue"]
+    count = json.loads(run("recipe", tmp_path / name).stdout)["unfinished"]["frame"]
+    assert count >= 27
+    if name == "z.mp4":
+        assert int(probed(tmp_path / name)[0]["nb_read_frames"]) == count
+    else:
+        assert len(shown(tmp_path / name)) == count
+    with start(words) as process:
+        wait_for(process, f"goes on from frame {count + 1}")
+        process.kill()
+
+
+def test_before_the_first_frame_ctrl_c_keeps_what_there_is(command, tmp_path):
+    words = command("z.gif", "--zoom", "2")
+    words[4] = "100000"
+    with start(words) as process:
+        wait_for(process, "2 frames")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == "dreamify: stopped by SIGINT: nothing was written; run the same command to continue\n"
+    assert names(tmp_path) == [".z.gif.film"]
+    with start([*words, "--no-resume", "--memory", "1m"]) as process:
+        _, errors = process.communicate(timeout=30)
+    assert "needs at least" in errors
+    assert names(tmp_path) == []
+
+
+def test_a_number_saves_every_step(command, tmp_path):
+    words = command("s-%04d.png", "--max-size", "90")
+    words[4:6] = ["3", "2"]
+    made(words)
+    assert names(tmp_path) == [f"s-{number:04d}.png" for number in range(1, 7)]
+    frames = [np.asarray(Image.open(tmp_path / name)) for name in names(tmp_path)]
+    assert {frame.shape for frame in frames} == {(60, 90, 3)}
+    assert len({frame.tobytes() for frame in frames}) == 6
+    words[2] = str(tmp_path / "still.png")
+    made(words)
+    assert np.array_equal(frames[-1], np.asarray(Image.open(tmp_path / "still.png")))
+    assert json.loads(run("recipe", tmp_path / "s-0002.png").stdout)["unfinished"] == {"octave": 1, "iteration": 2}
+
+
+@pytest.mark.parametrize("name", ["s.gif", "s.mp4"])
+def test_a_film_without_a_zoom_shows_the_steps(command, tmp_path, name, ffmpeg):
+    words = command(name)
+    words[4:6] = ["60", "2"]
+    made(words)
+    whole = (tmp_path / name).read_bytes()
+    assert len(shown(tmp_path / name) if name == "s.gif" else decoded(tmp_path / name)) == 120
+    (tmp_path / name).unlink()
+    with start(words) as process:
+        wait_for(process, "octave 2/2  iteration 10/")
+        process.kill()
+    with start(words) as process:
+        wait_for(process, "octave 2/2  iteration 20/")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert len(shown(tmp_path / name) if name == "s.gif" else decoded(tmp_path / name)) >= 80
+    made(words)
+    assert (tmp_path / name).read_bytes() == whole
+    assert names(tmp_path) == [name]
+
+
+def test_other_settings_and_no_resume_start_afresh(command, tmp_path):
+    for more in ([], ["--no-resume"], ["--zoom-step", "0.2"]):
+        with start([*command("z.gif", "--zoom", 500), *more]) as process:
+            wait_for(process, "frame 1/500")
+            process.kill()
+    seedless = [word for word in command("z.gif", "--zoom", 500) if word not in ("--seed", "5")]
+    with start(seedless) as process:
+        wait_for(process, "frame 1/500")
+        process.kill()
+    with start(seedless) as process:
+        wait_for(process, "goes on from frame 2")
+        process.kill()
+
+
+def test_standard_input_can_be_zoomed_into(command, small, tmp_path):
+    words = command("z.webp", "--zoom", "2", "--flow")
+    words[1] = "-"
+    done = subprocess.run(words, stdin=small.open("rb"), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.decode() == "dreamify: warning: --flow and --blend have no effect here: INPUT is not a video\n"
+    assert len(shown(tmp_path / "z.webp")) == 2
+
+
+@pytest.mark.parametrize(("name", "more", "told"), [
+    ("z.png", ["--zoom", "3"], "a film ends in one of .gif .mp4 .webp, or has a number"),
+    ("z.gif", ["--zoom", "0"], "zoom: '0' is not"),
+    ("z.gif", ["--zoom", "3", "--zoom-step", "1"], "zoom-step: '1' is not a number"),
+    ("z.gif", ["--zoom", "3", "--pan", "1"], "pan: '1' is not a pair X,Y of numbers"),
+    ("z.gif", ["--zoom", "3", "--fps", "60"], "at most 50 frames a second"),
+    ("%d-%d.png", ["--zoom", "3"], "one number is enough"),
+    ("f-%04d.mp4", ["--zoom", "3"], "must end in one of"),
+    ("no/z.gif", ["--zoom", "3"], "there is no folder"),
+])
+def test_what_cannot_be_is_told_before_the_work(command, tmp_path, name, more, told):
+    done = subprocess.run(command(name, *more), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert told in done.stderr
+    assert names(tmp_path) == []
+
+
+def test_without_ffmpeg_only_mp4_is_refused(command, tmp_path):
+    environment = os.environ | {"PATH": str(tmp_path / "none")}
+    words = ["/usr/bin/python3", *command("z.mp4", "--zoom", "2")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert done.stderr == ("dreamify: output: ffmpeg is not installed; run ./provision.sh film (.gif and .webp "
+                           "films do not need it)\n")
+    assert names(tmp_path) == []
+    words[3] = str(tmp_path / "z.gif")
+    subprocess.run(words, capture_output=True, check=True, env=environment)
+
+
+def test_frames_never_overwrite_the_input(command, small):
+    for name in ("small-%d.png", "small%d.png"):
+        assert not is_frame_of(small.with_name(name), small)
+    first = small.rename(small.with_name("f-7.png"))
+    words = command("x", "--zoom", "9")
+    words[1:3] = [str(first), str(first.with_name("f-%d.png"))]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "would overwrite the input" in done.stderr
+    assert names(first.parent) == ["f-7.png"]

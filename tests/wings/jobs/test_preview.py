@@ -1,0 +1,118 @@
+"""The picture that shows a dream on its way. By the real command."""
+
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dreamer.jobs.preview import LONGEST, SECONDS, SHARE, Preview
+from dreamer.pictures.picture import Picture
+from helpers import ROOT, noise, pixels, saved, start
+
+NOTHING = Picture(np.zeros((9, 9, 3), np.uint8))
+
+
+def so_far(tmp_path, *words):
+    """(path of the preview, events of previews) of a dream that is stopped when there is one."""
+    path, happened = tmp_path / "so far.png", tmp_path / "happened"
+    words = [ROOT / "dreamify.py", *words, "--quiet", "--preview", path, "--events", happened]
+    with start([*map(str, words)]) as process:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            if happened.exists() and '"preview"' in happened.read_text():
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    told = [json.loads(line) for line in happened.read_text().splitlines()]
+    return path, [event for event in told if event["event"] == "preview"]
+
+
+def test_a_preview_shows_the_dream_so_far(dreaming, tmp_path):
+    long = [word if word != "150" else "100000" for word in dreaming]
+    with start([*long, "--preview", str(tmp_path / "so far.jpg")]) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "so far.jpg").exists() and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.02)
+        assert Image.open(tmp_path / "so far.jpg").size == (720, 480)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("more", [[], ["--zoom", 100]], ids=["picture", "film"])
+def test_it_has_at_most_1280_pixels_on_its_longest_side(tiny, tmp_path, more):
+    assert LONGEST == 1280
+    saved(tmp_path / "in.png", np.uint8(np.mgrid[:1500, :900].sum(0)[..., None] // 10 % 256 * [1, 0.5, 0.25]))
+    output = tmp_path / ("out.gif" if more else "out.png")
+    path, told = so_far(tmp_path, tmp_path / "in.png", output, "conv1", 1 if more else 100_000, 1, "--model",
+                        tiny.folder, "--seed", 1, *more)
+    size = Image.open(path).size
+    assert size == (768, 1280)
+    assert {(event["path"], event["width"], event["height"]) for event in told} == {(str(path), *size)}
+    shown, photo = pixels(path).astype(float), np.asarray(Image.open(tmp_path / "in.png").resize(size))
+    assert 1 < np.abs(shown - photo).mean() < 60  # it is that picture, and dreamed
+
+
+@pytest.mark.parametrize("octave", [1, 2])
+def test_transparency_is_shown_too(tiny, tmp_path, octave):
+    """In an octave that is smaller, and in the last."""
+    clear = np.zeros((750, 1500), np.uint8)
+    clear[:, 500:] = 255
+    saved(tmp_path / "in.png", np.dstack([np.kron(noise(50, 100), np.ones((15, 15, 1), np.uint8)), clear]))
+    path, told = so_far(tmp_path, tmp_path / "in.png", tmp_path / "out.png", "conv1", 100_000, 3 - octave, "--model",
+                        tiny.folder, "--seed", 1)
+    shown = pixels(path)
+    assert shown.shape == (640, 1280, 4)
+    assert (told[-1]["width"], told[-1]["height"]) == (1280, 640)
+    edge = 1280 * 500 // 1500
+    assert (shown[:, :edge - 8, 3] == 0).all()
+    assert (shown[:, edge + 8:, 3] == 255).all()
+
+
+def test_a_mask_spares_what_it_spares(tiny, tmp_path):
+    saved(tmp_path / "in.png", np.full((700, 1400, 3), (90, 120, 60), np.uint8))
+    mask = np.zeros((700, 1400), np.uint8)
+    mask[:, 700:] = 255
+    saved(tmp_path / "mask.png", mask)
+    path, told = so_far(tmp_path, tmp_path / "in.png", tmp_path / "out.png", "mix/output", 100_000, 2, "--model",
+                        tiny.folder, "--seed", 1, "--mask", tmp_path / "mask.png")
+    shown = pixels(path).astype(float)
+    assert shown.shape == (640, 1280, 3)
+    assert (told[-1]["width"], told[-1]["height"]) == (1280, 640)
+    change = np.abs(shown - (90, 120, 60)).mean(2)
+    assert (change[:, :630] == 0).all()
+    assert change[:, 650:].mean() > 1
+
+
+def test_the_dream_hardly_waits_for_it(tmp_path, monkeypatch):
+    """Against a clock: at least half a second between two, and a fiftieth of the time for all of them."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    preview, moments = Preview(tmp_path / "a.png"), []
+
+    def picture():
+        now[0] += 0.03
+        return NOTHING
+    for _ in range(10_000):
+        if preview.is_due():
+            moments.append(now[0])
+            preview.write(picture)
+        now[0] += 0.01
+    gaps = np.diff(moments)
+    assert moments[0] - 100 >= SECONDS
+    assert gaps.min() >= SECONDS
+    assert len(moments) * 0.03 <= SHARE * (now[0] - 100)
+    assert len(moments) * 0.03 > 0.8 * SHARE * (now[0] - 100)  # and no more seldom than need be
+
+
+def test_one_that_cannot_be_written_counts_all_the_same(tmp_path):
+    preview = Preview(tmp_path / "no/a.png")
+    preview.is_due()
+    for _ in range(2):
+        with pytest.raises(Exception, match="could not be written|No such file"):
+            preview.write(lambda: NOTHING)
+        assert not preview.is_due()

@@ -1,0 +1,129 @@
+"""Folders that are watched. By the real command."""
+
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dreamer.errors import Mistake
+from dreamer.jobs import events, watch
+from dreamer.jobs.folder import Folder
+from dreamer.machine.signals import Stop
+from dreamer.pictures.recipe import read_recipe
+from helpers import Watcher, dreams, pixels, run, visible
+
+
+@pytest.fixture
+def watched(photos, tiny):
+    """Function that starts a Watcher of the folder; whatever still runs in the end is killed."""
+    started = []
+
+    def start(*words):
+        started.append(Watcher(photos, tiny.folder, *words))
+        return started[-1]
+    yield start
+    for watcher in started:
+        if watcher.process.poll() is None:
+            watcher.process.kill()
+            watcher.process.communicate()
+
+
+def test_what_comes_is_dreamed_when_it_is_whole(photos, watched, sky):
+    watcher = watched()  # no INPUT: the folder it is in
+    watcher.until("b-dream.bmp.png: done")
+    data = sky.read_bytes()
+    with open(photos / "new.jpg", "wb") as file:
+        for start in range(0, len(data), len(data) // 3 + 1):
+            file.write(data[start:start + len(data) // 3 + 1])
+            file.flush()
+            time.sleep(0.7)
+    began = time.monotonic()
+    said = watcher.until("new-dream.jpg: done")
+    assert time.monotonic() - began < 15
+    assert said.count("new.jpg\n") == 1
+    code, rest, errors, seconds = watcher.end(signal.SIGINT)
+    assert (code, rest, errors) == (130, "", "dreamify: stopped by SIGINT\n")
+    assert seconds < 2
+    assert Image.open(photos / "new-dream.jpg").size == (720, 480)
+    assert [name for name in visible(photos) if "dream" in name] == ["a10-dream.jpg", "a2-dream.PNG", "b-dream.bmp.png",
+                                                                   "new-dream.jpg"]
+
+    first = dreams(photos)
+    again = watched()
+    again.until("watching ")
+    time.sleep(2.5)
+    assert again.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")
+    assert dreams(photos) == first
+
+
+def test_a_watch_that_is_stopped_or_killed_in_a_dream_goes_on_with_it(photos, watched, sky, tmp_path):
+    for name in ("a10.jpg", "a2.PNG", "b.bmp"):
+        (photos / name).unlink()
+    shutil.copy(sky, photos / "sky.jpg")
+    words = (".", ".", "mix/output", "150", "2")
+    for how, when in ((signal.SIGTERM, 20), (signal.SIGKILL, 50)):
+        watcher = watched(*words)
+        watcher.until(f"octave 2/2  iteration {when}/150")
+        assert watcher.end(how)[0] == (143 if how == signal.SIGTERM else -9)
+    watcher = watched(*words)
+    assert "octave 1/2" not in watcher.until("sky-dream.jpg: done")
+    watcher.end()
+    seed = read_recipe(photos / "sky-dream.jpg")["seed"]
+    assert "unfinished" not in read_recipe(photos / "sky-dream.jpg")
+    done = run(sky, tmp_path / "whole.jpg", *words[2:], "--seed", seed, "--model", watcher.process.args[-1])
+    assert done.returncode == 0
+    assert np.array_equal(pixels(tmp_path / "whole.jpg"), pixels(photos / "sky-dream.jpg"))
+
+
+def test_a_damaged_picture_is_told_once_and_looked_at_again_when_it_changes(photos, monkeypatch):
+    monkeypatch.setattr(watch, "SETTLED", 0)
+    monkeypatch.setattr(watch, "PATIENCE", 0.2)
+    told, dreamed = [], []
+
+    def read(path, output):
+        if path.read_bytes() == b"damaged":
+            raise Mistake("input: it is damaged")
+        return lambda: dreamed.append(path.name)
+
+    def listen(event):
+        if isinstance(event, events.Warned):
+            told.append(event.line)
+    (photos / "bad.jpg").write_bytes(b"damaged")
+    tried = watch.Watch(Folder(photos, photos, read, lambda path, found: True, False, listen, Stop()), listen)
+    assert tried._look()  # there is something to wait for
+    assert told == []
+    time.sleep(0.3)
+    for _ in range(3):
+        tried._look()
+    assert told == ["bad.jpg: input: it is damaged"]
+    assert dreamed == ["a2.PNG", "a10.jpg", "b.bmp"]
+    (photos / "bad.jpg").write_bytes(b"mended")
+    tried._look()
+    assert dreamed[3:] == ["bad.jpg"]
+
+
+def test_complaints_of_a_watch_are_warnings(photos, watched):
+    """What no waiting would mend is told at once, and the others are dreamed."""
+    (photos / "b-dream.bmp.png").write_bytes(b"no dream")
+    watcher = watched("--seed", "1")
+    watcher.until("a10-dream.jpg: done")
+    assert watcher.process.stderr.readline() == (
+        "dreamify: warning: b.bmp: b-dream.bmp.png exists and is not a dream; use --force to overwrite it\n")
+    assert watcher.end()[0] == 143
+    assert (photos / "b-dream.bmp.png").read_bytes() == b"no dream"
+
+
+def test_a_folder_that_goes_and_comes_back_is_watched_on(photos, watched, tmp_path):
+    """As one that is shared may."""
+    watcher = watched(photos, photos)
+    watcher.until("b-dream.bmp.png: done")
+    photos.rename(tmp_path / "gone")
+    line = watcher.process.stderr.readline()
+    assert line == f"dreamify: warning: {photos} cannot be read: No such file or directory\n"
+    shutil.copy(tmp_path / "gone/a10.jpg", tmp_path / "gone/new.jpg")
+    (tmp_path / "gone").rename(photos)
+    watcher.until("new-dream.jpg: done")
+    assert watcher.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")

@@ -1,0 +1,98 @@
+"""Files that appear whole or not at all, whatever the disk can and cannot do."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import threading
+
+import pytest
+
+from dreamer.machine import files
+from helpers import names
+
+
+def test_a_writer_and_a_sweep_at_once(tmp_path):
+    """However often a folder is swept, what is written there arrives."""
+    ended = threading.Event()
+
+    def sweep():
+        while not ended.is_set():
+            files.sweep(tmp_path)
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        for number in range(200):
+            with files.replacing(tmp_path / "a") as file:
+                file.write(str(number).encode())
+            assert (tmp_path / "a").read_text() == str(number)
+    finally:
+        ended.set()
+        sweeper.join()
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EIO, errno.ENOSPC])
+def test_only_not_knowing_how_to_sync_is_no_error(tmp_path, monkeypatch, number):
+    def fail(_):
+        raise OSError(number, os.strerror(number))
+    monkeypatch.setattr(os, "fsync", fail)
+    (tmp_path / "a").write_text("old")
+    try:
+        with files.replacing(tmp_path / "a") as file:
+            file.write(b"new")
+        told = None
+    except OSError as error:
+        told = error.errno
+    assert told == (number if number in (errno.EIO, errno.ENOSPC) else None)
+    assert (tmp_path / "a").read_text() == ("old" if told else "new")
+    assert names(tmp_path) == ["a"]
+
+
+def test_where_there_are_no_locks_files_are_written_and_never_swept(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with files.replacing(tmp_path / "a") as file:
+        file.write(b"new")
+        files.sweep(tmp_path)
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_a_move_that_fails_half_way_brings_the_old_file_back(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "b").write_text("new")
+    replace = os.replace
+
+    def refuse(path, target):
+        if os.path.basename(path) == "b":
+            raise PermissionError(errno.EACCES, "no")
+        replace(path, target)
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError):
+        files.move(tmp_path / "b", tmp_path / "a")
+    assert names(tmp_path) == ["a", "b"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_a_file_that_is_written_anew_gets_a_new_checksum(tmp_path):
+    """However soon, and as long as it was; also where another takes its place with its times."""
+    path = tmp_path / "a"
+    for number in range(50):
+        data = f"{number:04}".encode()
+        path.write_bytes(data)
+        assert files.sha256(path) == files.sha256(str(path)) == hashlib.sha256(data).hexdigest()
+    before = os.stat(path)
+    other = tmp_path / "b"
+    other.write_bytes(b"0000")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(other, path)
+    assert files.sha256(path) == hashlib.sha256(b"0000").hexdigest()
+
+
+def test_the_checksum_of_a_file_that_stays_is_computed_once(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"whatever")
+    known = files.sha256(tmp_path / "a")
+    monkeypatch.setattr(hashlib, "sha256", None)
+    assert files.sha256(tmp_path / "a") == known

@@ -1,0 +1,260 @@
+"""The child process: whatever becomes of it, the parent says so in one line and goes on."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dreamify
+from dreamer.errors import Failure, Mistake, Stopped
+from dreamer.machine import worker
+from dreamer.machine.signals import Stop
+from dreamer.nets.net import Net
+from helpers import PYTHON, ROOT, ends, is_running
+
+
+def run(work, stop=None, then=lambda: None):
+    """(messages, what was raised) of a run; with each message something is done."""
+    messages = []
+
+    def receive(message):
+        messages.append(message)
+        then()
+    try:
+        worker.run(work, receive, stop or Stop())
+    except Exception as error:
+        return messages, error
+    return messages, None
+
+
+def alive():
+    """Child processes that are left."""
+    try:
+        return os.waitpid(-1, os.WNOHANG) != (0, 0) or True
+    except ChildProcessError:
+        return False
+
+
+def test_messages_arrive_in_order_and_whole():
+    messages, error = run(lambda w: [w.send((number, b"x" * number * 1000)) for number in range(200)])
+    assert error is None
+    assert [(number, len(data)) for number, data in messages] == [(number, number * 1000) for number in range(200)]
+    assert not alive()
+
+
+@pytest.mark.parametrize("error", [Mistake("your fault"), Failure("nobody's fault")])
+def test_errors_come_through(error):
+    def work(_):
+        raise error
+    _, raised = run(work)
+    assert type(raised) is type(error)
+    assert str(raised) == str(error)
+
+
+@pytest.mark.parametrize(("end", "told"), [
+    (lambda: os.kill(os.getpid(), signal.SIGKILL), "memory ran out"),
+    (lambda: os.kill(os.getpid(), signal.SIGSEGV), "SIGSEGV"),
+    (lambda: os._exit(3), "exit code 3"),
+    (lambda: [][0], "IndexError"),
+    (lambda: (os.write(2, b"F1122 10:00 1 net.cpp:7] Check failed: a == b (1 vs. 2) \n*** stack\n"), os.abort()),
+     "Caffe gave up: Check failed: a == b (1 vs. 2)"),
+])
+def test_every_other_end_is_one_line(end, told, capfd):
+    messages, error = run(lambda w: (w.send("begun"), end()))
+    assert messages == ["begun"]
+    assert isinstance(error, worker.Died)
+    assert told in str(error)
+    assert "\n" not in str(error)
+    assert capfd.readouterr().err == ""
+    assert not alive()
+
+
+def test_a_real_check_of_caffes_is_told():
+    def work(_):
+        import caffe
+        net = caffe.Net("/nonexistent.prototxt", caffe.TEST)
+        net.forward()
+    _, error = run(work)
+    assert isinstance(error, worker.Died)
+
+
+# The child is a fork, or where there are threads a new interpreter: work for that is a function of a module.
+
+def ends_when_asked(w):
+    w.send(os.getpid())
+    while True:
+        time.sleep(0.01)
+        if w.asked():
+            raise Stopped(w.asked(), saved=True)
+
+
+def sleeps(w):
+    w.send(os.getpid())
+    time.sleep(60)
+
+
+def tells(path, w):
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def breaks(w):
+    raise Failure("nobody's fault")
+
+
+def dies(w):
+    w.send("begun")
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@contextlib.contextmanager
+def thread():
+    """In this block the process has another thread."""
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    try:
+        yield
+    finally:
+        over.set()
+        other.join()
+
+
+@pytest.fixture(params=["alone", "beside a thread"])
+def way(request):
+    """Alone the process forks, beside a thread it does not."""
+    with contextlib.nullcontext() if request.param == "alone" else thread():
+        yield
+
+
+def signalled(work, number):
+    """A run of work, which gets a signal when it has sent a message."""
+    return run(work, then=lambda: os.kill(os.getpid(), number))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_work_where_it_can_be_stopped(way, number, code):
+    _, error = signalled(ends_when_asked, number)
+    assert isinstance(error, Stopped)
+    assert error.exit_code == code
+    assert error.saved
+    assert not alive()
+
+
+def test_work_that_does_not_stop_is_killed(way, monkeypatch):
+    monkeypatch.setattr(worker, "PATIENCE", 0.3)
+    messages, error = signalled(sleeps, signal.SIGTERM)
+    assert isinstance(error, Stopped)
+    assert error.exit_code == 143
+    assert not any(map(is_running, messages))
+    assert not alive()
+
+
+def test_signals_are_what_they_were_afterwards(way):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    signalled(ends_when_asked, signal.SIGTERM)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_event_stops_the_work_as_ctrl_c_does():
+    """In any thread, where no signal is heard."""
+    event, found = threading.Event(), []
+    other = threading.Thread(target=lambda: found.append(run(ends_when_asked, Stop(event), event.set)))
+    other.start()
+    other.join(30)
+    [(_, error)] = found
+    assert (error.exit_code, error.saved) == (130, True)
+    assert not alive()
+
+
+@pytest.mark.parametrize(("work", "kind", "told"), [(breaks, Failure, "nobody's fault"),
+                                                    (dies, worker.Died, "SIGSEGV")])
+def test_a_new_interpreter_ends_as_a_fork_does(work, kind, told):
+    with thread():
+        _, error = run(work)
+    assert type(error) is kind
+    assert told in str(error)
+    assert not alive()
+
+
+def test_work_that_no_other_interpreter_finds_is_told():
+    with thread():
+        _, error = run(lambda w: None)
+    assert isinstance(error, Mistake)
+    assert "must be a function of a module" in str(error)
+    assert len(str(error).splitlines()) == 1
+
+
+def test_a_child_does_not_outlive_its_parent(way, request, tmp_path):
+    """Not even one that is killed."""
+    with subprocess.Popen([PYTHON, "-c", f"""
+import functools, sys, threading, time
+sys.path[:0] = [{str(ROOT)!r}, {os.path.dirname(__file__)!r}, {str(ROOT / 'tests')!r}]
+import test_worker
+from dreamer.machine import worker
+from dreamer.machine.signals import Stop
+{"" if "alone" in request.node.name else "threading.Thread(target=time.sleep, args=[60]).start()"}
+worker.run(functools.partial(test_worker.tells, {str(tmp_path / "pid")!r}), print, Stop())
+"""]) as parent:
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            assert parent.poll() is None
+            time.sleep(0.02)
+        child = int((tmp_path / "pid").read_text())
+        assert is_running(child)
+        parent.kill()
+    assert ends(child)
+
+
+def test_a_child_outlives_a_thread_that_has_ended():
+    """Any but the one that waits for it."""
+    other = threading.Thread(target=time.sleep, args=[0.3])
+    other.start()
+    found = []
+    waiting = threading.Thread(target=lambda: found.append(run(takes_a_second)))
+    waiting.start()
+    other.join()
+    waiting.join(30)
+    assert found == [(["begun", "done"], None)]
+
+
+def takes_a_second(w):
+    w.send("begun")
+    time.sleep(1)
+    w.send("done")
+
+
+def test_nothing_is_left_open(way):
+    run(breaks)
+    before = sorted(os.listdir("/proc/self/fd"))
+    for work in (breaks, dies, breaks):
+        run(work)
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert not alive()
+
+
+def test_a_child_dreams_after_its_parent_has(tiny):
+    """Threads do not survive a fork: Caffe's, which the parent has used, must not be waited for."""
+    def dream():
+        return dreamify.deepdream(Net(tiny, "mix/output", threads=3), np.zeros((150, 150, 3)), 1, 1).tolist()
+
+    def too_long(*_):
+        raise TimeoutError
+
+    ours, threads = dream(), threading.active_count()
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(30)
+    try:
+        messages, error = run(lambda w: w.send(dream()))
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert error is None
+    assert messages == [ours]
+    assert dream() == ours
+    assert threading.active_count() == threads

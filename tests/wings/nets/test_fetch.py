@@ -1,0 +1,162 @@
+"""Getting weights, from a real HTTP server on loopback that can be as bad as the real ones."""
+
+import dataclasses
+import http.server
+import re
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from dreamer.errors import Failure, Mistake
+from dreamer.machine import files
+from dreamer.nets import fetch, model
+
+CONTENT = np.random.RandomState(0).bytes(300_000)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves server.content; the path says how: /good /norange /cut /wrong /short /html /stall."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        way, content = self.path[1:], self.server.content
+        self.server.seen.append((way, self.headers.get("Range")))
+        if way == "gone":
+            return self.send_error(404)
+        if way == "stall":
+            time.sleep(self.server.stall)
+            return None
+        if way == "wrong":
+            content = content[::-1]
+        elif way == "short":
+            content = content[:-10]
+        elif way == "html":
+            content = b"<html>Please log in to this network</html>"
+        start = 0
+        asked = re.match(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        if asked and way != "norange":
+            start = int(asked[1])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        body = content[start:]
+        self.wfile.write(body[:len(body) // 2] if way == "cut" else body)
+        return None
+
+
+@pytest.fixture
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.content, server.seen, server.stall = CONTENT, [], 5
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.url = f"http://127.0.0.1:{server.server_address[1]}/"
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def part(tmp_path):
+    return tmp_path / "w.caffemodel.part"
+
+
+@pytest.fixture
+def checksum(tmp_path):
+    (tmp_path / "content").write_bytes(CONTENT)
+    return files.sha256(tmp_path / "content")
+
+
+def test_a_good_source_is_taken_whole(server, part, checksum):
+    assert fetch.download(server.url + "good", part, len(CONTENT), checksum) is None
+    assert part.read_bytes() == CONTENT
+
+
+def test_a_broken_download_is_kept_and_resumed_by_the_next_source(server, part, checksum):
+    assert fetch.download(server.url + "cut", part, len(CONTENT), checksum)
+    assert part.read_bytes() == CONTENT[:150_000]
+    assert fetch.download(server.url + "good", part, len(CONTENT), checksum) is None
+    assert part.read_bytes() == CONTENT
+    assert server.seen[-1] == ("good", "bytes=150000-")
+
+
+def test_a_source_that_cannot_resume_starts_afresh(server, part, checksum):
+    part.write_bytes(CONTENT[:1000])
+    assert fetch.download(server.url + "norange", part, len(CONTENT), checksum) is None
+    assert part.read_bytes() == CONTENT
+
+
+def test_a_bad_part_is_thrown_away_and_the_source_tried_once_more(server, part, checksum):
+    part.write_bytes(b"x" * 1000)
+    assert fetch.download(server.url + "good", part, len(CONTENT), checksum) is None
+    assert part.read_bytes() == CONTENT
+    part.write_bytes(b"x" * (len(CONTENT) + 5))
+    assert fetch.download(server.url + "good", part, len(CONTENT), checksum) is None
+
+
+def test_a_part_that_is_complete_asks_nobody(server, part, checksum):
+    part.write_bytes(CONTENT)
+    assert fetch.download(server.url + "gone", part, len(CONTENT), checksum) is None
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(("way", "why"), [("wrong", "sha256"), ("short", "bytes"), ("html", "bytes"), ("gone", "404")])
+def test_what_is_not_the_file_is_refused(server, part, checksum, way, why):
+    assert why in fetch.download(server.url + way, part, len(CONTENT), checksum)
+    assert not part.exists()
+
+
+def test_silence_is_given_up(server, part, checksum, monkeypatch):
+    monkeypatch.setattr(fetch, "STALL_SECONDS", 1)
+    assert fetch.download(server.url + "stall", part, len(CONTENT), checksum)
+    assert fetch.download("http://127.0.0.1:1/", part, len(CONTENT), checksum)
+    assert fetch.download("http://no-such-host.invalid/", part, len(CONTENT), checksum)
+
+
+@pytest.fixture
+def bare(tiny, server, tmp_path):
+    """The tiny model without its weights, which the server has."""
+    folder = shutil.copytree(tiny.folder, tmp_path / "tiny")
+    server.content = (folder / "tiny.caffemodel").read_bytes()
+    (folder / "tiny.caffemodel").unlink()
+    return dataclasses.replace(model.find(str(folder)),
+                               sources=tuple(server.url + way for way in ("gone", "wrong", "cut", "good")))
+
+
+def test_fetch_goes_from_source_to_source(bare, server):
+    said = []
+    fetch.fetch(bare, said.append)
+    assert bare.weights_path() == bare.folder / "tiny.caffemodel"
+    assert bare.weights_path().read_bytes() == server.content
+    assert sorted(path.name for path in bare.folder.iterdir()) == ["model.toml", "net.prototxt", "tiny.caffemodel"]
+    assert [line.split("/")[-1].split(" ")[0] for line in said] == ["gone", "wrong", "cut", "good"]
+    server.seen.clear()
+    fetch.fetch(bare, said.append)
+    assert server.seen == []
+
+
+def test_no_source_at_all_says_where_to_put_the_file(bare):
+    with pytest.raises(Failure) as error:
+        fetch.fetch(dataclasses.replace(bare, sources=()), print)
+    assert str(bare.folder) in str(error.value)
+    assert "tiny.caffemodel" in str(error.value)
+    assert bare.weights_sha256 in str(error.value)
+
+
+def test_a_file_of_the_users_own_is_copied_in_when_it_fits(bare, tiny, tmp_path, monkeypatch, server):
+    monkeypatch.setenv("DREAMER_WEIGHTS_TINY", str(tiny.weights_path()))
+    fetch.fetch(bare, print)
+    assert (bare.folder / "tiny.caffemodel").read_bytes() == server.content
+    (tmp_path / "bad").write_bytes(b"not a weights")
+    monkeypatch.setenv("DREAMER_WEIGHTS_TINY", str(tmp_path / "bad"))
+    with pytest.raises(Mistake, match="bad"):
+        fetch.fetch(bare, print)
+    assert (bare.folder / "tiny.caffemodel").read_bytes() == server.content
+    assert server.seen == []

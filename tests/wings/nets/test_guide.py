@@ -1,0 +1,218 @@
+"""Guided dreams: against the reference, and against all dot products at once in double precision."""
+
+import os
+import subprocess
+import tracemalloc
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dreamify
+import oracle
+import tinymodel
+from dreamer.errors import Mistake
+from dreamer.nets import layers, model
+from dreamer.nets.guide import Guide, Seen
+from dreamer.nets.net import Net
+from dreamer.options.guide_and_mask import read_guide
+from dreamer.pictures.recipe import read_recipe
+from helpers import ROOT, dream, noise, one_step, photo, psnr, run
+
+
+def test_agrees_with_the_reference(googlenet, reference):
+    known = np.load(reference / "flowers-guided-3b-1x1.npz")
+    net = Net(googlenet, "inception_3b/output")
+    picture, _ = dream(net, photo("flowers.jpg"), seed=0, iterations=1, octaves=1, guide=Guide(photo("cat.jpg")))
+    assert psnr(picture, known["picture"]) >= 90
+    error = np.linalg.norm(net.gradient - known["first_gradient"]) / np.linalg.norm(known["first_gradient"])
+    assert error < 5e-3
+
+
+def test_agrees_with_the_oracle_on_the_small_net(sky):
+    found = model.find(model.SPARE)
+    image, guide = (np.asarray(Image.open(sky).resize(size)) for size in ((180, 120), (100, 130)))
+    options = {"iterations": 2, "octaves": 2, "seed": 3}
+    picture, _ = dream(Net(found, "inception_3b/output"), image, guide=Guide(guide), **options)
+    expected, _, _ = oracle.dream(found.prototxt_path(), str(found.weights_path()), found.mean, True, image,
+                                  "inception_3b/output", guide=guide, **options)
+    assert psnr(picture, expected) > 38
+
+
+@pytest.mark.parametrize("layer", ["conv1", "mix/output"])
+def test_agrees_with_the_oracle_on_the_tiny_net(tiny, layer):
+    options = {"iterations": 2, "octaves": 2, "seed": 3, "step_size": 4.0}
+    picture, _ = dream(Net(tiny, layer), noise(41, 53), guide=Guide(noise(60, 37, 2)), **options)
+    expected, _, _ = oracle.dream(tiny.prototxt_path(), str(tiny.weights_path()), tinymodel.MEAN, False, noise(41, 53),
+                                  layer, guide=noise(60, 37, 2), **options)
+    assert psnr(picture, expected) > 60
+
+
+@pytest.mark.parametrize(("positions", "filters"), [(512, 4096), (7, 5), (1, 1), (100, 30)])
+def test_a_block_at_a_time_finds_what_all_at_once_would(monkeypatch, positions, filters):
+    monkeypatch.setattr("dreamer.nets.guide.POSITIONS", positions)
+    monkeypatch.setattr("dreamer.nets.guide.FILTERS", filters)
+    rng = np.random.RandomState(0)
+    x, y = rng.randn(11, 9, 10).astype(np.float32), rng.randn(61, 11).astype(np.float32)
+    products, best = Seen(y).match(x)
+    exact = np.float64(x.reshape(11, 90)).T @ np.float64(y).T
+    assert np.allclose(products, exact.max(1), rtol=1e-5)
+    assert np.array_equal(best.reshape(11, 90), y[exact.argmax(1)].T)
+
+
+def test_memory_stays_flat():
+    """All dot products of these at once are 576 MB."""
+    rng = np.random.RandomState(0)
+    x, y = rng.randn(2, 100, 120).astype(np.float32), rng.randn(12_000, 2).astype(np.float32)
+    tracemalloc.start()
+    seen = Seen(y)
+    products, best = seen.match(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak + seen.bytes < 60 << 20
+    some = rng.permutation(12_000)[:50]
+    exact = np.float64(x.reshape(2, -1)[:, some]).T @ np.float64(y).T
+    assert np.allclose(products[some], exact.max(1), rtol=1e-5)
+    assert (y[exact.argmax(1)] == best.reshape(2, -1)[:, some].T).all(1).mean() > 0.95  # some are close to a tie
+
+
+@pytest.mark.parametrize("text", ["mix/output:2-5", "conv1+mix/3x3:0,4*-2", "mix/*"])
+def test_channels_and_sums_are_guided_too(tiny, text):
+    what, _ = layers.parse(text, tiny)
+    net = Net(tiny, what)
+    objectives = [lambda a, seen=seen: dreamify.objective_guide(a, seen) for seen in Guide(noise(30, 44, 2)).seen(net)]
+    net.budget.fit(41, 53)
+    net.resize(41, 53)
+    picture, guide = net.preprocess(noise(41, 53)), net.preprocess(noise(30, 44, 2))
+    before = picture.copy()
+    dreamify.make_step(net, picture, np.random.RandomState(0), 1.5, 0, False, objectives)
+    _, sums = oracle.gradient_of_sum(tiny.prototxt_path(), str(tiny.weights_path()), before, what.terms, guide)
+    ours = net.gradient / np.linalg.norm(net.gradient)  # a term alone is not normalised
+    assert np.linalg.norm(ours - sums / np.linalg.norm(sums)) < 1e-4
+
+
+def test_a_guided_dream_grows_towards_its_guide(tiny):
+    _, objectives = dream(Net(tiny, "mix/output"), noise(41, 53), guide=Guide(noise(30, 44, 2)), iterations=5,
+                          octaves=1, step_size=0.5, jitter=0)
+    assert objectives == sorted(objectives)
+    assert objectives[-1] > objectives[0]
+
+
+def test_tiles_give_the_dream_of_the_whole(googlenet, sky):
+    """The guide, too, goes through the net in tiles."""
+    image, guide = (np.asarray(Image.open(sky).resize(size)) for size in ((480, 320), (330, 330)))
+    whole, value, one = one_step(googlenet, "inception_3b/5x5_reduce", image, guide=Guide(guide))
+    tiled, tiled_value, many = one_step(googlenet, "inception_3b/5x5_reduce", image, 280 * 280, guide=Guide(guide))
+    assert (one, many > 1) == (1, True)
+    assert psnr(whole, tiled) >= 80
+    assert tiled_value == pytest.approx(value, rel=1e-6)
+
+
+def test_the_guide_is_looked_at_once_and_counted_in_the_memory(tiny):
+    net, guide = Net(tiny, "mix/output"), Guide(noise(30, 44, 2))
+    before = net.budget.base
+    seen = guide.seen(net)
+    assert net.budget.base - before == seen[0].bytes >= 2 * 4 * 10 * 7 * 10
+    assert guide.seen(net) is seen
+    assert net.budget.base - before == seen[0].bytes
+    assert guide.seen(Net(tiny, "conv1")) is not seen
+
+
+def test_a_guide_that_is_dropped_no_longer_counts(tiny):
+    """Six dreams by one net, each with a guide of its own."""
+    net, bases = Net(tiny, "mix/output"), []
+    bare = net.budget.base
+    for seed in range(6):
+        dreamify.deepdream(net, noise(41, 53), iterations=1, octaves=1, guide=Guide(noise(60, 90, seed)))
+        bases.append(net.budget.base)
+    assert set(bases) == {bare}
+    first, second = (Guide(noise(60, 90, seed)) for seed in (1, 2))
+    counted = [first.seen(net)[0].bytes, second.seen(net)[0].bytes]
+    assert net.budget.base == bare + sum(counted)  # both are still there
+    del first
+    assert net.budget.base == bare + counted[1]
+
+
+# the command ---------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Paths of an input and of two guides."""
+    for name, size, seed in (("in", (60, 80), 1), ("guide", (90, 70), 2), ("other", (90, 70), 3)):
+        Image.fromarray(noise(*size, seed)).save(tmp_path / f"{name}.png")
+    return [tmp_path / f"{name}.png" for name in ("in", "guide", "other")]
+
+
+def test_the_command_takes_a_guide_and_its_recipe_asks_for_it(tiny, tmp_path, pictures):
+    image, guide, other = pictures
+    words, net = ["mix/output", 2, 2, "--seed", 1], ["--model", tiny.folder]
+    done = run(image, tmp_path / "a.png", *words, *net, "--guide", guide, "--guide-size", 50)
+    assert (done.returncode, done.stderr) == (0, "")
+    kept = read_recipe(tmp_path / "a.png")
+    assert (kept["guide"], kept["guide_size"], len(kept["guide_sha256"])) == ("guide.png", 50, 64)
+    run(image, tmp_path / "plain.png", *words, *net)
+    assert not {"guide", "guide_size", "guide_sha256"} & set(read_recipe(tmp_path / "plain.png"))
+
+    like = [image, tmp_path / "b.png", *net, "--like", tmp_path / "a.png"]
+    done = run(*like)
+    assert done.returncode == 2
+    assert done.stderr == (f"dreamify: like: {tmp_path}/a.png was guided by guide.png: "
+                           "name that picture with --guide\n")
+    done = run(*like, "--guide", guide)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
+    done = run(*like, "--guide", other)
+    assert done.returncode == 0
+    assert done.stderr == (f"dreamify: warning: like: {tmp_path}/a.png was guided by guide.png, which is another "
+                           f"picture than {other}\n")
+    dreams = {(tmp_path / f"{name}.png").read_bytes() for name in ("a", "b", "plain")}
+    assert len(dreams) == 3
+
+
+def test_the_guides_size_matters(tiny, pictures):
+    sizes = [read_guide(pictures[1], longest, 5, 10 ** 6, pytest.fail).shape for longest in (512, 45)]
+    assert sizes == [(90, 70, 3), (45, 35, 3)]
+
+
+def test_what_is_wrong_with_a_guide_is_told_with_the_rest(tiny, tmp_path, pictures):
+    Image.fromarray(noise(90, 2)).save(tmp_path / "slip.png")
+    for words, said in (((tmp_path / "slip.png",), "guide: 2×90 pixels are too few"),
+                        (("nosuch.png",), "guide: no such file: nosuch.png"), (("-",), "guide: only INPUT can be"),
+                        ((pictures[1], "--guide-size", "x"), "guide-size: 'x' is not a whole number"),
+                        ((tmp_path / "out.png",), "out.png is the guide itself")):
+        done = run(pictures[0], tmp_path / "out.png", "--model", tiny.folder, "--guide", *words)
+        assert done.returncode == 2
+        assert said in done.stderr
+    assert not (tmp_path / "out.png").exists()
+    with pytest.raises(Mistake, match="too few"):
+        Guide(noise(90, 2)).seen(Net(tiny, "mix/output"))
+
+
+def test_a_reproducible_guided_dream_has_the_same_bits_on_any_machine(tmp_path, sky):
+    words = ["inception_3b/output+inception_4a/1x1*0.5", 2, 2, "--seed", 1, "--max-size", 150, "--guide", sky,
+             "--guide-size", 100, "--model", model.SPARE, "--reproducible", "--quiet"]
+    for name, isa, threads in (("a", "", 2), ("b", "avx2", 1)):
+        done = run(sky, tmp_path / f"{name}.png", *words, "--threads", threads,
+                   env=os.environ | ({"NATIVE_ISA": isa} if isa else {}))
+        if done.returncode == 1 and "no AVX2" in done.stderr:
+            pytest.skip("this processor has no AVX2")
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_sum_with_a_guide_and_a_mask_goes_on_to_the_same_bytes(tiny, sky, tmp_path, pictures):
+    mask = tmp_path / "mask.png"
+    Image.fromarray(np.uint8(np.tile(np.arange(256), (9, 1)))).save(mask)
+    command = [sky, tmp_path / "a.png", "mix/1x1*-1+conv1:2-4", 30, 2, "--seed", 1, "--max-size", 150, "--guide",
+               pictures[1], "--mask", mask, "--model", tiny.folder]
+    with subprocess.Popen([ROOT / "dreamify.py", *map(str, command)], stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.DEVNULL) as process:
+        for line in process.stdout:
+            if "octave 2/2  iteration 5/30" in line:
+                process.terminate()
+    assert process.returncode == 143
+    done = run(*command)
+    assert "goes on from octave 2, iteration" in done.stdout
+    command[1] = tmp_path / "b.png"
+    assert run(*command).returncode == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

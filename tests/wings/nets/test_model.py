@@ -1,0 +1,121 @@
+"""Models: how they are described, found and asked for their layers and weights."""
+
+import re
+import shutil
+import sys
+
+import pytest
+
+import tinymodel
+from dreamer.errors import Failure, Mistake
+from dreamer.nets import model
+
+
+def test_googlenet_has_81_keys(described):
+    keys = described.keys
+    assert len(keys) == len(set(keys)) == 81
+    assert (keys[0], keys[-1]) == ("conv1/7x7_s2", "inception_5b/output")
+    assert not {"data", "pool5/7x7_s1", "loss3/classifier", "prob"} & set(keys)
+
+
+def test_keys_of_a_model_are_layers_with_a_blob_before_the_classifier(tiny):
+    assert tiny.keys == tinymodel.KEYS
+
+
+@pytest.mark.parametrize(("name", "near"), [
+    ("inception_4c/outptu", "inception_4c/output"),
+    ("Inception_4c/output", "inception_4c/output"),
+    ("inception_4c/relu_1x1", "inception_4c/1x1"),
+    ("nothing like it", "dreamify.py keys"),
+])
+def test_an_unknown_layer_is_answered_with_the_nearest(described, name, near):
+    with pytest.raises(Mistake, match=near):
+        described.layer(name)
+
+
+def test_the_posts_second_example_is_taken_for_3b(described):
+    layer, warning = described.layer("inception_3c/output")
+    assert layer == "inception_3b/output"
+    assert "inception_3c/output" in warning
+    assert layer in warning
+
+
+def test_a_model_is_found_by_name_or_folder(tiny):
+    assert model.find("bvlc_googlenet").name == "bvlc_googlenet"
+    assert "bvlc_googlenet" in model.names()
+    with pytest.raises(Mistake, match="bvlc_googlenet"):
+        model.find("nosuch")
+
+
+@pytest.mark.parametrize("line", ["mean = [1.0, 2.0]", 'channel_order = "grb"', "surprise = 1", "not toml"])
+def test_a_wrong_description_is_told(tiny, tmp_path, line):
+    folder = shutil.copytree(tiny.folder, tmp_path / "wrong")
+    text = (folder / "model.toml").read_text().splitlines()
+    kept = [old for old in text if old.split(" ")[0] != line.split(" ")[0]]
+    (folder / "model.toml").write_text("\n".join([line, *kept]))
+    with pytest.raises(Mistake, match="model.toml"):
+        model.find(str(folder))
+
+
+def test_weights_are_chosen_then_the_variables_then_the_folders(tiny, tmp_path, monkeypatch):
+    assert tiny.weights_path() == tiny.folder / "tiny.caffemodel"
+    other = tmp_path / "other.caffemodel"
+    other.write_bytes(b"")
+    monkeypatch.setenv("DREAMER_WEIGHTS_TINY", str(other))
+    assert tiny.weights_path() == other
+    assert tiny.weights_path(tiny.folder / "tiny.caffemodel") == tiny.folder / "tiny.caffemodel"
+    with pytest.raises(Mistake, match="--weights"):
+        tiny.weights_path("nowhere")
+    monkeypatch.setenv("DREAMER_WEIGHTS_TINY", "nowhere")
+    with pytest.raises(Mistake, match="DREAMER_WEIGHTS_TINY"):
+        tiny.weights_path()
+
+
+def test_the_variable_has_the_models_name_and_one_is_known_by_its_own(tiny, described, tmp_path, monkeypatch):
+    other, ours = tmp_path / "other.caffemodel", shutil.copytree(tiny.folder, tmp_path / "my-net.2")
+    other.write_bytes(b"")
+    monkeypatch.setenv("DREAMER_WEIGHTS_MY_NET_2", str(other))
+    assert model.find(str(ours)).weights_path() == other
+    assert tiny.weights_path() != other
+    monkeypatch.setenv("BVLC_GOOGLENET", str(other))
+    assert described.weights_path() == other
+    monkeypatch.setenv("DREAMER_WEIGHTS_BVLC_GOOGLENET", str(ours / "tiny.caffemodel"))
+    assert described.weights_path() == ours / "tiny.caffemodel"
+
+
+def test_weights_dropped_under_another_name_are_found(tiny, tmp_path):
+    folder = shutil.copytree(tiny.folder, tmp_path / "tiny")
+    (folder / "tiny.caffemodel").rename(folder / "at8b1105.caffemodel")
+    assert model.find(str(folder)).weights_path().name == "at8b1105.caffemodel"
+    (folder / "at8b1105.caffemodel").unlink()
+    with pytest.raises(Failure, match="missing"):
+        model.find(str(folder)).weights_path()
+
+
+def test_a_folder_that_is_only_called_caffe_is_not_caffe(tiny, tmp_path, monkeypatch):
+    (tmp_path / "caffe").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "caffe", raising=False)
+    assert tiny.places("deploy.prototxt") == [tiny.folder / "deploy.prototxt"]
+
+
+def test_the_readme_tells_every_line_of_a_description():
+    told = (model.MODELS / "README.md").read_text()
+    fields = set(model.Model.__dataclass_fields__) - {"folder", "compact"}  # daydream's own
+    assert {field for field in fields if not re.search(rf"\b{field}\b", told)} == set()
+
+
+@pytest.mark.parametrize("name", ["bvlc_googlenet", "daydream"])
+def test_every_layer_of_our_models_is_described(name):
+    found = model.find(name)
+    try:
+        keys = found.keys
+    except Failure:
+        pytest.skip("deploy.prototxt is not installed: ./provision.sh")
+    assert set(found.likes()) == set(keys)
+    assert all(words == words.strip() and 10 < len(words) < 90 for words in found.likes().values())
+
+
+def test_many_models_share_one_copy_in_memory():
+    """A picture after a picture, each with a Model of its own, would else fill the memory."""
+    assert len({model.find("daydream").weights_path() for _ in range(3)}) == 1
