@@ -19,7 +19,7 @@ from conftest import ROOT
 COUNT, HEIGHT, WIDTH = 30, 64, 98
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")  # before the videos, which are of the session too
 def _ffmpeg():
     if not shutil.which("ffmpeg"):
         pytest.skip("no ffmpeg: ./provision.sh film")
