@@ -1,5 +1,6 @@
 """What the tests share: the real model where it is, a tiny one always, and the rule that CI skips nothing."""
 
+import collections
 import os
 import shutil
 import tempfile
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from containers import base, context, docker, folder, image, photo  # noqa: F401
+from containers import base, caffe, context, docker, folder, image, photo, tell  # noqa: F401
 from helpers import FRAMES, ROOT, SHARED
 
 os.environ.setdefault("GLOG_minloglevel", "2")
@@ -29,6 +30,14 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"skipped, but CI skips nothing: {report.longrepr}"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Why tests were skipped: a line for each reason, however many tests it has."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = collections.Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"SKIPPED [{count}] {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,10 @@ def run(*command, ok=True, **options):
     return done
 
 
+def last_line(text):
+    return text.strip().rpartition("\n")[2]
+
+
 def builds_with_buildkit(client):
     """Whether this docker client can: a newer one needs a plugin for it."""
     return run(client, "build", "--help", ok=False, env=os.environ | {"DOCKER_BUILDKIT": "1"}).returncode == 0
@@ -49,7 +53,10 @@ def docker():
     before = os.environ.get("DOCKER_HOST")
     leave = run(engine, "running", ok=False).returncode == 0
     if none:
-        os.environ["DOCKER_HOST"] = run(engine, "start").stdout.strip()
+        started = run(engine, "start", ok=False)
+        if started.returncode:
+            pytest.skip(f"no Docker engine can be started here: {last_line(started.stderr)}")
+        os.environ["DOCKER_HOST"] = started.stdout.strip()
     os.environ.setdefault("DOCKER_HOST", "")
     yield client
     if none and not leave:
@@ -59,26 +66,34 @@ def docker():
         os.environ["DOCKER_HOST"] = before
 
 
+def debian(docker, name):
+    """The image debian:SUITE-slim, with a digest or without; where no hub answers, its like of Debian's packages."""
+    if run(docker, "pull", "--quiet", name, ok=False).returncode == 0:
+        return name
+    if not shutil.which("mmdebstrap"):
+        pytest.skip("no hub answers, and there is no mmdebstrap to make a base image with")
+    made = run(ROOT / "tests/engine.sh", "base", re.match(r"debian:(\w+)-slim", name)[1], ok=False)
+    if made.returncode:
+        pytest.skip(f"no hub answers, and no base image can be made here: {last_line(made.stderr)}")
+    return made.stdout.strip()
+
+
 @pytest.fixture(scope="session")
 def base(docker):
     """The image that ours is built on: what DREAMER_BASE says, else the pinned one, or where no hub answers the same
     Debian made from its packages."""
     if os.environ.get("DREAMER_BASE"):
         return os.environ["DREAMER_BASE"]
-    pinned = re.search(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text(), re.M)[1]
-    if run(docker, "pull", "--quiet", pinned, ok=False).returncode == 0:
-        return pinned
-    if not shutil.which("mmdebstrap"):
-        pytest.skip("no hub answers, and there is no mmdebstrap to make a base image with")
-    suite = re.match(r"debian:(\w+)-slim@", pinned)[1]
-    return run(ROOT / "tests/engine.sh", "base", suite).stdout.strip()
+    return debian(docker, re.search(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text(), re.M)[1])
 
 
 def checkout(folder):
     """Copy what git tracks, or would, into `folder`: a clean clone of the work tree as it is."""
     files = run("git", "-C", ROOT, "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others",
-                "--exclude-standard").stdout
-    for name in filter(None, files.split("\0")):
+                "--exclude-standard", ok=False)
+    if files.returncode:
+        pytest.skip("this is no git checkout")
+    for name in filter(None, files.stdout.split("\0")):
         if (ROOT / name).exists():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,6 +144,27 @@ def image(docker, base, context, request):
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print(f"\nimage: {size / 1e6:.0f} MB on {base.partition('@')[0]}, built in {time.monotonic() - began:.0f} s")
     return name
+
+
+@pytest.fixture(scope="session")
+def caffe(docker, base, context, tmp_path_factory):
+    """A folder .cache/ with a Caffe that was built on Debian 13: as a stage of our image, so that it is built once."""
+    folder = tmp_path_factory.mktemp("cache")
+    run(docker, "build", "--tag", "image-dreamer:caffe", "--target", "caffe", "--build-arg", f"BASE={base}", context,
+        env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=3600)
+    keep = 'source ./provision.sh && cache=true && log=/dev/null && distribution && into_cache "$(cat key)"'
+    run(docker, "run", "--rm", "--volume", f"{folder}:/opt/image-dreamer/.cache", "image-dreamer:caffe",
+        "bash", "-c", keep)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tell(request):
+    """A function that prints a line at once."""
+    def tell(words):
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n{words}", end="", flush=True)
+    return tell
 
 
 @pytest.fixture(scope="session")

@@ -258,7 +258,7 @@ FAST = ("algorithm", "api", "colour", "compact", "exif", "films", "guides", "lay
         "pictures", "recipe", "worker")
 
 
-def test_the_fast_tests_with_the_images_python_and_numpy(docker, image, tmp_path):
+def test_the_fast_tests_with_the_images_python_and_numpy(docker, image, googlenet, reference, tmp_path):
     """The image's Debian is not that of the machine that tests: the references agree there too."""
     (tmp_path / "Dockerfile").write_text("FROM image-dreamer:test\nRUN apt-get update && apt-get install -y "
                                          "--no-install-recommends procps python3-pytest\n")

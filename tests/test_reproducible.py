@@ -39,8 +39,9 @@ def test_every_machine_gives_the_same_bytes(sky, tmp_path):
 def test_a_machine_that_rounds_otherwise_says_so(sky, tmp_path):
     done = dream(sky, tmp_path / "dream.png", {"NATIVE_ISA": "baseline", "words": []})
     assert done.returncode == 1
-    assert "AVX2" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    told = [line for line in done.stderr.splitlines() if "daydream dreams" not in line]  # without the weights
+    assert len(told) == 1
+    assert "AVX2" in told[0]
     assert not list(tmp_path.iterdir())
 
 
