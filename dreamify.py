@@ -35,11 +35,10 @@ from typing import Any, NoReturn, TypeAlias
 try:
     import numpy as np
 
-    from dreamer import __version__, perform
+    from dreamer import __version__
     from dreamer.arrays import Light, Pixels, Planes, bands, mean_size, zoom
     from dreamer.errors import Failure, Mistake, Stopped, say, tell
     from dreamer.films import names, sequence
-    from dreamer.jobs.bar import Bar
     from dreamer.machine import files
     from dreamer.nets.guide import SIZE, Guide, Seen
     from dreamer.nets.layers import Term
@@ -218,10 +217,10 @@ def dreamify(input: File | None = None, output: File | None = None, layer: str |
              quiet: bool = False, zoom: int | None = None, zoom_step: float = DEFAULTS["zoom_step"],
              rotate: float = DEFAULTS["rotate"], pan: str | tuple[float, float] = "0,0", fps: float = names.RATE,
              flow: bool = False, blend: float | None = None) -> None:
-    """Dream into a picture, as Google's DeepDream did in 2015; where `input` is a folder, into all pictures in it.
+    """Dream into a picture as Google's DeepDream did in 2015, or into all pictures of a folder.
 
-    Raises Mistake with all that is wrong before any work is done, Failure where something breaks, Stopped where a
-    signal ends it. Of `like` holds what has its default here."""
+    Raises Mistake with everything that is wrong before any work, Failure if something breaks, Stopped if a signal ends
+    it. Arguments left at their defaults are taken from the recipe in `like`."""
     dream(ask(locals()))
 
 
@@ -264,6 +263,8 @@ def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: It
     """Dream what a Request for `function`, dreamify or atlas, says, and show how far it is.
 
     unknown  lines on what is wrong already"""
+    from dreamer import perform  # 15 ms, of no use to --help and keys
+    from dreamer.jobs.bar import Bar
     out = None if request.quiet else sys.stderr if request.output == inputs.STANDARD else sys.stdout
     if function is atlas:
         perform.atlas(request, Bar(out, "atlas"), deepdream=deepdream, sizes=octave_sizes, command=command,

@@ -221,3 +221,47 @@ def test_keys_describes(tiny):
     likes = daydream.likes()
     assert all(line.endswith("  " + likes[name]) for line, name in zip(lines, daydream.keys, strict=True))
     assert run("keys", "--describe", "--model", tiny.folder).stdout.splitlines() == tinymodel.KEYS  # nobody has said
+
+
+def test_the_help_of_each_command_is_about_itself_alone():
+    told = {word: " ".join(run(word, "--help").stdout.split()) for word in ("atlas", "keys", "models", "recipe")}
+    assert "usage: dreamify.py atlas [options] INPUT OUTPUT [LAYER [ITERATIONS [OCTAVES [SCALE]]]]" in told["atlas"]
+    for word in (".html", "(default: all layers)", "atlas (default: 0)"):
+        assert word in told["atlas"]
+    for word in ("folder of pictures", "frame-", "default: random", "standard input", "see below"):
+        assert word not in told["atlas"]
+    assert told["atlas"].count("(default:") == told["atlas"].replace(") (default:", "").count("(default:")  # one each
+    assert "usage: dreamify.py recipe [options] FILE" in told["recipe"]
+    assert "INPUT" not in told["keys"] + told["models"] + told["recipe"]
+    assert "--rotate DEGREES clockwise turn of the zoom in each frame (default: 0.0)" in " ".join(
+        run("--help").stdout.split())
+
+
+def test_one_of_a_thing_is_one(sky, tiny, tmp_path):
+    done = run(sky, tmp_path / "a.png", "mix/output", 1, 1, "--threads", 1, "--model", tiny.folder)
+    assert re.search(r"1 octave, .* 1 thread$", done.stdout, re.M)
+
+
+@pytest.mark.parametrize("path", [".\\dream.png", "C:\\x\\dream.png"])
+def test_a_path_of_windows_makes_no_file(sky, tiny, tmp_path, path):
+    for words in ((sky, path), (path, "dream.png"), (sky, "dream.png", "--preview", path), (tmp_path, path)):
+        done = run(*words, "--model", tiny.folder, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "dream.png" in done.stderr
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_video_alone_is_asked_for_a_film(tmp_path):
+    (tmp_path / "base.mp4").touch()
+    done = run("base.mp4", cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.fullmatch(r"dreamify: output: name a film .*base.mp4.*\.gif \.mp4 \.webp\n", done.stderr)
+
+
+@pytest.mark.parametrize(("wish", "warned"), [("avx3", True), ("baseline", False), ("", False)])
+def test_instructions_that_do_not_exist_are_told(sky, tiny, tmp_path, wish, warned):
+    done = run(sky, tmp_path / "a.png", "mix/output", 1, 1, "--model", tiny.folder,
+               env=os.environ | {"NATIVE_ISA": wish})
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if "NATIVE_ISA" in line] == done.stderr.splitlines()
+    assert ("NATIVE_ISA=avx3 is ignored" in done.stderr) == warned

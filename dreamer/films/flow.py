@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from dreamer.arrays import Pixels
 from dreamer.errors import Mistake
 
+BLEND = 0.75  # how much of a frame's dream the next takes over, unless that is said
 ARRAYS = 64  # bytes a pixel: the flow, where each pixel comes from, and what has moved
 _DOUBT = 40  # levels by which a pixel and where it seems to come from may differ, at most
 

@@ -17,7 +17,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from multiprocessing import spawn
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
@@ -119,6 +118,7 @@ def _fork(work: Callable[[Worker], None], reader: int, writer: int, alive: int, 
 
 def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[bytes]) -> int:
     """A new interpreter that calls begin(). Raises Mistake where the work cannot be handed to it."""
+    from multiprocessing import spawn  # 5 ms, of no use to a process without threads
     with os.fdopen(os.memfd_create("work"), "w+b") as handed:
         try:
             # so multiprocessing has modules found in a child, the main script among them
@@ -139,6 +139,8 @@ def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[byt
 
 def begin(writer: str, alive: str, words: str, handed: str) -> NoReturn:
     """In the new interpreter: do the work in the open file `handed`. All are numbers of open files."""
+    from multiprocessing import spawn
+
     def work() -> Callable[[Worker], None]:
         with os.fdopen(int(handed), "rb") as file:
             spawn.prepare(pickle.load(file))

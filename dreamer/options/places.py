@@ -17,8 +17,6 @@ from dreamer.pictures import inputs, reading, writing
 from dreamer.pictures.mask import fitted
 from dreamer.pictures.picture import Picture
 
-BLEND = 0.75  # of --flow
-
 _Warn = Callable[[str], None]
 
 
@@ -94,7 +92,7 @@ def _find_video(asked: Understood, wrong: Wrong, warn: _Warn) -> Subject | None:
         picture = Picture(np.zeros(found.shape, np.uint8))
         if not wrong:
             outputs.check_film_fits(asked.output, picture, found.rate, True, warn)
-        blend = asked.blend if asked.blend is not None else BLEND if asked.flow else 0.0
+        blend = asked.blend if asked.blend is not None else flow.BLEND if asked.flow else 0.0
         return Subject(picture, found, True, found.rate, float(found.rate), blend, _where(asked, found.shape, warn))
     return None
 

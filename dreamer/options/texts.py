@@ -4,9 +4,10 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from dreamer.films import flow
 from dreamer.films.names import FILMS
 from dreamer.nets.model import DEFAULT, SPARE
-from dreamer.options import places, values
+from dreamer.options import values
 from dreamer.pictures import writing
 from dreamer.pictures.page import PAGES
 
@@ -74,7 +75,7 @@ OPTIONS = {
                   values.number(above=0, most=120)),
     "flow": Option("move the dream along with the things in a video, so that it does not flicker"),
     "blend": Option("share of the previous frame's dream that a video's frame takes over, 0 to 1 (default: 0; with "
-                    f"--flow {places.BLEND})", "X", values.number(least=0, most=1)),
+                    f"--flow {flow.BLEND})", "X", values.number(least=0, most=1)),
 }
 
 # What a command says otherwise

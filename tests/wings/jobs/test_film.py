@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from scipy import ndimage
 
 import oracle
 import tinymodel
+from dreamer.films import numbered
 from dreamer.films.numbered import is_frame_of
 from dreamer.machine import worker
 from dreamer.machine.signals import Stop
@@ -240,3 +242,23 @@ def test_frames_never_overwrite_the_input(command, small):
     assert done.returncode == 2
     assert "would overwrite the input" in done.stderr
     assert names(first.parent) == ["f-7.png"]
+
+
+def test_a_recipe_of_a_zoom_zooms_again(tiny, sky, tmp_path):
+    net = ("--model", tiny.folder)
+    assert run(sky, tmp_path / "zoom.gif", "mix/output", 1, 1, "--zoom", 3, "--max-size", 60, *net).returncode == 0
+    done = run(sky, tmp_path / "again.gif", "--like", tmp_path / "zoom.gif", "--max-size", 60, *net)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "again.gif").read_bytes() == (tmp_path / "zoom.gif").read_bytes()
+    done = run(sky, tmp_path / "one.png", "--like", tmp_path / "zoom.gif", "--max-size", 60, *net)
+    assert done.returncode == 0
+    assert re.fullmatch(r"dreamify: warning: like: .*zoom.gif is a zoom of 3 frames.*\n", done.stderr)
+
+
+@pytest.mark.parametrize(("name", "frame"), [("100%dream.png", None), ("a%dx.png", None), ("%d1.png", None),
+                                             ("%04dB.png", None), ("a%d.png", "a1.png"), ("a%03d-b.png", "a001-b.png"),
+                                             ("%d_.png", "1_.png")])
+def test_a_number_has_no_letter_or_digit_behind_it(name, frame):
+    assert numbered.numbered(name) == (frame is not None)
+    if frame:
+        assert numbered.name(name, 0).name == frame

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import time
 
 import numpy as np
@@ -10,7 +11,8 @@ from PIL import Image
 
 from dreamer.jobs.preview import LONGEST, SECONDS, SHARE, Preview
 from dreamer.pictures.picture import Picture
-from helpers import ROOT, noise, pixels, saved, start
+from dreamer.pictures.recipe import read_recipe
+from helpers import ROOT, noise, pixels, saved, start, wait_for
 
 NOTHING = Picture(np.zeros((9, 9, 3), np.uint8))
 
@@ -116,3 +118,18 @@ def test_one_that_cannot_be_written_counts_all_the_same(tmp_path):
         with pytest.raises(Exception, match="could not be written|No such file"):
             preview.write(lambda: NOTHING)
         assert not preview.is_due()
+
+
+def test_a_preview_that_fails_where_nothing_can_be_said_ends_no_dream(sky, tiny, tmp_path):
+    """/dev/full takes neither the preview nor the warning."""
+    (tmp_path / "so far").mkdir()
+    preview = tmp_path / "so far/preview.png"
+    with open("/dev/full", "w") as full:
+        process = subprocess.Popen(
+            [ROOT / "dreamify.py", sky, tmp_path / "dream.png", "mix/output", "400", "1", "--model", tiny.folder,
+             "--preview", preview], stdout=subprocess.PIPE, stderr=full, text=True)
+        wait_for(process, "iteration 1/400")
+        (tmp_path / "so far").rename(tmp_path / "gone")
+        process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert read_recipe(tmp_path / "dream.png")["iterations"] == 400

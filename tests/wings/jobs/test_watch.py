@@ -127,3 +127,15 @@ def test_a_folder_that_goes_and_comes_back_is_watched_on(photos, watched, tmp_pa
     (tmp_path / "gone").rename(photos)
     watcher.until("new-dream.jpg: done")
     assert watcher.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")
+
+
+def test_a_target_that_goes_is_told_and_waited_for(photos, watched, tmp_path):
+    (tmp_path / "out").mkdir()
+    watcher = watched(photos, tmp_path / "out")
+    watcher.until("b-dream.bmp.png: done")
+    shutil.rmtree(tmp_path / "out")
+    assert watcher.process.stderr.readline() == f"dreamify: warning: the folder {tmp_path}/out is gone\n"
+    shutil.copy(photos / "a10.jpg", photos / "new.jpg")
+    (tmp_path / "out").mkdir()
+    watcher.until("new-dream.jpg: done")
+    assert watcher.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")

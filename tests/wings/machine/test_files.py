@@ -96,3 +96,20 @@ def test_the_checksum_of_a_file_that_stays_is_computed_once(tmp_path, monkeypatc
     known = files.sha256(tmp_path / "a")
     monkeypatch.setattr(hashlib, "sha256", None)
     assert files.sha256(tmp_path / "a") == known
+
+
+@pytest.mark.parametrize(("path", "instead"), [
+    (".\\dream.png", "write ./dream.png"), ("a\\b\\c.png", "write a/b/c.png"), ("C:\\x\\dream.png", "dream.png"),
+    ("D:/x/dream.png", "dream.png"), ("dream.png", None), ("a:b.png", None), ("c/d:e", None)])
+def test_a_path_of_windows_is_known(tmp_path, monkeypatch, path, instead):
+    monkeypatch.chdir(tmp_path)
+    told = files.foreign(path)
+    assert told is None if instead is None else instead in told
+    if "/" not in path:
+        (tmp_path / path).touch()  # there is such a file after all
+        assert files.foreign(path) is None
+
+
+def test_names_come_in_the_order_that_people_count():
+    names = ["b1x2", "a10", "a2", "1²2", "1٣2", "b1x", "2", "10", "A3"]
+    assert sorted(names, key=files.natural) == ["1²2", "1٣2", "2", "10", "a2", "A3", "a10", "b1x", "b1x2"]

@@ -8,7 +8,7 @@ import pytest
 
 import tinymodel
 from dreamer.errors import Failure, Mistake
-from dreamer.nets import model
+from dreamer.nets import binding, model, shapes
 
 
 def test_googlenet_has_81_keys(described):
@@ -119,3 +119,82 @@ def test_every_layer_of_our_models_is_described(name):
 def test_many_models_share_one_copy_in_memory():
     """A picture after a picture, each with a Model of its own, would else fill the memory."""
     assert len({model.find("daydream").weights_path() for _ in range(3)}) == 1
+
+
+LAYER = 'layer {{ name: "{0}" type: "{1}" bottom: "{2}" top: "{0}" {3} }}'
+
+
+def net_with(folder, *layers):
+    """The Model in `folder`, a tiny one whose net has these layers, (name, type, bottom, parameters), behind conv1."""
+    written = tinymodel.PROTOTXT.partition('layer { name: "pool1"')[0]
+    folder.mkdir()
+    (folder / "net.prototxt").write_text(written + "\n".join(LAYER.format(*layer) for layer in layers))
+    (folder / "model.toml").write_text(
+        'prototxt = "net.prototxt"\nweights = "w.caffemodel"\nmean = [1, 2, 3]\ndefault_layer = "conv1"\n')
+    return model.find(str(folder))
+
+
+@pytest.mark.parametrize(("kind", "parameters", "why"), [
+    ("Deconvolution", "convolution_param { num_output: 4 kernel_size: 2 stride: 2 }", "of the type Deconvolution"),
+    ("Interp", "interp_param { zoom_factor: 2 }", "of the type Interp"),
+    ("Crop", "", "of the type Crop"), ("NobodyKnows", "", "of the type NobodyKnows"),
+    ("Pooling", "pooling_param { pool: AVE global_pooling: true }", "all of the picture"),
+    ("LRN", "lrn_param { norm_region: WITHIN_CHANNEL }", "WITHIN_CHANNEL"),
+    ("BatchNorm", "batch_norm_param { use_global_stats: false }", "statistics"),
+    ("Concat", "concat_param { axis: 2 }", "another axis"),
+])
+def test_a_layer_that_would_be_dreamed_wrong_is_refused_with_all_behind_it(tmp_path, kind, parameters, why):
+    found = net_with(tmp_path / "odd", ("odd", kind, "conv1", parameters), ("relu", "ReLU", "odd", ""))
+    assert found.keys == ["conv1"]
+    for name in ("odd", "relu"):
+        with pytest.raises(Mistake, match=f"the layer odd .*{why}"):
+            found.layer(name)
+
+
+def test_layers_that_see_each_position_alone_are_dreamed(tmp_path):
+    found = net_with(tmp_path / "even", ("bn", "BatchNorm", "conv1", ""), ("scale", "Scale", "bn", ""),
+                     ("elu", "ELU", "scale", ""), ("lrn", "LRN", "elu", "lrn_param { local_size: 3 }"))
+    assert found.keys == ["conv1", "bn", "scale", "elu", "lrn"]
+
+
+def test_pooling_that_rounds_down_has_the_size_that_caffe_gives_it(tmp_path):
+    layers = [("down", "Pooling", "conv1", "pooling_param { kernel_size: 2 stride: 2 round_mode: FLOOR }")]
+    cut = shapes.cut(net_with(tmp_path / "floor", *layers).net, ["down"])
+    loaded = binding.load(cut)
+    loaded.blobs["data"].reshape(1, 3, 30, 33)
+    loaded.reshape()
+    assert shapes.spatial(cut, 30, 33)["down"] == loaded.blobs["down"].data.shape[2:]
+
+
+def test_all_that_is_wrong_with_a_description_is_told_at_once(tmp_path):
+    (tmp_path / "model.toml").write_text("""prototxt = "a"\ndefault_layer = 5\naliases = ["a"]
+mean = ["a", "b", "c"]\nchannel_order = "xyz"\nweights_size = "many"\nmistake = 1\n""")
+    with pytest.raises(Mistake) as caught:
+        model.find(str(tmp_path))
+    said = "\n".join(caught.value.args)
+    assert len(caught.value.args) == 7
+    for name in ("default_layer", "aliases", "mean", "channel_order", "weights_size", "mistake", "weights is missing"):
+        assert name in said
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"prototxt = ", b"mean = [1, 2, inf]"])
+def test_no_description_ends_with_a_traceback(tmp_path, content):
+    (tmp_path / "model.toml").write_bytes(content)
+    with pytest.raises(Mistake, match="model.toml"):
+        model.find(str(tmp_path))
+
+
+def test_a_copy_of_a_model_under_another_name_dreams(tmp_path):
+    shutil.copytree(model.MODELS / "daydream", tmp_path / "mine")
+    found = model.find(str(tmp_path / "mine"))
+    assert found.weights_path().read_bytes() == model.find("daydream").weights_path().read_bytes()
+    with pytest.raises(Failure, match="likes.toml"):  # which is beside the original
+        found.described_keys()
+
+
+@pytest.mark.parametrize("name", ["path", "home", "lang"])
+def test_no_other_variable_is_taken_for_weights(tmp_path, monkeypatch, name):
+    found = net_with(tmp_path / name)
+    monkeypatch.setenv(name.upper(), str(tmp_path / name / "net.prototxt"))  # a file that is there
+    with pytest.raises(Failure, match="are missing"):
+        found.weights_path()
