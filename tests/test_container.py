@@ -113,9 +113,31 @@ def test_too_little_memory_is_told_with_the_smallest_limit_that_works(capped, fo
     (folder / "dream.png").unlink()
     done = capped(80, ok=False)
     assert done.returncode == 1
-    assert re.fullmatch(r"dreamify: \d+ MB of free memory are too little to load bvlc_googlenet: "
-                        r"\d+ MB in all will do\n", done.stderr), done.stderr
+    assert re.fullmatch(r"dreamify: bvlc_googlenet needs at least \d+ MB of memory in all; \d+ MB are free\n",
+                        done.stderr), done.stderr
     assert not (folder / "dream.png").exists()
+
+
+def test_two_dreams_share_a_gigabyte(docker, image, folder):
+    """Each would take most of it. The second sees what the first has reserved, and nobody is killed."""
+    Image.open(ROOT / "tests/pictures/sky.jpg").resize((3000, 2000)).save(folder / "large.png")
+    name = run(docker, "run", "--detach", "--memory", "1g", "--memory-swap", "1g", "--volume", f"{folder}:/vagrant",
+               "--entrypoint", "sleep", image, "infinity").stdout.strip()
+    try:
+        both = [subprocess.Popen([docker, "exec", name, "dreamify", "large.png", f"dream{number}.png",
+                                  "inception_3b/output", "1", "2", "--seed", "1"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True) for number in (1, 2)]
+        said = [process.communicate(timeout=300) for process in both]
+        killed = run(docker, "exec", name, "sh", "-c", "cat /sys/fs/cgroup/memory.events "
+                     "/sys/fs/cgroup/memory/memory.oom_control 2>/dev/null", ok=False).stdout
+    finally:
+        run(docker, "rm", "--force", name)
+    assert [process.returncode for process in both] == [0, 0], said
+    assert [errors for _, errors in said] == ["", ""]
+    assert set(re.findall(r"oom_kill (\d+)", killed)) == {"0"}
+    told = [line for words, _ in said for line in words.splitlines() if "another dream has reserved" in line]
+    assert len(told) == 1
+    assert psnr(pixels(folder / "dream1.png"), pixels(folder / "dream2.png")) > 35
 
 
 def test_a_folder_that_is_mounted_read_only_is_told_at_once(docker, image, folder):

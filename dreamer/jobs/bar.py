@@ -93,11 +93,13 @@ class Bar:
             self._tell(f"goes on from octave {octaves + 1}, iteration {iterations}")
         if self._out and self._out.isatty() and sys.stderr.isatty():
             from tqdm import tqdm
+
+            # without a thread of its own: a process that has one cannot fork
+            still: Any = type("still", (tqdm,), {"monitor_interval": 0})
             wide = os.get_terminal_size(sys.stderr.fileno()).columns  # 0 where it does not know
-            tqdm.monitor_interval = 0  # a thread of its own, of no use here
-            self._bar = tqdm(total=dream.total, initial=dream.done, dynamic_ncols=bool(wide),
-                             ncols=None if wide else COLUMNS,
-                             bar_format="{percentage:3.0f} % |{bar}| {elapsed}, {desc}")
+            self._bar = still(total=dream.total, initial=dream.done, dynamic_ncols=bool(wide),
+                              ncols=None if wide else COLUMNS,
+                              bar_format="{percentage:3.0f} % |{bar}| {elapsed}, {desc}")
             self._show(None, 0)
 
     def _moves(self) -> bool:

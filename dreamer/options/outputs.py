@@ -149,6 +149,8 @@ def check_film_fits(path: str | os.PathLike[str], picture: Picture, rate: Fracti
 def check_events(request: Request) -> None:
     """Raise Mistake unless events can be written where it says; nothing is."""
     where = str(request.events)
+    if where == inputs.STANDARD:
+        raise Mistake("events: name a file, or fd:1 for standard output")
     if where.startswith("fd:"):
         if not where[3:].isdecimal() or not where[3:].isascii():
             raise Mistake(f"events: {where}: fd: is followed by the number of an open file")

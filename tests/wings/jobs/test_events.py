@@ -233,7 +233,8 @@ def test_a_file_of_events_or_an_empty_one_is_begun_anew(words, tmp_path, content
 
 @pytest.mark.parametrize(("where", "why"), [
     ("fd:77", "fd:77 is not open"), ("fd:x", "followed by the number"), ("fd:", "followed by the number"),
-    ("fd:-1", "followed by the number"), ("fd:99999999999999999999", "is not open"), ("no/happened", "no folder"),
+    ("fd:-1", "followed by the number"), ("-", "fd:1"),
+    ("fd:99999999999999999999", "is not open"), ("no/happened", "no folder"),
     (".", "Is a directory"), ("in.png", "another file"), ("a" * 300, "too long")])
 def test_what_cannot_be_written_is_told_before_the_work(words, tmp_path, where, why):
     done = run(*words, "--events", where, cwd=tmp_path)
