@@ -110,7 +110,8 @@ step_runtime() {
     python3-protobuf python3-scipy python3-tqdm "${extra[@]}" "${libraries[@]}"
   if [ -d "$prefix/python" ]; then python_finds_caffe; fi
   if $dev; then
-    apt_install 'packages to test' git libgtest-dev openssh-client patch procps python3-pytest python3-venv shellcheck
+    apt_install 'packages to test' git libgtest-dev openssh-client patch procps python3-pytest \
+      python3-pytest-xdist python3-venv shellcheck
     if ! { "$prefix/dev/bin/ruff" --version && "$prefix/dev/bin/mypy" --version; } >>"$log" 2>&1; then
       say 'ruff and mypy' # Debian 12 has not the one, and an old one of the other
       logged 'making a Python environment' python3 -m venv "$prefix/dev"

@@ -31,7 +31,7 @@ def test_ruff():
 def test_mypy(tmp_path):
     if np.lib.NumpyVersion(np.__version__) < "1.24.0":
         pytest.skip("the types of numpy itself had gaps before 1.24")
-    done = subprocess.run([linter("mypy"), "--config-file", ROOT / ".mypy.ini", "--python-executable",
+    done = subprocess.run([linter("mypy"), "--config-file", ROOT / "pyproject.toml", "--python-executable",
                            "/usr/bin/python3", "--cache-dir", tmp_path], cwd=ROOT, capture_output=True, text=True,
                           check=False)
     assert done.returncode == 0, done.stdout + done.stderr
