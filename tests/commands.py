@@ -26,6 +26,7 @@ ELSEWHERE = {
     "docker build --target box -t dreamer-box .": "tests/vm/test_virtualbox.py makes the box",
     'docker run --rm -v "${PWD}:/vagrant" dreamer-box virtualbox': "tests/vm/test_virtualbox.py makes the box",
     "tests/run": "it is what runs the tests",
+    "tests/run quick": "it runs some of these tests",
 }
 
 
