@@ -56,9 +56,10 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, sizes: Size
 
     Raises Mistake with all that is wrong before any work is done, Failure where something breaks, Stopped where a
     signal or `stop` ends it."""
-    with _listening(request, listen) as heard:
+    asked = Stop(stop)
+    with _listening(request, listen, asked) as heard:
         understood = understand(request, unknown=unknown)
-        performing = _Performing(heard(understood), deepdream, sizes, Stop(stop))
+        performing = _Performing(heard(understood), deepdream, sizes, asked)
         if understood.subject:
             performing.dream(understood, understood.subject)
         else:
@@ -70,13 +71,14 @@ def atlas(request: Request, listen: Listener, *, deepdream: Deepdream, sizes: Si
     """Dream the picture at all layers of an atlas, and write that. Arguments and errors as those of `one`.
 
     command  function that gives the command line of one of its dreams"""
-    with _listening(request, listen) as heard:
+    asked = Stop(stop)
+    with _listening(request, listen, asked) as heard:
         understood = understand(request, True, unknown)
-        _Performing(heard(understood), deepdream, sizes, Stop(stop)).atlas(understood, command)
+        _Performing(heard(understood), deepdream, sizes, asked).atlas(understood, command)
 
 
 @contextlib.contextmanager
-def _listening(request: Request, listen: Listener) -> Iterator[Callable[[Understood], Listener]]:
+def _listening(request: Request, listen: Listener, stop: Stop) -> Iterator[Callable[[Understood], Listener]]:
     """A function that gives who listens to what was understood: `listen`, and the file that it names for events. How
     it ends is told here."""
     log: Log | None = None
@@ -88,7 +90,7 @@ def _listening(request: Request, listen: Listener) -> Iterator[Callable[[Underst
 
     def heard(understood: Understood) -> Listener:
         nonlocal log
-        log = Log(understood.events) if understood.events else None
+        log = Log(understood.events, stop) if understood.events else None
         return tell
 
     try:
@@ -101,8 +103,11 @@ def _listening(request: Request, listen: Listener) -> Iterator[Callable[[Underst
         if log is None and request.events is not None:  # what is wrong is told there too
             with contextlib.suppress(Mistake):
                 check_events(request)
-                log = Log(request.events)
+                log = Log(request.events, stop)
         tell(events.Failed(list(error.args), error.exit_code))
+        raise
+    except Exception as error:  # nobody foresaw it: who listens is told all the same
+        tell(events.Failed([f"{type(error).__name__}: {error}"], Failure.exit_code))
         raise
     finally:
         if log:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import dreamify
@@ -265,3 +266,39 @@ def test_instructions_that_do_not_exist_are_told(sky, tiny, tmp_path, wish, warn
     assert done.returncode == 0
     assert [line for line in done.stderr.splitlines() if "NATIVE_ISA" in line] == done.stderr.splitlines()
     assert ("NATIVE_ISA=avx3 is ignored" in done.stderr) == warned
+
+
+def test_a_place_for_reservations_that_is_none_ends_no_dream(sky, tiny, tmp_path):
+    """Then each dream is alone."""
+    words = (sky, tmp_path / "a.png", "mix/output", 1, 1, "--model", tiny.folder)
+    place = tmp_path / "run"
+    place.mkdir()
+    assert run(*words, env=os.environ | {"XDG_RUNTIME_DIR": str(place)}).returncode == 0
+    [folder] = place.iterdir()
+    (folder / "planning").unlink()
+    (folder / "planning").mkdir()
+    done = run(*words, env=os.environ | {"XDG_RUNTIME_DIR": str(place)})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_preview_does_not_take_the_place_of_a_picture_of_the_folder(sky, tiny, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(sky, tmp_path / "in" / name)
+    done = run(tmp_path / "in", tmp_path / "out", "mix/output", 1, 1, "--model", tiny.folder, "--preview",
+               tmp_path / "in/b.png")
+    assert done.returncode == 2
+    assert "b.png is a picture of the folder" in done.stderr
+    assert (tmp_path / "in/b.png").read_bytes() == sky.read_bytes()
+
+
+def test_numpys_numbers_are_numbers(sky, tiny, tmp_path):
+    dreamify.dreamify(sky, tmp_path / "a.png", "mix/output", np.int64(1), np.int32(1), np.float32(1.5),
+                      seed=np.uint32(3), model=tiny.folder, quiet=True)
+    assert read_recipe(tmp_path / "a.png")["scale"] == 1.5
+
+
+def test_a_rate_that_is_next_to_nothing_is_told_before_the_work(sky, tiny, tmp_path):
+    done = run(sky, tmp_path / "a.gif", "--zoom", 2, "--fps", 0.0001, "--model", tiny.folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith("dreamify: fps: ")

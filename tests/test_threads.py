@@ -16,7 +16,7 @@ from PIL import Image
 
 import dreamify
 from dreamer import perform
-from dreamer.errors import Stopped
+from dreamer.errors import Failure, Stopped
 from dreamer.jobs import events
 from dreamer.pictures.recipe import read_recipe
 from helpers import PYTHON, ROOT, children, ends, noise, run, saved
@@ -251,3 +251,39 @@ def test_a_film_and_a_folder_from_a_thread(tiny, tmp_path, photos):
                      for name in ("dreams", "alone"))
     assert len(dreams) == 3
     assert dreams == alone
+
+
+def test_a_script_without_a_guard_does_not_do_everything_again_in_each_child(tiny, sky, tmp_path):
+    """As with multiprocessing: its main script is loaded in the child, and must not dream there."""
+    (tmp_path / "script.py").write_text(f"""
+import sys, threading
+sys.path.insert(0, {str(ROOT)!r})
+import dreamify
+print("begins", flush=True)
+threads = [threading.Thread(target=dreamify.dreamify, kwargs=dict(
+    input={str(sky)!r}, output={str(tmp_path)!r} + f"/{{n}}.png", layer="mix/output", iterations=1, octaves=1,
+    model={str(tiny.folder)!r}, quiet=True)) for n in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+""")
+    done = subprocess.run(["/usr/bin/python3", tmp_path / "script.py"], capture_output=True, text=True, check=False,
+                          timeout=120)
+    assert done.stdout.count("begins") == 3  # once here, and once in each child
+    assert {path.name for path in tmp_path.iterdir()} <= {"script.py", "0.png", "1.png"}
+
+
+def test_a_child_that_cannot_be_started_is_a_failure(tiny, sky, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
+    caught = []
+
+    def dream():
+        try:
+            dreamify.dreamify(sky, tmp_path / "a.png", "mix/output", 1, 1, model=tiny.folder, quiet=True)
+        except Failure as error:
+            caught.append(str(error))
+    thread = threading.Thread(target=dream)
+    thread.start()
+    thread.join(60)
+    assert caught == ["no process could be started: No such file or directory"]

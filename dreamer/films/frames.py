@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Mistake
-from dreamer.machine.files import natural
+from dreamer.machine.files import entries, natural
 from dreamer.pictures import reading, writing
 from dreamer.pictures.picture import Picture
 
@@ -53,7 +53,7 @@ def opened(path: str, rate: Fraction, max_size: int | None, max_pixels: int,
     max_size    the longest side to which larger ones are shrunk
     max_pixels  more than this many in one are a Mistake
     read        function of a path that gives the Picture in it"""
-    paths = [entry for entry in sorted(Path(path).iterdir(), key=lambda path: natural(path.name))
+    paths = [entry for entry in sorted(entries(path), key=lambda path: natural(path.name))
              if entry.suffix.lower() in writing.FORMATS and not entry.name.startswith(".") and entry.is_file()]
     if not paths:
         raise Mistake(f"input: there is no picture in the folder {path}")

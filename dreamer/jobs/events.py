@@ -5,10 +5,12 @@ the smallest; sizes are (height, width) in pixels."""
 
 import json
 import os
+import select
 from collections.abc import Callable
 from typing import IO, NamedTuple, TypeAlias
 
 from dreamer.errors import Mistake
+from dreamer.machine.signals import LOOK, Stop
 
 
 class Began(NamedTuple):
@@ -140,18 +142,32 @@ def line(event: Event) -> str:
 
 class Log:
     """A listener that writes each event as a line of JSON to a file, or to fd:N, which is open already. Raises Mistake
-    where that cannot be. Where nobody reads any more, the dream goes on without."""
+    where that cannot be. If nobody reads any more, or nobody while the end is asked for, the dream goes on without.
 
-    def __init__(self, where: str) -> None:
+    stop  asks for the end"""
+
+    def __init__(self, where: str, stop: Stop) -> None:
         self._file: IO[bytes] | None = _opened(where)
+        self._stop = stop
 
     def __call__(self, event: Event) -> None:
         """Write it."""
-        if self._file and not isinstance(event, Tick):
+        rest = b"" if isinstance(event, Tick) else line(event).encode() + b"\n"
+        while rest and self._file:
             try:
-                self._file.write(line(event).encode() + b"\n")
+                if self._may_write(self._file):
+                    rest = rest[self._file.write(rest[:select.PIPE_BUF]) or 0:]
+                elif self._stop.asked():
+                    self.close()
             except OSError:
                 self.close()
+
+    def _may_write(self, file: IO[bytes]) -> bool:
+        """Whether PIPE_BUF bytes can be written at once, now or soon: a reader may be slow, and who stops a dream does
+        not wait for it."""
+        waiting = select.poll()
+        waiting.register(file, select.POLLOUT)
+        return bool(waiting.poll(LOOK * 1000))
 
     def close(self) -> None:
         """There is nothing more to write."""

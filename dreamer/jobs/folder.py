@@ -91,6 +91,8 @@ class Folder:
                 ready()
             except Mistake as error:  # it was read: to wait would not help
                 raise Failure(*error.args) from None
+            except OSError as error:  # a file has gone in between
+                raise Failure(f"{error.filename or name}: {error.strerror or error}") from None
 
     def _ready(self, name: str, dreams: Collection[str]) -> Callable[[], None] | None:
         """A function that dreams it; None where it is a dream itself, or its dream is there."""

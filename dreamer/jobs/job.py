@@ -132,7 +132,7 @@ class Job(abc.ABC):
         when they have ended."""
         self._reservation, told = Reservation(), False  # as long as this process lives
         while True:
-            with self._reservation.planning() as others:
+            with self._reservation.planning(child.asked) as others:
                 try:
                     net, need, overhead = self._fitted(child.parent, arrays, bool(others))
                     self._reservation.make(need, *[child.parent] if child.parent else [])
@@ -141,7 +141,7 @@ class Job(abc.ABC):
                                                        "this one uses the rest", False))
                     return net, need, overhead
                 except TooLittle as error:
-                    if not others or error.for_good:
+                    if not others or error.lacks > others:  # if they end, that is no help
                         raise
             if not told:
                 child.send(events.MemoryShared(f"waits for memory: another dream has reserved {limits.told(others)}",
@@ -163,7 +163,9 @@ class Job(abc.ABC):
                 net.budget.base += self.reel.arrays * height * width
             need, overhead = net.budget.fit(height, width)
             if shared and need - net.budget.base > limits.memory():
-                raise TooLittle(f"{limits.told(limits.memory())} of memory are left")
+                told = TooLittle(f"{limits.told(limits.memory())} of memory are left")
+                told.lacks = 0
+                raise told
         except TooLittle:
             net.close()
             raise

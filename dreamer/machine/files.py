@@ -99,6 +99,14 @@ def check(folder: str | os.PathLike[str]) -> None:
         os.unlink(file.name)
 
 
+def entries(folder: str | os.PathLike[str]) -> list[Path]:
+    """What is in a folder; raises Mistake where it cannot be read."""
+    try:
+        return list(Path(folder).iterdir())
+    except OSError as error:
+        raise Mistake(f"input: {folder} cannot be read: {error.strerror}") from None
+
+
 def foreign(path: str | os.PathLike[str]) -> str | None:
     """What to write instead of a path as Windows has it, which here would be an odd name in the current folder; None if
     it is none, or if there is such a file."""

@@ -104,9 +104,10 @@ def most_used() -> int:
 def size(text: str) -> int:
     """Bytes for a size like 512m, 1.5g or 2000000; raises Mistake."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
-    if not found or not float(found[1]):
+    count = float(found[1]) * UNITS[found[2]] if found else 0.0
+    if not 1 <= count < 1 << 63:
         raise Mistake(f"{text!r} is not a size of memory such as 512m or 1.5g")
-    return int(float(found[1]) * UNITS[found[2]])
+    return int(count)
 
 
 def told(count: float) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from dreamer.errors import Stopped
+
 LOOK = 0.5  # seconds between two looks at whether another dream has ended
 
 
@@ -22,25 +24,41 @@ class Reservation:
         self._file: IO[bytes] | None = None
 
     @contextlib.contextmanager
-    def planning(self) -> Iterator[int]:
-        """In this block no other dream plans; gives the bytes that others have reserved in all."""
-        folder = _folder()
-        if folder is None:
-            yield 0
-            return
-        with open(folder / "planning", "ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    def planning(self, asked: Callable[[], int | None]) -> Iterator[int]:
+        """In this block no other dream plans; gives the bytes that others have reserved in all. Raises Stopped where
+        the end is asked for while another one plans.
+
+        asked  gives the signal that asks for the end, or None"""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):  # a disk that is full, say: then this one plans alone
+                if folder := _folder():
+                    lock = stack.enter_context(open(folder / "planning", "ab"))
+                    while not _locked(lock):
+                        if number := asked():
+                            raise Stopped(number)
+                        time.sleep(LOOK / 10)
             yield sum(count for count, _ in _others())
 
     def make(self, count: int, *processes: int) -> None:
         """Reserve `count` bytes for this process and others that belong to it, until it ends."""
         folder = _folder()
-        if folder is not None:
+        with contextlib.suppress(OSError):
+            if folder is None:
+                return
             made = folder / f"new-{os.getpid()}"  # which nobody reads before it is locked
             self._file = open(made, "wb", buffering=0)  # noqa: SIM115 - held until the end
             fcntl.flock(self._file, fcntl.LOCK_EX)
             self._file.write(" ".join(map(str, (count, os.getpid(), *processes))).encode())
             made.replace(folder / str(os.getpid()))
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Lock the file, if nobody else has; returns whether it is ours. Raises OSError where files know no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def changed(before: int) -> bool:
@@ -58,8 +76,12 @@ def others(held: Callable[[str], int]) -> int:
 
 def _others() -> Iterator[tuple[int, list[str]]]:
     """(bytes, [numbers of its processes]) of each other dream that runs; the files of those that do not are removed."""
-    folder = _folder()
-    for path in folder.iterdir() if folder else ():
+    try:
+        folder = _folder()
+        paths = list(folder.iterdir()) if folder else []
+    except OSError:
+        paths = []
+    for path in paths:
         if not path.name.isdecimal() or path.name == str(os.getpid()):
             continue
         with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
@@ -77,8 +99,11 @@ def _folder() -> Path | None:
     user = os.geteuid()
     for place in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}", "/dev/shm", "/tmp"):
         if place and os.path.isabs(place):
-            path = Path(place, f"image-dreamer-{user}")
             with contextlib.suppress(OSError):
+                # numbers of processes mean something in their own namespace only
+                path = Path(place, f"image-dreamer-{user}-{os.stat('/proc/self/ns/pid').st_ino}")
+                if os.stat(place).st_uid not in (0, user):  # who owns it could plant a link there
+                    continue
                 path.mkdir(mode=0o700, exist_ok=True)
                 status = path.lstat()
                 if (stat.S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & 0o022

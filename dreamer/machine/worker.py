@@ -72,9 +72,11 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
     with os.fdopen(os.memfd_create("stderr"), "w+b") as words, stop.heard():
         try:
             child = _fork(work, reader, writer, alive, living, words) if _alone() else _exec(work, writer, alive, words)
-        except BaseException:
+        except BaseException as error:
             os.close(reader)
             os.close(living)
+            if isinstance(error, OSError):
+                raise Failure(f"no process could be started: {error.strerror}") from None
             raise
         finally:
             os.close(writer)
@@ -86,7 +88,7 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
             raise
         finally:
             os.close(reader)
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            status = _status(child)
             os.close(living)
         words.seek(0)
         said = words.read().decode(errors="replace")
@@ -99,6 +101,15 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
         raise Stopped(number)
     else:
         raise Died(_cause(status, said))
+
+
+def _status(child: int) -> int:
+    """The exit code of the child when it has ended, negative for a signal; 0 where nobody may know: SIGCHLD is
+    ignored."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except ChildProcessError:
+        return 0
 
 
 def _alone() -> bool:
@@ -125,6 +136,8 @@ def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[byt
             found = spawn.get_preparation_data("dream")
             pickle.dump({name: value for name, value in found.items() if name != "authkey"}, handed)
             pickle.dump(work, handed)
+        except RuntimeError:  # this is such a process, and still at its main script
+            raise Mistake('a script that dreams from threads must do that behind: if __name__ == "__main__":') from None
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise Mistake("a dream from a process with threads is a process of its own: what dreams must be a function "
                           f"of a module ({error})") from None
@@ -139,11 +152,14 @@ def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[byt
 
 def begin(writer: str, alive: str, words: str, handed: str) -> NoReturn:
     """In the new interpreter: do the work in the open file `handed`. All are numbers of open files."""
-    from multiprocessing import spawn
+    from multiprocessing import process, spawn
 
     def work() -> Callable[[Worker], None]:
+        current: Any = process.current_process()
         with os.fdopen(int(handed), "rb") as file:
+            current._inheriting = True  # so that a main script that dreams when it is loaded does not do it again
             spawn.prepare(pickle.load(file))
+            del current._inheriting
             found: Callable[[Worker], None] = pickle.load(file)
         return found
     _child(work, int(writer), int(alive), int(words), None)
@@ -177,8 +193,16 @@ def _end_with(alive: int) -> None:
     fcntl.fcntl(alive, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(alive, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(alive, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-    if select.select([alive], [], [], 0)[0]:  # it was before we asked for that
+    if _readable(alive, 0):  # it was before we asked for that
         os._exit(1)
+
+
+def _readable(pipe: int, seconds: float) -> bool:
+    """Whether there is something to read from the pipe, or its end, within so many seconds. (select knows no file whose
+    number is above 1023.)"""
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
 
 
 class _End(NamedTuple):
@@ -198,7 +222,7 @@ def _attend(child: int, reader: int, receive: Callable[[Any], None], idle: Calla
         if told and time.monotonic() > told + PATIENCE:
             os.kill(child, signal.SIGKILL)
         idle()
-        if not select.select([reader], [], [], signals.LOOK)[0]:
+        if not _readable(reader, signals.LOOK):
             continue
         block = os.read(reader, 1 << 16)
         if not block:

@@ -30,9 +30,12 @@ BLOB = 2 ** 31 - 1  # the most numbers that a blob of Caffe's can have
 
 
 class TooLittle(Failure):
-    """There is too little memory now. It is too little for good where --memory allows no more."""
+    """There is too little memory now.
 
-    for_good = False
+    lacks  bytes of free memory that would be enough; math.inf where none would, because --memory or a ulimit is what
+           allows no more"""
+
+    lacks: float = math.inf
 
 
 def check_loading(name: str, path: str | os.PathLike[str]) -> None:
@@ -40,8 +43,11 @@ def check_loading(name: str, path: str | os.PathLike[str]) -> None:
     kernel would kill us on the way."""
     size, free = os.path.getsize(path), limits.memory()
     if free < LOADING[0] * size + LOADING[1]:
-        raise TooLittle(f"{name} needs at least {limits.told(limits.used() + LEAST[0] * size + LEAST[1])} of "
+        told = TooLittle(f"{name} needs at least {limits.told(limits.used() + LEAST[0] * size + LEAST[1])} of "
                         f"memory in all; {limits.told(free)} are free")
+        if free < limits.reservable():
+            told.lacks = LOADING[0] * size + LOADING[1] - free
+        raise told
 
 
 class Sized(Protocol):
@@ -130,7 +136,8 @@ class Budget:
             need = max(need, limits.most_used(), self._cap + int(short / SHARE))
         told = TooLittle(f"{self._net.what} needs at least {limits.told(need)} of memory; "
                          f"{limits.told(given)} are available")
-        told.for_good = self._given
+        if not self._given and self._free < limits.reservable():
+            told.lacks = (need - self.memory) / SHARE
         return told
 
     def allocate(self, height: int, width: int) -> Planes:

@@ -22,10 +22,12 @@ def followed(path: str) -> dict[str, Any]:
         raise Mistake("only INPUT can be standard input: name a file")
     found = read_recipe(path)
     found["no_clip"] = found.get("clip") is False
-    for names, kind in ((_FLAGS, bool), (_WORDS, str)):
-        for name in names:
-            if not isinstance(found.get(name), kind | None):
-                raise Mistake(f"{name}: the recipe in {path} is damaged: {found[name]!r} makes no sense")
+    for name in _FOLLOWED:
+        kind = bool if name in _FLAGS else str if name in _WORDS else list if name == "pan" else int | float
+        if not isinstance(found.get(name), kind | None):
+            raise Mistake(f"{name}: the recipe in {path} is damaged: {found[name]!r} makes no sense")
+    if not found.get("zoom") and found.get("fps", 0) > 120:  # a video's own rate; a film of ours has no more
+        del found["fps"]
     return found
 
 

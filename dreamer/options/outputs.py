@@ -16,6 +16,7 @@ from dreamer.machine import ffmpeg, files
 from dreamer.options.request import Request
 from dreamer.pictures import inputs, page, writing
 from dreamer.pictures.picture import Picture
+from dreamer.pictures.recipe import read_recipe
 
 
 def check_picture(path: str | os.PathLike[str], source: str | os.PathLike[str] | None = None, force: bool = False,
@@ -75,6 +76,15 @@ def _is(source: str | os.PathLike[str], status: os.stat_result) -> bool:
         return False
 
 
+def check_no_picture_of(folder: str, path: str) -> None:
+    """Raise Mistake if `path` is a picture in the folder that is dreamed; what has a recipe is ours."""
+    if os.path.isfile(path) and os.path.dirname(os.path.realpath(path)) == os.path.realpath(folder):
+        try:
+            read_recipe(path)
+        except Mistake:
+            raise Mistake(f"{path} is a picture of the folder {folder}; name another file") from None
+
+
 def check_path(path: str | os.PathLike[str]) -> None:
     """Raise Mistake if the path is one as Windows has it."""
     if instead := files.foreign(path):
@@ -91,7 +101,7 @@ def check_film(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
         check_picture(name(path, 0), source, force)
         sources: Iterable[str | os.PathLike[str]] = ()
         if source is not None and source != inputs.STANDARD:
-            sources = Path(source).iterdir() if os.path.isdir(source) else [source]
+            sources = files.entries(source) if os.path.isdir(source) else [source]
         if not force and any(is_frame_of(path, each) for each in sources):
             raise Mistake(f"output: {path} would overwrite the input; name another file, or add --force")
     elif extension not in FILMS:
@@ -163,6 +173,8 @@ def check_events(request: Request) -> None:
         other = getattr(request, field)
         if other is not None and os.path.realpath(other) == os.path.realpath(where):
             raise Mistake(f"events: {where} is also another file of this dream; name another file")
+    if request.output and numbered(request.output) and is_frame_of(request.output, where):
+        raise Mistake(f"events: {where} is a frame of the film; name another file")
     try:
         with open(where, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not (file.read(10) or b'{"event": ').startswith(

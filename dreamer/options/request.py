@@ -68,6 +68,7 @@ def request(asked: Mapping[str, Any], usual: Mapping[str, Any]) -> Request:
     for name, value in asked.items():
         if name in usual and value is not None:
             plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+            plain = plain.item() if hasattr(plain, "item") else plain  # numpy's numbers
             plain = tuple(plain) if isinstance(plain, list) else plain
             if _fits(plain, usual[name], name):
                 values[name] = plain
@@ -92,10 +93,20 @@ def from_json(text: str | bytes) -> dict[str, Any]:
     return asked
 
 
+def _can_be_a_name(text: str) -> bool:
+    """Whether a file could have that name."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
 def _fits(value: object, usual: object, name: str) -> bool:
     """Whether a value is of the kind that the field `name` has."""
     if isinstance(usual, bool):
         return isinstance(value, bool)
+    if isinstance(value, str) and not _can_be_a_name(value):
+        return False
     if name == "pan" and isinstance(value, tuple):
         return len(value) == 2 and all(isinstance(part, int | float | str) for part in value)
     number = Request.__annotations__[name] in (Number, Number | None)

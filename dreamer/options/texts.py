@@ -72,7 +72,7 @@ OPTIONS = {
     "pan": Option("move of the zoom to the right and down in each frame, as fractions of the picture; for example "
                   "--pan=-0.01,0", "X,Y", values.pair(least=-1, most=1)),
     "fps": Option("frames per second of a film; a video keeps its own rate", "N",
-                  values.number(above=0, most=120)),
+                  values.number(least=0.001, most=120)),
     "flow": Option("move the dream along with the things in a video, so that it does not flicker"),
     "blend": Option("share of the previous frame's dream that a video's frame takes over, 0 to 1 (default: 0; with "
                     f"--flow {flow.BLEND})", "X", values.number(least=0, most=1)),

@@ -134,6 +134,8 @@ def _check_others(draft: Understood, wrong: Wrong) -> None:
                 if path and _same(draft.preview, path):
                     raise Mistake(f"{path} is also the file of --{name}; name another file")
             outputs.check_picture(draft.preview, draft.input or None)
+            if draft.input and os.path.isdir(draft.input):
+                outputs.check_no_picture_of(draft.input, draft.preview)
 
 
 def _same(output: str, path: str) -> bool:

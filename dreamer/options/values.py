@@ -33,7 +33,7 @@ def pair(least: float, most: float) -> Callable[[Any], tuple[float, float]]:
             x, y = map(float, value.split(",") if isinstance(value, str) else value)
             if all(least <= number <= most for number in (x, y)):
                 return x, y
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
         raise Mistake(f"{str(value)!r} is not a pair X,Y of numbers between {least:g} and {most:g}")
     return check

@@ -1,16 +1,20 @@
 """What happens, told to other programs: the schema, and where it is written. By the real command."""
 
+import fcntl
 import json
 import os
 import re
+import select
 import signal
 import subprocess
+import time
 import typing
 
 import pytest
 
 from dreamer.errors import Mistake
 from dreamer.jobs import events
+from dreamer.machine.signals import Stop
 from dreamer.nets.net import Net
 from helpers import ROOT, dream, names, noise, pixels, run, saved, start, wait_for
 
@@ -257,7 +261,7 @@ def test_events_do_not_take_the_place_of_the_dream(words, tmp_path):
 def test_a_log_that_cannot_be_opened_is_a_mistake(tmp_path):
     for where in (str(tmp_path), "fd:777", str(tmp_path / "no/file")):
         with pytest.raises(Mistake, match="events: "):
-            events.Log(where)
+            events.Log(where, Stop())
 
 
 # a request from another program --------------------------------------------------------------------------
@@ -319,3 +323,36 @@ def test_without_standard_input_there_is_no_request(tmp_path):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("dreamify: request: ")
+
+
+def test_a_reader_that_stalls_does_not_keep_a_dream_from_its_end(tiny, sky, tmp_path):
+    """The pipe is full of steps when Ctrl-C comes."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    process = subprocess.Popen(
+        [ROOT / "dreamify.py", sky, tmp_path / "dream.png", "mix/output", "4000", "1", "--model", tiny.folder,
+         "--quiet", "--events", f"fd:{writer}"], pass_fds=[writer], stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    try:
+        waiting = select.poll()
+        waiting.register(reader, select.POLLIN)
+        assert waiting.poll(60_000)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        os.close(reader)
+    assert process.returncode == 130
+    assert "is the dream so far" in said
+
+
+@pytest.mark.parametrize("field", ["input", "output", "preview", "guide", "events", "mask", "like"])
+@pytest.mark.parametrize("name", ["a\0.png", "\ud800.png"])
+def test_a_name_that_no_file_can_have_is_told(sky, tiny, tmp_path, field, name):
+    asked = {"input": str(sky), "output": str(tmp_path / "a.png"), "model": str(tiny.folder)} | {field: name}
+    done = run("--request", "-", input=json.dumps(asked), cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{field}: " in done.stderr
+    assert not list(tmp_path.iterdir())

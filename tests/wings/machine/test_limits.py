@@ -54,3 +54,9 @@ def test_threads_of_a_control_group(tmp_path, monkeypatch, where, files, count):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     groups(tmp_path, monkeypatch, where, files)
     assert limits.threads() == count
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "0.4", "0", "1e9", "-1"])
+def test_no_size_is_beyond_all_measure(text):
+    with pytest.raises(Mistake, match="is not a size of memory"):
+        limits.size(text)
