@@ -131,13 +131,13 @@ class Budget:
     def _too_little(self, need: int) -> TooLittle:
         """What says so where `need` bytes do not fit. A container is told the limit that it needs."""
         given = self._cap or self.memory
+        lacks = (need - self.base) / SHARE - self._free
         if self._cap:
-            short = need - self.base - int(self._free * SHARE)
-            need = max(need, limits.most_used(), self._cap + int(short / SHARE))
+            need = max(need, limits.most_used(), self._cap + int(lacks))
         told = TooLittle(f"{self._net.what} needs at least {limits.told(need)} of memory; "
                          f"{limits.told(given)} are available")
         if not self._given and self._free < limits.reservable():
-            told.lacks = (need - self.memory) / SHARE
+            told.lacks = lacks
         return told
 
     def allocate(self, height: int, width: int) -> Planes:
