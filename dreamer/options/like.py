@@ -24,9 +24,9 @@ def followed(path: str) -> dict[str, Any]:
     found["no_clip"] = found.get("clip") is False
     for name in _FOLLOWED:
         kind = bool if name in _FLAGS else str if name in _WORDS else list if name == "pan" else int | float
-        if not isinstance(found.get(name), kind | None):
+        if not isinstance(found.get(name), kind | None) or (isinstance(found.get(name), bool) and kind is not bool):
             raise Mistake(f"{name}: the recipe in {path} is damaged: {found[name]!r} makes no sense")
-    if not found.get("zoom") and found.get("fps", 0) > 120:  # a video's own rate; a film of ours has no more
+    if not found.get("zoom") and (found.get("fps") or 0) > 120:  # a video's own rate; a film of ours has no more
         del found["fps"]
     return found
 

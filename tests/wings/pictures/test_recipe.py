@@ -113,8 +113,8 @@ def test_one_that_no_picture_can_hold_is_told_before_the_work(tiny, sky, tmp_pat
     ("model", 5, "model: .*damaged: 5"), ("model", {"a": 1}, "model: .*damaged"),
     ("layer", ["conv1"], "layer: .*damaged"),
     ("reproducible", "yes", "reproducible: .*damaged"), ("flow", 1, "flow: .*damaged"),
-    ("iterations", True, "iterations: True"),
-    ("scale", "x", "scale: 'x'"), ("seed", [1], "seed: "), ("pan", 5, "pan: "), ("layer", "a\nb\0\ud800", "layer")])
+    ("iterations", True, "iterations: .*damaged: True"),
+    ("scale", "x", "scale: .*damaged: 'x'"), ("seed", [1], "seed: "), ("pan", 5, "pan: "), ("layer", "a\nb\0\ud800", "layer")])
 def test_a_recipe_that_makes_no_sense_is_told_before_the_work(tiny, tmp_path, name, value, why):
     info = PngImagePlugin.PngInfo()
     info.add_text("image-dreamer", json.dumps({"layer": "conv1", name: value}))
