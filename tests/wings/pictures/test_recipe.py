@@ -114,7 +114,8 @@ def test_one_that_no_picture_can_hold_is_told_before_the_work(tiny, sky, tmp_pat
     ("layer", ["conv1"], "layer: .*damaged"),
     ("reproducible", "yes", "reproducible: .*damaged"), ("flow", 1, "flow: .*damaged"),
     ("iterations", True, "iterations: .*damaged: True"),
-    ("scale", "x", "scale: .*damaged: 'x'"), ("seed", [1], "seed: "), ("pan", 5, "pan: "), ("layer", "a\nb\0\ud800", "layer")])
+    ("scale", "x", "scale: .*damaged: 'x'"),
+    ("seed", [1], "seed: "), ("pan", 5, "pan: "), ("layer", "a\nb\0\ud800", "layer")])
 def test_a_recipe_that_makes_no_sense_is_told_before_the_work(tiny, tmp_path, name, value, why):
     info = PngImagePlugin.PngInfo()
     info.add_text("image-dreamer", json.dumps({"layer": "conv1", name: value}))
