@@ -37,7 +37,7 @@ class Reservation:
                         if number := asked():
                             raise Stopped(number)
                         time.sleep(LOOK / 10)
-            yield sum(count for count, _ in _others())
+            yield reserved()
 
     def make(self, count: int, *processes: int) -> None:
         """Reserve `count` bytes for this process and others that belong to it, until it ends."""
@@ -64,7 +64,12 @@ def _locked(file: IO[bytes]) -> bool:
 def changed(before: int) -> bool:
     """Whether others have reserved something else than so many bytes in all; after a while."""
     time.sleep(LOOK)
-    return sum(count for count, _ in _others()) != before
+    return reserved() != before
+
+
+def reserved() -> int:
+    """Bytes that other dreams have reserved in all."""
+    return sum(count for count, _ in _others())
 
 
 def others(held: Callable[[str], int]) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from dreamer.arrays import Planes
 from dreamer.errors import Failure
-from dreamer.machine import limits
+from dreamer.machine import limits, reservations
 from dreamer.nets import tiles
 from dreamer.nets.layers import Layers
 from dreamer.nets.prototxt import Message
@@ -40,13 +40,15 @@ class TooLittle(Failure):
 
 def check_loading(name: str, path: str | os.PathLike[str]) -> None:
     """Raise TooLittle where there is not even the memory to load the weights at `path`, those of the model `name`: the
-    kernel would kill us on the way."""
+    kernel would kill us on the way. Where another dream has reserved memory, what a dream takes at least must be there:
+    one that loads weights only to wait would take what the other needs."""
     size, free = os.path.getsize(path), limits.memory()
-    if free < LOADING[0] * size + LOADING[1]:
+    times, more = LEAST if reservations.reserved() else LOADING
+    if free < times * size + more:
         told = TooLittle(f"{name} needs at least {limits.told(limits.used() + LEAST[0] * size + LEAST[1])} of "
                         f"memory in all; {limits.told(free)} are free")
         if free < limits.reservable():
-            told.lacks = LOADING[0] * size + LOADING[1] - free
+            told.lacks = times * size + more - free
         raise told
 
 
