@@ -37,11 +37,6 @@ class Estimate:
         self._times.append(self._clock())
         self._works.append(self._before(frame, octave, iteration + 1))
 
-    def finish(self) -> None:
-        """All is done and written."""
-        self._times.append(self._clock())
-        self._works.append(self.total)
-
     @property
     def done(self) -> float:
         """Of `total`, the work that is done."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dreamer.arrays import Light
 from dreamer.errors import Mistake, Wrong
 from dreamer.films.names import RATE
 from dreamer.machine.files import sha256
@@ -95,7 +96,7 @@ def _layer(request: Request, chosen: Model, wrong: Wrong, warnings: list[str]) -
     return found
 
 
-def _light(draft: Understood, warnings: list[str]) -> Any:
+def _light(draft: Understood, warnings: list[str]) -> Light | None:
     if draft.mask is None:
         return None
     if _same(draft.output, draft.mask):
