@@ -419,6 +419,11 @@ python_finds_caffe() {
   echo "$prefix/python" >"$folder/image-dreamer.pth"
 }
 
+# Links beside Caffe make `import dreamify` work from every folder. The clone that was provisioned last is the one.
+python_finds_dreamify() {
+  if [ -d "$prefix/python" ]; then ln -sfn "$here/dreamify.py" "$here/dreamer" "$prefix/python/"; fi
+}
+
 # -------------------------------------------------------------------------------------- model and check
 
 step_model() {
@@ -489,6 +494,7 @@ main() {
     : >"$log"
     "step_$step"
   done
+  python_finds_dreamify
 }
 
 # Sourced, it gives the tests its functions one by one. Read to the end before anything runs: it may be replaced

@@ -18,7 +18,7 @@ from helpers import ROOT
 FILES = {"CMakeLists.txt": "project(Caffe)\n", "src/caffe.cpp": "// deep\n", "a name with spaces": "x"}
 
 
-def bash(script, tmp_path, **variables):
+def bash(script: str, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `script` with provision.sh's functions at hand, a build folder and a log."""
     build = tmp_path / "prefix/build"
     build.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def bash(script, tmp_path, **variables):
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(tmp_path: Path) -> Path:
     """A small tree in the place of Caffe's."""
     for name, text in FILES.items():
         path = tmp_path / "tree" / name
@@ -38,12 +38,12 @@ def tree(tmp_path):
 
 
 @pytest.fixture
-def checksum(tree, tmp_path):
+def checksum(tree: Path, tmp_path: Path) -> str:
     return bash(f"checksum {tree}", tmp_path).stdout.strip()
 
 
 @pytest.fixture
-def repository(tree, tmp_path):
+def repository(tree: Path, tmp_path: Path) -> tuple[str, str]:
     """(URL, commit) of a git repository of the tree."""
     folder = tmp_path / "repository"
     git = ["git", "-C", folder, "-c", "user.name=x", "-c", "user.email=x@example.org"]
@@ -54,18 +54,19 @@ def repository(tree, tmp_path):
     return f"file://{folder}", commit
 
 
-def fetch(tmp_path, checksum, *, distribution=False, **variables):
+def fetch(tmp_path: Path, checksum: str, *, distribution: bool = False,
+          **variables: str) -> subprocess.CompletedProcess[str]:
     """Run fetch_caffe for a tree of that checksum; the distribution's archive stays out unless asked for."""
     without = "" if distribution else "source_distribution() { place=archive; why='not in this test'; return 1; }; "
     return bash(f"{without}caffe_sha256={checksum}; fetch_caffe {tmp_path}/prefix/build/tree", tmp_path, **variables)
 
 
-def fetched(tmp_path):
+def fetched(tmp_path: Path) -> dict[str, str]:
     folder = tmp_path / "prefix/build/tree"
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_folder_of_ones_own_comes_first(tree, checksum, tmp_path):
+def test_a_folder_of_ones_own_comes_first(tree: Path, checksum: str, tmp_path: Path) -> None:
     done = fetch(tmp_path, checksum, CAFFE_SOURCE=str(tree))
     assert done.returncode == 0, done.stderr
     assert f"source from CAFFE_SOURCE, {tree}" in done.stdout
@@ -73,14 +74,14 @@ def test_a_folder_of_ones_own_comes_first(tree, checksum, tmp_path):
 
 
 @pytest.mark.parametrize("top", [".", "caffe-1.0"])
-def test_an_archive_of_ones_own_will_do(tree, checksum, tmp_path, top):
+def test_an_archive_of_ones_own_will_do(tree: Path, checksum: str, tmp_path: Path, top: str) -> None:
     with tarfile.open(tmp_path / "caffe.tar.gz", "w:gz") as archive:
         archive.add(tree, top)
     assert fetch(tmp_path, checksum, CAFFE_SOURCE=str(tmp_path / "caffe.tar.gz")).returncode == 0
     assert fetched(tmp_path) == FILES
 
 
-def test_git_is_next_at_the_pinned_commit(checksum, repository, tmp_path):
+def test_git_is_next_at_the_pinned_commit(checksum: str, repository: tuple[str, str], tmp_path: Path) -> None:
     done = fetch(tmp_path, checksum, CAFFE_GIT=repository[0], CAFFE_COMMIT=repository[1])
     assert done.returncode == 0, done.stdout
     assert f"source from git, {repository[0]}" in done.stdout
@@ -88,7 +89,8 @@ def test_git_is_next_at_the_pinned_commit(checksum, repository, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["nowhere", "not an archive", "other content"])
-def test_a_wrong_source_is_told_and_the_next_is_tried(tree, checksum, repository, tmp_path, wrong):
+def test_a_wrong_source_is_told_and_the_next_is_tried(tree: Path, checksum: str, repository: tuple[str, str],
+                                                      tmp_path: Path, wrong: str) -> None:
     source = tmp_path / "source"
     if wrong == "not an archive":
         source.write_text("no archive")
@@ -103,21 +105,21 @@ def test_a_wrong_source_is_told_and_the_next_is_tried(tree, checksum, repository
     assert fetched(tmp_path) == FILES
 
 
-def test_a_commit_that_is_not_there_is_told(checksum, repository, tmp_path):
+def test_a_commit_that_is_not_there_is_told(checksum: str, repository: tuple[str, str], tmp_path: Path) -> None:
     done = fetch(tmp_path, checksum, CAFFE_GIT=repository[0], CAFFE_COMMIT="0" * 40)
     assert done.returncode == 1
     assert "the commit cannot be fetched" in done.stdout
     assert "CAFFE_SOURCE" in done.stderr
 
 
-def test_a_host_that_does_not_resolve_or_refuses_fails_at_once(checksum, tmp_path):
+def test_a_host_that_does_not_resolve_or_refuses_fails_at_once(checksum: str, tmp_path: Path) -> None:
     for url in ("https://no-such-host.invalid/caffe.git", "http://127.0.0.1:1/caffe.git"):
         done = fetch(tmp_path, checksum, CAFFE_GIT=url)
         assert done.returncode == 1
         assert f"no source from git, {url} (curl:" in done.stdout
 
 
-def test_a_host_that_accepts_and_says_nothing_is_given_up(checksum, tmp_path):
+def test_a_host_that_accepts_and_says_nothing_is_given_up(checksum: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         held = []
         threading.Thread(target=lambda: held.append(silent.accept()), daemon=True).start()
@@ -126,9 +128,9 @@ def test_a_host_that_accepts_and_says_nothing_is_given_up(checksum, tmp_path):
     assert "timed out" in done.stdout
 
 
-def test_the_distributions_archive_comes_last_and_apts_own_state_stays_as_it_is(tmp_path):
+def test_the_distributions_archive_comes_last_and_apts_own_state_stays_as_it_is(tmp_path: Path) -> None:
     """The real archive, through this machine's own mirror: the tree is the pinned one."""
-    def state():
+    def state() -> str:
         find = "find /etc/apt /var/lib/apt/lists /var/cache/apt -type f | sort | xargs -d '\\n' stat -c '%n %s %Y'"
         return subprocess.run(find, shell=True, capture_output=True, text=True, check=True).stdout
     if bash("apt_mirror", tmp_path).returncode:
@@ -148,12 +150,12 @@ def test_the_distributions_archive_comes_last_and_apts_own_state_stays_as_it_is(
     assert patched.returncode == 0, patched.stderr
 
 
-def fetched_names(tmp_path):
+def fetched_names(tmp_path: Path) -> set[str]:
     folder = tmp_path / "prefix/build/tree"
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_an_interrupted_build_goes_on_where_it_was(tmp_path):
+def test_an_interrupted_build_goes_on_where_it_was(tmp_path: Path) -> None:
     script = """
         step_toolchain() { :; }; fetch_caffe() { echo fetched; }; prepare_caffe() { :; }
         compile_caffe() {
@@ -171,7 +173,7 @@ def test_an_interrupted_build_goes_on_where_it_was(tmp_path):
     assert "installed" in on.stdout
 
 
-def test_objects_that_a_power_cut_broke_are_built_again(tmp_path):
+def test_objects_that_a_power_cut_broke_are_built_again(tmp_path: Path) -> None:
     script = """
         step_toolchain() { :; }; fetch_caffe() { :; }; prepare_caffe() { :; }
         compile_caffe() { [ ! -e "$build/out/broken" ] || return 1; mkdir -p "$build/out"; }
@@ -184,7 +186,7 @@ def test_objects_that_a_power_cut_broke_are_built_again(tmp_path):
     assert "installed" in done.stdout
 
 
-def test_a_failed_step_shows_the_end_of_its_log(tmp_path):
+def test_a_failed_step_shows_the_end_of_its_log(tmp_path: Path) -> None:
     done = bash("logged 'the thing' bash -c 'seq 100; exit 7'", tmp_path)
     assert done.returncode == 1
     assert "the thing failed (exit code 7)" in done.stderr
@@ -194,12 +196,12 @@ def test_a_failed_step_shows_the_end_of_its_log(tmp_path):
 
 
 @pytest.mark.parametrize(("cores", "megabytes", "jobs"), [(8, 64000, 8), (8, 4000, 3), (2, 900, 1), (1, 64000, 1)])
-def test_jobs_are_limited_by_cores_and_by_memory(tmp_path, cores, megabytes, jobs):
+def test_jobs_are_limited_by_cores_and_by_memory(tmp_path: Path, cores: int, megabytes: int, jobs: int) -> None:
     done = bash(f"nproc() {{ echo {cores}; }}; free_megabytes() {{ echo {megabytes}; }}; build_jobs", tmp_path)
     assert done.stdout.strip() == str(jobs)
 
 
-def test_free_memory_is_known(tmp_path):
+def test_free_memory_is_known(tmp_path: Path) -> None:
     assert 100 < int(bash("free_megabytes", tmp_path).stdout) < 10_000_000
 
 
@@ -227,7 +229,8 @@ MACHINE = {"FREE": "600", "SWAPPED": "0", "DISK": "9000", "ALLOWED": "true"}
     ({"DISK": "1500"}, False, "going on (the disk has 1500 MB left"),
     ({"ALLOWED": "false"}, False, "going on (a swap file cannot be made here: No)"),
 ], ids=str)
-def test_a_swap_file_where_memory_is_too_little_for_one_compiler(tmp_path, machine, made, said):
+def test_a_swap_file_where_memory_is_too_little_for_one_compiler(tmp_path: Path, machine: dict[str, str], made: bool,
+                                                                 said: str) -> None:
     done = bash(SWAPS + 'swap_on; cat "$list"; swap_off; cat "$list"; ls "$prefix"', tmp_path, **MACHINE | machine)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines().count(str(tmp_path / "prefix/swap")) == made  # there, and gone afterwards
@@ -238,7 +241,7 @@ def test_a_swap_file_where_memory_is_too_little_for_one_compiler(tmp_path, machi
 
 @pytest.mark.parametrize(("sent", "left"), [("INT", False), ("TERM", False), ("KILL", True), ("", False)])
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes swap files")
-def test_the_swap_file_goes_however_the_build_ends(tmp_path, sent, left):
+def test_the_swap_file_goes_however_the_build_ends(tmp_path: Path, sent: str, left: bool) -> None:
     """A real one, where the kernel lets this machine have it (a container is told that it may not)."""
     prefix = tmp_path / "the prefix"
     script = f"""source {ROOT}/provision.sh
@@ -246,12 +249,12 @@ def test_the_swap_file_goes_however_the_build_ends(tmp_path, sent, left):
         free_megabytes() {{ echo 1250; }}; compile_caffe() {{ echo compiling; $compile; }}
         main --no-cache $steps"""
 
-    def start(steps, compile_):
+    def start(steps: str, compile_: str) -> subprocess.Popen[str]:
         return subprocess.Popen(["bash", "-c", script], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 start_new_session=True, env=os.environ | {
                                     "DREAMER_PREFIX": str(prefix), "steps": steps, "compile": compile_})
 
-    def swaps():
+    def swaps() -> int:
         return Path("/proc/swaps").read_text().count(str(prefix).replace(" ", "\\040"))
 
     build = start("caffe", "sleep 60" if sent else "false")
@@ -277,7 +280,7 @@ def test_the_swap_file_goes_however_the_build_ends(tmp_path, sent, left):
 @pytest.mark.parametrize(("name", "version", "supported"), [
     ("debian", "12", True), ("debian", "13", True), ("ubuntu", "22.04", True), ("ubuntu", "24.04", True),
     ("debian", "11", False), ("fedora", "42", False)])
-def test_other_systems_are_told_what_is_supported(tmp_path, name, version, supported):
+def test_other_systems_are_told_what_is_supported(tmp_path: Path, name: str, version: str, supported: bool) -> None:
     (tmp_path / "os").write_text(f'ID={name}\nVERSION_ID="{version}"\nPRETTY_NAME="{name} {version}"\n')
     done = bash("true", tmp_path, OS_RELEASE=str(tmp_path / "os"))
     assert (done.returncode == 0) is supported
@@ -286,7 +289,7 @@ def test_other_systems_are_told_what_is_supported(tmp_path, name, version, suppo
                                "Debian 12 and 13 and Ubuntu 22.04 and 24.04 are\n")
 
 
-def test_help_and_a_wrong_step():
+def test_help_and_a_wrong_step() -> None:
     told = subprocess.run([ROOT / "provision.sh", "--help"], capture_output=True, text=True, check=True).stdout
     for word in ("runtime", "toolchain", "caffe", "model", "check", "--dev", "--no-cache", "CAFFE_SOURCE",
                  "BVLC_GOOGLENET"):
@@ -297,7 +300,7 @@ def test_help_and_a_wrong_step():
 
 
 @pytest.mark.parametrize(("said", "ends_well"), [("is not valid yet", True), ("is expired", False), ("", False)])
-def test_a_clock_that_is_behind_does_not_matter_to_apt(tmp_path, said, ends_well):
+def test_a_clock_that_is_behind_does_not_matter_to_apt(tmp_path: Path, said: str, ends_well: bool) -> None:
     done = bash(f"""
         dpkg() {{ :; }}; dpkg-query() {{ :; }}
         apt() {{
@@ -311,7 +314,7 @@ def test_a_clock_that_is_behind_does_not_matter_to_apt(tmp_path, said, ends_well
     assert ends_well or "apt-get update failed" in done.stderr
 
 
-def test_a_clock_that_was_set_back_does_not_matter_to_make(tree, tmp_path):
+def test_a_clock_that_was_set_back_does_not_matter_to_make(tree: Path, tmp_path: Path) -> None:
     """All of the tree is older than any object, whatever the clock says while they are made."""
     subprocess.run(["touch", "-d", "+2 days", tree / "CMakeLists.txt"], check=True)
     assert bash(f"logged() {{ :; }}; prepare_caffe {tree}", tmp_path).returncode == 0
@@ -319,7 +322,7 @@ def test_a_clock_that_was_set_back_does_not_matter_to_make(tree, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def checkouts(tmp_path_factory):
+def checkouts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two clones of what is committed: as everywhere, and as git for Windows makes them, in a folder with spaces."""
     if not (ROOT / ".git").exists():
         pytest.skip("this is no git checkout")
@@ -331,7 +334,7 @@ def checkouts(tmp_path_factory):
     return made
 
 
-def test_a_checkout_by_git_for_windows_runs_in_linux(checkouts, tmp_path):
+def test_a_checkout_by_git_for_windows_runs_in_linux(checkouts: list[Path], tmp_path: Path) -> None:
     """Its lines end as Linux wants them, and the Caffe that it builds is the same."""
     plain, windows = checkouts
     ends = subprocess.run(["git", "ls-files", "--eol"], cwd=windows, capture_output=True, text=True, check=True).stdout
@@ -345,8 +348,9 @@ def test_a_checkout_by_git_for_windows_runs_in_linux(checkouts, tmp_path):
     assert keys[0] == keys[1]
 
 
+@pytest.mark.xdist_group("machine")
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_a_second_run_needs_no_network_and_minds_no_spaces(checkouts, tmp_path):
+def test_a_second_run_needs_no_network_and_minds_no_spaces(checkouts: list[Path], tmp_path: Path) -> None:
     """On the machine as it is, from a folder with spaces: all steps, to a small dream."""
     if not os.path.exists("/opt/image-dreamer/key"):
         pytest.skip("this machine was not provisioned")
@@ -358,15 +362,26 @@ def test_a_second_run_needs_no_network_and_minds_no_spaces(checkouts, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "installing" not in done.stdout
     assert "all is well" in done.stdout
+    assert imported(tmp_path) == str(folder / "dreamify.py")  # the clone that was provisioned last
+    assert subprocess.run([ROOT / "provision.sh", "runtime"], capture_output=True, check=False).returncode == 0
+    assert imported(tmp_path) == str(ROOT / "dreamify.py")
 
 
-def test_a_cache_in_a_folder_with_spaces(checkouts, tmp_path):
+def imported(folder: Path) -> str:
+    """The file that `import dreamify` finds from a folder that has nothing to do with us."""
+    script = "import os, dreamify; print(os.path.realpath(dreamify.__file__)); dreamify.keys(model='daydream')"
+    return subprocess.run(["/usr/bin/python3", "-c", script], cwd=folder, capture_output=True, text=True, check=True,
+                          env={"PATH": os.environ["PATH"]}).stdout.strip()
+
+
+def test_a_cache_in_a_folder_with_spaces(checkouts: list[Path], tmp_path: Path) -> None:
     done = cached(tmp_path, f"""here='{checkouts[1]}'; make_caffe; into_cache key; rm -r $prefix/lib; from_cache key
         cat $prefix/lib/libcaffe.so; rm -r "$here/.cache" """)
     assert done.stdout.splitlines()[-1] == "code", done.stderr
 
 
-def test_a_second_run_finds_all_done():
+@pytest.mark.xdist_group("machine")
+def test_a_second_run_finds_all_done() -> None:
     """On the machine as it is: the test command has provisioned it."""
     if os.geteuid() != 0 or not os.path.exists("/opt/image-dreamer/key"):
         pytest.skip("this machine was not provisioned, or this is not root")
@@ -375,12 +390,12 @@ def test_a_second_run_finds_all_done():
     assert all(line.endswith("already there") for line in done.stdout.splitlines())
 
 
-def test_films_are_a_step_of_their_own(tmp_path):
+def test_films_are_a_step_of_their_own(tmp_path: Path) -> None:
     done = bash('apt_install() { shift; echo "$@"; }; step_film', tmp_path)
     assert done.stdout.split() == ["ffmpeg", "python3-opencv"]
 
 
-def cached(tmp_path, script, **variables):
+def cached(tmp_path: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `script` with an installed Caffe (of one text file) and an empty project of a folder around the cache."""
     (tmp_path / "project").mkdir(exist_ok=True)
     setup = f"""here={tmp_path}/project; cache=true; python_finds_caffe() {{ :; }}
@@ -392,7 +407,7 @@ def cached(tmp_path, script, **variables):
     return bash(setup + script, tmp_path, **variables)
 
 
-def test_a_finished_caffe_is_kept_and_taken(tmp_path):
+def test_a_finished_caffe_is_kept_and_taken(tmp_path: Path) -> None:
     done = cached(tmp_path, """make_caffe; into_cache 0123456789abcdef0; rm -r $prefix/lib
         from_cache 0123456789abcdef0; echo $?; cat $prefix/lib/libcaffe.so $prefix/key""")
     assert done.stdout.splitlines()[-3:] == ["0", "code", "0123456789abcdef0"], done.stderr
@@ -408,14 +423,14 @@ def test_a_finished_caffe_is_kept_and_taken(tmp_path):
     ("echo x >>$(cache_file key); from_cache key", "damaged"),
     ("rm $(cache_file key).sha256; from_cache key", "damaged"),
 ], ids=["other", "no-cache", "damaged", "unchecked"])
-def test_no_other_caffe_is_taken(tmp_path, script, said):
+def test_no_other_caffe_is_taken(tmp_path: Path, script: str, said: str) -> None:
     done = cached(tmp_path, f"make_caffe; into_cache key >/dev/null; rm -r $prefix/lib\n{script} || echo built")
     assert done.stdout.splitlines()[-1] == "built", done.stderr
     assert said in done.stdout
     assert not (tmp_path / "prefix/lib").exists()
 
 
-def test_a_folder_that_takes_no_cache_is_no_harm(tmp_path):
+def test_a_folder_that_takes_no_cache_is_no_harm(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     (tmp_path / "project/.cache").write_text("a file, where a folder should be")
     done = cached(tmp_path, "make_caffe; into_cache key; echo on")

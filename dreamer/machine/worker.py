@@ -1,8 +1,8 @@
-"""A child process for work that may be killed: Caffe aborts the process where it meets what it did not expect,
-and the kernel kills it where memory runs out. The parent survives, and says what happened in one line.
+"""A child process for work that may be killed: Caffe aborts its process on an error, and the kernel kills it if
+memory runs out. The parent survives, and says in one line what happened.
 
-The child is a fork where the parent has no other thread; where it has, it is a new interpreter to which the work is
-handed as a pickle, for a fork would have copies of locks that nobody opens. That costs 0.7 s, most of them for imports.
+If the parent has no other thread, the child is a fork. Otherwise it is a new interpreter that gets the work as a
+pickle, because a fork would have copies of locks that nobody opens. That takes 0.7 s, mostly for imports.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ from dreamer.errors import Failure, Mistake, Stopped
 from dreamer.machine import limits, signals
 from dreamer.machine.signals import Stop
 
-PATIENCE = 3.5  # seconds that the work has to come to an end when a signal asks it to
+PATIENCE = 3.5  # seconds that the work has to end after a signal asks it to
 _BEGIN = "import sys; sys.path.insert(0, sys.argv[1]); from dreamer.machine.worker import begin; begin(*sys.argv[2:])"
 
 
 class Died(Failure):
-    """The child is dead, and not by its own will."""
+    """The child ended unexpectedly."""
 
 
 class Worker:
-    """What the work sees of its parent.
+    """The work's connection to its parent.
 
-    parent  the process that waits for it; None where that has work of its own"""
+    parent  number of the process that waits for it; None if that has work of its own"""
 
     def __init__(self, pipe: int, parent: int | None) -> None:
         self._pipe, self.parent = pipe, parent
@@ -44,11 +44,11 @@ class Worker:
             signal.signal(number, lambda number, _: self._stop.ask(number))
 
     def asked(self) -> int | None:
-        """The signal that has asked for the end, or None. To be called where ending is easy."""
+        """The signal that has asked for the end, or None. Call it where the work can end easily."""
         return self._stop.asked()
 
     def send(self, message: object) -> None:
-        """Hand any picklable message to the parent."""
+        """Send any picklable message to the parent."""
         data = pickle.dumps(message)
         os.write(self._pipe, len(data).to_bytes(8, "little"))
         while data:
@@ -57,18 +57,18 @@ class Worker:
 
 def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: Stop,
         idle: Callable[[], None] = lambda: None) -> None:
-    """Call work(worker) in a child process, and here receive(message) for each message it sends, and idle() often.
+    """Call work(worker) in a child process; in this one, receive(message) for each message it sends, and idle() often.
 
-    Raises what the work raised if that was Mistake, Failure or Stopped, and Died for every other end but success.
-    When `stop` asks for the end, so is the child asked; where it does not end by itself then, it is killed. So it is
+    Raises the work's error if that is a Mistake, Failure or Stopped, and Died for any other end except success. When
+    `stop` asks for the end, the child is asked too, and killed if it does not end in time. The child is also killed
     when this process ends."""
     if told := limits.lacking(limits.BEGIN):
         raise Failure(told)
-    for stream in sys.stdout, sys.stderr:  # or the child would write again what is in their buffers
+    for stream in sys.stdout, sys.stderr:  # or the child would write their buffers again
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
     reader, writer = os.pipe()
-    alive, living = os.pipe()  # the one is the child's: its end is that of this process
+    alive, living = os.pipe()  # the child has `alive`, which closes when this process ends
     with os.fdopen(os.memfd_create("stderr"), "w+b") as words, stop.heard():
         try:
             child = _fork(work, reader, writer, alive, living, words) if _alone() else _exec(work, writer, alive, words)
@@ -76,7 +76,7 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
             os.close(reader)
             os.close(living)
             if isinstance(error, OSError):
-                raise Failure(f"no process could be started: {error.strerror}") from None
+                raise Failure(f"cannot start a process: {error.strerror}") from None
             raise
         finally:
             os.close(writer)
@@ -104,8 +104,8 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
 
 
 def _status(child: int) -> int:
-    """The exit code of the child when it has ended, negative for a signal; 0 where nobody may know: SIGCHLD is
-    ignored."""
+    """Wait for the child; returns its exit code, negative for a signal. 0 if SIGCHLD is ignored, because the code is
+    then unknown."""
     try:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     except ChildProcessError:
@@ -113,7 +113,7 @@ def _status(child: int) -> int:
 
 
 def _alone() -> bool:
-    """Whether this process has no thread but this one. (OpenBLAS's and Caffe's end before a fork and come back.)"""
+    """Whether this process has only this thread. (OpenBLAS's and Caffe's end before a fork, and start again later.)"""
     return threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
 
 
@@ -128,36 +128,36 @@ def _fork(work: Callable[[Worker], None], reader: int, writer: int, alive: int, 
 
 
 def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[bytes]) -> int:
-    """A new interpreter that calls begin(). Raises Mistake where the work cannot be handed to it."""
-    from multiprocessing import spawn  # 5 ms, of no use to a process without threads
+    """Start a new interpreter that calls begin(); returns its number. Raises Mistake if it cannot get the work."""
+    from multiprocessing import spawn  # takes 5 ms, and a process without threads does not need it
     with os.fdopen(os.memfd_create("work"), "w+b") as handed:
         try:
-            # so multiprocessing has modules found in a child, the main script among them
+            # multiprocessing's way to find modules in a child, including the main script
             found = spawn.get_preparation_data("dream")
             pickle.dump({name: value for name, value in found.items() if name != "authkey"}, handed)
             pickle.dump(work, handed)
-        except RuntimeError:  # this is such a process, and still at its main script
-            raise Mistake('a script that dreams from threads must do that behind: if __name__ == "__main__":') from None
+        except RuntimeError:  # this is such a child, and still loads its main script
+            raise Mistake('a script that dreams from threads must do so inside: if __name__ == "__main__":') from None
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise Mistake("a dream from a process with threads is a process of its own: what dreams must be a function "
-                          f"of a module ({error})") from None
+            raise Mistake("a program with threads dreams in a new process: the functions that it passes to the dream "
+                          f"must be in a module ({error})") from None
         handed.seek(0)
         pipes = writer, alive, words.fileno(), handed.fileno()
-        command = [sys.executable, "-I", "-c", _BEGIN, str(Path(__file__).parents[2]), *map(str, pipes)]
-        # a session of its own: Ctrl-C in a terminal is for this process, which asks the child
+        command = [sys.executable, "-I", "-c", _BEGIN, str(Path(__file__).resolve().parents[2]), *map(str, pipes)]
+        # in its own session, because Ctrl-C in a terminal is for this process, which asks the child
         with subprocess.Popen(command, pass_fds=pipes, stderr=words, start_new_session=True) as process:
-            process.returncode = 0  # it is waited for elsewhere
+            process.returncode = 0  # _status waits for it
             return process.pid
 
 
 def begin(writer: str, alive: str, words: str, handed: str) -> NoReturn:
-    """In the new interpreter: do the work in the open file `handed`. All are numbers of open files."""
+    """In the new interpreter: do the work that `handed` holds. All arguments are numbers of open files."""
     from multiprocessing import process, spawn
 
     def work() -> Callable[[Worker], None]:
         current: Any = process.current_process()
         with os.fdopen(int(handed), "rb") as file:
-            current._inheriting = True  # so that a main script that dreams when it is loaded does not do it again
+            current._inheriting = True  # a main script that dreams when it is loaded must not dream again
             spawn.prepare(pickle.load(file))
             del current._inheriting
             found: Callable[[Worker], None] = pickle.load(file)
@@ -167,7 +167,7 @@ def begin(writer: str, alive: str, words: str, handed: str) -> NoReturn:
 
 def _child(handed: Callable[[], Callable[[Worker], None]], writer: int, alive: int, words: int,
            parent: int | None) -> NoReturn:
-    """Never returns."""
+    """Do the work and end this process."""
     code = 1
     try:
         _end_with(alive)
@@ -182,38 +182,38 @@ def _child(handed: Callable[[], Callable[[Worker], None]], writer: int, alive: i
             error = Died("there is not enough memory")
         worker.send(_End(error))
         code = 0
-    except BaseException:  # the parent tells it as one line
+    except BaseException:  # the parent reports it in one line
         os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(code)
 
 
 def _end_with(alive: int) -> None:
-    """End this process when the other end of the pipe is closed: the kernel kills it then, whatever it is at."""
+    """Have the kernel kill this process, whatever it is doing, when the other end of the pipe is closed."""
     fcntl.fcntl(alive, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(alive, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(alive, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-    if _readable(alive, 0):  # it was before we asked for that
+    if _readable(alive, 0):  # it was closed before we asked
         os._exit(1)
 
 
 def _readable(pipe: int, seconds: float) -> bool:
-    """Whether there is something to read from the pipe, or its end, within so many seconds. (select knows no file whose
-    number is above 1023.)"""
+    """Wait so many seconds for data in the pipe, or its end; returns whether either came. (select cannot handle files
+    whose number is above 1023.)"""
     waiting = select.poll()
     waiting.register(pipe, select.POLLIN)
     return bool(waiting.poll(seconds * 1000))
 
 
 class _End(NamedTuple):
-    """The last message."""
+    """The child's last message."""
 
     error: Mistake | Failure | Stopped | None
 
 
 def _attend(child: int, reader: int, receive: Callable[[Any], None], idle: Callable[[], None],
             stop: Stop) -> _End | None:
-    """Receive what the child sends until it ends; returns its _End, or None where it sent none."""
+    """Receive the child's messages until it ends; returns its _End, or None if it sent none."""
     data, told = b"", 0.0
     while True:
         if (number := stop.asked()) and not told:
@@ -236,7 +236,7 @@ def _attend(child: int, reader: int, receive: Callable[[Any], None], idle: Calla
 
 
 def _cause(status: int, said: str) -> str:
-    """Why a child died, for people: its exit code (negative: the signal), and what it said to standard error."""
+    """Why a child died, for people, given its exit code (negative: a signal) and its standard error."""
     check = [line for line in said.splitlines() if "Check failed" in line]
     if status == -signal.SIGKILL:
         return ("the kernel killed the dream, probably because memory ran out; close other programs, "
