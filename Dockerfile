@@ -4,17 +4,17 @@
 #   $ docker run --rm -v "${PWD}:/vagrant" image-dreamer photo.jpg dream.png
 #   $ docker run --rm -it -v "${PWD}:/vagrant" image-dreamer bash
 #
-# --build-arg EXTRA=film adds ffmpeg and OpenCV, for films in .mp4, videos and --flow: 850 MB.
+# --build-arg EXTRA=film adds ffmpeg and OpenCV (850 MB), for films in .mp4, videos and --flow.
 
-# All architectures of one day's Debian 13; --build-arg BASE=… takes another Debian or Ubuntu. (With Debian 12, whose
-# python3-scipy wants compilers, the image has 850 MB instead of 340.)
+# Debian 13 of one day, for all architectures; --build-arg BASE=… uses another Debian or Ubuntu. (With Debian 12 the
+# image has 850 MB instead of 340, because its python3-scipy depends on compilers.)
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
 # ------------------------------------------------------------------ Python and its packages
 FROM $BASE AS runtime
 WORKDIR /opt/image-dreamer
 COPY provision.sh ./
-# The tests of numpy and scipy are 40 MB that nobody runs here.
+# Deletes the tests of numpy and scipy, 40 MB that nobody runs here.
 ARG EXTRA=
 RUN bash provision.sh runtime $EXTRA \
     && find /usr/lib/python3/dist-packages -path '*/tests/*' '(' -name 'test_*' -o -path '*/data/*' ')' -delete \
@@ -24,24 +24,24 @@ RUN bash provision.sh runtime $EXTRA \
 FROM runtime AS caffe
 RUN bash provision.sh toolchain
 COPY native/ native/
-# A Caffe that provision.sh built on another Debian 13, if there is one. (The README: a COPY must find something.)
+# A Caffe that provision.sh built on another Debian 13, if there is one; README.md, because COPY must find a file.
 COPY native/README.md .cache*/caffe-debian-13-* .cache/
 RUN bash provision.sh caffe && rm -rf .cache log native
 
 # ------------------------------------------------------------------ the model and the program
 FROM caffe AS program
-# Weights that lie in models/bvlc_googlenet are taken; otherwise they are fetched.
+# Uses the weights in models/bvlc_googlenet, if they are there; otherwise provision.sh downloads them.
 COPY models/ models/
 COPY dreamer/ dreamer/
 RUN bash provision.sh model
 COPY dreamify.py ./
-# Any user must be able to read them, whatever the modes of the checkout were.
+# Any user must be able to read these files, whatever their modes in the checkout.
 RUN python3 -m compileall -q dreamer && chmod -R a+rX,go-w dreamer dreamify.py models
 
-# ------------------------------------------------------------------ all of it, without compilers
+# ------------------------------------------------------------------ everything, without compilers
 FROM runtime AS dreamer
 COPY --from=caffe /opt/image-dreamer ./
-# again, because a finished Caffe says which libraries it needs
+# again, because only a finished Caffe lists the libraries that it needs
 RUN bash provision.sh runtime && apt-get clean && rm -rf log /var/lib/apt/lists/*
 COPY --from=program /opt/image-dreamer/models models
 COPY --from=program /opt/image-dreamer/dreamer dreamer
@@ -49,9 +49,9 @@ COPY --from=program /opt/image-dreamer/dreamify.py ./
 RUN bash provision.sh check && rm -r log && ln -s "$PWD/dreamify.py" /usr/local/bin/dreamify
 WORKDIR /vagrant
 
-# ------------------------------------------------------------------ what `vagrant up --provider=docker` runs
+# ------------------------------------------------------------------ the image for `vagrant up --provider=docker`
 FROM dreamer AS vagrant
-# The key is the one that Vagrant knows and replaces on the first `up`.
+# The key is Vagrant's well-known one; Vagrant replaces it on the first `up`.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends openssh-server sudo \
     && apt-get clean && rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_* \
@@ -61,22 +61,22 @@ RUN apt-get update \
     && echo 'ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzIw+niNltGEFHzD8+v1I2YJ6oXevct1YeS0o9HZyN1Q9qgCgzUFtdOKLv6IedplqoPkcmF0aYet2PkEDo3MlTBckFXPITAMzF8dJSIFo9D8HfdOV0IAdx4O7PtixWKn5y2hMNG0zQPyUecp4pzC6kivAIhyfHilFR61RGL+GPXQ2MWZWFYbAGjyiYJnAmCP3NOTd0jMZEnDkbUvxhMmBYSdETk1rRgm+R4LOzFUGaHqHDLKLX+FIPKcF96hrucXzcWyLbIbEgE98OHlnVYCzRdK8jlqm8tehUc9c9WhQ== vagrant insecure public key' \
         > /home/vagrant/.ssh/authorized_keys \
     && chown vagrant:vagrant /home/vagrant/.ssh/authorized_keys
-# vagrant becomes whoever owns the mounted folder, so that both may write there. Each container makes its own host keys.
+# The user vagrant gets the ids of the folder's owner, so that both may write to it. Each container makes its host keys.
 CMD usermod --non-unique --uid "$(stat -c %u /vagrant)" vagrant \
     && groupmod --non-unique --gid "$(stat -c %g /vagrant)" vagrant \
     && ssh-keygen -A \
     && install -d /run/sshd \
     && exec /usr/sbin/sshd -D -e
 
-# ------------------------------------------------------------------ what makes a box for Vagrant, on any system
+# ------------------------------------------------------------------ makes a box for Vagrant, on any system
 FROM $BASE AS box
-# apt's lists stay: from them box.sh knows the mirror.
+# apt's lists stay, because box.sh finds the mirror in them.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends e2fsprogs fdisk mmdebstrap mtools qemu-utils syslinux syslinux-common
 ENTRYPOINT ["bash", "/vagrant/dreamer/machine/box.sh"]
 
 # ------------------------------------------------------------------ the image
 FROM dreamer
-# SIGINT is what Python listens to: `docker stop` ends a dream as Ctrl-C does.
+# Python handles SIGINT, so `docker stop` ends a dream like Ctrl-C.
 STOPSIGNAL SIGINT
 ENTRYPOINT ["sh", "/opt/image-dreamer/dreamer/machine/entrypoint.sh"]

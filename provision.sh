@@ -1,17 +1,17 @@
 #!/bin/bash
-# Makes a machine, virtual machine or container ready to dream: system packages, Caffe, model, check.
-# "./provision.sh --help" says how to use it. A second run finds what is done and ends at once.
+# Prepares a machine, virtual machine or container for dreaming: installs system packages, Caffe and a model, and dreams
+# a small picture. See "./provision.sh --help". A second run skips what is done.
 set -Eeuo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prefix=${DREAMER_PREFIX:-/opt/image-dreamer}
 logs=$prefix/log
 build=$prefix/build
-swap=$prefix/swap # a file, while memory is too little to build
-compiler=1300     # MB that one of Caffe's compilers takes at most
+swap=$prefix/swap # a file, only while the build needs more memory
+compiler=1300     # the most memory that one compiler takes, in MB
 
-# Caffe as it was on 2018-08-21, the last change upstream. The tree is the same whatever place it comes from:
-# the checksum is of its files' checksums, sorted by name (the distribution's own folder debian/ left out).
+# Caffe of 2018-08-21, the last change upstream. The tree must be the same from every source: this is the checksum of
+# its files' checksums, sorted by name, without the distribution's own folder debian/.
 caffe_git=${CAFFE_GIT:-https://github.com/BVLC/caffe.git}
 caffe_commit=${CAFFE_COMMIT:-99bd99795dcdf0b1d3086a8d67ab1782a8a08383}
 caffe_sha256=40e059ef5413038c0efa9460777fb94fabca35676804d6409491a49e909849a5
@@ -20,23 +20,22 @@ usage() {
   cat <<HELP
 usage: ./provision.sh [--dev] [--no-cache] [STEP…]
 
-Steps, in order; all of them where none is named:
-  runtime    system packages that dreaming needs
-  toolchain  system packages that building Caffe needs; caffe does this itself where it must build
-  caffe      fetch, verify, patch and build Caffe; install it in $prefix
-  model      get the weights of bvlc_googlenet into models/; "model NAME" those of another folder there
+Steps, run in the order given (default: runtime caffe model check):
+  runtime    install the system packages for dreaming
+  toolchain  install the system packages for building Caffe (the step caffe does this itself if it must build)
+  caffe      download, verify, patch and build Caffe; install it in $prefix
+  model      download the weights of bvlc_googlenet into models/; with "model NAME", those of the model NAME
   check      dream a small picture
-And only where it is named:
-  film       system packages that films in .mp4, videos and --flow need: ffmpeg and OpenCV, about 850 MB
+  film       install ffmpeg and OpenCV (about 850 MB), for films in .mp4, videos and --flow
 
-  --dev      also what the tests need
-  --no-cache build Caffe, even where .cache/ has one that was built for a machine like this, and keep none there
-  --help     this text
+  --dev      also install what the tests need
+  --no-cache do not use or fill .cache/, where finished builds of Caffe are saved
+  --help     show this text
 
 Environment:
-  CAFFE_SOURCE    folder or archive of Caffe's source, used instead of a download
-  BVLC_GOOGLENET  weights file, used instead of a download
-  DREAMER_PREFIX  where Caffe is installed, instead of /opt/image-dreamer
+  CAFFE_SOURCE    folder or archive with Caffe's source, used instead of a download
+  BVLC_GOOGLENET  weights file of bvlc_googlenet, used instead of a download
+  DREAMER_PREFIX  folder for Caffe (default: /opt/image-dreamer)
 HELP
 }
 
@@ -47,7 +46,7 @@ die() {
   exit 1
 }
 
-# logged WORDS COMMAND…: run a command with its output in the step's log; where it fails, show the log's end
+# logged WORDS COMMAND…: runs a command with its output in the step's log; if it fails, shows the end of the log
 logged() {
   local words=$1 status=0
   shift
@@ -60,7 +59,7 @@ logged() {
 
 # ---------------------------------------------------------------------------------------- system packages
 
-# What differs between the distributions: the one place.
+# All differences between the distributions.
 distribution() {
   # shellcheck source=/dev/null
   . "${OS_RELEASE:-/etc/os-release}"
@@ -76,16 +75,16 @@ distribution() {
   esac
 }
 
-# The mode line that apt wants everywhere
+# apt-get, with the options that every call needs
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"; }
 
-# Also where the clock is behind, as that of a virtual machine that slept: what apt gets is signed, whatever the date.
+# Works even if the clock is behind, as in a virtual machine that slept: apt still checks the signatures.
 apt_update() {
   apt update && return
   grep -q 'is not valid yet' "$log" && apt -o Acquire::Check-Date=false update
 }
 
-# apt_install WHAT PACKAGE…: those of the packages that are not there yet
+# apt_install WHAT PACKAGE…: installs those of the packages that are missing
 apt_install() {
   local what=$1 package absent=()
   shift
@@ -93,30 +92,30 @@ apt_install() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || absent+=("$package")
   done
   if [ ${#absent[@]} = 0 ]; then
-    say "$what: already there"
+    say "$what: already installed"
     return
   fi
   say "$what: installing ${#absent[@]} packages"
-  logged 'finishing what dpkg was interrupted in' dpkg --configure -a
+  logged 'finishing an interrupted installation' dpkg --configure -a
   logged 'apt-get update' apt_update
   logged "installing ${absent[*]}" apt install -y --no-install-recommends "${absent[@]}"
 }
 
 step_runtime() {
   local libraries=()
-  # A finished Caffe knows the libraries it was linked with (their names differ from release to release)
+  # A finished Caffe lists the libraries it was linked with, because their names differ between releases
   [ -e "$prefix/packages" ] && mapfile -t libraries <"$prefix/packages"
-  apt_install 'packages to dream' libopenblas0-pthread python-is-python3 python3 python3-numpy python3-pil \
+  apt_install 'packages for dreaming' libopenblas0-pthread python-is-python3 python3 python3-numpy python3-pil \
     python3-protobuf python3-scipy python3-tqdm "${extra[@]}" "${libraries[@]}"
   if [ -d "$prefix/python" ]; then python_finds_caffe; fi
   if $dev; then
-    apt_install 'packages to test' git libgtest-dev openssh-client patch procps python3-pytest \
+    apt_install 'packages for the tests' git libgtest-dev openssh-client patch procps python3-pytest \
       python3-pytest-xdist python3-venv shellcheck
     if ! { "$prefix/dev/bin/ruff" --version && "$prefix/dev/bin/mypy" --version; } >>"$log" 2>&1; then
-      say 'ruff and mypy' # Debian 12 has not the one, and an old one of the other
+      say 'ruff and mypy: installing with pip' # Debian 12 lacks ruff, and its mypy is old
       logged 'making a Python environment' python3 -m venv "$prefix/dev"
       "$prefix/dev/bin/pip" install -q ruff==0.17.6 mypy==2.4.1 >>"$log" 2>&1 ||
-        say "warning: pip cannot install ruff and mypy ($log says why); the tests that need them are skipped"
+        say "warning: pip cannot install ruff and mypy (see $log); the tests that need them are skipped"
     fi
   fi
 }
@@ -126,7 +125,7 @@ step_film() {
 }
 
 step_toolchain() {
-  apt_install 'packages to build Caffe' ca-certificates cmake curl g++ git libboost-filesystem-dev \
+  apt_install 'packages for building Caffe' ca-certificates cmake curl g++ git libboost-filesystem-dev \
     libboost-python-dev libboost-system-dev libboost-thread-dev libgflags-dev libgoogle-glog-dev \
     libopenblas-pthread-dev libprotobuf-dev make patch protobuf-compiler python3-dev python3-numpy
 }
@@ -137,7 +136,7 @@ flags=(-DCPU_ONLY=ON -DBUILD_docs=OFF -DBUILD_matlab=OFF -DUSE_OPENCV=OFF -DUSE_
   -DUSE_HDF5=OFF -DBLAS=Open -Dpython_version=3 -DCMAKE_BUILD_TYPE=Release -DCMAKE_POLICY_VERSION_MINIMUM=3.5
   -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "-DCMAKE_INSTALL_PREFIX=$prefix" -DCMAKE_INSTALL_LIBDIR=lib -Wno-dev)
 
-# All that the build depends on, in one checksum
+# The checksum of everything that the build depends on
 caffe_key() {
   (cd "$here/native" && find . -path ./tests -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum &&
     printf '%s\n' "$caffe_sha256" "${flags[@]}" "${archive[*]}" "$VERSION_ID" && uname -m &&
@@ -148,12 +147,12 @@ step_caffe() {
   local key
   key=$(caffe_key)
   if [ "$(cat "$prefix/key" 2>/dev/null)" = "$key" ] && python3 -c 'import caffe' >>"$log" 2>&1; then
-    say 'Caffe: already there'
+    say 'Caffe: already installed'
     return
   fi
   if from_cache "$key"; then return; fi
   step_toolchain
-  if [ "$(cat "$build/key" 2>/dev/null)" != "$key" ]; then # else an earlier run left off here: go on
+  if [ "$(cat "$build/key" 2>/dev/null)" != "$key" ]; then # if equal, continue an earlier run
     rm -rf "$build"
     mkdir -p "$build"
     fetch_caffe "$build/tree"
@@ -162,7 +161,7 @@ step_caffe() {
   fi
   local began=$SECONDS
   swap_on
-  if ! compile_caffe; then # perhaps files that a power cut left half-written: once more, from nothing
+  if ! compile_caffe; then # a power cut may leave damaged files: build again from scratch
     rm -rf "$build/out"
     logged 'building Caffe' compile_caffe
   fi
@@ -173,17 +172,17 @@ step_caffe() {
   into_cache "$key"
 }
 
-# A finished Caffe is kept as one file in the project's folder, which a virtual machine shares and outlives it: the
-# next machine of the same kind compiles nothing.
+# A finished Caffe is saved as one file in the project's folder. The file outlives a virtual machine, so the next
+# machine of the same kind compiles nothing.
 cache_file() { echo "$here/.cache/caffe-$ID-$VERSION_ID-$(uname -m)-${1:0:16}.tar.gz"; }
 
-# from_cache KEY: install Caffe from the cache; not 0 where there is none, or none that is whole
+# from_cache KEY: installs Caffe from the cache; fails if the cache has none, or a damaged one
 from_cache() {
   local file libraries
   file=$(cache_file "$1")
   if ! $cache || [ ! -f "$file" ]; then return 1; fi
   if ! (cd "${file%/*}" && sha256sum --status --check "${file##*/}.sha256") 2>>"$log"; then
-    say "Caffe: ${file##*/} in .cache is damaged, and is not used"
+    say "Caffe: .cache/${file##*/} is damaged and is not used"
     return 1
   fi
   rm -rf "${prefix:?}"/{key,python,lib}
@@ -193,10 +192,10 @@ from_cache() {
   python_finds_caffe
   logged 'import caffe' python3 -c 'import caffe'
   echo "$1" >"$prefix/key"
-  say "Caffe: installed in $prefix, as it was built before (.cache/${file##*/})"
+  say "Caffe: installed in $prefix, from .cache/${file##*/}"
 }
 
-# into_cache KEY: keep the Caffe that is installed, for whoever owns the folder; where that cannot be, it is no harm
+# into_cache KEY: saves the installed Caffe in the cache, for the folder's owner; a failure is ignored
 into_cache() {
   local file owner
   $cache || return 0
@@ -205,14 +204,14 @@ into_cache() {
   if (mkdir -p "${file%/*}" && cd "${file%/*}" &&
     tar -cf - -C "$prefix" lib models/bvlc_googlenet/deploy.prototxt packages python | gzip -9n >"$file.part" &&
     mv "$file.part" "$file" && sha256sum "${file##*/}" >"$file.sha256" &&
-    (chown "$owner" . "$file" "$file.sha256" || true)) >>"$log" 2>&1; then # a shared folder has owners of its own
-    say "Caffe: kept for the next machine of this kind in .cache/${file##*/}"
+    (chown "$owner" . "$file" "$file.sha256" || true)) >>"$log" 2>&1; then # a shared folder may refuse chown
+    say "Caffe: saved for the next machine of this kind in .cache/${file##*/}"
   else
     rm -f "$file" "$file.part"
   fi
 }
 
-# fetch_caffe FOLDER: Caffe's pinned source, from the first place that has it
+# fetch_caffe FOLDER: gets Caffe's pinned source, from the first place that has it
 fetch_caffe() {
   local origin places=(git distribution)
   if [ -n "${CAFFE_SOURCE:-}" ]; then places=(given "${places[@]}"); fi
@@ -224,11 +223,11 @@ fetch_caffe() {
         say "Caffe: source from $place"
         return
       fi
-      why='its content is not the pinned one'
+      why='its checksum is wrong'
     fi
     say "Caffe: no source from $place ($why)"
   done
-  die 'no place has the source of Caffe; name a folder or archive of it in CAFFE_SOURCE'
+  die "cannot get Caffe's source; set CAFFE_SOURCE to a folder or archive with it"
 }
 
 checksum() {
@@ -236,7 +235,7 @@ checksum() {
     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 }
 
-# unpack ARCHIVE FOLDER: an archive of the tree, or of one folder that holds it
+# unpack ARCHIVE FOLDER: unpacks an archive of the tree, or of one folder with the tree in it
 unpack() {
   tar -xf "$1" -C "$2" 2>>"$log" || return 1
   local inner=("$2"/*/)
@@ -262,7 +261,7 @@ source_given() {
 source_git() {
   place="git, $caffe_git"
   why='no answer'
-  case $caffe_git in # git itself waits for minutes where a connection hangs
+  case $caffe_git in # git itself waits for minutes if a connection hangs
     http*) why=$(curl -sSfL --connect-timeout 5 --max-time 15 -o "$build/probe" \
       "$caffe_git/info/refs?service=git-upload-pack" 2>&1) || return 1 ;;
   esac
@@ -274,8 +273,8 @@ source_git() {
     rm -rf "$1/.git"
 }
 
-# Debian 11 and Ubuntu 20.04 still carry Caffe. apt fetches and verifies it with lists and state of its own, so that
-# the machine's apt is left as it is; the mirror is the machine's.
+# Debian 11 and Ubuntu 20.04 still have Caffe. apt downloads and verifies it from the machine's mirror, with separate
+# lists and state, so that the machine's apt does not change.
 source_distribution() {
   local mirror own=$build/apt options
   place="${archive[0]} ${archive[1]}, by apt"
@@ -294,14 +293,14 @@ source_distribution() {
   unpack "$own"/caffe_*.orig.tar.gz "$1"
 }
 
-# The mirror that the machine's own apt uses for the distribution's archive
+# Prints the mirror that this machine's apt uses for the distribution's archive
 apt_mirror() {
   local find=(apt-get indextargets --format "\$(SITE)" 'Created-By: Packages' "Label: ${archive[0]}")
   [ -n "$("${find[@]}")" ] || apt_update >>"$log" 2>&1
   "${find[@]}" | head -n 1 | grep .
 }
 
-# prepare_caffe TREE: our patches, and our kernels where Caffe's build looks for sources
+# prepare_caffe TREE: applies our patches, and copies our kernels to where Caffe's build finds them
 prepare_caffe() {
   local file
   for file in "$here"/native/patches/*.patch; do
@@ -312,13 +311,13 @@ prepare_caffe() {
     cp "$here"/native/kernels/*.hpp "$1/include/caffe/native/"
     cp "$here"/native/kernels/*.cpp "$1/src/caffe/native/"
   fi
-  find "$1" -type f -exec touch -d 2018-08-21 {} + # make goes by dates, and a clock may be set back while it works
+  find "$1" -type f -exec touch -d 2018-08-21 {} + # make compares times, and the clock may be set back meanwhile
 }
 
 compile_caffe() {
   local jobs line shown=0 began=$SECONDS
   jobs=$(build_jobs)
-  say "Caffe: building with $jobs job(s); about 6 minutes of one core's time"
+  say "Caffe: building with $jobs job(s); this takes about 6 minutes of one core's time"
   mkdir -p "$build/out"
   cmake -S "$build/tree" -B "$build/out" "${flags[@]}" >>"$log" 2>&1 || return 1
   make -C "$build/out" -j "$jobs" pycaffe 2>&1 | while IFS= read -r line; do
@@ -330,7 +329,7 @@ compile_caffe() {
   done
 }
 
-# One job a core, but no more than the memory holds
+# One job per core, but not more than fit in memory
 build_jobs() {
   local cores jobs
   cores=$(nproc)
@@ -338,27 +337,27 @@ build_jobs() {
   echo $((jobs < 1 ? 1 : jobs < cores ? jobs : cores))
 }
 
-# Where memory and swap are too little even for one compiler, a swap file makes up for it while Caffe is built. The
-# kernel says whether one may be made: not in a container, nor on every file system.
+# Adds a swap file while Caffe is built, if memory and swap are too small even for one compiler. The kernel may refuse
+# it, as in a container or on some file systems.
 swap_on() {
   local free lack disk why=
   free=$(($(free_megabytes) + $(swap_megabytes)))
   [ "$free" -lt "$compiler" ] || return 0
-  lack=$(((compiler - free + 255) / 256 * 256 + 256)) # not to the last page
+  lack=$(((compiler - free + 255) / 256 * 256 + 256)) # with some to spare
   disk=$(df -m --output=avail "$prefix" | tail -n 1)
-  if [ "$disk" -lt $((lack + 1000)) ]; then # Caffe's build needs some as well
-    why="the disk has $((disk)) MB left, too little for a swap file"
+  if [ "$disk" -lt $((lack + 1000)) ]; then # Caffe's build needs disk too
+    why="the disk has $((disk)) MB left, not enough for a swap file"
   elif ! why=$({ fallocate -l "${lack}M" "$swap" && chmod 600 "$swap" && mkswap "$swap" && swapon "$swap"; } 2>&1); then
     why="a swap file cannot be made here: ${why##*: }"
     swap_off
   else
-    say "memory: $free MB free, and a compiler takes up to $compiler: a swap file of $lack MB until Caffe is built"
+    say "memory: $free MB are free, but a compiler takes up to $compiler: adding a swap file of $lack MB for the build"
     return
   fi
-  say "warning: $free MB of memory are free, and a compiler takes up to $compiler; going on ($why)"
+  say "warning: $free MB of memory are free, but a compiler takes up to $compiler; continuing anyway ($why)"
 }
 
-# Take the swap file away, of this run or of one that was killed. A compiler that dies still holds memory for a moment.
+# Removes the swap file of this run, or of one that was killed. Tries again, as a killed compiler frees memory late.
 swap_off() {
   local _
   [ -e "$swap" ] || return 0
@@ -376,7 +375,7 @@ swap_in_use() { swapon --noheadings --show=NAME | grep -qxF "$swap"; }
 
 swap_megabytes() { awk '/^SwapFree/ {print int($2 / 1024)}' /proc/meminfo; }
 
-# What the machine has free, or its control group if that is less
+# Prints the free memory of the machine, or of its control group if that has less
 free_megabytes() {
   local free limit used group
   free=$(awk '/^MemAvailable/ {print int($2 / 1024)}' /proc/meminfo)
@@ -403,7 +402,7 @@ install_caffe() {
   cp "$tree/models/bvlc_googlenet/deploy.prototxt" "$prefix/models/bvlc_googlenet/"
   cp "$tree/LICENSE" "$prefix/lib/LICENSE.caffe"
   python3 -m compileall -q "$prefix/python"
-  # The packages that own the libraries it needs, for a machine that gets this folder and builds nothing
+  # Lists the packages of the libraries that Caffe needs, for a machine that gets this folder and builds nothing
   ldd "$prefix/lib/"libcaffe.so.* "$prefix/python/caffe/_caffe.so" | awk '$3 ~ "^/(usr/)?lib" {print $3}' | sort -u |
     xargs readlink -f | sed 's|^/usr||; s|^|*|' | xargs dpkg -S | sed 's/:.*//' | sort -u >"$prefix/packages"
   python_finds_caffe
@@ -411,7 +410,7 @@ install_caffe() {
   echo "$1" >"$prefix/key"
 }
 
-# A .pth file among the distribution's own packages makes `import caffe` work for everybody
+# A .pth file among the distribution's own packages makes `import caffe` work for all users
 python_finds_caffe() {
   local folder
   folder=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
@@ -419,7 +418,7 @@ python_finds_caffe() {
   echo "$prefix/python" >"$folder/image-dreamer.pth"
 }
 
-# Links beside Caffe make `import dreamify` work from every folder. The clone that was provisioned last is the one.
+# Links beside Caffe make `import dreamify` work in every folder. They point to the clone that was provisioned last.
 python_finds_dreamify() {
   if [ -d "$prefix/python" ]; then ln -sfn "$here/dreamify.py" "$here/dreamer" "$prefix/python/"; fi
 }
@@ -428,11 +427,11 @@ python_finds_dreamify() {
 
 step_model() {
   local status=0
-  command -v curl >/dev/null || apt_install 'packages to download' ca-certificates curl
+  command -v curl >/dev/null || apt_install 'packages for downloads' ca-certificates curl
   PYTHONPATH=$here python3 -m dreamer.nets.fetch "$model" || status=$?
   case $status,$model in
     0,*) ;;
-    1,bvlc_googlenet) say 'warning: until then daydream dreams, the small net in this repository' ;;
+    1,bvlc_googlenet) say 'warning: without these weights, dreams use daydream, the small net in this repository' ;;
     *) exit "$status" ;;
   esac
 }
@@ -467,7 +466,7 @@ main() {
       *,-h | *,--help) usage && exit ;;
       *,runtime | *,toolchain | *,caffe | *,model | *,check | *,film) steps+=("$word") ;;
       model,[!-]*) model=$word ;;
-      *) printf 'provision.sh: no step or option %s\n\n' "$word" >&2 && usage >&2 && exit 2 ;;
+      *) printf 'provision.sh: unknown step or option: %s\n\n' "$word" >&2 && usage >&2 && exit 2 ;;
     esac
     before=$word
   done
@@ -475,19 +474,19 @@ main() {
 
   distribution
   if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || die 'run this as root (there is no sudo here)'
+    command -v sudo >/dev/null || die 'run this as root (sudo is not installed)'
     exec sudo --preserve-env=BVLC_GOOGLENET,CAFFE_COMMIT,CAFFE_GIT,CAFFE_SOURCE,DREAMER_PREFIX,OS_RELEASE \
       bash "$here/provision.sh" "$@"
   fi
 
-  export PATH=/usr/sbin:/usr/bin:/sbin:/bin # a pyenv or conda in front misleads CMake
+  export PATH=/usr/sbin:/usr/bin:/sbin:/bin # a pyenv or conda in PATH would mislead CMake
   unset PYTHONPATH PYTHONHOME
   export PYTHONDONTWRITEBYTECODE=1
   mkdir -p "$logs"
   exec 9>"$prefix/lock"
-  flock -n 9 || die "another provision.sh is at work in $prefix"
-  swap_off # a run that was killed could not
-  trap 'trap "" HUP INT TERM; swap_off' EXIT # a second Ctrl-C does not stop that
+  flock -n 9 || die "another provision.sh is running in $prefix"
+  swap_off # of a run that was killed
+  trap 'trap "" HUP INT TERM; swap_off' EXIT # a second Ctrl-C does not stop swap_off
   trap 'printf "provision.sh: step %s failed (line %d); its log is %s\n" "$step" "$LINENO" "$log" >&2' ERR
   for step in "${steps[@]}"; do
     log=$logs/$step.log
@@ -497,8 +496,8 @@ main() {
   python_finds_dreamify
 }
 
-# Sourced, it gives the tests its functions one by one. Read to the end before anything runs: it may be replaced
-# while it works.
+# The tests source this file to call its functions. bash reads the block below to its end before it runs main, because
+# the file may be replaced meanwhile.
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   main "$@"
   exit

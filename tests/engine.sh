@@ -1,15 +1,16 @@
 #!/bin/bash
-# A Docker engine of the tests' own, for machines where none runs and no hub can be reached.
+# A Docker engine for the tests only, for machines without a running engine or without access to a hub.
 #
-#   $ export DOCKER_HOST=$(tests/engine.sh start)   # leaves any other engine alone
+#   $ export DOCKER_HOST=$(tests/engine.sh start)   # starts it; other engines are not touched
 #   $ tests/engine.sh base trixie                   # makes the image dreamer-base:trixie from Debian's packages,
-#                                                   # in whatever engine DOCKER_HOST names
-#   $ tests/engine.sh running                       # says where, or fails
-#   $ tests/engine.sh stop                          # by process number; images stay for the next start
-#   $ tests/engine.sh remove                        # stops it and removes all it stored
+#                                                   # in the engine that DOCKER_HOST names
+#   $ tests/engine.sh running                       # prints its address, or fails
+#   $ tests/engine.sh stop                          # stops it; its images stay for the next start
+#   $ tests/engine.sh remove                        # stops it and deletes its files
 #
-# Needs root and the packages docker.io, iptables and mmdebstrap. DREAMER_ENGINE names its folder; a second engine takes
-# another one, another DREAMER_ENGINE_RUN for its socket, and DREAMER_ENGINE_OPTIONS for dockerd; it has no network.
+# Needs root and the packages docker.io, iptables and mmdebstrap. DREAMER_ENGINE is its folder, DREAMER_ENGINE_RUN the
+# folder of its socket (if set, the engine has no network), DREAMER_ENGINE_OPTIONS are options for dockerd. A second
+# engine needs its own values of the first two.
 set -euo pipefail
 
 folder=${DREAMER_ENGINE:-/var/lib/dreamer-engine}
@@ -26,15 +27,15 @@ alive() {
 }
 
 start() {
-    [ "$(id -u)" = 0 ] || fail "root starts the engine: sudo $0 start"
-    command -v dockerd >/dev/null || fail "no dockerd here: apt-get install docker.io iptables mmdebstrap"
+    [ "$(id -u)" = 0 ] || fail "only root can start the engine: sudo $0 start"
+    command -v dockerd >/dev/null || fail "dockerd is not installed: apt-get install docker.io iptables mmdebstrap"
     mkdir -p "$folder" "$run"
     if ! alive; then
-        # two engines in one network would share the bridge docker0, and one that starts without takes it from the other
+        # two engines in one network would share the bridge docker0, and the second one would take it from the first
         local apart=()
         [ -z "${DREAMER_ENGINE_RUN:-}" ] || apart=(unshare --net)
-        # a session of its own, so that Ctrl-C at the tests leaves it alone
-        # shellcheck disable=SC2086 # options are words
+        # in its own session, so that Ctrl-C in the tests does not stop it
+        # shellcheck disable=SC2086 # the options are separate words
         "${apart[@]}" setsid dockerd --host "$own" --data-root "$folder/data" --exec-root "$run/exec" \
             --pidfile "$run/dockerd.pid" ${DREAMER_ENGINE_OPTIONS:-} >"$folder/dockerd.log" 2>&1 </dev/null &
     fi
@@ -61,7 +62,7 @@ stop() {
     fail "dockerd ($pid) does not stop"
 }
 
-# What debian:SUITE-slim is, made from the mirror that this machine uses itself.
+# Makes an image like debian:SUITE-slim from the mirror that this machine uses.
 base() {
     local suite=$1 image=dreamer-base:$1 mirror
     if docker image inspect "$image" >/dev/null 2>&1; then
@@ -70,7 +71,7 @@ base() {
     fi
     # shellcheck disable=SC2016 # apt's own $(SITE)
     mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1 '/debian$') ||
-        fail "this machine's apt names no Debian mirror"
+        fail "apt on this machine has no Debian mirror"
     mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \

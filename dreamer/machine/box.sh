@@ -1,24 +1,24 @@
 #!/bin/bash
-# Makes a box of Debian 13 for Vagrant, with libvirt or VirtualBox, out of the distribution's packages. It lands in the
-# project's folder, where the Vagrantfile finds it. "dreamer/machine/box.sh --help" says how to use it.
+# Makes a box of Debian 13 for Vagrant, with libvirt or VirtualBox, from the distribution's packages. The box goes into
+# the project's folder, where the Vagrantfile finds it. See "dreamer/machine/box.sh --help".
 #
-# The disk: a boot sector, a FAT partition with SYSLINUX, kernel and initial RAM disk, and an ext4 partition with all
-# else. No step mounts anything or starts a machine. The same packages give the same box, byte for byte.
+# The disk has a boot sector, a FAT partition with SYSLINUX, kernel and initial RAM disk, and an ext4 partition with the
+# rest. No step mounts anything or starts a machine. The same packages give the same box, byte for byte.
 set -Eeuo pipefail
 umask 022
 
 suite=trixie
-megabytes=10240 # of the disk as the machine sees it; the file holds only what is written
-boot=64         # of them for the boot partition
+megabytes=10240 # size of the disk in the machine; the file is smaller, because it omits unused space
+boot=64         # size of the boot partition in MB
 
-# That of the machine itself, and what dreaming needs: then `vagrant up` needs no network where .cache/ has a Caffe
+# Packages for the machine, and for dreaming; with both, `vagrant up` needs no network if .cache/ has a Caffe
 packages=(initramfs-tools systemd-sysv udev dbus openssh-server sudo ifupdown dhcpcd-base iproute2 procps kmod
   ca-certificates curl rsync netbase e2fsprogs less)
 dreaming=(libopenblas0-pthread python-is-python3 python3 python3-numpy python3-pil python3-protobuf python3-scipy
   python3-tqdm libboost-filesystem1.83.0 libboost-python1.83.0 libboost-thread1.83.0 libgflags2.2 libgoogle-glog0v6t64
   libprotobuf32t64 libpython3.13)
 
-# What differs between the providers
+# Differences between the providers
 of_provider() {
   case $1 in
     libvirt)
@@ -27,10 +27,10 @@ of_provider() {
       console='console=tty0 console=ttyS0'
       ;;
     virtualbox)
-      kernel=linux-image-amd64 # the other has neither vboxsf, for the shared folder, nor e1000
+      kernel=linux-image-amd64 # the cloud kernel lacks vboxsf, for the shared folder, and e1000
       modules=(ahci ata_piix sd_mod e1000 ext4)
-      console='console=tty0' # its machines have no serial port, and wait long for one
-      # what else there is for other hardware would make the box half as large again
+      console='console=tty0' # its machines have no serial port, and would wait long for one
+      # only these drivers, because all the others would make the box half as large again
       drivers=(acpi ata block cdrom char cpufreq hid input net/ethernet/intel/e1000 net/virtio_net nvme rtc scsi/s usb/core
         usb/host virt virtio)
       ;;
@@ -38,7 +38,7 @@ of_provider() {
   esac
 }
 
-# With this key, which everybody has, Vagrant logs in for the first time; it puts one of its own in its place.
+# Vagrant first logs in with this public key, which everybody has, and then replaces it by its own.
 key='ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzIw+niNltGEFHzD8+v1I2YJ6oXevct1YeS0o9HZyN1Q9qgCgzUFtdOKLv6IedplqoPkcmF0aYet2PkEDo3MlTBckFXPITAMzF8dJSIFo9D8HfdOV0IAdx4O7PtixWKn5y2hMNG0zQPyUecp4pzC6kivAIhyfHilFR61RGL+GPXQ2MWZWFYbAGjyiYJnAmCP3NOTd0jMZEnDkbUvxhMmBYSdETk1rRgm+R4LOzFUGaHqHDLKLX+FIPKcF96hrucXzcWyLbIbEgE98OHlnVYCzRdK8jlqm8tehUc9c9WhQ== vagrant'
 
 usage() {
@@ -46,17 +46,17 @@ usage() {
 usage: sudo dreamer/machine/box.sh libvirt|virtualbox [FILE]
 
 Makes a box of Debian 13 for "vagrant up": image-dreamer-libvirt.box or image-dreamer-virtualbox.box in the project's
-folder, or FILE. It takes about 2 minutes and 2 GB of disk for a while; the box itself is less than 200 MB. The
-packages come from the Debian mirror that this machine's apt uses.
+folder, or FILE. This takes about 2 minutes, and needs 2 GB of disk for that time; the box has less than 200 MB. The
+packages come from the Debian mirror that apt uses on this machine.
 
 Needs: apt-get install debian-archive-keyring e2fsprogs fdisk mmdebstrap mtools qemu-utils syslinux syslinux-common
-Where there is no apt, or an older one, a container has all that:
+Without apt, or with an older one, use a container:
   docker build --target box -t dreamer-box . && docker run --rm -v "${PWD}:/vagrant" dreamer-box virtualbox
 
 Environment:
-  DREAMER_MIRROR     a Debian mirror, instead of the one that apt uses
-  SOURCE_DATE_EPOCH  the latest time that a file in the box may have, instead of the mirror's last security update
-  TMPDIR             where to work, instead of /var/tmp
+  DREAMER_MIRROR     URL of a Debian mirror (default: the one that apt uses)
+  SOURCE_DATE_EPOCH  latest time of a file in the box, as a Unix time (default: the mirror's last security update)
+  TMPDIR             folder for temporary files (default: /var/tmp)
 HELP
 }
 
@@ -67,7 +67,7 @@ die() {
   exit 1
 }
 
-# What can be known before the long work
+# Checks before the long work
 check_tools() {
   local tool absent=()
   for tool in debugfs:e2fsprogs mke2fs:e2fsprogs sfdisk:fdisk mmdebstrap:mmdebstrap mcopy:mtools qemu-img:qemu-utils \
@@ -76,8 +76,8 @@ check_tools() {
   done
   [ -e "$mbr" ] || absent+=(syslinux-common)
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || absent+=(debian-archive-keyring)
-  [ ${#absent[@]} = 0 ] || die "needs more packages: apt-get install ${absent[*]}"
-  [ "$(id -u)" = 0 ] || die 'run this as root: files in the box belong to root'
+  [ ${#absent[@]} = 0 ] || die "packages are missing: apt-get install ${absent[*]}"
+  [ "$(id -u)" = 0 ] || die 'run this as root, because files in the box belong to root'
   [ -d "$(dirname "$box")" ] || die "no such folder: $(dirname "$box")"
 }
 
@@ -86,13 +86,13 @@ find_mirror() {
   if [ -z "$mirror" ]; then
     # shellcheck disable=SC2016 # apt's own $(SITE)
     mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1 '/debian/*$') ||
-      die "this machine's apt names no Debian mirror: apt-get update, or name one in DREAMER_MIRROR"
+      die "apt on this machine has no Debian mirror: run apt-get update, or set DREAMER_MIRROR"
   fi
   mirror=${mirror%/}
 }
 
-# No package is newer than the last security update. Python compiles a module again where the time of its file is not
-# the one it remembers, so files must keep theirs.
+# Sets the latest time of a file to the last security update, because no package is newer. Files must keep their times,
+# or Python would compile their modules again.
 find_time() {
   if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
     /usr/lib/apt/apt-helper -q download-file "$mirror-security/dists/$suite-security/InRelease" "$work/release" \
@@ -102,7 +102,7 @@ find_time() {
   export SOURCE_DATE_EPOCH E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH PYTHONHASHSEED=0 TZ=UTC LC_ALL=C.UTF-8
 }
 
-# What is not in the packages, written into the system at $1; the other words are the modules it needs to start
+# Configures the system in the folder $1; the other arguments are the modules that it needs to start
 configure() {
   local root=$1
   shift
@@ -119,23 +119,23 @@ configure() {
   printf '[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n' \
     >"$root/etc/systemd/system/ssh.service.d/keys.conf"
   printf 'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n' >"$root/etc/network/interfaces"
-  rm "$root"/etc/{hostname,resolv.conf} # those of the machine that makes the box
+  rm "$root"/etc/{hostname,resolv.conf} # they are of the machine that makes the box
   echo image-dreamer >"$root/etc/hostname"
   : >"$root/etc/resolv.conf"
   printf '127.0.0.1 localhost\n127.0.1.1 image-dreamer\n::1 localhost\n' >"$root/etc/hosts"
   printf 'LABEL=root / ext4 noatime,errors=remount-ro 0 1\n' >"$root/etc/fstab"
-  # updates in the background would hold apt's lock when provision.sh wants it
+  # updates in the background would hold apt's lock when provision.sh needs it
   chroot "$root" systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service
   printf '%s\n' "$@" >>"$root/etc/initramfs-tools/modules"
   chroot "$root" update-initramfs -u -k all
   rm -rf "$root"/var/lib/apt/lists/* "$root"/var/log/*.log "$root"/var/log/apt "$root"/etc/*-
   : >"$root/etc/machine-id"
-  rm -r "$root/usr/share/python3/debpython/__pycache__" # differs, and is made again
-  # scipy's tests of itself are a tenth of the box (numpy imports its own)
+  rm -r "$root/usr/share/python3/debpython/__pycache__" # differs each time; Python makes it again
+  # scipy's tests are a tenth of the box (numpy's must stay, because numpy imports them)
   find "$root/usr/lib/python3/dist-packages/scipy" -depth -type d -name tests -exec rm -r {} +
 }
 
-# The tree as an archive first: its order and times do not depend on this machine
+# Makes the tree as an archive first, because its order and times do not depend on this machine
 make_tree() {
   local driver only=()
   if [ ${#drivers[@]} -gt 0 ]; then
@@ -160,7 +160,7 @@ make_tree() {
 
 make_boot() {
   local fat=$work/boot.fat
-  # moved: two of each would make the box a tenth larger
+  # moved, because a second copy of each would make the box a tenth larger
   mv "$work"/root/boot/vmlinuz-* "$work/vmlinuz"
   mv "$work"/root/boot/initrd.img-* "$work/initrd.img"
   cat >"$work/syslinux.cfg" <<CONFIG
@@ -188,7 +188,7 @@ make_disk() {
   mke2fs -q -F -t ext4 -L root -m 0 -U 64726561-6d65-4000-8000-000000000001 -d "$work/root" \
     -E "offset=$((start * 1048576)),hash_seed=64726561-6d65-4000-8000-000000000002,lazy_itable_init=1,root_owner=0:0" \
     "$disk" "$((megabytes - start - 1))M"
-  # mke2fs takes along when each file was unpacked here
+  # mke2fs also copies the times at which files were unpacked here, so this resets them
   (cd "$work/root" && find . -printf '/%P\n' | LC_ALL=C sort) |
     sed 's/.*/sif "&" ctime @T\nsif "&" crtime @T\nsif "&" atime @T/' | sed "s/@T\$/@$SOURCE_DATE_EPOCH/" >"$work/times"
   printf 'sif <11> %s @'"$SOURCE_DATE_EPOCH"'\n' ctime crtime atime mtime >>"$work/times"
@@ -213,7 +213,7 @@ for_libvirt() {
 for_virtualbox() {
   local disk=$1/box-disk001.vmdk place
   qemu-img convert -O vmdk -o subformat=streamOptimized "$work/disk.raw" "$disk"
-  # qemu-img makes up this number
+  # qemu-img makes this number at random, so this sets a fixed one
   place=$(head -c 2048 "$disk" | grep -abo -m1 '^CID=' | cut -d: -f1)
   printf 64726d72 | dd of="$disk" bs=1 seek=$((place + 4)) conv=notrunc status=none
   ovf "${disk##*/}" "$(stat -c %s "$disk")" >"$1/box.ovf"
@@ -229,8 +229,8 @@ end
 VAGRANT
 }
 
-# ovf DISK BYTES: the machine's description for VirtualBox, whose file DISK has that many bytes. Two processors, for
-# with less it would be imported without what more of them need.
+# ovf DISK BYTES: prints the machine's description for VirtualBox; its disk is the file DISK of that many bytes. The
+# machine has two processors, because with one it would be imported without the hardware that several of them need.
 ovf() {
   cat <<XML
 <?xml version="1.0" encoding="UTF-8"?>
@@ -316,7 +316,7 @@ case "$# ${1:-}" in
   *' --configure') configure "${@:2}" && exit ;;
 esac
 if ! of_provider "${1:-}" || [ $# -gt 2 ] || [[ ${2:-} == -* ]]; then
-  printf 'box.sh: libvirt or virtualbox, one FILE at most, and no option but --help\n\n' >&2 && usage >&2 && exit 2
+  printf 'box.sh: give libvirt or virtualbox, at most one FILE, and no option except --help\n\n' >&2 && usage >&2 && exit 2
 fi
 provider=$1
 box=$(realpath -m "${2:-$here/../../image-dreamer-$provider.box}")
@@ -328,7 +328,7 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/dreamer-box.XXXXXX")
 trap 'rm -rf "$work" "$box.part"' EXIT
 chmod 755 "$work"
 find_time
-say "a box for $provider: packages of Debian 13 ($suite), as of $(date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M')"
+say "box for $provider: packages of Debian 13 ($suite) as of $(date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M')"
 make_tree
 say "disk: $(du -sm "$work/root" | cut -f1) MB in $(find "$work/root" | wc -l) files after $SECONDS s"
 make_boot

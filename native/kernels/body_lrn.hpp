@@ -1,17 +1,17 @@
-// Local response normalisation across channels. The scale s = k + alpha/size *
-// (sum of squares of the neighbours) is computed again on the way back: it
-// costs a few multiplications and saves a picture's worth of memory a layer.
-// s^(-3/4) is 1/sqrt(s) times its own square root: powf was 7 % of a step.
+// Local response normalisation across channels. The backward pass recomputes
+// the scale s = k + alpha/size * (sum of squares of the neighbours): that costs
+// a few multiplications and saves a picture's worth of memory per layer.
+// s^(-3/4) is 1/sqrt(s) times its own square root: powf took 7 % of a step.
 
 inline vec pow34(vec r) { return r * root(r); }  // r = s^(-1/2)
 
-// The next channel's pixels are on another page, which the hardware does not
-// foresee: two channels ahead, it saves 17 % forward and 6 % back.
+// The hardware does not prefetch the next channel's pixels, because they are on
+// another page. Doing it two channels ahead saves 17 % forward, 6 % backward.
 inline void foresee(const float* row, int n) {
   for (int i = 0; i < n; i += 16) __builtin_prefetch(row + i);
 }
 
-// Rows of kLrnBlock pixels: of the squares the last `size`.
+// work: a ring of the last `size` rows of squares, kLrnBlock pixels each.
 void lrn_forward(const float* x, float* y, int channels, size_t stride, int n,
                  int size, float alpha, float k, float* work) {
   const int half = size / 2;
@@ -58,10 +58,10 @@ void lrn_backward(const float* x, const float* dy, float* dx, int channels,
   const vec one = all(1), a = all(alpha / size), vk = all(k);
   const vec slope = all(-2 * alpha * .75f / size);
   const int m = (n + W - 1) / W * W;
-  float* const square = work;                        // of channels up to e
-  float* const ratio = square + size * kLrnBlock;    // dy x s^(-7/4), to d
-  float* const first = ratio + size * kLrnBlock;     // dy s^(-3/4), to d
-  float* const in = first + size * kLrnBlock;        // x, to d
+  float* const square = work;                        // x^2, up to channel e
+  float* const ratio = square + size * kLrnBlock;    // dy x s^(-7/4), up to d
+  float* const first = ratio + size * kLrnBlock;     // dy s^(-3/4), up to d
+  float* const in = first + size * kLrnBlock;        // x, up to d
   for (int i = 0; i < 4 * size * kLrnBlock; ++i) work[i] = 0;
   for (int e = 0; e < channels + 2 * half; ++e) {
     float* const q = square + (e % size) * kLrnBlock;

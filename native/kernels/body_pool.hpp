@@ -1,8 +1,8 @@
-// 3x3 max pooling without branches: on real pictures a branch on which of two
-// values is larger is mispredicted half the time, and was 30 % of a step.
+// 3x3 max pooling without branches. On real pictures half of the branches that
+// compare two values were mispredicted, which took 30 % of a step.
 
 
-// Rows may be read up to 2 W beyond their end.
+// Reads rows up to 2 W floats beyond their end.
 template <int STRIDE>
 void pool_row_step(const float* const rows[3], int n, float* out,
                    unsigned char* taps) {
@@ -45,8 +45,8 @@ void widen(const unsigned char* from, int n, float* to) {
   for (int i = 0; i < n; ++i) to[i] = from[i];
 }
 
-// Input x was tap (i, j) of output (row 2 - i, x + 2 - j) counted with the
-// border: gather, so that no two sums wait for each other.
+// Input x was tap (i, j) of output (row 2 - i, x + 2 - j), counting the border.
+// The gradients are gathered, so that no sum waits for another.
 void unpool_row(const float* const grads[3], const float* const taps[3], int n,
                 bool add, float* out) {
   for (int x = 0; x < n; x += W) {

@@ -1,4 +1,4 @@
-// Rectified linear units without a branch, and a sum.
+// Rectified linear units without branches, and the sum of two arrays.
 
 void relu_forward(const float* x, size_t n, float* y) {
   size_t i = 0;

@@ -1,9 +1,9 @@
 // Winograd's transforms at the points 0, +-a, +-b, infinity with a = sqrt(1/2)
-// and b = sqrt(2): a*b = 1 keeps the constants near 1, and the error is a
-// third of that of the usual points 0, +-1, +-2.
+// and b = sqrt(2). a*b = 1 keeps the constants near 1, and the error is a third
+// of the error at the usual points 0, +-1, +-2.
 const float kA = 0.70710678118654752f, kB = 1.41421356237309505f;
 
-// six values of the input to six products' factors
+// turns six input values into the factors of six products
 inline void to_points(const vec z[6], vec t[6]) {
   const vec a2 = all(.5f), b2 = all(2), s = all(2.5f), a = all(kA), b = all(kB);
   t[0] = fma(-s, z[2], z[0]) + z[4];
@@ -16,7 +16,7 @@ inline void to_points(const vec z[6], vec t[6]) {
   t[5] = fma(-s, z[3], z[1]) + z[5];
 }
 
-// six products to STEP outputs
+// turns six products into STEP outputs
 template <int STEP>
 inline void from_points(const vec m[6], vec y[STEP]) {
   const vec a = all(kA), b = all(kB);
@@ -38,7 +38,7 @@ void winograd_input_step(const float* const rows[6], int tiles, float* v,
   float t[6][STEP * (kPanel + W) + W];
   const int columns = STEP * (tiles - 1) + 6;
   for (int x = 0; x < columns; x += W) {
-    const int left = columns - x;  // the rows may end here
+    const int left = columns - x;  // rows may end in this vector
     vec z[6], p[6];
     for (int i = 0; i < 6; ++i) {
       z[i] = left >= W ? load(rows[i] + x) : load_some(rows[i] + x, left);
@@ -78,7 +78,7 @@ template <int STEP>
 void winograd_output_step(const float* y, size_t stride, int width,
                           float* rows) {
   for (int n = 0; n < width; n += W) {
-    vec s[STEP][6];  // columns done
+    vec s[STEP][6];  // columns transformed
     for (int j = 0; j < 6; ++j) {
       vec m[6], c[STEP];
       for (int i = 0; i < 6; ++i) m[i] = load(y + (6 * i + j) * stride + n);

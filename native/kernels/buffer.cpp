@@ -15,14 +15,14 @@ namespace native {
 namespace {
 
 const size_t kLine = 64;
-const size_t kBig = size_t(1) << 18;   // from here on memory is the arena's
+const size_t kBig = size_t(1) << 18;   // pieces this large lie in the arena
 const size_t kGrain = size_t(1) << 12;
 const size_t kHuge = size_t(1) << 21;
 
-// One range of addresses, reserved at once and made usable from the bottom up.
-// Pieces go to the lowest hole that holds them, so a net that takes and gives
-// back the same sizes step after step touches no new page after its first, and
-// what the process occupies is little more than what is in use at its peak.
+// One range of addresses, reserved at the start and made usable from the bottom
+// up. A piece goes into the lowest hole that is large enough. So a net that
+// uses the same sizes in every step touches no new page after its first step,
+// and the process occupies little more memory than it uses at its peak.
 class Arena {
  public:
   Arena() {
@@ -43,7 +43,7 @@ class Arena {
     }
   }
 
-  // NULL when the arena has no room
+  // returns NULL if the arena has no room
   void* take(size_t bytes, bool* zeroed) {
     std::lock_guard<std::mutex> lock(mutex_);
     const size_t n = (bytes + kGrain - 1) & ~(kGrain - 1);
@@ -58,7 +58,7 @@ class Arena {
       break;
     }
     if (at == end_) {
-      if (!holes_.empty()) {  // a hole at the end grows
+      if (!holes_.empty()) {  // extend a hole at the end
         std::map<size_t, size_t>::iterator last = std::prev(holes_.end());
         if (last->first + last->second == end_) {
           at = last->first;
@@ -79,7 +79,7 @@ class Arena {
     return base_ + at;
   }
 
-  // false when the memory is not the arena's
+  // returns false if the memory is not in the arena
   bool give(void* memory) {
     char* const p = static_cast<char*>(memory);
     if (p < base_ || p >= base_ + size_) return false;
@@ -131,10 +131,10 @@ class Arena {
   char* base_ = NULL;
   size_t size_ = 0, usable_ = 0, end_ = 0, touched_ = 0;
   size_t taken_ = 0, most_ = 0;
-  std::map<size_t, size_t> holes_, pieces_;  // where: how long
+  std::map<size_t, size_t> holes_, pieces_;  // offset: size
 };
 
-// Never destroyed: blobs that live in static objects give memory back late.
+// Never destroyed, because blobs in static objects return their memory late.
 Arena& arena() {
   static Arena* const a = new Arena;
   return *a;

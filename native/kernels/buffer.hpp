@@ -7,21 +7,20 @@
 namespace caffe {
 namespace native {
 
-// Memory of `bytes` bytes, aligned to a cache line; big pieces are kept when
-// given back and handed out again, because the kernel takes longer to map and
-// clear fresh ones than most layers take to fill them. `zeroed`, when it is not
-// null, says whether the memory is known to be all zeros. NULL if there is no
-// memory.
+// Allocates `bytes` bytes, aligned to a cache line. Big pieces are reused after
+// give(), because the kernel takes longer to map and clear fresh ones than most
+// layers take to fill them. If `zeroed` is not NULL, it is set to whether the
+// memory is known to be all zeros. Returns NULL if there is no memory.
 void* take(size_t bytes, bool* zeroed);
 void give(void* memory);
 
-// Bytes now taken, the most that ever were since the last reset, and bytes kept
-// for later use: big pieces only.
+// Bytes in use, their maximum since the last reset, and free bytes that wait
+// for reuse. All three count big pieces only.
 size_t taken_bytes();
 size_t most_taken_bytes();
 size_t kept_bytes();
 void reset_most_taken();
-// Gives back to the system what is kept.
+// Returns the free bytes to the system.
 void trim();
 
 // An array of floats that owns its memory. Not cleared.
@@ -29,7 +28,7 @@ class Buffer {
  public:
   Buffer() : data_(NULL), floats_(0) {}
   ~Buffer();
-  void resize(size_t floats);  // loses what was in it
+  void resize(size_t floats);  // discards the contents
   float* data() { return data_; }
   const float* data() const { return data_; }
   size_t floats() const { return floats_; }

@@ -12,7 +12,7 @@ namespace {
 bool strided(const Geometry& g) { return g.stride_h != 1 || g.stride_w != 1; }
 
 // Calls line(row of the picture, row of its phase, first column, columns) for
-// every row of every phase of every channel; phases are (phase_h, phase_w).
+// every row of every phase of every channel. A phase is (phase_h, phase_w).
 template <typename Line>
 void each_phase(const Geometry& g, int phase_h, int phase_w, const Line& line) {
   const int sh = g.stride_h, sw = g.stride_w;
@@ -30,7 +30,7 @@ void each_phase(const Geometry& g, int phase_h, int phase_w, const Line& line) {
 
 void to_phases(const Geometry& g, const Geometry& q, const float* picture,
                float* phases) {
-  // pixels of a phase that the picture has not, if the stride divides it not
+  // phases may have pixels beyond the picture's edge: these are zero
   std::fill(phases, phases + size_t(q.channels) * q.height * q.width, 0.f);
   const int sw = g.stride_w;
   each_phase(g, q.height, q.width, [&](size_t at, size_t to, int r, int n) {

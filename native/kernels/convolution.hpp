@@ -1,5 +1,5 @@
-// Two-dimensional convolution of float pictures, and the gradient of its
-// input: what a convolution layer keeps and does.
+// Two-dimensional convolution of float pictures, and the gradient of its input,
+// for a convolution layer.
 #ifndef CAFFE_NATIVE_CONVOLUTION_HPP_
 #define CAFFE_NATIVE_CONVOLUTION_HPP_
 
@@ -27,23 +27,23 @@ struct Geometry {
   }
 };
 
-// Four convolutions that one layer's weights make, each of stride 1 but the
-// first (see geometry.cpp).
+// The four convolutions that use one layer's weights. All except the first have
+// stride 1 (see geometry.cpp).
 enum Direction {
-  kForward,  // the layer's own
-  kSplit,    // the same on the phases of a strided layer's picture
-  kTurned,   // gradient of the picture: kernels turned round
+  kForward,  // the layer itself
+  kSplit,    // the same, on the phases of a strided layer's picture
+  kTurned,   // gradient of the picture: kernels rotated by 180 degrees
   kPhased    // gradient of a strided layer's picture, by phases
 };
 
-// Weights in the order that the product reads: packed once, not every call; on
-// small pictures packing took as long as multiplying. A sum over all the bits
-// tells whether they changed.
+// Weights in the order that the product reads. They are packed once, not in
+// every call: on small pictures packing took as long as multiplying. A checksum
+// shows whether they changed.
 class Weights {
  public:
   enum Kind { kDirect, kWinograd };
-  // Strips of 8 rows, maps x (channels, i, j) of shape(direction, g); for
-  // Winograd 36 such matrices, maps x channels.
+  // kDirect: one matrix, maps x (channels, i, j) of shape(direction, g), in
+  // strips of 8 rows. kWinograd: 36 such matrices, maps x channels.
   const float* get(Kind kind, Direction direction, const Geometry& g,
                    const float* w);
 
@@ -57,30 +57,30 @@ class Weights {
   std::map<std::pair<int, int>, Packed> packed_;
 };
 
-// One step of work on a picture.
+// Operations fused into a convolution.
 template <typename T>
 struct TaskOf {
-  const T* gate;  // counts the input only where this is > 0, or NULL
+  const T* gate;  // the input counts only where this is > 0; or NULL
   const T* bias;
   bool relu;  // negative results become 0
-  bool add;   // adds to the result
+  bool add;   // adds to out instead of overwriting it
 };
 typedef TaskOf<float> Task;
 
 class Convolution {
  public:
-  // out = convolution of the picture. The sums' order depends on the shape
-  // alone. False if the shape is not served: then nothing was done.
+  // out = convolution of the picture. The order of the sums depends only on the
+  // shape. Returns false, and does nothing, if the shape is not supported.
   bool forward(const Geometry& g, const float* picture, const float* weights,
                const Task& task, float* out);
-  // gradient of the picture, from that of the result
+  // gradient of the picture, from the gradient of the result
   bool backward(const Geometry& g, const float* gradient, const float* weights,
                 const Task& task, float* picture_gradient);
   static bool serves_backward(const Geometry& g);
-  // What they take for the time of the call, beside a little for each thread.
+  // Floats of memory used during a call, besides a little for each thread.
   static size_t forward_floats(const Geometry& g);
   static size_t backward_floats(const Geometry& g);
-  // Double precision is left to Caffe.
+  // Caffe's own code does double precision.
   bool forward(const Geometry&, const double*, const double*,
                const TaskOf<double>&, double*) { return false; }
   bool backward(const Geometry&, const double*, const double*,
@@ -90,17 +90,18 @@ class Convolution {
   Weights weights_;
 };
 
-// For Net: what a layer fuses with its neighbours in a given pass.
+// Set by Economy: work of its neighbours that a layer does in this pass.
 struct Fusion {
   Fusion() : relu(false), gate(false), add(false) {}
-  bool relu;  // forward: the ReLU that follows in place
-  // backward: only where the result is positive, as that ReLU does; or, for a
-  // pooling, the ReLU before it: the largest of a window passes it or none does
+  bool relu;  // forward: does the in-place ReLU that follows
+  // backward: gradients count only where the result is positive, as in that
+  // ReLU. A pooling does the ReLU before it: if the maximum of a window does
+  // not pass that ReLU, no other value does.
   bool gate;
-  bool add;   // backward: adds to the gradient that is there
+  bool add;   // backward: adds to the existing gradient
 };
 
-// Steps that the files of this folder share.
+// Functions shared by the files in this folder.
 void convolve_direct(const Geometry& g, const float* picture, const float* w,
                      const Task& task, float* out);
 bool winograd_serves(const Geometry& g);
@@ -109,7 +110,7 @@ void convolve_winograd(const Geometry& g, const float* picture, const float* w,
 void winograd_weights(const Geometry& g, Direction direction, const float* w,
                       float* packed);
 
-// The convolution that `direction` names.
+// The shape of the convolution for `direction`.
 Geometry shape(Direction direction, const Geometry& g);
 // Its weight at (map, channel, i, j).
 float weight_at(Direction direction, const Geometry& g, const float* w, int map,

@@ -1,6 +1,6 @@
 // Convolution as a matrix product, in bands: a few panels of pixels are
-// gathered and multiplied while they are in the second cache. Caffe's column
-// buffer of the whole picture was half its memory and most of its cache misses.
+// gathered and multiplied while they are in the L2 cache. Caffe's column buffer
+// for the whole picture took half its memory and most of its cache misses.
 #include <algorithm>
 #include <cstring>
 
@@ -12,7 +12,7 @@ namespace caffe {
 namespace native {
 namespace {
 
-// The columns of a panel's pixels [p, p + n): rows (channel, i, j).
+// Gathers the columns of a panel's pixels [p, p + n); rows are (channel, i, j).
 void gather(const Geometry& g, const float* picture,
             const float* gate, int p, int n, int width, float* to) {
   const size_t plane = size_t(g.height) * g.width;
@@ -72,7 +72,7 @@ void convolve_direct(const Geometry& g, const float* picture, const float* w,
   const int band = std::max(
       1, std::min(std::min(fit, 8), panels / (4 * threads())));
   const int bands = (panels + band - 1) / band;
-  // of a small picture every thread takes a part of the maps
+  // for a small picture, the threads also share the maps
   int parts = 1;
   const int strips = (g.maps + kStrip - 1) / kStrip;
   while (bands * parts < 4 * threads() && strips / (parts * 2) >= 4) parts *= 2;

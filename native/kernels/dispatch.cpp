@@ -1,4 +1,4 @@
-// Which instructions this machine has.
+// Chooses the kernels for the instructions of this machine.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,7 +10,7 @@ namespace native {
 
 const Kernels* kernels_named(const char* name) {
 #if defined(__x86_64__) && defined(__GNUC__)
-  // libgcc asks the operating system too whether it saves the wide registers
+  // libgcc also checks that the operating system saves the wide registers
   __builtin_cpu_init();
   if (!std::strcmp(name, "avx512")) {
     return __builtin_cpu_supports("avx512f") &&
@@ -33,8 +33,8 @@ const Kernels& kernels() {
     if (wish && *wish) {
       if (const Kernels* k = kernels_named(wish)) return k;
       std::fprintf(stderr,
-                   "warning: NATIVE_ISA=%s is ignored: it can be baseline, "
-                   "or avx2 or avx512 if the processor has that\n", wish);
+                   "warning: NATIVE_ISA=%s is ignored: it must be baseline, or "
+                   "avx2 or avx512 if the processor has that\n", wish);
     }
     if (const Kernels* k = kernels_named("avx512")) return k;
     if (const Kernels* k = kernels_named("avx2")) return k;

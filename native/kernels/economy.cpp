@@ -84,8 +84,8 @@ bool Economy::fused_relu(int i) const {
   return conv(net_, i - 1)->fusible();
 }
 
-// Layers whose ways are known: they write every diff, and read no more data
-// than plan() says.
+// Layers that are known to write every diff and to read only the data that
+// plan() expects.
 bool Economy::ours(int i) const {
   return is(net_, i, "Convolution") || is(net_, i, "Concat") ||
       is(net_, i, "Split") || is(net_, i, "ReLU") || pool(net_, i) ||
@@ -103,8 +103,8 @@ bool Economy::adds(int i) const {
   return (c && c->fusible()) || pool(net_, i);
 }
 
-// One picture, along the channels: the bottoms lie in the top one after the
-// other. Not if a bottom's memory is another blob's already.
+// Whether the bottoms can lie in the top, one after the other: there must be
+// one picture, and no bottom may share its memory with another blob.
 bool Economy::concat_in_place(int i) const {
   if (!is(net_, i, "Concat")) return false;
   const std::vector<Blob<float>*>& bottoms = net_->bottom_vecs()[i];
@@ -120,7 +120,7 @@ bool Economy::concat_in_place(int i) const {
     if (inputs_.count(id) || split_of_[id] >= 0 || !seen.insert(id).second) {
       return false;
     }
-    for (int j = 0; j < i; ++j) {  // made by a layer that writes it anew
+    for (int j = 0; j < i; ++j) {  // made by a convolution or pooling
       if (has(net_->top_ids(j), id) && !has(net_->bottom_ids(j), id) &&
           !conv(net_, j) && !pool(net_, j)) {
         return false;
@@ -150,7 +150,7 @@ void Economy::plan(int end) {
       last_reader_[id] = std::max(last_reader_[id], i);
     }
   }
-  // shapes first: where a branch goes depends on the branches beside it
+  // shapes first: a branch's offset depends on the branches beside it
   for (int i = 0; i <= end; ++i) {
     if (!needed_[i]) continue;
     net_->layers()[i]->Reshape(net_->bottom_vecs()[i], net_->top_vecs()[i]);
@@ -180,7 +180,7 @@ void Economy::plan(int end) {
 }
 
 void Economy::use(Kind kind, Blob<float>* blob) {
-  if (!dry_) return;  // Caffe's blobs take memory when they are written
+  if (!dry_) return;  // Caffe's blobs allocate memory when they are written
   boost::shared_ptr<Piece>& p = pieces_[Key(blob, kind)];
   if (!p) p.reset(new Piece(this, blob->count() * sizeof(float)));
 }
@@ -240,7 +240,7 @@ void Economy::forward_layer(int i) {
   if (conv(net_, i) && conv(net_, i)->native_shape(&g)) {
     const Piece work(this, sizeof(float) * Convolution::forward_floats(g));
   }
-  if (pool(net_, i)) {  // a byte a value, kept until backward
+  if (pool(net_, i)) {  // one byte per value, needed until backward
     pieces_[Key(tops[0], kMaxima)].reset(
         new Piece(this, tops[0]->count()));
   }
@@ -305,7 +305,7 @@ void Economy::run_forward(int end) {
 }
 
 void Economy::run_backward(int start, int end) {
-  std::vector<bool> live(net_->blobs().size(), false);  // diff is there
+  std::vector<bool> live(net_->blobs().size(), false);  // the diff is valid
   for (int id : net_->top_ids(start)) {
     live[id] = true;
     use(kDiff, net_->blobs()[id].get());
@@ -316,7 +316,7 @@ void Economy::run_backward(int start, int end) {
     bool any = false;
     for (int id : tops) any = any || live[id];
     if (!needed_[i] || !any || !net_->layer_need_backward()[i]) continue;
-    if (fused_relu(i)) continue;  // the convolution's diff passes it
+    if (fused_relu(i)) continue;  // the convolution or the pooling does it
     const std::vector<bool>& down = net_->bottom_need_backward()[i];
     if (is(net_, i, "Split")) {
       Blob<float>* const sum = net_->bottom_vecs()[i][0];
@@ -346,7 +346,7 @@ void Economy::run_backward(int start, int end) {
         if (!down[b]) continue;
         live[id] = true;
         if (split_of_[id] < 0 || !adds(i)) continue;
-        // straight into the diff of the blob that was split
+        // write straight into the diff of the blob that was split
         const int whole = net_->bottom_ids(split_of_[id])[0];
         share(kDiff, net_->bottom_vecs()[i][b], net_->blobs()[whole].get());
         add = live[whole];
@@ -355,7 +355,7 @@ void Economy::run_backward(int start, int end) {
       for (size_t t = 0; t < tops.size(); ++t) {
         if (!live[tops[t]]) clear_diff(net_->top_vecs()[i][t]);
       }
-      // Crop, for one, leaves the diff of a bottom alone and counts on zeros
+      // Crop, for example, does not write one bottom's diff and expects zeros
       for (size_t b = 0; b < bottoms.size() && !ours(i); ++b) {
         if (down[b] && !has(tops, bottoms[b])) {
           clear_diff(net_->bottom_vecs()[i][b]);
@@ -375,7 +375,7 @@ void Economy::run_backward(int start, int end) {
               (needed_[j] && fused_relu(j) && pool_of(j) == i);
         }
       }
-      // the same buffer for both: only the pixel itself reads what it writes
+      // both diffs can share memory, because each pixel depends only on itself
       if (lrn(net_, i) && !has(net_->top_ids(start), tops[0]) &&
           split_of_[bottoms[0]] < 0 && !inputs_.count(bottoms[0])) {
         share(kDiff, net_->bottom_vecs()[i][0], net_->top_vecs()[i][0]);
@@ -401,7 +401,7 @@ void Economy::forward(int end) {
 }
 
 void Economy::backward(int start, int end) {
-  // the data may be gone: it was a backward that ran last
+  // an earlier backward may have released the data
   if (!ready_ || start > end_ || !needed_[start]) forward(start);
   run_backward(start, end);
   ready_ = false;

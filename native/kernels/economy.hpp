@@ -1,21 +1,21 @@
-// A net that only ever wants the gradient of its input, with little memory and
-// less work.
+// Runs a net with little memory and less work, if only the gradient of its
+// input is wanted.
 //
-// Caffe keeps every blob's data and diff for ever. Where no weight learns, most
-// of them are needed for a moment: a convolution's input until it is convolved,
-// a diff until the layer below has used it. Memory that is not needed goes back
-// at once and serves the next blob, branches are computed where their
-// concatenation wants them, the gradients of a blob with several readers are
-// summed where they are made, a ReLU is done by the convolution before it, and
-// layers that the result does not depend on are left out.
+// Caffe stores every blob's data and diff for ever. If no weight learns, most
+// of them are needed only briefly: a convolution's input until it is convolved,
+// a diff until the layer below has used it. Memory that is no longer needed is
+// released at once and serves the next blob. Branches are computed directly
+// into their concatenation, the gradients of a blob with several readers are
+// added up as they are computed, a ReLU is done by the convolution before it,
+// and layers that do not affect the result are left out.
 //
-// What a user may count on: after forward(end), the data of the net's inputs
-// and of `end`'s tops; after backward, the diff of the inputs, and those two as
-// before. Every other blob's contents are undefined, and numpy arrays that look
-// at them must not be kept over a forward or backward.
+// Valid after forward(end) are the data of the net's inputs and of `end`'s
+// tops; after backward, also the diff of the inputs. The contents of every
+// other blob are undefined, and a numpy array that refers to such a blob must
+// not be used after the next forward or backward.
 //
-// Net uses it by itself when force_backward is set and every lr_mult is 0,
-// unless the environment variable CAFFE_KEEP_BLOBS is set.
+// Net uses it automatically on the CPU if force_backward is set and every
+// lr_mult is 0, unless the environment variable CAFFE_KEEP_BLOBS is set.
 #ifndef CAFFE_NATIVE_ECONOMY_HPP_
 #define CAFFE_NATIVE_ECONOMY_HPP_
 
@@ -38,17 +38,17 @@ class Economy {
  public:
   explicit Economy(Net<float>* net);
 
-  // Whether the net is of the kind described above.
+  // Whether the net meets the conditions above.
   static bool wanted(const Net<float>& net, bool force_backward);
 
   void forward(int end);
   void backward(int start, int end);
-  // The most bytes that the blobs take at once in forward(end) and
-  // backward(end, 0), by going through the motions at the present shapes.
+  // The peak number of bytes that the blobs take in forward(end) and
+  // backward(end, 0), found by a simulated run at the current shapes.
   size_t most_bytes(int end);
 
  private:
-  enum Kind { kData, kDiff, kMaxima };  // the last: of a pooling layer
+  enum Kind { kData, kDiff, kMaxima };  // kMaxima: of a pooling layer
   struct Piece;  // simulated memory
   typedef std::pair<const Blob<float>*, Kind> Key;
 
@@ -58,12 +58,12 @@ class Economy {
   bool fused_relu(int layer) const;  // done by the convolution before it
   bool ours(int layer) const;
   bool adds(int layer) const;  // can add to a diff
-  // the pooling that is the only reader of this ReLU, and does its gradient;
+  // the pooling that is the only reader of this ReLU and computes its gradient;
   // -1: none
   int pool_of(int relu) const;
   bool concat_in_place(int layer) const;
 
-  // What is done to memory; simulated when dry_.
+  // Memory operations, only simulated if dry_ is set.
   void use(Kind kind, Blob<float>* blob);
   void release(Kind kind, Blob<float>* blob);
   void share(Kind kind, Blob<float>* to, Blob<float>* from);
@@ -74,13 +74,13 @@ class Economy {
 
   Net<float>* const net_;
   std::set<int> inputs_;          // blobs
-  // of the plan for end_
+  // the plan for end_
   int end_;
   std::vector<bool> needed_;      // layers
   std::vector<int> last_reader_;  // layer, by blob
   std::vector<bool> kept_, backward_reads_;  // blobs
   std::vector<int> concat_of_, split_of_;  // layer, by blob; -1: none
-  bool ready_;  // the data that backward reads is there
+  bool ready_;  // the data that backward reads is valid
 
   bool dry_;
   std::map<Key, boost::shared_ptr<Piece> > pieces_;

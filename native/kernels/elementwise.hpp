@@ -7,7 +7,7 @@
 namespace caffe {
 namespace native {
 
-// Each says whether it did it: double precision is left to Caffe.
+// These return false, and do nothing, for double: Caffe's own code does that.
 bool relu_forward(const float* x, size_t n, float* y);
 bool relu_backward(const float* x, const float* dy, size_t n, float* dx);
 inline bool relu_forward(const double*, size_t, double*) { return false; }

@@ -1,4 +1,4 @@
-// The convolutions of stride 1 that a layer and its gradient come to.
+// Rewrites a strided layer, and every gradient, as a convolution of stride 1.
 #include <algorithm>
 
 #include "caffe/native/convolution.hpp"
@@ -9,7 +9,7 @@ namespace {
 
 int floor_div(int a, int b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
-// Gradient of the picture: a convolution of the result's gradient.
+// The gradient of the picture is a convolution of the result's gradient.
 Geometry turned(const Geometry& g) {
   Geometry q = g;
   q.channels = g.maps;
@@ -23,9 +23,9 @@ Geometry turned(const Geometry& g) {
   return q;
 }
 
-// Result o reads pixel stride * o - pad + i = stride * (o + t) + r, phase r of
-// the picture: a convolution of stride * stride pictures, each so much smaller,
-// with kernels of which some taps are zero.
+// Result o reads pixel stride * o - pad + i = stride * (o + t) + r, which lies
+// in phase r of the picture. So this is a convolution of stride * stride
+// smaller pictures, the phases; some taps of its kernels are zero.
 Geometry split(const Geometry& g) {
   Geometry q = g;
   q.channels = g.channels * g.stride_h * g.stride_w;
@@ -39,9 +39,9 @@ Geometry split(const Geometry& g) {
   return q;
 }
 
-// Pixel stride * q + r of the picture was read by results o = q + (r + pad - i)
-// / stride where that is whole. All phases r together see o from q - low to q +
-// high: one convolution of the gradient whose result are the phases.
+// Results o = q + (r + pad - i) / stride read pixel stride * q + r, if that is
+// whole. For all phases r together, o runs from q - low to q + high:
+// this is one convolution of the gradient, whose output maps are the phases.
 Geometry phased(const Geometry& g) {
   Geometry q = g;
   q.channels = g.maps;

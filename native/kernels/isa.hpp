@@ -1,4 +1,4 @@
-// The tables that isa_*.cpp make; NULL where this build has them not.
+// The kernel tables that isa_*.cpp define; NULL if this build lacks them.
 #ifndef CAFFE_NATIVE_ISA_HPP_
 #define CAFFE_NATIVE_ISA_HPP_
 

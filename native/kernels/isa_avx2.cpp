@@ -1,4 +1,4 @@
-// The kernels for x86-64 with AVX2 and FMA (2013 on).
+// The kernels for x86-64 with AVX2 and FMA (since 2013).
 #include "caffe/native/isa.hpp"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)

@@ -1,6 +1,6 @@
-// Everything that isa_*.cpp compile once each, inside a namespace of their own
-// so that the linker cannot mix them. No standard library in here: its
-// templates would be compiled for these instructions and used everywhere.
+// Each isa_*.cpp compiles all of this in its own namespace, so that the linker
+// cannot mix them. Do not include the standard library here: its templates
+// would be compiled for these instructions and used everywhere.
 #include "caffe/native/simd.hpp"
 
 #include "caffe/native/body_product.hpp"

@@ -8,8 +8,8 @@
 namespace caffe {
 namespace native {
 
-// A matrix product works on panels: so many columns at most (48, 32 or 16 are
-// the widths), and on strips of the left matrix of so many rows.
+// A matrix product works on panels of at most kPanel columns (their widths are
+// 48, 32 and 16), and on strips of kStrip rows of the left matrix.
 const int kPanel = 48;
 const int kStrip = 8;
 const int kHashLanes = 64;
@@ -19,9 +19,9 @@ inline int panel_width(int n) { return n > 32 ? 48 : n > 16 ? 32 : 16; }
 
 // What happens to a sum before it is stored.
 struct Finish {
-  const float* bias;  // one a row, or NULL
-  bool relu;          // negative ones become 0
-  bool add;           // adds to what is there (then neither bias nor relu)
+  const float* bias;  // one per row, or NULL
+  bool relu;          // negative results become 0
+  bool add;           // adds to the stored value (then neither bias nor relu)
 };
 
 struct Kernels {
@@ -32,41 +32,40 @@ struct Kernels {
   void (*product)(int m, int n, int k, const float* a, const float* b,
                   int width, float* c, size_t ldc, const Finish& finish);
 
-  // Copies n floats, or those where gate > 0 and zeros elsewhere, and zeros
-  // up to width.
+  // Copies n floats and fills up to width with zeros. If there is a gate,
+  // floats where it is not > 0 become zero.
   void (*pack_row)(const float* from, const float* gate, int n, int width,
                    float* to);
 
-  // The same for n pixels of all the channels, `plane` apart: panels one after
-  // the other, a channel of all of them at a time, so that the picture is read
-  // in long runs.
+  // The same for n pixels of every channel, `plane` apart. The panels lie one
+  // after the other; each channel goes into all of them before the next
+  // channel, so that the picture is read in long runs.
   void (*pack_panels)(const float* from, const float* gate, size_t plane,
                       int channels, int n, float* to);
 
-  // Mixes n floats' bits, but for the last n % kHashLanes, into the lanes; each
-  // step can be undone, so one changed bit changes them.
+  // Mixes the bits of n floats, except the last n % kHashLanes, into the lanes.
+  // Each step is invertible, so one changed bit changes the lanes.
   void (*hash)(const float* from, size_t n, unsigned* lanes);
 
   // Winograd, see winograd.cpp. rows: the six input rows of a row of tiles,
-  // the first value of the first tile first; step: outputs of a tile;
-  // transformed value i of tile t goes to v[i * stride + t].
+  // starting at the first tile; step: width of a tile's output. The transformed
+  // value i of tile t goes to v[i * stride + t].
   void (*winograd_input)(const float* const rows[6], int tiles, int step,
                          float* v, size_t stride);
-  // 36 products y[i * stride + t] of `width` tiles to step rows of outputs,
-  // rows[j * 4 * kPanel + ...].
+  // Turns the 36 products y[i * stride + t] of `width` tiles into step rows of
+  // outputs; row j starts at rows[j * 4 * kPanel].
   void (*winograd_output)(const float* y, size_t stride, int width, int step,
                           float* rows);
-  // to = from + bias, as finish (with its bias at this row) says
+  // Does what finish says to one row of sums, with finish.bias for that row.
   void (*finish_row)(const float* from, int n, const Finish& finish, float* to);
 
-  // Max pooling, 3x3, stride 1 or 2, one row of outputs: rows: three rows of
-  // input with a border; taps: which of the nine won, the first of equals. Rows
-  // here and below are read up to kBeyond floats beyond their end.
+  // Max pooling, 3x3, stride 1 or 2, one row of outputs. rows: three rows of
+  // input with a border; taps: index 0 to 8 of each maximum (first of equals).
+  // Rows here and below are read up to kBeyond floats beyond their end.
   void (*pool_row)(const float* const rows[3], int stride, int n, float* out,
                    unsigned char* taps);
-  // The gradient of a row of inputs at stride 1, from the three rows of
-  // outputs that saw it: taps and gradients with a border of -1 and 0, the topmost
-  // first.
+  // The gradient of a row of inputs at stride 1, from the three rows of outputs
+  // that read it, the topmost first. The border is -1 in taps and 0 in grads.
   void (*unpool_row)(const float* const grads[3], const float* const taps[3],
                      int n, bool add, float* out);
   void (*widen)(const unsigned char* from, int n, float* to);
@@ -90,11 +89,11 @@ const int kBeyond = 64;
 const int kLrnBlock = 256;  // pixels of lrn_* at a time
 inline size_t lrn_work(int size) { return size_t(4) * size * kLrnBlock; }
 
-// Those for the best instructions of this machine; the environment variable
-// NATIVE_ISA (baseline, avx2, avx512) takes lesser ones.
+// The kernels for the best instructions of this machine, or for those that the
+// environment variable NATIVE_ISA (baseline, avx2, avx512) names.
 const Kernels& kernels();
 
-// One of them by name; NULL if this machine or this build has it not.
+// The kernels of that name; NULL if this machine or this build lacks them.
 const Kernels* kernels_named(const char* name);
 
 }  // namespace native

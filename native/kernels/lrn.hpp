@@ -8,7 +8,7 @@
 namespace caffe {
 namespace native {
 
-// Arrays (channels, pixels). size is odd. Nothing is kept between the two.
+// Arrays are (channels, pixels); size is odd. The two functions share no state.
 struct Lrn {
   int channels;
   size_t pixels;
@@ -20,7 +20,7 @@ void lrn_forward(const Lrn& l, const float* x, float* y);
 // dx may be dy
 void lrn_backward(const Lrn& l, const float* x, const float* dy, float* dx);
 
-// Other exponents and double precision are left to Caffe.
+// Caffe's own code does other exponents and double precision.
 inline bool serves_lrn(float beta) { return beta == .75f; }
 inline bool serves_lrn(double) { return false; }
 inline void lrn_forward(const Lrn&, const double*, double*) {}

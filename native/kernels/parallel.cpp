@@ -17,9 +17,9 @@ namespace caffe {
 namespace native {
 namespace {
 
-// A waiting thread looks this often before it sleeps: about 20 us, which spans
-// the gap between two layers of a small picture and costs a busy machine
-// nothing that can be measured.
+// A waiting thread looks for work this many times before it sleeps. That takes
+// about 20 us, which spans the gap between two layers of a small picture and
+// has no measurable cost on a busy machine.
 const int kLooks = 400;
 
 inline void relax() {

@@ -12,7 +12,7 @@ namespace caffe {
 namespace native {
 namespace {
 
-// A plane is cut into jobs of rows when there are few planes.
+// A plane is cut into jobs of this many rows.
 const int kRowsOfAJob = 64;
 
 int jobs_of(int rows) { return (rows + kRowsOfAJob - 1) / kRowsOfAJob; }
@@ -26,14 +26,14 @@ void MaxPool::forward(const PoolGeometry& g, const float* in, float* out) {
   const size_t floats = (bytes(g) + sizeof(float) - 1) / sizeof(float);
   if (taps_.floats() != floats) taps_.resize(floats);
   unsigned char* const taps = reinterpret_cast<unsigned char*>(taps_.data());
-  // a row with its border; the last output may look beyond the picture
+  // a row with its border; the last output may read beyond the picture
   const int wide = (g.out_w - 1) * g.stride + 3;
   const int stored = std::max(wide, g.pad_w + g.width) + kBeyond;
   const int cuts = jobs_of(g.out_h);
   parallel(g.planes * cuts, [&](int job) {
     const int q = job / cuts, first = job % cuts * kRowsOfAJob;
     const int last = std::min(g.out_h, first + kRowsOfAJob);
-    // rows y - pad of the picture in a ring of three; -FLT_MAX never wins
+    // a ring of three picture rows y - pad; the border, -FLT_MAX, never wins
     float* const ring = scratch(0, size_t(4) * stored);
     float* const empty = ring + size_t(3) * stored;
     for (int i = 0; i < 4 * stored; ++i) ring[i] = -FLT_MAX;
@@ -67,8 +67,8 @@ void MaxPool::backward(const PoolGeometry& g, const float* out_gradient,
   const unsigned char* const taps =
       reinterpret_cast<const unsigned char*>(taps_.data());
   if (g.stride == 1) {
-    // Input (y, x) is seen by outputs y + pad - 2 ... y + pad, and so across:
-    // three rows of outputs with a border of no taps.
+    // Outputs y + pad - 2 ... y + pad read input row y, and likewise columns:
+    // so this uses three rows of outputs, with a border that matches no tap.
     const int wide = g.width + 2 + kBeyond;
     const int cuts = jobs_of(g.height);
     parallel(g.planes * cuts, [&](int job) {
@@ -110,7 +110,7 @@ void MaxPool::backward(const PoolGeometry& g, const float* out_gradient,
   parallel(g.planes, [&](int q) {
     float* const to = in_gradient + q * plane;
     if (!add) std::memset(to, 0, plane * sizeof(float));
-    // where tap t of output (y, x) lies, from (2y - pad, 2x - pad)
+    // offset of tap t of output (y, x) from pixel (2y - pad, 2x - pad)
     int where[9];
     for (int t = 0; t < 9; ++t) where[t] = t / 3 * g.width + t % 3;
     float* const open = scratch(0, g.out_w);
@@ -124,8 +124,8 @@ void MaxPool::backward(const PoolGeometry& g, const float* out_gradient,
       const unsigned char* const tap = taps + at;
       const int v = y * g.stride - g.pad_h;
       float* const row = to + int64_t(v) * g.width - g.pad_w;
-      // windows [lo, hi) lie inside the picture; the others' tap may not, if
-      // no value in the window was a number
+      // windows [lo, hi) lie inside the picture; in others, the tap may lie
+      // outside, if every value in the window was NaN
       const bool whole = v >= 0 && v + 3 <= g.height;
       const int lo = whole ? (g.pad_w + g.stride - 1) / g.stride : g.out_w;
       const int hi = std::max(lo, std::min(

@@ -18,13 +18,13 @@ struct PoolGeometry {
 
 class MaxPool {
  public:
-  // Remembers in a byte which of the nine won; Caffe took four.
+  // Stores the index of each maximum in one byte; Caffe uses four.
   void forward(const PoolGeometry& g, const float* in, float* out);
-  // gate: counts the gradient only where this, an array like `out`, is > 0, or
-  // NULL; add: to what is in `in_gradient`
+  // gate: an array like `out`: the gradient counts only where this is > 0; or
+  // NULL. add: adds to `in_gradient` instead of overwriting it
   void backward(const PoolGeometry& g, const float* out_gradient,
                 const float* gate, bool add, float* in_gradient) const;
-  // Double precision is left to Caffe.
+  // Caffe's own code does double precision.
   static bool serves(const float*) { return true; }
   static bool serves(const double*) { return false; }
   void forward(const PoolGeometry&, const double*, double*) {}
@@ -33,7 +33,7 @@ class MaxPool {
   static size_t bytes(const PoolGeometry& g) {
     return size_t(g.planes) * g.out_h * g.out_w;
   }
-  // Gives the memory back; the next backward needs a forward before it.
+  // Releases the memory; the next backward needs a forward before it.
   void forget() { taps_.resize(0); }
 
  private:

@@ -1,9 +1,9 @@
 // The few vector operations that the kernels need, for the instructions that
 // the including file is compiled for (isa_*.cpp set NATIVE_ISA first).
 //
-// Every step rounds the same way in every width: fma is one rounding, and
-// nothing else is contracted (-ffp-contract=off). A sum therefore comes to the
-// same bits with AVX2 and with AVX-512. SSE2 has no fma, so it differs.
+// Every step rounds the same way in every width: fma rounds once, and nothing
+// else is contracted (-ffp-contract=off). So a sum gives the same bits with
+// AVX2 and AVX-512. SSE2 has no fma, so its results differ.
 #if NATIVE_ISA == 512
 
 typedef __m512 vec;
@@ -90,7 +90,7 @@ inline vec load_third(const float* p) {
   return _mm256_setr_ps(p[0], p[3], p[6], p[9], p[12], p[15], p[18], p[21]);
 }
 
-#else  // what every machine has: SSE2, NEON
+#else  // instructions that every machine has: SSE2, NEON
 
 typedef float vec __attribute__((vector_size(16)));
 const int W = 4;
@@ -145,8 +145,8 @@ inline vec load_third(const float* p) { return vec{p[0], p[3], p[6], p[9]}; }
 
 #endif
 
-// p[0], p[STEP], ...; reads STEP * W floats. By shuffles: through memory, the
-// wide load waits until the narrow stores before it have left the core.
+// p[0], p[STEP], ...; reads STEP * W floats. It uses shuffles, because a wide
+// load waits until the narrow stores before it have left the core.
 template <int STEP>
 inline vec load_every(const float* p) {
   if (STEP == 1) return load(p);

@@ -10,7 +10,7 @@ namespace caffe {
 namespace native {
 namespace {
 
-// Any single change of a weight changes it.
+// A checksum: it differs if a single weight changes.
 uint64_t sum_of(const float* w, size_t n) {
   uint32_t lanes[kHashLanes];
   for (int i = 0; i < kHashLanes; ++i) lanes[i] = i;

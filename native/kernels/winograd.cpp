@@ -1,6 +1,6 @@
-// Winograd's convolution: tiles of 6x6 inputs to n x n outputs, with 36
-// products where the sum takes n * n * kernel: F(4x4, 3x3) needs a quarter of
-// the multiplications, F(3x3, 4x4) and F(2x2, 5x5) a third or so.
+// Winograd's convolution turns tiles of 6x6 inputs into n x n outputs with 36
+// products instead of n * n * kernel area. F(4x4, 3x3) and F(3x3, 4x4) need a
+// quarter of the multiplications, F(2x2, 5x5) about a third.
 // S. Winograd 1980; A. Lavin, S. Gray 2016 (arXiv:1509.09308).
 #include <algorithm>
 #include <cmath>
@@ -15,10 +15,10 @@ namespace native {
 namespace {
 
 const int kPoints = 36;
-const int kMapsAtATime = 32;  // their products fit the second cache
+const int kMapsAtATime = 32;  // their products fit in the L2 cache
 
 struct Tiles {
-  int step, across, down, count;  // outputs of a tile; tiles
+  int step, across, down, count;  // step: width of a tile's output
 };
 
 Tiles tiles_of(const Geometry& g) {
@@ -75,11 +75,11 @@ void transform(const Kernels& k, const Geometry& g, const Tiles& tiles,
   }
 }
 
-// Multiplies maps [m0, m1) of a block of tiles, transforms back, stores.
+// Multiplies maps [m0, m1) of a block of tiles, transforms back and stores.
 void multiply(const Kernels& k, const Geometry& g, const Tiles& tiles,
               const float* w, const float* v, size_t stride, int t0, int n,
               int m0, int m1, int width, const Task& task, float* out) {
-  // a line more than a power of two, lest all 36 share a set of the cache
+  // one line more than a power of two, so that the 36 do not share a cache set
   const size_t apart = size_t(kMapsAtATime) * width + 16;
   float* const products = scratch(1, kPoints * apart);
   const size_t weights =
@@ -161,7 +161,7 @@ void convolve_winograd(const Geometry& g, const float* picture, const float* w,
   });
 }
 
-// w to 36 matrices of strips. In double: a weight is rounded once.
+// Turns w into 36 matrices of strips, in double: each weight is rounded once.
 void winograd_weights(const Geometry& g, Direction direction, const float* w,
                       float* packed) {
   const Geometry q = shape(direction, g);

@@ -1,8 +1,8 @@
 #!/bin/sh
 # usage: run_caffe.sh TREE [BUILD]
-# Builds and runs Caffe's own tests of the layers that native/ touches, with
-# their gradient checks, on a patched tree; BUILD is a folder to build in. The
-# test program of Caffe builds every test or those named, so only those.
+# Builds and runs Caffe's own tests of the layers that native/ changes, with
+# their gradient checks, on a patched tree. BUILD is the folder to build in.
+# Only the tests named here are built.
 set -eu
 tree=$(cd "$1" && pwd)
 build=${2:-$tree/build-tests}
@@ -12,7 +12,6 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH GLOG_minloglevel=2
 mkdir -p "$build"
 cd "$build"
-# -include: Caffe's gtest is of 2011 and lets two headers of the library be
 cmake "$tree" -DCPU_ONLY=ON -DBUILD_docs=OFF -DBUILD_matlab=OFF \
   -DBUILD_python=OFF -DUSE_OPENCV=OFF -DUSE_LEVELDB=OFF -DUSE_LMDB=OFF \
   -DUSE_HDF5=OFF -DBLAS=Open -DCMAKE_BUILD_TYPE=Release \

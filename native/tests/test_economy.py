@@ -1,15 +1,19 @@
-"""native/economy.hpp against Caffe's own way of running a net.
+"""Compares native/economy.hpp with Caffe's own way of running a net.
 
-Wants pycaffe built from the patched tree in PYTHONPATH. The two run in one
-process each, for CAFFE_KEEP_BLOBS is read when a net is made. Run with pytest,
-or as a script.
+Needs pycaffe, built from the patched tree, in PYTHONPATH. Each way runs in its
+own process, because a net reads CAFFE_KEEP_BLOBS when it is made. Run this with
+pytest, or as a script.
 """
 import os
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[np.float32]]
 
 CONV = ('layer { name: "%s" type: "Convolution" bottom: "%s" top: "%s" '
         'param { lr_mult: 0 } param { lr_mult: 0 } convolution_param { '
@@ -21,14 +25,15 @@ HEAD = ('force_backward: true layer { name: "data" type: "Input" top: "data" '
         'input_param { shape { dim: %d dim: 3 dim: 33 dim: 46 } } }')
 
 
-def conv(name, bottom, maps, kernel=3, pad=1, stride=1, group=1, relu=True):
+def conv(name: str, bottom: str, maps: int, kernel: int = 3, pad: int = 1,
+         stride: int = 1, group: int = 1, relu: bool = True) -> str:
     lines = [CONV % (name, bottom, name, maps, kernel, pad, stride, group)]
     if relu:
         lines.append(RELU % (name, name, name))
     return "\n".join(lines)
 
 
-def layer(name, kind, bottoms, more=""):
+def layer(name: str, kind: str, bottoms: list[str], more: str = "") -> str:
     return 'layer { name: "%s" type: "%s" %s top: "%s" %s }' % (
         name, kind, " ".join('bottom: "%s"' % b for b in bottoms), name, more)
 
@@ -36,7 +41,7 @@ def layer(name, kind, bottoms, more=""):
 POOL = 'pooling_param { pool: MAX kernel_size: 3 stride: %d pad: %d }'
 LRN = 'lrn_param { local_size: 5 alpha: 0.1 beta: %g }'
 
-# an inception with everything before it; branches that nobody reads
+# an inception with all the layers before it, and branches that nothing reads
 INCEPTION = "\n".join([
     conv("conv1", "data", 16, 7, 3, 2),
     layer("pool1", "Pooling", ["conv1"], POOL % (2, 0)),
@@ -49,7 +54,7 @@ INCEPTION = "\n".join([
     layer("output", "Concat", ["a", "b1", "c1", "d"]),
     conv("e", "output", 8, 3, 1, relu=False), conv("f", "output", 8, 1, 0),
     layer("last", "Concat", ["e", "f"])])
-# layers that are not ours in every place that ours are
+# layers without kernels of ours, next to layers with them
 MIXED = "\n".join([
     conv("conv1", "data", 12, 5, 0, 3, relu=False),
     layer("slope", "ReLU", ["conv1"], "relu_param { negative_slope: 0.1 }"),
@@ -70,8 +75,8 @@ NETS = {"inception": HEAD % 1 + INCEPTION, "inception of two pictures":
         HEAD % 2 + INCEPTION, "mixed": HEAD % 1 + MIXED}
 
 
-def run(path):
-    """Every layer's objective's gradient by the net at path, as a dict."""
+def run(path: str) -> Arrays:
+    """Data and input gradient for every layer of the net at path, as a dict."""
     os.environ["GLOG_minloglevel"] = "2"
     import caffe
     caffe.set_random_seed(3)
@@ -83,7 +88,7 @@ def run(path):
             p.data[...] = rng.randn(*p.data.shape) / np.sqrt(
                 np.prod(p.data.shape[1:]) + 1)
     ends = [n for n in net._layer_names if n in net.blobs and n != "data"]
-    results = {}
+    results: Arrays = {}
     for size in ((33, 46), (61, 47), (33, 46)):
         shape = net.blobs["data"].shape
         net.blobs["data"].reshape(shape[0], 3, *size)
@@ -92,7 +97,7 @@ def run(path):
                 continue
         net.blobs["data"].data[...] = rng.randn(shape[0], 3, *size)
         for end in ends:
-            if keep:  # Caffe would add what an earlier layer left
+            if keep:  # else Caffe adds gradients left by an earlier layer
                 for blob in net.blobs.values():
                     blob.diff[...] = 0
             net.forward(end=end)
@@ -111,7 +116,7 @@ def run(path):
     return results
 
 
-def both(text):
+def both(text: str) -> list[Arrays]:
     out = []
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "net.prototxt")
@@ -130,7 +135,7 @@ def both(text):
     return out
 
 
-def compare(text):
+def compare(text: str) -> None:
     plain, economical = both(text)
     assert set(plain) == set(economical) and plain
     for key, want in plain.items():
@@ -140,21 +145,22 @@ def compare(text):
         assert off <= 1e-5 * size, (key, off / size)
 
 
-def test_inception():
+def test_inception() -> None:
     compare(NETS["inception"])
 
 
-def test_two_pictures():
+def test_two_pictures() -> None:
     compare(NETS["inception of two pictures"])
 
 
-def test_mixed():
+def test_mixed() -> None:
     compare(NETS["mixed"])
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 3:
-        np.savez(sys.argv[2], **run(sys.argv[1]))
+        results: dict[str, Any] = {**run(sys.argv[1])}
+        np.savez(sys.argv[2], **results)
     else:
         for name, net in NETS.items():
             compare(net)

@@ -1,5 +1,5 @@
-// Our kernels against plain loops in double. NATIVE_ISA chooses the
-// instructions; run.sh runs them all.
+// Compares our kernels with plain loops in double. NATIVE_ISA chooses the
+// instructions; run.sh runs all of them.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -29,7 +29,7 @@ Floats random_floats(size_t n, int seed) {
   return v;
 }
 
-// Largest difference over the root mean square of the expected.
+// The largest difference, divided by the root mean square of the expectation.
 double error(const Floats& got, const Doubles& want) {
   double most = 0, square = 0;
   for (size_t i = 0; i < want.size(); ++i) {
@@ -84,11 +84,11 @@ struct Case {
   double tolerance;
 };
 
-// Largest differences that float allows; Winograd's are larger.
+// Shapes, and the largest difference allowed: Winograd's is larger.
 std::vector<Case> cases() {
   const double plain = 2e-5, winograd = 2e-4;
   std::vector<Case> c;
-  // 1x1, with odd and tiny sizes and maps that fill no strip
+  // 1x1, with odd and tiny sizes, and numbers of maps that do not fill a strip
   c.push_back({geometry(64, 13, 17, 64, 1, 0), plain});
   c.push_back({geometry(5, 1, 1, 3, 1, 0), plain});
   c.push_back({geometry(480, 14, 14, 192, 1, 0), plain});
@@ -109,12 +109,12 @@ std::vector<Case> cases() {
   c.push_back({geometry(24, 8, 130, 64, 5, 0), winograd});
   // F(3x3, 4x4)
   c.push_back({geometry(8, 19, 23, 16, 4, 1), winograd});
-  // too small for it
+  // too small for Winograd
   c.push_back({geometry(8, 3, 3, 8, 3, 1), plain});
   c.push_back({geometry(8, 1, 40, 8, 3, 1), plain});
   c.push_back({geometry(8, 40, 1, 8, 5, 2), plain});
   c.push_back({geometry(3, 20, 20, 5, 3, 1), plain});
-  // strides, the first layer's, dilation, kernels and strides not square
+  // strides, also the first layer's; dilation; non-square kernels and strides
   c.push_back({geometry(3, 64, 48, 64, 7, 3, 2), winograd});
   c.push_back({geometry(3, 57, 61, 64, 7, 3, 2), winograd});
   c.push_back({geometry(3, 5, 4, 8, 7, 3, 2), winograd});
@@ -149,7 +149,7 @@ TEST(Convolution, Forward) {
     Task task = {NULL, b.data(), false, false};
     ASSERT_TRUE(layer.forward(g, x.data(), w.data(), task, got.data()));
     EXPECT_LT(error(got, want), test.tolerance);
-    // again, with the ReLU; other weights are noticed
+    // again, with the ReLU; changed weights must be noticed
     for (double& v : want) v = std::max(v, 0.);
     task.relu = true;
     ASSERT_TRUE(layer.forward(g, x.data(), w.data(), task, got.data()));
@@ -220,10 +220,10 @@ TEST(Convolution, SameBitsWhateverTheThreads) {
 }
 
 #if defined(__x86_64__)
-// One product by AVX2 and AVX-512: the same bits.
+// AVX2 and AVX-512 must give the same bits.
 TEST(Kernels, SameBitsInEveryWidth) {
   const Kernels *a = kernels_named("avx2"), *b = kernels_named("avx512");
-  if (!a || !b) GTEST_SKIP() << "this machine has not both";
+  if (!a || !b) GTEST_SKIP() << "this machine does not have both";
   const int m = 19, k = 301;
   const Floats w = random_floats(24 * k, 1), bias = random_floats(24, 5);
   const int sizes[] = {1, 7, 15, 16, 17, 31, 33, 40, 47, 48};
@@ -274,7 +274,7 @@ TEST(MaxPool, ForwardAndBackward) {
         g.width = size[1];
         g.pad_h = g.pad_w = pad;
         g.stride = stride;
-        // Caffe's rule: rounded up, the last window starts inside
+        // Caffe's rule: round up, but the last window must start inside
         const double a = g.height + 2 * pad - 3, b = g.width + 2 * pad - 3;
         if (a < 0 || b < 0) continue;
         g.out_h = int(std::ceil(a / stride)) + 1;
@@ -308,7 +308,7 @@ TEST(MaxPool, ForwardAndBackward) {
               want_y[o] = best;
               if (any) want_dx[at] += dy[o]; else empty = true;
             }
-        if (empty) continue;  // a window beyond the picture: Caffe has none
+        if (empty) continue;  // a window beyond the picture; not in Caffe
         MaxPool pool;
         pool.forward(g, x.data(), y.data());
         EXPECT_EQ(y, want_y);
@@ -317,7 +317,7 @@ TEST(MaxPool, ForwardAndBackward) {
         for (double& v : want_dx) v -= 3;
         pool.backward(g, dy.data(), NULL, false, dx.data());
         EXPECT_LT(error(dx, want_dx), 3e-6);
-        // gated: as if the gradient were 0 there
+        // gated: as if the gradient were 0 where y is not positive
         Floats part = dy;
         for (size_t i = 0; i < n; ++i) part[i] = y[i] > 0 ? dy[i] : 0;
         Floats gated(x.size());

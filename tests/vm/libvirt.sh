@@ -1,20 +1,19 @@
 #!/bin/bash
-# A libvirt of the tests' own, for machines where none runs; one that runs is left alone. Its files lie in a folder of
-# its own, and it and its machines see a network of their own that leads nowhere.
+# A libvirt for the tests only, for machines where none runs; another libvirt is not touched. It has its own folder for
+# files, and its own network for itself and its machines, without access to other networks.
 #
-#   $ tests/vm/libvirt.sh start                  # with --online: in this machine's network
-#   $ tests/vm/libvirt.sh run vagrant up …       # a command that sees this libvirt
-#   $ tests/vm/libvirt.sh running                # says where, or fails
-#   $ tests/vm/libvirt.sh stop                   # by process number, with all its machines; their disks stay
-#   $ tests/vm/libvirt.sh remove                 # stops it and removes all it stored
+#   $ tests/vm/libvirt.sh start                  # starts it; with --online, in this machine's network
+#   $ tests/vm/libvirt.sh run vagrant up …       # runs a command that uses this libvirt
+#   $ tests/vm/libvirt.sh running                # prints its folder, or fails
+#   $ tests/vm/libvirt.sh stop                   # stops it and all its machines; their disks stay
+#   $ tests/vm/libvirt.sh remove                 # stops it and deletes its files
 #
-# Needs root and the packages of Debian libvirt-daemon-system, dnsmasq-base and iptables. DREAMER_LIBVIRT names its
-# folder.
+# Needs root and Debian's packages libvirt-daemon-system, dnsmasq-base and iptables. DREAMER_LIBVIRT is its folder.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=${DREAMER_LIBVIRT:-/var/lib/dreamer-libvirt}
-# what libvirtd has compiled in
+# the paths that are compiled into libvirtd
 places=(/etc/libvirt /run/libvirt /var/cache/libvirt /var/lib/libvirt /var/log/libvirt)
 
 fail() {
@@ -26,7 +25,7 @@ alive() {
     [ -s "$folder/pid" ] && kill -0 "$(cat "$folder/pid")" 2>/dev/null
 }
 
-# run COMMAND…: among libvirtd's own processes, files and network
+# run COMMAND…: runs it in libvirtd's namespaces for processes, files and network
 run() {
     alive || fail "not running: $0 start"
     exec nsenter --target "$(cat "$folder/pid")" --mount --net --pid --wd="$PWD" -- \
@@ -35,14 +34,14 @@ run() {
 
 start() {
     local apart=(--mount --pid --fork --kill-child --mount-proc)
-    [ "$(id -u)" = 0 ] || fail "root starts libvirt: sudo $0 start"
-    command -v libvirtd >/dev/null || fail "no libvirtd here: apt-get install libvirt-daemon-system dnsmasq-base iptables"
+    [ "$(id -u)" = 0 ] || fail "only root can start libvirt: sudo $0 start"
+    command -v libvirtd >/dev/null || fail "no libvirtd: apt-get install libvirt-daemon-system dnsmasq-base iptables"
     alive && return
     mkdir -p "$folder"
     [ "${1:-}" = --online ] || apart+=(--net)
     setsid unshare "${apart[@]}" "$here/libvirt.sh" --inside >"$folder/log" 2>&1 </dev/null &
     for _ in $(seq 100); do
-        # the first process in there, by the number that it has out here
+        # the first process of the new namespaces, by its number outside them
         pgrep -P $! >"$folder/pid" || true
         if alive && (run virsh version) >/dev/null 2>&1; then return; fi
         kill -0 $! 2>/dev/null || break
@@ -52,17 +51,17 @@ start() {
     fail "libvirtd does not answer; its log is $folder/log"
 }
 
-# The first process of the new namespaces: when it ends, all others in there do
+# The first process of the new namespaces; all others end with it
 inside() {
     local place
     ip link set lo up
-    mount -t sysfs sysfs /sys 2>/dev/null || true # that of the network seen here; there already with --online
+    mount -t sysfs sysfs /sys 2>/dev/null || true # for the new network; with --online it is mounted already
     for place in "${places[@]}"; do
         mkdir -p "$place" "$folder$place"
         mount --bind "$folder$place" "$place"
     done
     rm -f /run/libvirt/*.pid
-    # no user of its own, no AppArmor, no control groups: there may be none
+    # without its own user, AppArmor and control groups, which this machine may lack
     cat >/etc/libvirt/qemu.conf <<'CONF'
 user = "root"
 group = "root"
@@ -76,7 +75,7 @@ CONF
     printf 'auth_unix_ro = "none"\nauth_unix_rw = "none"\n' >/etc/libvirt/libvirtd.conf
     trap 'exit' TERM
     libvirtd --pid-file /run/libvirt/libvirtd.pid &
-    wait # and, being the first here, for whatever its parent left behind
+    wait # as the first process, this also waits for orphans
 }
 
 stop() {
