@@ -4,13 +4,14 @@ import json
 import re
 import shlex
 import subprocess
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from containers import checkout
-from helpers import ROOT
+from helpers import ROOT, Word
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
     "machines", "options", "layers", "pictures", "films", "resuming", "memory", "python", "programs", "hacking",
@@ -21,7 +22,7 @@ SIZE = (24, 18)  # of a photo: one octave is all that it has, so that even a fil
 
 # What no test types as it stands, and why.
 ELSEWHERE = {
-    'docker run --rm -v "%cd%:/vagrant" image-dreamer photo.jpg dream.png': "it is for the cmd of Windows",
+    'docker run --rm -it -v "%cd%:/vagrant" image-dreamer photo.jpg dream.png': "it is for the cmd of Windows",
     "sudo dreamer/machine/box.sh virtualbox": "tests/vm/test_virtualbox.py makes the box",
     "docker build --target box -t dreamer-box .": "tests/vm/test_virtualbox.py makes the box",
     'docker run --rm -v "${PWD}:/vagrant" dreamer-box virtualbox': "tests/vm/test_virtualbox.py makes the box",
@@ -40,7 +41,7 @@ class Command(NamedTuple):
     block: int
 
     @property
-    def outputs(self):
+    def outputs(self) -> list[str]:
         """Names of the files that are there afterwards, the first of many; what is there before among them."""
         words = [word for word in shlex.split(self.line) if not word.startswith("-")]
         for request in [word for word in words if word.startswith("{")]:  # JSON
@@ -49,7 +50,7 @@ class Command(NamedTuple):
         return [word % 1 if "%" in word else word for word in named]
 
 
-def commands():
+def commands() -> list[Command]:
     """All Commands, page after page."""
     found = []
     for number, (language, text) in enumerate(BLOCKS):
@@ -60,7 +61,7 @@ def commands():
     return found
 
 
-def kind(command):
+def kind(command: Command) -> str:
     """Who runs a Command: "vagrant", "container", "fast"; or "elsewhere"."""
     if command.line in ELSEWHERE:
         return "elsewhere"
@@ -69,22 +70,23 @@ def kind(command):
     return "container" if re.match(r"(\w+=\w+ )?docker ", command.line) else "fast"
 
 
-def of_kind(wanted):
+def of_kind(wanted: str) -> list[Command]:
     """The Commands that are of this kind."""
     return [command for command in commands() if kind(command) == wanted]
 
 
-def folder_with_photos(folder):
+def folder_with_photos(folder: Path) -> Path:
     """A checkout of this work tree in `folder`, with all that the README's commands name, small."""
     checkout(folder)
     sky = Image.open(ROOT / "tests/pictures/sky.jpg").resize(SIZE)
-    for name in ("photo.jpg", "photos/one.jpg", "photos/two.png", "frames/frame2.png", "frames/frame10.png"):
+    for name in ("photo.jpg", "photo2.jpg", "photos/one.jpg", "photos/two.png", "frames/frame2.png",
+                 "frames/frame10.png"):
         (folder / name).parent.mkdir(exist_ok=True)
         sky.save(folder / name)
     return folder
 
 
-def make_video(path):
+def make_video(path: Word) -> None:
     """A video of three frames."""
     sky = np.asarray(Image.open(ROOT / "tests/pictures/sky.jpg").resize((80, 60)))
     frames = b"".join(np.roll(sky, shift, 1).tobytes() for shift in range(3))

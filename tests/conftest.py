@@ -4,12 +4,17 @@ import collections
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from _pytest.terminal import TerminalReporter
 from PIL import Image
 
-from containers import base, caffe, context, docker, folder, image, photo, tell  # noqa: F401
+from containers import TOLD, base, caffe, context, docker, folder, image, photo, tell  # noqa: F401
+from dreamer.nets.model import Model
 from helpers import FRAMES, ROOT, SHARED
 
 os.environ.setdefault("GLOG_minloglevel", "2")
@@ -22,18 +27,37 @@ if _SHARED_WEIGHTS.is_file():
     os.environ.setdefault("BVLC_GOOGLENET", str(_SHARED_WEIGHTS))
 
 
+LARGE = ("container", "vm", "native", "slow")  # marks of tests that may take more than 20 seconds
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of one engine go to one worker, from the start; so do those that provision this very machine."""
+    for item in items:
+        if item.get_closest_marker("container"):
+            item.add_marker(pytest.mark.xdist_group("engine"))
+    items.sort(key=lambda item: not item.get_closest_marker("container"))
+
+
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") -> Generator[None, Any, None]:
     """In CI a skipped test is a failed one: something that should be there is not."""
     outcome = yield
     report = outcome.get_result()
     if report.skipped and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"skipped, but CI skips nothing: {report.longrepr}"
+    report.user_properties += [("told", words) for words in TOLD]
+    TOLD.clear()
+    if call.duration > 20 and not any(map(item.get_closest_marker, LARGE)):
+        report.user_properties.append(("told", f"{item.nodeid}: {call.duration:.0f} s, without the mark slow"))
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Why tests were skipped: a line for each reason, however many tests it has."""
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """What tests measured, and why tests were skipped: a line for each reason, however many tests it has."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    for words in dict.fromkeys(value for report in reports for key, value in getattr(report, "user_properties", ())
+                               if key == "told"):
+        terminalreporter.write_line(words)
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = collections.Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
     for reason, count in reasons.most_common():
@@ -41,7 +65,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
-def googlenet():
+def googlenet() -> Model:
     """The Model bvlc_googlenet, with its real weights."""
     from dreamer.errors import Failure
     from dreamer.nets import model
@@ -54,7 +78,7 @@ def googlenet():
 
 
 @pytest.fixture(scope="session")
-def reference():
+def reference() -> Path:
     """The folder of dreams that an independent implementation computed on unpatched Caffe."""
     if not (SHARED / "reference").is_dir():
         pytest.skip("no ../shared/reference here")
@@ -62,7 +86,7 @@ def reference():
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A Model of two layers and random weights; its mean and channel order are unlike bvlc_googlenet's."""
     import tinymodel
     from dreamer.nets import model
@@ -70,20 +94,20 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture
-def sky():
+def sky() -> Path:
     """The sample photo, a path."""
     return ROOT / "tests/pictures/sky.jpg"
 
 
 @pytest.fixture(scope="session")
-def ffmpeg():
+def ffmpeg() -> None:
     """Tests that want it are skipped where it is not."""
     if not shutil.which("ffmpeg"):
         pytest.skip("no ffmpeg: ./provision.sh film")
 
 
 @pytest.fixture(scope="session")
-def described():
+def described() -> Model:
     """The Model bvlc_googlenet, whose weights may be missing."""
     from dreamer.errors import Failure
     from dreamer.nets import model
@@ -96,7 +120,7 @@ def described():
 
 
 @pytest.fixture
-def photos(sky, tmp_path):
+def photos(sky: Path, tmp_path: Path) -> Path:
     """A folder with three pictures in three formats, a text, and something hidden."""
     made = tmp_path / "in"
     made.mkdir()
@@ -109,7 +133,7 @@ def photos(sky, tmp_path):
 
 
 @pytest.fixture
-def small(sky, tmp_path_factory):
+def small(sky: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample photo, 93×62 pixels, as a file: odd, where .mp4 wants even."""
     path = tmp_path_factory.mktemp("small") / "small.png"
     Image.open(sky).resize((93, 62)).save(path)
@@ -117,14 +141,14 @@ def small(sky, tmp_path_factory):
 
 
 @pytest.fixture
-def dreaming(tiny, sky, tmp_path):
+def dreaming(tiny: Model, sky: Path, tmp_path: Path) -> list[str]:
     """The words of a dream by the tiny model that takes some seconds; the output is tmp_path/dream.png."""
     return [str(ROOT / "dreamify.py"), str(sky), str(tmp_path / "dream.png"), "mix/output", "150", "3", "--seed", "5",
             "--model", str(tiny.folder)]
 
 
 @pytest.fixture(scope="session")
-def frames(tmp_path_factory):
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of frames, 1.png, 2.png, …: the sample photo passes by, and a red square in front of it."""
     made, (count, height, width) = tmp_path_factory.mktemp("frames"), FRAMES
     sky = np.asarray(Image.open(ROOT / "tests/pictures/sky.jpg").resize((270, 180)))

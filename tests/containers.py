@@ -5,18 +5,23 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from helpers import ROOT, SHARED
+from helpers import ROOT, SHARED, search
 
 WEIGHTS = "models/bvlc_googlenet/bvlc_googlenet.caffemodel"
+
+TOLD: list[str] = []  # lines for the summary at the end, taken by the next report of a test
 
 # Whom a mounted folder belongs to: somebody who is neither root nor the usual first user.
 OWNER = (1234, 5678) if os.geteuid() == 0 else (os.getuid(), os.getgid())
 
 
-def run(*command, ok=True, **options):
+def run(*command: object, ok: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command; returns its subprocess.CompletedProcess, with text.
 
     Fails the test where the command fails, unless not `ok`."""
@@ -28,17 +33,17 @@ def run(*command, ok=True, **options):
     return done
 
 
-def last_line(text):
+def last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2]
 
 
-def builds_with_buildkit(client):
+def builds_with_buildkit(client: str) -> bool:
     """Whether this docker client can: a newer one needs a plugin for it."""
     return run(client, "build", "--help", ok=False, env=os.environ | {"DOCKER_BUILDKIT": "1"}).returncode == 0
 
 
 @pytest.fixture(scope="session")
-def docker():
+def docker() -> Iterator[str]:
     """The docker client's path, with an engine that answers it; DOCKER_HOST is set for it."""
     clients = [path for path in (shutil.which("docker"), "/usr/bin/docker") if path and os.path.exists(path)]
     if not clients:
@@ -66,28 +71,28 @@ def docker():
         os.environ["DOCKER_HOST"] = before
 
 
-def debian(docker, name):
+def debian(docker: str, name: str) -> str:
     """The image debian:SUITE-slim, with a digest or without; where no hub answers, its like of Debian's packages."""
     if run(docker, "pull", "--quiet", name, ok=False).returncode == 0:
         return name
     if not shutil.which("mmdebstrap"):
         pytest.skip("no hub answers, and there is no mmdebstrap to make a base image with")
-    made = run(ROOT / "tests/engine.sh", "base", re.match(r"debian:(\w+)-slim", name)[1], ok=False)
+    made = run(ROOT / "tests/engine.sh", "base", search(r"^debian:(\w+)-slim", name)[1], ok=False)
     if made.returncode:
         pytest.skip(f"no hub answers, and no base image can be made here: {last_line(made.stderr)}")
     return made.stdout.strip()
 
 
 @pytest.fixture(scope="session")
-def base(docker):
+def base(docker: str) -> str:
     """The image that ours is built on: what DREAMER_BASE says, else the pinned one, or where no hub answers the same
     Debian made from its packages."""
     if os.environ.get("DREAMER_BASE"):
         return os.environ["DREAMER_BASE"]
-    return debian(docker, re.search(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text(), re.M)[1])
+    return debian(docker, search(r"^ARG BASE=(\S+)", (ROOT / "Dockerfile").read_text(), re.M)[1])
 
 
-def checkout(folder):
+def checkout(folder: Path) -> Path:
     """Copy what git tracks, or would, into `folder`: a clean clone of the work tree as it is."""
     files = run("git", "-C", ROOT, "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others",
                 "--exclude-standard", ok=False)
@@ -101,7 +106,7 @@ def checkout(folder):
     return folder
 
 
-def drop_weights(folder):
+def drop_weights(folder: Path) -> None:
     """Put the weights into a checkout, where this machine has them; else whatever needs them downloads them."""
     for place in (os.environ.get("BVLC_GOOGLENET"), ROOT / WEIGHTS, SHARED / WEIGHTS):
         if place and os.path.isfile(place):
@@ -112,21 +117,21 @@ def drop_weights(folder):
 class Vagrant:
     """vagrant in one folder, with an environment of its own; `before` are words to start it with."""
 
-    def __init__(self, folder, before=(), **environment):
+    def __init__(self, folder: Path, before: Sequence[object] = (), **environment: str) -> None:
         self.folder = folder
         self.before = before
         self.environment = os.environ | {"VAGRANT_HOME": f"{folder}.vagrant.d", "VAGRANT_CHECKPOINT_DISABLE": "1"}
         self.environment |= environment
 
-    def __call__(self, *words, ok=True):
+    def __call__(self, *words: object, ok: bool = True) -> subprocess.CompletedProcess[str]:
         return run(*self.before, "vagrant", *words, ok=ok, cwd=self.folder, env=self.environment, timeout=3600)
 
-    def ssh(self, command, ok=True):
+    def ssh(self, command: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         return self("ssh", "--no-tty", "--command", command, ok=ok)
 
 
 @pytest.fixture(scope="session")
-def context(tmp_path_factory):
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to build from: a checkout and the weights."""
     folder = checkout(tmp_path_factory.mktemp("context"))
     drop_weights(folder)
@@ -134,20 +139,19 @@ def context(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def image(docker, base, context, request):
+def image(docker: str, base: str, context: Path) -> str:
     """The id of our image, built with BuildKit; the engine's cache makes a second run short."""
     began = time.monotonic()
     run(docker, "build", "--tag", "image-dreamer:test", "--build-arg", f"BASE={base}", context,
         env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=3600)
     name = run(docker, "image", "inspect", "--format", "{{.Id}}", "image-dreamer:test").stdout.strip()
     size = int(run(docker, "image", "inspect", "--format", "{{.Size}}", name).stdout)
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\nimage: {size / 1e6:.0f} MB on {base.partition('@')[0]}, built in {time.monotonic() - began:.0f} s")
+    TOLD.append(f"image: {size / 1e6:.0f} MB on {base.partition('@')[0]}, built in {time.monotonic() - began:.0f} s")
     return name
 
 
 @pytest.fixture(scope="session")
-def caffe(docker, base, context, tmp_path_factory):
+def caffe(docker: str, base: str, context: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder .cache/ with a Caffe that was built on Debian 13: as a stage of our image, so that it is built once."""
     folder = tmp_path_factory.mktemp("cache")
     run(docker, "build", "--tag", "image-dreamer:caffe", "--target", "caffe", "--build-arg", f"BASE={base}", context,
@@ -159,16 +163,13 @@ def caffe(docker, base, context, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tell(request):
-    """A function that prints a line at once."""
-    def tell(words):
-        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            print(f"\n{words}", end="", flush=True)
-    return tell
+def tell() -> Callable[[str], None]:
+    """A function that takes a line for the summary at the end."""
+    return TOLD.append
 
 
 @pytest.fixture(scope="session")
-def photo():
+def photo() -> Path:
     """Path of a photo, 320×240 or so."""
     path = SHARED / "photos/flowers.jpg"
     if not path.exists():
@@ -177,7 +178,7 @@ def photo():
 
 
 @pytest.fixture
-def folder(tmp_path, photo):
+def folder(tmp_path: Path, photo: Path) -> Path:
     """A folder to mount, with photo.jpg in it, that belongs to OWNER."""
     shutil.copy(photo, tmp_path / "photo.jpg")
     os.chmod(tmp_path, 0o755)

@@ -1,15 +1,20 @@
 """What the tests share, in one place: where things are, the command line, and what there is to say about pictures."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,30 +24,36 @@ PYTHON = "/usr/bin/python3"  # for which provision.sh installs
 sys.path[:0] = [str(ROOT)]
 
 import dreamify  # noqa: E402
+from dreamer.arrays import Pixels  # noqa: E402
+from dreamer.nets.layers import Layers  # noqa: E402
+from dreamer.nets.model import Model  # noqa: E402
 from dreamer.nets.net import Net  # noqa: E402
+
+Word: TypeAlias = str | os.PathLike[str]  # of a command; also a path
 
 # the command line ----------------------------------------------------------------------------------------
 
-def run(*words, python=None, **options):
+def run(*words: object, python: Word | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run dreamify.py; returns the CompletedProcess."""
     command = [*([python] if python else []), str(ROOT / "dreamify.py"), *map(str, words)]
     return subprocess.run(command, **{"capture_output": True, "text": True, "check": False, "timeout": 300} | options)
 
 
-def made(words):
+def made(words: Sequence[Word]) -> subprocess.CompletedProcess[str]:
     """Run a command that must succeed; returns the CompletedProcess."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return done
 
 
-def start(command, **options):
+def start(command: Sequence[Word], **options: Any) -> subprocess.Popen[str]:
     """Start a command whose words are read as they come."""
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
-def wait_for(process, words):
+def wait_for(process: subprocess.Popen[str], words: str) -> str:
     """Read the lines of a process up to one with `words`; returns them."""
+    assert process.stdout
     lines = []
     too_late = threading.Timer(240, process.kill)
     too_late.start()
@@ -51,12 +62,12 @@ def wait_for(process, words):
         if words in line:
             too_late.cancel()
             return "".join(lines)
-    pytest.fail(f"{words!r} never came: {process.stderr.read()}")
+    pytest.fail(f"{words!r} never came: {process.stderr.read() if process.stderr else ''}")
 
 
-def children(pid):
+def children(pid: int) -> list[int]:
     """Numbers of the child processes of a process, by whichever of its threads they were started."""
-    found = []
+    found: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         try:
             found += map(int, (task / "children").read_text().split())
@@ -65,7 +76,7 @@ def children(pid):
     return found
 
 
-def is_running(pid):
+def is_running(pid: int) -> bool:
     """Whether the process is there, and no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -73,7 +84,7 @@ def is_running(pid):
         return False
 
 
-def ends(pid, seconds=5):
+def ends(pid: int, seconds: float = 5) -> bool:
     """Whether the process ends within so many seconds."""
     until = time.monotonic() + seconds
     while is_running(pid) and time.monotonic() < until:
@@ -84,15 +95,15 @@ def ends(pid, seconds=5):
 class Watcher:
     """The command that watches the folder; a line of its words at a time."""
 
-    def __init__(self, folder, model, *words):
+    def __init__(self, folder: Path, model: Word, *words: object) -> None:
         command = [ROOT / "dreamify.py", *words, "--watch", "--model", model]
         self.process = start([*map(str, command)], cwd=folder)
 
-    def until(self, words):
+    def until(self, words: str) -> str:
         """Read its lines up to one with `words`; returns them."""
         return wait_for(self.process, words)
 
-    def end(self, number=signal.SIGTERM):
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str, float]:
         """(exit code, rest of its words, errors, seconds) after a signal."""
         began = time.monotonic()
         self.process.send_signal(number)
@@ -102,22 +113,22 @@ class Watcher:
 
 # files ---------------------------------------------------------------------------------------------------
 
-def names(folder):
+def names(folder: Path) -> list[str]:
     """What is in a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())
 
 
-def visible(folder):
+def visible(folder: Path) -> list[str]:
     """The same, but for what is hidden."""
     return [name for name in names(folder) if not name.startswith(".")]
 
 
-def dreams(folder):
+def dreams(folder: Path) -> dict[str, bytes]:
     """What the dreams in a folder are: {name: bytes}."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if "-dream" in path.name}
 
 
-def tracked(*patterns):
+def tracked(*patterns: str) -> list[Path]:
     """Paths of the files in the repository that match; of all files outside a checkout's .git too."""
     done = subprocess.run(["git", "-C", ROOT, "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others",
                            "--exclude-standard", *patterns], capture_output=True, text=True, check=False)
@@ -126,44 +137,52 @@ def tracked(*patterns):
     return sorted({ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).exists()})
 
 
+def search(pattern: str, text: str, flags: int = 0) -> re.Match[str]:
+    """What re.search finds, which must be something."""
+    found = re.search(pattern, text, flags)
+    assert found, (pattern, text)
+    return found
+
+
 # pictures and films --------------------------------------------------------------------------------------
 
-def psnr(a, b):
+def psnr(a: ArrayLike, b: ArrayLike) -> float:
     """How near two pictures are, in dB."""
-    return 10 * np.log10(255 ** 2 / max(np.mean((np.float64(a) - np.float64(b)) ** 2), 1e-30))
+    error = np.mean((np.asarray(a, np.float64) - np.asarray(b, np.float64)) ** 2)
+    return float(10 * np.log10(255 ** 2 / max(float(error), 1e-30)))
 
 
-def noise(height, width, seed=1):
+def noise(height: int, width: int, seed: int = 1) -> NDArray[np.uint8]:
     """A picture with something in every frequency: uint8 (h, w, 3)."""
     return np.random.RandomState(seed).randint(0, 256, (height, width, 3)).astype(np.uint8)
 
 
-def saved(path, pixels):
+def saved(path: Path, pixels: NDArray[Any]) -> Path:
     """The path, when pixels are in a file there."""
     Image.fromarray(pixels).save(path)
     return path
 
 
-def pixels(path):
+def pixels(path: Word) -> NDArray[Any]:
     """Those of the picture in a file."""
     with Image.open(path) as image:
         return np.asarray(image)
 
 
-def photo(name, size=None):
+def photo(name: str, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """One of the shared photos: uint8 (h, w, 3)."""
     with Image.open(SHARED / "photos" / name) as image:
         return np.asarray(image.convert("RGB").resize(size) if size else image.convert("RGB"))
 
 
-def probed(path):
+def probed(path: Word) -> tuple[dict[str, Any], dict[str, Any]]:
     """What ffprobe says of a film's picture, and of the whole."""
     words = ["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-show_format", "-of", "json", path]
     found = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
     return found["streams"][0], found["format"]
 
 
-def decoded(path):
+def decoded(path: Word) -> NDArray[np.uint8]:
     """(count, h, w, 3) of a film, by ffmpeg."""
     stream, _ = probed(path)
     raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
@@ -171,7 +190,7 @@ def decoded(path):
     return np.frombuffer(raw, np.uint8).reshape(-1, stream["height"], stream["width"], 3)
 
 
-def shown(path):
+def shown(path: Word) -> list[tuple[NDArray[np.float64], float]]:
     """[(pixels, milliseconds)] of the frames of a .gif or .webp, as Pillow reads them."""
     film, frames = Image.open(path), []
     for number in range(film.n_frames):
@@ -182,17 +201,18 @@ def shown(path):
 
 # dreams --------------------------------------------------------------------------------------------------
 
-def dream(net, image, **options):
+def dream(net: Net, image: Pixels, **options: Any) -> tuple[Pixels, list[float]]:
     """(picture, objectives) of one dream."""
     objectives = []
     picture = dreamify.deepdream(net, image, each_step=lambda step: objectives.append(step.objective), **options)
     return picture, objectives
 
 
-def one_step(model, layer, image, pixels=None, **options):
+def one_step(model: Model, layer: str | Layers, image: Pixels, pixels: int | None = None,
+             **options: Any) -> tuple[Pixels, float, int]:
     """(picture, objective, number of tiles) of a dream of one step whose tiles have at most `pixels` pixels."""
     net = Net(model, layer)
     if pixels:
-        net.budget._largest = lambda *_: pixels
+        pytest.MonkeyPatch().setattr(net.budget, "_largest", lambda *_: pixels)
     picture, objectives = dream(net, image, iterations=1, octaves=1, **options)
     return picture, objectives[0], len(net.windows[0]) * len(net.windows[1])

@@ -4,6 +4,7 @@ import io
 import random
 import struct
 import zlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -13,7 +14,7 @@ from dreamer.pictures import colour
 EXTREMES = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 
 
-def pixels(mode, height=40, width=50):
+def pixels(mode: str, height: int = 40, width: int = 50) -> Image.Image:
     """A picture with smooth and busy parts, in any of Pillow's modes."""
     ramp = np.add.outer(np.arange(height) * 3, np.arange(width) * 2)[..., None] + [0, 40, 80]
     ramp[10:20, 10:20] = np.random.RandomState(0).randint(0, 256, (10, 10, 3))
@@ -28,7 +29,7 @@ def pixels(mode, height=40, width=50):
     return image.convert(mode)
 
 
-def exif():
+def exif() -> Image.Exif:
     """An Exif with text, numbers, a position, an orientation and a camera's notes."""
     found = Image.Exif()
     found[0x0112] = 6
@@ -39,7 +40,7 @@ def exif():
     return found
 
 
-def seeds():
+def seeds() -> dict[str, bytes]:
     """{name: bytes} of whole pictures."""
     other = bytearray(colour.SRGB)
     other[30] = 1  # its date: a profile like any other
@@ -75,7 +76,7 @@ def seeds():
     return made
 
 
-def mutant(source, others, chance):
+def mutant(source: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
     """`source`, bytes, damaged in one to four ways; `chance` is a random.Random, `others` a list of other files."""
     data = bytearray(source)
     for _ in range(chance.choice([1, 1, 1, 2, 4])):
@@ -109,7 +110,7 @@ def mutant(source, others, chance):
     return bytes(data)
 
 
-def _mend(png):
+def _mend(png: bytearray) -> None:
     """Give every chunk of a PNG the checksum that its content has now, so that somebody looks into it."""
     at = 8
     while at + 12 <= len(png):
@@ -121,7 +122,7 @@ def _mend(png):
         at = end + 4
 
 
-def mutants(count, seed):
+def mutants(count: int, seed: object) -> Iterator[tuple[str, bytes]]:
     """Yields (name, bytes), `count` times."""
     sources = seeds()
     files = list(sources.values())

@@ -2,15 +2,23 @@
 
 The whole net from its own prototxt, numpy's global generator, one loop in another."""
 
+import os
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.ndimage as nd
+from numpy.typing import ArrayLike, NDArray
+
+Floats: TypeAlias = NDArray[np.float32]
 
 
-def dream(prototxt, weights, mean, bgr, image, end, iterations, octaves, scale=1.4, step_size=1.5, jitter=32,
-          clip=True, seed=0, guide=None):
+def dream(prototxt: str | os.PathLike[str], weights: str, mean: ArrayLike, bgr: bool, image: NDArray[Any], end: str,
+          iterations: int, octaves: int, scale: float = 1.4, step_size: float = 1.5, jitter: int = 32,
+          clip: bool = True, seed: int = 0,
+          guide: NDArray[Any] | None = None) -> tuple[Floats, list[float], list[Floats]]:
     """(picture (h, w, 3) float32 RGB, [objective before each step], [gradient of each step, rolled back]).
 
     guide  a picture (h, w, 3) RGB to dream towards; the objective is still that of an unguided dream"""
@@ -20,16 +28,16 @@ def dream(prototxt, weights, mean, bgr, image, end, iterations, octaves, scale=1
         file.write("force_backward: true\n" + Path(prototxt).read_text())
         file.flush()
         net = caffe.Net(file.name, weights, caffe.TEST)
-    mean = np.float32(mean)[:, None, None]
+    average = np.asarray(mean, np.float32)[:, None, None]
     np.random.seed(seed)
 
-    planes = np.float32(np.rollaxis(image, 2))
-    x = (planes[::-1] if bgr else planes) - mean
+    planes = np.asarray(np.rollaxis(image, 2), np.float32)
+    x = (planes[::-1] if bgr else planes) - average
     sizes = [x]
     for _ in range(octaves - 1):
         sizes.append(nd.zoom(sizes[-1], (1, 1.0 / scale, 1.0 / scale), order=1))
     if guide is not None:
-        towards = _seen(net, np.float32(np.rollaxis(guide, 2))[::-1 if bgr else 1] - mean, end)
+        towards = _seen(net, np.asarray(np.rollaxis(guide, 2), np.float32)[::-1 if bgr else 1] - average, end)
     detail = np.zeros_like(sizes[-1])
     objectives, gradients = [], []
     for number, base in enumerate(sizes[::-1]):
@@ -54,27 +62,30 @@ def dream(prototxt, weights, mean, bgr, image, end, iterations, octaves, scale=1
             source.data[0] = np.roll(np.roll(source.data[0], -ox, -1), -oy, -2)
             gradients.append(np.roll(np.roll(g, -ox, -1), -oy, -2))
             if clip:
-                source.data[0] = np.clip(source.data[0], -mean, 255 - mean)
+                source.data[0] = np.clip(source.data[0], -average, 255 - average)
         detail = source.data[0] - base
-    out = source.data[0] + mean
+    out = source.data[0] + average
     return np.dstack(out[::-1] if bgr else out), objectives, gradients
 
 
-def _seen(net, picture, end):
+def _seen(net: Any, picture: Floats, end: str) -> Floats:
     """The activations (channels, h, w) of a picture as the net has it."""
     net.blobs["data"].reshape(1, *picture.shape)
     net.blobs["data"].data[0] = picture
     net.forward(end=end)
-    return net.blobs[end].data[0].copy()
+    seen: Floats = net.blobs[end].data[0].copy()
+    return seen
 
 
-def _matched(x, y):
+def _matched(x: Floats, y: Floats) -> Floats:
     """The notebook's: for each position of x (channels, h, w) the column of y with the largest dot product."""
-    columns, others = np.float64(x.reshape(len(x), -1)), np.float64(y.reshape(len(y), -1))
+    columns, others = x.reshape(len(x), -1).astype(np.float64), y.reshape(len(y), -1).astype(np.float64)
     return y.reshape(len(y), -1)[:, columns.T.dot(others).argmax(1)].reshape(x.shape)
 
 
-def gradient_of_sum(prototxt, weights, picture, terms, guide=None):
+def gradient_of_sum(prototxt: str | os.PathLike[str], weights: str, picture: Floats,
+                    terms: Iterable[tuple[str, Sequence[int] | None, float]],
+                    guide: Floats | None = None) -> tuple[float, NDArray[np.float64]]:
     """(value, gradient (3, h, w) float64) of terms [(layer, channels or None, weight)] at `picture` as the net has it:
     a pass of its own through the whole net for each term, which are added up outside of it. The value is that of a
     dream without a guide (a picture as the net has it)."""
@@ -91,7 +102,7 @@ def gradient_of_sum(prototxt, weights, picture, terms, guide=None):
         mine = np.zeros(net.blobs[layer].data.shape)
         some = slice(None) if channels is None else channels
         mine[:, some] = net.blobs[layer].data[:, some]
-        if guide is not None:
+        if towards is not None:
             mine[0, some] = _matched(net.blobs[layer].data[0, some], towards[some])
         norm = np.sqrt((mine ** 2).sum())
         for blob in net.blobs.values():  # or what the term before has left is added

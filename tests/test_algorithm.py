@@ -1,20 +1,26 @@
 """The dream itself, against the references and against the oracle."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import dreamify
 import oracle
 import tinymodel
+from dreamer.arrays import Planes
 from dreamer.errors import Mistake
 from dreamer.nets import model
+from dreamer.nets.model import Model
 from dreamer.nets.net import Net
 from helpers import dream, photo, psnr
 
 
 @pytest.fixture
-def speck():
+def speck() -> NDArray[np.uint8]:
     """A small picture with something in every frequency: uint8 (41, 53, 3)."""
     return np.random.RandomState(1).randint(0, 256, (41, 53, 3)).astype(np.uint8)
 
@@ -25,7 +31,8 @@ def speck():
     ("cat-4c-2x3", "inception_4c/output", 7, 2, 3, 38),
     ("flowers-4c-10x4", "inception_4c/output", 1, 10, 4, 25),
 ])
-def test_agrees_with_the_reference(googlenet, reference, name, layer, seed, iterations, octaves, agreement):
+def test_agrees_with_the_reference(googlenet: Model, reference: Path, name: str, layer: str, seed: int, iterations: int,
+                                   octaves: int, agreement: float) -> None:
     known = np.load(reference / f"{name}.npz")
     net = Net(googlenet, layer)
     picture, objectives = dream(net, photo(name.split("-")[0] + ".jpg"), seed=seed, iterations=iterations,
@@ -45,7 +52,7 @@ def test_agrees_with_the_reference(googlenet, reference, name, layer, seed, iter
     {"iterations": 1, "octaves": 1, "jitter": 0},
 ])
 @pytest.mark.parametrize("layer", ["mix/output", "mix/3x3", "conv1"])
-def test_agrees_with_the_oracle(tiny, speck, layer, options):
+def test_agrees_with_the_oracle(tiny: Model, speck: NDArray[np.uint8], layer: str, options: dict[str, Any]) -> None:
     picture, objectives = dream(Net(tiny, layer), speck, **options)
     expected, values, _ = oracle.dream(tiny.prototxt_path(), str(tiny.weights_path()), tinymodel.MEAN, False, speck,
                                        layer, **options)
@@ -53,7 +60,7 @@ def test_agrees_with_the_oracle(tiny, speck, layer, options):
     assert objectives == pytest.approx(values, rel=1e-4)
 
 
-def test_agrees_with_the_oracle_on_the_real_net(googlenet, sky):
+def test_agrees_with_the_oracle_on_the_real_net(googlenet: Model, sky: Path) -> None:
     image = np.asarray(Image.open(sky).resize((180, 120)))
     picture, objectives = dream(Net(googlenet, "inception_4a/output"), image, iterations=2, octaves=2, seed=3)
     expected, values, _ = oracle.dream(googlenet.prototxt_path(), str(googlenet.weights_path()), googlenet.mean,
@@ -63,7 +70,7 @@ def test_agrees_with_the_oracle_on_the_real_net(googlenet, sky):
 
 
 @pytest.mark.parametrize("layer", ["inception_4c/output", "inception_3b/5x5_reduce", "pool2/3x3_s2"])
-def test_agrees_with_the_oracle_on_the_small_net(sky, layer):
+def test_agrees_with_the_oracle_on_the_small_net(sky: Path, layer: str) -> None:
     found = model.find("daydream")
     image = np.asarray(Image.open(sky).resize((180, 120)))
     picture, objectives = dream(Net(found, layer), image, iterations=2, octaves=2, seed=3)
@@ -73,24 +80,24 @@ def test_agrees_with_the_oracle_on_the_small_net(sky, layer):
     assert objectives == pytest.approx(values, rel=0.01)
 
 
-def test_a_step_climbs(tiny, speck):
+def test_a_step_climbs(tiny: Model, speck: NDArray[np.uint8]) -> None:
     _, objectives = dream(Net(tiny, "mix/output"), speck, iterations=5, octaves=1, step_size=0.5, jitter=0)
     assert objectives == sorted(objectives)
     assert objectives[-1] > objectives[0]
 
 
-def test_the_defaults_are_those_of_2015():
+def test_the_defaults_are_those_of_2015() -> None:
     assert {k: dreamify.DEFAULTS[k] for k in ("iterations", "octaves", "scale", "step_size", "jitter", "clip")} == {
         "iterations": 10, "octaves": 4, "scale": 1.4, "step_size": 1.5, "jitter": 32, "clip": True}
 
 
-def test_a_zero_gradient_leaves_the_picture_as_it_is(tiny, speck):
+def test_a_zero_gradient_leaves_the_picture_as_it_is(tiny: Model, speck: NDArray[np.uint8]) -> None:
     net = Net(tiny, "mix/output")
     picture = dreamify.deepdream(net, speck, iterations=2, octaves=1, objective=lambda a: (0.0, np.zeros_like(a)))
     assert np.array_equal(picture, np.float32(speck))
 
 
-def test_clipping_keeps_to_the_range_and_can_be_left_off(tiny, speck):
+def test_clipping_keeps_to_the_range_and_can_be_left_off(tiny: Model, speck: NDArray[np.uint8]) -> None:
     net = Net(tiny, "mix/output")
     clipped = dreamify.deepdream(net, speck, iterations=3, octaves=1, step_size=40.0)
     assert clipped.min() >= -1e-4
@@ -100,7 +107,7 @@ def test_clipping_keeps_to_the_range_and_can_be_left_off(tiny, speck):
     assert free.max() > 255
 
 
-def test_a_seed_repeats_a_dream(tiny, speck):
+def test_a_seed_repeats_a_dream(tiny: Model, speck: NDArray[np.uint8]) -> None:
     net = Net(tiny, "mix/output")
     first, again, other = (dreamify.deepdream(net, speck, iterations=2, octaves=2, seed=seed) for seed in (4, 4, 5))
     assert first.dtype == np.float32
@@ -109,7 +116,7 @@ def test_a_seed_repeats_a_dream(tiny, speck):
     assert not np.array_equal(first, other)
 
 
-def test_dreaming_leaves_numpys_own_generator_alone(tiny, speck):
+def test_dreaming_leaves_numpys_own_generator_alone(tiny: Model, speck: NDArray[np.uint8]) -> None:
     np.random.seed(1)
     expected = np.random.rand()
     np.random.seed(1)
@@ -118,14 +125,14 @@ def test_dreaming_leaves_numpys_own_generator_alone(tiny, speck):
 
 
 @pytest.mark.parametrize(("height", "width", "octaves", "scale"), [(97, 131, 4, 1.4), (45, 45, 3, 1.9), (64, 33, 1, 2)])
-def test_octave_sizes_are_those_of_the_dream(tiny, height, width, octaves, scale):
+def test_octave_sizes_are_those_of_the_dream(tiny: Model, height: int, width: int, octaves: int, scale: float) -> None:
     seen = []
     dreamify.deepdream(Net(tiny, "conv1"), np.zeros((height, width, 3)), iterations=1, octaves=octaves, scale=scale,
                        each_step=lambda step: seen.append(step.picture.shape[1:]))
     assert dreamify.octave_sizes(height, width, octaves, scale) == seen
 
 
-def test_no_weight_gets_a_gradient_and_no_later_layer_is_built(tiny, speck):
+def test_no_weight_gets_a_gradient_and_no_later_layer_is_built(tiny: Model, speck: NDArray[np.uint8]) -> None:
     net = Net(tiny, "mix/3x3")
     dreamify.deepdream(net, speck, iterations=1, octaves=1)
     assert np.abs(net.gradient).max() > 0
@@ -136,16 +143,16 @@ def test_no_weight_gets_a_gradient_and_no_later_layer_is_built(tiny, speck):
         "data", "conv1", "relu1", "pool1", "norm1", "mix/3x3"]
 
 
-def test_too_small_a_picture_is_told(tiny):
+def test_too_small_a_picture_is_told(tiny: Model) -> None:
     with pytest.raises(Mistake, match="too few"):
         dreamify.deepdream(Net(tiny, "mix/output"), np.zeros((2, 90, 3)), octaves=1)
 
 
-def test_another_step_takes_the_place_of_make_step(tiny, speck):
+def test_another_step_takes_the_place_of_make_step(tiny: Model, speck: NDArray[np.uint8]) -> None:
     """It is called for each step as make_step is, and what it returns is the objective that is told."""
     net, calls = Net(tiny, "mix/output"), []
 
-    def step(*arguments):
+    def step(*arguments: Any) -> float:
         calls.append(arguments)
         return dreamify.make_step(*arguments) + 1
 
@@ -161,15 +168,15 @@ def test_another_step_takes_the_place_of_make_step(tiny, speck):
         assert isinstance(rng, np.random.RandomState)
         assert rest == [2.0, 4, False, [dreamify.objective_l2], None]
 
-    def nothing(net, picture, *how):
+    def nothing(net: Net, picture: Planes, *how: object) -> float:
         return 0.0
     assert np.array_equal(dreamify.deepdream(net, speck, octaves=3, step=nothing), np.float32(speck))
 
 
-def test_other_sizes_take_the_place_of_octave_sizes(tiny, speck):
+def test_other_sizes_take_the_place_of_octave_sizes(tiny: Model, speck: NDArray[np.uint8]) -> None:
     net, asked, seen = Net(tiny, "mix/output"), [], []
 
-    def down_and_up(height, width, octaves, scale):
+    def down_and_up(height: int, width: int, octaves: int, scale: float) -> list[tuple[int, int]]:
         asked.append((height, width, octaves, scale))
         return [(height // part, width // part) for part in (3, 2, 3, 2, 1)]
 

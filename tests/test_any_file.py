@@ -6,6 +6,9 @@ import pty
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -13,31 +16,36 @@ from PIL import Image
 
 import mutants
 from dreamer.machine import files
-from helpers import ROOT
+from dreamer.nets.model import Model
+from helpers import ROOT, Word
+
+Run: TypeAlias = Callable[..., subprocess.CompletedProcess[bytes]]  # of words and options
 
 # root may read and write anything; without these rights it is as anybody else
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner") if os.geteuid() == 0 else ()
 
 
 @pytest.fixture
-def run(tiny, tmp_path):
+def run(tiny: Model, tmp_path: Path) -> Run:
     """Function that runs dreamify.py in tmp_path with the tiny model, one octave; outputs are bytes."""
-    def call(*words, prefix=(), options=(), **keywords):
+    def call(*words: Word | bytes, prefix: Sequence[str] = (), options: Sequence[str] = (),
+             **keywords: Any) -> subprocess.CompletedProcess[bytes]:
         rest = () if "--" in words else ("conv1", "1", "1")
-        command = [*prefix, ROOT / "dreamify.py", "--model", tiny.folder, "--seed", "1", *options, *words, *rest]
-        return subprocess.run(command, cwd=tmp_path, check=False, timeout=60,
-                              **{"capture_output": True, "stdin": subprocess.DEVNULL} | keywords)
+        command: list[Word | bytes] = [*prefix, ROOT / "dreamify.py", "--model", tiny.folder, "--seed", "1", *options,
+                                       *words, *rest]
+        more: dict[str, Any] = {"capture_output": True, "stdin": subprocess.DEVNULL} | keywords
+        return subprocess.run(command, cwd=tmp_path, check=False, timeout=60, **more)
     return call
 
 
 @pytest.fixture
-def photo(tmp_path):
+def photo(tmp_path: Path) -> Path:
     """A small photo, in.png in tmp_path."""
     mutants.pixels("RGB", 40, 60).save(tmp_path / "in.png")
     return tmp_path / "in.png"
 
 
-def refused(done, *patterns):
+def refused(done: subprocess.CompletedProcess[bytes], *patterns: str) -> None:
     """Check that the command gave one line that has the patterns, and exit code 2."""
     lines = done.stderr.decode().splitlines()
     assert done.returncode == 2, lines
@@ -48,7 +56,7 @@ def refused(done, *patterns):
         assert re.search(pattern, lines[0]), lines[0]
 
 
-def png():
+def png() -> bytes:
     file = io.BytesIO()
     Image.fromarray(np.random.RandomState(0).randint(0, 256, (60, 60, 3)).astype(np.uint8)).save(file, "PNG")
     return file.getvalue()
@@ -58,7 +66,7 @@ def png():
     (b"", "empty"), (b"no picture\n", "not a picture"), (np.random.RandomState(0).bytes(1000), "not a picture"),
     (b"%PDF-1.4\n%\n", "not a picture"), (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
     (b"\0" * 1000, "not a picture"), (png()[:200], "cut short"), (png()[:-400], "cut short"), (png()[:8], "picture")])
-def test_what_is_no_picture(run, tmp_path, content, why):
+def test_what_is_no_picture(run: Run, tmp_path: Path, content: bytes, why: str) -> None:
     (tmp_path / "in.jpg").write_bytes(content)
     refused(run("in.jpg", "out.png"), "input: in.jpg", why)
     assert os.listdir(tmp_path) == ["in.jpg"]
@@ -69,19 +77,19 @@ def test_what_is_no_picture(run, tmp_path, content, why):
     (lambda path: os.symlink("/dev/zero", path), "device"), (lambda path: os.symlink("/dev/null", path), "device"),
     (lambda path: os.symlink("nowhere", path), "no such file"), (lambda path: os.symlink(path, path), "symbolic"),
 ], ids=["nothing", "fifo", "zero", "null", "dangling", "circle"])
-def test_what_is_no_file(run, tmp_path, make, why):
+def test_what_is_no_file(run: Run, tmp_path: Path, make: Callable[[Path], object], why: str) -> None:
     make(tmp_path / "in.png")
     refused(run("in.png", "out.png"), "input: ", why)
     assert not (tmp_path / "out.png").exists()
 
 
 @pytest.mark.parametrize("word", ["", "in.png/more.png", "n" * 300 + ".png", "no/in.png"])
-def test_paths_that_cannot_be(run, tmp_path, photo, word):
+def test_paths_that_cannot_be(run: Run, tmp_path: Path, photo: Path, word: str) -> None:
     refused(run(word, "out.png"), "input: ")
     refused(run("in.png", word), "output: ")
 
 
-def test_no_permission(run, tmp_path, photo):
+def test_no_permission(run: Run, tmp_path: Path, photo: Path) -> None:
     photo.chmod(0)
     refused(run("in.png", "out.png", prefix=UNPRIVILEGED), "input: in.png.*Permission denied")
     photo.chmod(0o644)
@@ -96,7 +104,7 @@ def test_no_permission(run, tmp_path, photo):
     assert (tmp_path / "out.png").read_bytes() == b"mine"
 
 
-def bomb(side):
+def bomb(side: int) -> bytes:
     """A PNG of a few bytes that says it has side × side pixels."""
     data = bytearray(png())
     data[16:24] = side.to_bytes(4, "big") * 2
@@ -105,13 +113,13 @@ def bomb(side):
 
 
 @pytest.mark.parametrize("side", [9460, 20_000, 2 ** 31 - 1])
-def test_a_decompression_bomb(run, tmp_path, side):
+def test_a_decompression_bomb(run: Run, tmp_path: Path, side: int) -> None:
     """Pillow's own limit is 9459 × 9459; it would only warn of the first."""
     (tmp_path / "in.png").write_bytes(bomb(side))
     refused(run("in.png", "out.png"), "more than 89478485 pixels", "--max-pixels")
 
 
-def test_max_pixels_can_be_lowered_and_raised(run, tmp_path, photo):
+def test_max_pixels_can_be_lowered_and_raised(run: Run, tmp_path: Path, photo: Path) -> None:
     refused(run("in.png", "out.png", options=("--max-pixels", "2399")), "more than 2399 pixels")
     assert run("in.png", "out.png", options=("--max-pixels", "2400")).returncode == 0
     (tmp_path / "bomb.png").write_bytes(bomb(9460))
@@ -121,10 +129,10 @@ def test_max_pixels_can_be_lowered_and_raised(run, tmp_path, photo):
 @pytest.mark.parametrize("name", [
     "a b.png", "a\nb.png", "ünïcödé ☃.png", "-a.png", "--force.png", "a\x1b[31mb.png", "'\"$(a).png", "keys.png",
     b"\xff\xfe.png", "…" * 80 + ".png"], ids=ascii)
-def test_any_name_is_taken_and_told_on_one_line(run, tmp_path, photo, name):
+def test_any_name_is_taken_and_told_on_one_line(run: Run, tmp_path: Path, photo: Path, name: str | bytes) -> None:
     name = os.fsencode(name)
     folder = os.fsencode(tmp_path)
-    shutil.copy(photo, os.path.join(folder, b"named"))
+    shutil.copy(os.fsencode(photo), os.path.join(folder, b"named"))
     done = run("--", name, b"out-" + name)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1  # there is no such file yet
@@ -137,19 +145,19 @@ def test_any_name_is_taken_and_told_on_one_line(run, tmp_path, photo, name):
     assert done.stdout.splitlines()[-1].endswith(b": done")
     with open(os.path.join(folder, b"out-" + name), "rb") as file, Image.open(file) as out:
         assert out.size == (60, 40)
-    with open(os.path.join(folder, name), "wb") as file:
-        file.write(b"no picture")
+    with open(os.path.join(folder, name), "wb") as changed:
+        changed.write(b"no picture")
     refused(run(b"./" + name, b"out.png"), "not a picture")
 
 
-def test_a_leading_dash_is_explained(run, tmp_path, photo):
+def test_a_leading_dash_is_explained(run: Run, tmp_path: Path, photo: Path) -> None:
     photo.rename(tmp_path / "-in.png")
     refused(run("-in.png", "out.png"), r"-in\.png", r"\./-in\.png")
     assert run("out.png", options=("./-in.png",)).returncode == 0
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8", "xx_XX.ISO-8859-1"])
-def test_names_in_any_locale(run, tmp_path, photo, locale):
+def test_names_in_any_locale(run: Run, tmp_path: Path, photo: Path, locale: str) -> None:
     env = os.environ | {"LC_ALL": locale, "PYTHONIOENCODING": "ascii"} if locale[0] == "x" else \
         os.environ | {"LC_ALL": locale}
     done = run("in.png", "☃.png", env=env)
@@ -159,16 +167,18 @@ def test_names_in_any_locale(run, tmp_path, photo, locale):
 
 @pytest.mark.parametrize(("name", "why"), [
     ("a.xyz", r"must end in one of \.jpeg \.jpg \.png \.tif \.tiff \.webp"), ("a", "must end in one of"),
-    ("no/a.png", "there is no folder"), ("folder.png", "is a folder"), ("pipe.png", "device or a pipe"),
+    ("no/a.png", "does not exist"), ("folder.png", "is a folder"), ("pipe.png", "device or a pipe"),
     ("in.png/a.png", "Not a directory|not a folder"), ("/proc/a.png", "cannot write into /proc")])
-def test_a_bad_output_is_told_before_the_work(run, tmp_path, photo, name, why):
+def test_a_bad_output_is_told_before_the_work(run: Run, tmp_path: Path, photo: Path, name: str | bytes,
+                                              why: str) -> None:
     (tmp_path / "folder.png").mkdir()
     os.mkfifo(tmp_path / "pipe.png")
     refused(run("in.png", name), "output: ", why)
 
 
 @pytest.mark.parametrize("link", [None, os.symlink, os.link], ids=["itself", "symlink", "hard link"])
-def test_the_input_is_not_overwritten_without_force(run, tmp_path, photo, link):
+def test_the_input_is_not_overwritten_without_force(run: Run, tmp_path: Path, photo: Path,
+                                                    link: Callable[[Path, Path], None] | None) -> None:
     output = tmp_path / "out.png" if link else photo
     before = photo.read_bytes()
     if link:
@@ -185,14 +195,14 @@ def test_the_input_is_not_overwritten_without_force(run, tmp_path, photo, link):
     assert sorted(os.listdir(tmp_path)) == sorted({"in.png", output.name})
 
 
-def test_another_output_is_overwritten_as_ever(run, tmp_path, photo):
+def test_another_output_is_overwritten_as_ever(run: Run, tmp_path: Path, photo: Path) -> None:
     (tmp_path / "out.png").write_bytes(b"old")
     assert run("in.png", "out.png").returncode == 0
     assert Image.open(tmp_path / "out.png").size == (60, 40)
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(tmp_path: Path) -> list[str]:
     """Words before a command that give it 64 KB in ./disk, where in.png is copied and out.png is an old file."""
     trial = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
     if os.geteuid() != 0 or subprocess.run(trial, check=False, stderr=subprocess.DEVNULL).returncode != 0:
@@ -204,15 +214,16 @@ def small_disk(tmp_path):
 
 
 @pytest.fixture
-def noisy(tmp_path):
+def noisy(tmp_path: Path) -> Callable[[int, int], None]:
     """Function that makes noisy.png of a size, which no file format makes small."""
-    def make(width, height):
+    def make(width: int, height: int) -> None:
         noise = np.random.RandomState(0).randint(0, 256, (height, width, 3)).astype(np.uint8)
         Image.fromarray(noise).save(tmp_path / "noisy.png")
     return make
 
 
-def test_a_full_disk_leaves_the_old_file_and_says_so(run, noisy, small_disk):
+def test_a_full_disk_leaves_the_old_file_and_says_so(run: Run, noisy: Callable[[int, int], None],
+                                                     small_disk: list[str]) -> None:
     noisy(300, 300)
     done = run("noisy.png", "disk/out.png", prefix=small_disk, options=("--quiet",))
     assert done.returncode == 1
@@ -220,7 +231,8 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(run, noisy, small_disk):
     assert done.stdout == b"in.png\nout.png\nold\n"
 
 
-def test_a_limit_on_file_size_leaves_the_old_file_and_says_so(run, noisy, tmp_path):
+def test_a_limit_on_file_size_leaves_the_old_file_and_says_so(run: Run, noisy: Callable[[int, int], None],
+                                                              tmp_path: Path) -> None:
     noisy(300, 300)
     (tmp_path / "out.png").write_bytes(b"old\n")
     done = run("noisy.png", "out.png", prefix=("sh", "-c", 'ulimit -f 40; exec "$@"', "sh"))
@@ -230,17 +242,18 @@ def test_a_limit_on_file_size_leaves_the_old_file_and_says_so(run, noisy, tmp_pa
     assert sorted(os.listdir(tmp_path)) == ["noisy.png", "out.png"]
 
 
-def test_a_disk_that_is_too_full_to_keep_a_dream_on_its_way_ends_no_dream(run, noisy, small_disk):
+def test_a_disk_that_is_too_full_to_keep_a_dream_on_its_way_ends_no_dream(run: Run, noisy: Callable[[int, int], None],
+                                                                          small_disk: list[str]) -> None:
     """All that is wanted fits: the dream does. What it is kept in between two octaves is larger."""
     noisy(90, 80)
     done = run("noisy.png", "disk/out.png", "--", "mix/output", "2", "4", "1.02", prefix=small_disk,
                options=("--quiet",))
     assert done.returncode == 0
-    assert done.stderr == b"dreamify: warning: the dream so far cannot be kept: No space left on device\n"  # once
+    assert done.stderr == b"dreamify: warning: the dream so far cannot be saved: No space left on device\n"  # once
     assert done.stdout.startswith(b"in.png\nout.png\n\x89PNG")
 
 
-def test_standard_input_and_output(run, photo, tmp_path):
+def test_standard_input_and_output(run: Run, photo: Path, tmp_path: Path) -> None:
     expected = run("in.png", "out.png")
     assert expected.returncode == 0
     done = run("-", "-", stdin=None, input=photo.read_bytes())
@@ -257,22 +270,22 @@ def test_standard_input_and_output(run, photo, tmp_path):
 
 @pytest.mark.parametrize(("content", "why"), [(b"", "empty"), (b"no picture", "not a picture"), (b"\x0a", "not a pict"),
                                               (png()[:300], "cut short")])
-def test_bad_standard_input(run, content, why):
+def test_bad_standard_input(run: Run, content: bytes, why: str) -> None:
     refused(run("-", "out.png", stdin=None, input=content), "standard input", why)
 
 
-def test_an_endless_standard_input_ends(run):
+def test_an_endless_standard_input_ends(run: Run) -> None:
     with open("/dev/zero", "rb") as zero:
         refused(run("-", "out.png", stdin=zero), "standard input is not a picture")
 
 
-def test_closed_standard_streams(run, photo):
+def test_closed_standard_streams(run: Run, photo: Path) -> None:
     refused(run("-", "out.png", prefix=("sh", "-c", '"$@" <&-', "sh")), "standard input is closed")
     refused(run("in.png", "-", prefix=("sh", "-c", '"$@" >&-', "sh")), "standard output is closed")
     assert run("in.png", "out.png", prefix=("sh", "-c", '"$@" <&- >&- 2>&-', "sh")).returncode == 0
 
 
-def test_a_terminal_is_not_sent_a_picture(run, photo):
+def test_a_terminal_is_not_sent_a_picture(run: Run, photo: Path) -> None:
     ours, theirs = pty.openpty()
     done = run("in.png", "-", capture_output=False, stdout=theirs, stderr=subprocess.PIPE)
     assert done.returncode == 2
@@ -282,7 +295,7 @@ def test_a_terminal_is_not_sent_a_picture(run, photo):
     os.close(ours)
 
 
-def test_standard_output_that_breaks_is_one_line_and_exit_1(run, photo):
+def test_standard_output_that_breaks_is_one_line_and_exit_1(run: Run, photo: Path) -> None:
     with open("/dev/full", "wb") as full:
         done = run("in.png", "-", options=("--quiet",), capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 1
@@ -295,7 +308,7 @@ def test_standard_output_that_breaks_is_one_line_and_exit_1(run, photo):
     assert done.stderr == b"dreamify: standard output could not be written: Broken pipe\n"
 
 
-def test_alpha_exif_and_size_go_through_the_whole_command(run, tmp_path):
+def test_alpha_exif_and_size_go_through_the_whole_command(run: Run, tmp_path: Path) -> None:
     mutants.pixels("RGBA", 40, 60).save(tmp_path / "in.png", exif=mutants.exif())
     assert run("in.png", "out.tif", options=("--max-size", "30")).returncode == 0
     with Image.open(tmp_path / "out.tif") as out:
@@ -313,17 +326,17 @@ def test_alpha_exif_and_size_go_through_the_whole_command(run, tmp_path):
 @pytest.mark.parametrize(("options", "why"), [
     (("--max-size", "0"), "max-size: '0'"), (("--max-size", "x"), "max-size: 'x'"),
     (("--max-pixels", "-1"), "max-pixels: '-1'"), (("--max-size", "1"), "1×1 pixels are too few")])
-def test_sizes_that_make_no_sense(run, photo, options, why):
+def test_sizes_that_make_no_sense(run: Run, photo: Path, options: tuple[str, ...], why: str) -> None:
     layer = () if "few" not in why else ("--", "in.png", "out.png", "mix/output", "1", "1")
     refused(run(*(layer or ("in.png", "out.png")), options=options), why)
 
 
-def test_a_picture_larger_than_the_format_is_told_before_the_work(run, tmp_path):
+def test_a_picture_larger_than_the_format_is_told_before_the_work(run: Run, tmp_path: Path) -> None:
     Image.new("RGB", (16384, 20)).save(tmp_path / "in.png")
-    refused(run("in.png", "out.webp"), "output: a WEBP holds at most 16383 pixels a side", "--max-size")
+    refused(run("in.png", "out.webp"), "output: a WEBP has at most 16383 pixels per side", "--max-size")
 
 
-def test_what_killed_writers_left_is_swept_away(run, photo, tmp_path):
+def test_what_killed_writers_left_is_swept_away(run: Run, photo: Path, tmp_path: Path) -> None:
     """But not what somebody writes at the moment, nor files of others."""
     (tmp_path / ".dreamer-dead.part").write_bytes(b"half")
     (tmp_path / ".dreamer-x").write_bytes(b"not ours")
@@ -339,7 +352,8 @@ def test_what_killed_writers_left_is_swept_away(run, photo, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--mask", "--guide", "--like"])
-def test_a_preview_does_not_take_the_place_of_what_the_dream_is_made_of(run, photo, tmp_path, option):
+def test_a_preview_does_not_take_the_place_of_what_the_dream_is_made_of(run: Run, photo: Path, tmp_path: Path,
+                                                                        option: str) -> None:
     assert run("in.png", "beside.png").returncode == 0
     before = (tmp_path / "beside.png").read_bytes()
     refused(run("in.png", "out.png", options=(option, "beside.png", "--preview", "./beside.png")),
@@ -347,24 +361,24 @@ def test_a_preview_does_not_take_the_place_of_what_the_dream_is_made_of(run, pho
     assert (tmp_path / "beside.png").read_bytes() == before
 
 
-def test_a_preview_is_a_file(run, photo):
+def test_a_preview_is_a_file(run: Run, photo: Path) -> None:
     refused(run("in.png", "out.png", options=("--preview", "-")), "preview: only OUTPUT can be standard output")
 
 
 @pytest.mark.parametrize("limit", ["-v 50000", "-v 200000", "-v 230000", "-v 300000", "-d 20000", "-d 150000"])
-def test_too_little_address_space_is_told(run, photo, limit):
+def test_too_little_address_space_is_told(run: Run, photo: Path, limit: str) -> None:
     """OpenBLAS would try for ever to get some."""
     done = run("in.png", "out.png", options=("--quiet",), prefix=("sh", "-c", f'ulimit {limit}; exec "$@"', "sh"))
     assert done.returncode == 1
     assert re.fullmatch(rb"dreamify: ulimit -v \(or -d\) is too low to start: .*\n", done.stderr)
 
 
-def test_one_thread_needs_less_address_space(run, photo):
+def test_one_thread_needs_less_address_space(run: Run, photo: Path) -> None:
     """Each other thread of OpenBLAS takes 136 MB. What the first one needs depends on Python and its packages."""
     if len(os.sched_getaffinity(0)) == 1:
         pytest.skip("a single core has one thread anyway")
 
-    def starts(threads, limit):
+    def starts(threads: int, limit: int) -> bool:
         limited = ("env", f"OMP_NUM_THREADS={threads}", "sh", "-c", f'ulimit -v {limit}; exec "$@"', "sh")
         return run("in.png", "out.png", options=("--quiet",), prefix=limited).returncode == 0
 

@@ -3,19 +3,25 @@
 import inspect
 import re
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import dreamify
 from dreamer.errors import Mistake
+from dreamer.nets.model import Model
+from dreamer.options.texts import OPTIONS
 from dreamer.options.understand import understand
+from dreamer.options.understood import Understood
 from helpers import ROOT, run
 
 FUNCTIONS = [dreamify.dreamify, *dreamify.COMMANDS.values()]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
-def test_arguments_options_and_defaults_are_those_of_the_signature(function):
+def test_arguments_options_and_defaults_are_those_of_the_signature(function: Callable[..., Any]) -> None:
     actions = {action.dest: action for action in dreamify.parser(function)._actions
                if action.dest not in ("help", "version")}
     signature = inspect.signature(function).parameters
@@ -26,7 +32,7 @@ def test_arguments_options_and_defaults_are_those_of_the_signature(function):
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
-def test_the_help_names_them(function):
+def test_the_help_names_them(function: Callable[..., Any]) -> None:
     words = ["--help"] if function is dreamify.dreamify else [function.__name__, "--help"]
     text = run(*words).stdout
     named = {word.replace("-", "_") for word in re.findall(r"^ +(?:-h, )?--([\w-]+)", text, re.M)} - {"help", "version"}
@@ -34,7 +40,7 @@ def test_the_help_names_them(function):
                      if parameter.kind is parameter.KEYWORD_ONLY}
 
 
-def test_what_the_algorithm_has_too_has_its_defaults():
+def test_what_the_algorithm_has_too_has_its_defaults() -> None:
     ours, algorithms = (inspect.signature(f).parameters for f in (dreamify.dreamify, dreamify.deepdream))
     both = [name for name in ours if name in algorithms and name != "seed"]  # which is picked where none is named
     assert {"iterations", "octaves", "scale", "step_size", "jitter"} <= set(both)
@@ -42,11 +48,11 @@ def test_what_the_algorithm_has_too_has_its_defaults():
     assert ours["no_clip"].default is not algorithms["clip"].default
 
 
-def test_every_option_belongs_to_a_function():
-    assert set(dreamify.OPTIONS) == {name for f in FUNCTIONS for name in inspect.signature(f).parameters}
+def test_every_option_belongs_to_a_function() -> None:
+    assert set(OPTIONS) == {name for f in FUNCTIONS for name in inspect.signature(f).parameters}
 
 
-def test_a_call_dreams_what_the_command_dreams(tiny, sky, tmp_path):
+def test_a_call_dreams_what_the_command_dreams(tiny: Model, sky: Path, tmp_path: Path) -> None:
     done = run(sky, tmp_path / "a.png", "mix/3x3", 2, 2, 1.5, "--seed", 3, "--jitter", 5, "--model", tiny.folder)
     assert done.returncode == 0, done.stderr
     dreamify.dreamify(sky, tmp_path / "b.png", "mix/3x3", 2, 2, 1.5, seed=3, jitter=5, model=tiny.folder)
@@ -57,25 +63,27 @@ def test_a_call_dreams_what_the_command_dreams(tiny, sky, tmp_path):
     assert dreamify.keys(model=tiny.folder) == tiny.keys
 
 
-def test_a_call_finds_wrong_what_the_command_finds_wrong(tiny, tmp_path):
+def test_a_call_finds_wrong_what_the_command_finds_wrong(tiny: Model, tmp_path: Path) -> None:
+    numbers: list[Any] = ["ten", 0]
+    jitter: Any = 1.5
     with pytest.raises(Mistake) as caught:
-        dreamify.dreamify("nosuch.jpg", tmp_path / "a.xyz", "mix/output", "ten", 0, jitter=1.5, model=tiny.folder)
+        dreamify.dreamify("nosuch.jpg", tmp_path / "a.xyz", "mix/output", *numbers, jitter=jitter, model=tiny.folder)
     done = run("nosuch.jpg", tmp_path / "a.xyz", "mix/output", "ten", 0, "--jitter", 1.5, "--model", tiny.folder)
     assert done.stderr.splitlines() == [f"dreamify: {line}" for line in caught.value.args]
     assert len(caught.value.args) == 5
 
 
-def test_importing_it_needs_no_caffe():
+def test_importing_it_needs_no_caffe() -> None:
     subprocess.run(["/usr/bin/python3", "-c", "import sys, dreamify\nassert 'caffe' not in sys.modules"], cwd=ROOT,
                    check=True)
 
 
-def test_a_default_that_is_said_holds_against_a_recipe(tiny, sky, tmp_path):
+def test_a_default_that_is_said_holds_against_a_recipe(tiny: Model, sky: Path, tmp_path: Path) -> None:
     done = run(sky, tmp_path / "a.png", "mix/3x3", 2, 2, 1.5, "--jitter", 5, "--model", tiny.folder)
     assert done.returncode == 0, done.stderr
     words = [str(sky), str(tmp_path / "b.png"), "--like", str(tmp_path / "a.png"), "--model", str(tiny.folder)]
 
-    def understood(*more):
+    def understood(*more: str) -> Understood:
         function, asked, wrong = dreamify.parse([*words, *more])
         assert (function, wrong) == (dreamify.dreamify, [])
         return understand(dreamify.ask(asked))
@@ -85,7 +93,7 @@ def test_a_default_that_is_said_holds_against_a_recipe(tiny, sky, tmp_path):
     assert (unsaid.jitter, unsaid.iterations) == (5, 2)
 
 
-def test_whoever_has_used_caffe_before_can_dream(tiny, sky, tmp_path):
+def test_whoever_has_used_caffe_before_can_dream(tiny: Model, sky: Path, tmp_path: Path) -> None:
     """A dream is a child process, which has none of the threads that Caffe began in its parent."""
     code = ("import sys; sys.path.insert(0, sys.argv[1])\nimport caffe, dreamify\n"
             "caffe.set_threads(2)\n"

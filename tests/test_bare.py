@@ -5,11 +5,13 @@ The clone has what is committed. Each run takes about five minutes."""
 import re
 import shutil
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from containers import debian, run
-from helpers import ROOT
+from helpers import ROOT, search
 
 pytestmark = pytest.mark.container
 
@@ -19,7 +21,7 @@ ADD_USER = """apt-get -q update && apt-get -q install -y --no-install-recommends
 
 
 @pytest.fixture
-def clone(caffe, tmp_path):
+def clone(caffe: Path, tmp_path: Path) -> Path:
     """A clone of this repository; with the Caffes that were built before in .cache/, it takes minutes less."""
     folder = tmp_path / "image-dreamer"
     run("git", "-c", f"safe.directory={ROOT}", "-c", f"safe.directory={ROOT}/.git", "clone", "-q", ROOT, folder)
@@ -30,7 +32,7 @@ def clone(caffe, tmp_path):
 
 
 @pytest.fixture
-def machine(docker, clone, request):
+def machine(docker: str, clone: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """(name of a container of the suite, with the clone in /srv; user who owns it): the parameter is (suite, user)."""
     suite, user = request.param
     base = debian(docker, f"debian:{suite}-slim")
@@ -46,7 +48,7 @@ def machine(docker, clone, request):
 
 
 @pytest.mark.parametrize("machine", [("trixie", "root"), ("bookworm", "somebody")], ids=" ".join, indirect=True)
-def test_the_test_command(docker, machine, tell):
+def test_the_test_command(docker: str, machine: tuple[str, str], tell: Callable[[str], None]) -> None:
     """Nothing fails there, and a few lines say what is skipped, and why. CI=true, which allows no skips, stays here."""
     name, user = machine
     began = time.monotonic()
@@ -55,5 +57,5 @@ def test_the_test_command(docker, machine, tell):
     skipped = re.findall(r"^SKIPPED \[\d+\] .+", done.stdout, re.M)
     tell("\n".join([*skipped, done.stdout.splitlines()[-1], f"with its setup: {time.monotonic() - began:.0f} s"]))
     assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-4000:]
-    assert int(re.search(r" (\d+) passed", done.stdout)[1]) > 800
+    assert int(search(r" (\d+) passed", done.stdout)[1]) > 800
     assert 0 < len(skipped) < 25

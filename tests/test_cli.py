@@ -5,6 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -12,31 +15,35 @@ import pytest
 import dreamify
 import tinymodel
 from containers import checkout
+from dreamer import __version__
 from dreamer.nets import model
+from dreamer.nets.model import Model
 from dreamer.pictures.recipe import read_recipe
-from helpers import ROOT, run
+from helpers import ROOT, Word, run
+
+Dream: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # of words and options
 
 
 @pytest.fixture
-def dream(tiny, sky, tmp_path):
+def dream(tiny: Model, sky: Path, tmp_path: Path) -> Dream:
     """Function that dreams the sample photo by the tiny model; the output is tmp_path/dream.png."""
-    def call(*words, **options):
+    def call(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
         return run(sky, tmp_path / "dream.png", *words, "--model", tiny.folder, **options)
     return call
 
 
-def test_keys_lists_the_layers_one_a_line():
+def test_keys_lists_the_layers_one_a_line() -> None:
     done = run("keys", "--model", "daydream")
     assert done.returncode == 0
     assert done.stdout.splitlines() == model.find("daydream").keys
 
 
-def test_keys_of_googlenet_are_81(googlenet):
+def test_keys_of_googlenet_are_81(googlenet: Model) -> None:
     assert run("keys").stdout.splitlines() == googlenet.keys
     assert len(googlenet.keys) == 81
 
 
-def test_a_clean_clone_without_any_weights_dreams_at_once(sky, tmp_path):
+def test_a_clean_clone_without_any_weights_dreams_at_once(sky: Path, tmp_path: Path) -> None:
     clone = checkout(tmp_path / "clone")
     without = {name: value for name, value in os.environ.items() if name != "BVLC_GOOGLENET"}
     done = subprocess.run([clone / "dreamify.py", sky, tmp_path / "dream.png", "inception_4c/output", "2", "2"],
@@ -52,7 +59,8 @@ def test_a_clean_clone_without_any_weights_dreams_at_once(sky, tmp_path):
     assert not (tmp_path / "no.png").exists()
 
 
-def test_a_dream_shows_the_layers_and_each_step(dream, tmp_path):
+def test_a_dream_shows_the_layers_and_each_step(dream: Dream,
+                                                tmp_path: Path) -> None:
     done = dream("mix/3x3", 2, 3, 1.5)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # Caffe's log is silent
@@ -66,13 +74,13 @@ def test_a_dream_shows_the_layers_and_each_step(dream, tmp_path):
     assert (tmp_path / "dream.png").stat().st_size > 10_000
 
 
-def test_quiet_says_nothing(dream, tmp_path):
+def test_quiet_says_nothing(dream: Dream, tmp_path: Path) -> None:
     done = dream("mix/output", 1, 1, "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "dream.png").exists()
 
 
-def test_every_option_reaches_the_dream(dream, tmp_path):
+def test_every_option_reaches_the_dream(dream: Dream, tmp_path: Path) -> None:
     seen = set()
     for words in ((), ("--seed", 3), ("--step-size", 3), ("--jitter", 3), ("--no-clip", "--step-size", 90),
                   ("--step-size", 90)):
@@ -81,12 +89,12 @@ def test_every_option_reaches_the_dream(dream, tmp_path):
     assert len(seen) == 6
 
 
-def test_the_log_of_caffe_is_there_for_the_asking(dream):
+def test_the_log_of_caffe_is_there_for_the_asking(dream: Dream) -> None:
     done = dream("conv1", 1, 1, env=os.environ | {"GLOG_minloglevel": "0", "GLOG_logtostderr": "1"})
     assert "net.cpp" in done.stderr
 
 
-def test_all_that_is_wrong_is_told_at_once_and_nothing_is_written(tmp_path):
+def test_all_that_is_wrong_is_told_at_once_and_nothing_is_written(tmp_path: Path) -> None:
     done = run("nosuch.jpg", tmp_path / "out.xyz", "inception_9z/output", "ten", 0, 1, "--seed", -1, "--jitter", "x",
                "--step-size", "nan", "--memory", "lots", "--threads", "0", "--weights", "nowhere", "--bogus")
     assert done.returncode == 2
@@ -100,14 +108,14 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_is_written(tmp_path):
 
 @pytest.mark.parametrize("words", [["only.jpg"], ["a.jpg", "b.png", "c", "1", "1", "2", "more"], ["--seed"],
                                    ["keys", "more"], ["a.jpg", "b.png", "--model", "nosuch"]])
-def test_wrong_use_is_exit_2_without_a_traceback(words):
+def test_wrong_use_is_exit_2_without_a_traceback(words: list[str]) -> None:
     done = run(*words)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("dreamify: ")
 
 
-def test_an_unknown_layer_is_told_before_caffe_is_loaded(tiny, sky, tmp_path):
+def test_an_unknown_layer_is_told_before_caffe_is_loaded(tiny: Model, sky: Path, tmp_path: Path) -> None:
     (tmp_path / "caffe").mkdir()
     (tmp_path / "caffe/__init__.py").write_text("raise SystemExit('caffe was loaded')")
     env = os.environ | {"PYTHONPATH": str(tmp_path)}
@@ -118,27 +126,29 @@ def test_an_unknown_layer_is_told_before_caffe_is_loaded(tiny, sky, tmp_path):
     assert "caffe was loaded" in run(sky, tmp_path / "dream.png", "--model", tiny.folder, env=env).stderr  # it can be
 
 
-def test_an_alias_is_taken_with_a_warning(dream):
+def test_an_alias_is_taken_with_a_warning(dream: Dream) -> None:
     done = dream("mix/all", 1, 1)
     assert done.returncode == 0
     assert done.stderr == "dreamify: warning: tiny has no mix/all: mix/output is dreamed instead\n"
 
 
-def test_weights_of_another_net_are_told(dream, tmp_path):
+def test_weights_of_another_net_are_told(dream: Dream,
+                                         tmp_path: Path) -> None:
     (tmp_path / "w.caffemodel").write_bytes(b"not a weights")
     done = dream("--weights", tmp_path / "w.caffemodel")
     assert done.returncode == 2
     assert "w.caffemodel" in done.stderr
 
 
-def test_octaves_that_would_be_too_small_are_left_out(dream, tmp_path):
+def test_octaves_that_would_be_too_small_are_left_out(dream: Dream,
+                                                      tmp_path: Path) -> None:
     done = dream("mix/output", 1, 40)
     assert done.returncode == 0
     assert re.search(r"warning: only \d+ of 40 octaves", done.stderr)
     assert (tmp_path / "dream.png").exists()
 
 
-def test_a_picture_too_small_for_any_octave_is_told(googlenet, tmp_path):
+def test_a_picture_too_small_for_any_octave_is_told(googlenet: Model, tmp_path: Path) -> None:
     from PIL import Image
     Image.new("RGB", (14, 200)).save(tmp_path / "a.png")
     done = run(tmp_path / "a.png", tmp_path / "b.png")
@@ -146,7 +156,7 @@ def test_a_picture_too_small_for_any_octave_is_told(googlenet, tmp_path):
     assert "each side needs at least 15" in done.stderr
 
 
-def test_help_tells_every_default():
+def test_help_tells_every_default() -> None:
     text = " ".join(run("--help").stdout.split())
     for name in ("iterations", "octaves", "scale", "step_size", "jitter"):
         assert f"(default: {dreamify.DEFAULTS[name]})" in text, name
@@ -154,11 +164,11 @@ def test_help_tells_every_default():
     assert run().stdout == run("--help").stdout
 
 
-def test_version():
-    assert run("--version").stdout == f"image-dreamer {dreamify.__version__}\n"
+def test_version() -> None:
+    assert run("--version").stdout == f"image-dreamer {__version__}\n"
 
 
-def test_another_python_is_told_which_to_use(tmp_path):
+def test_another_python_is_told_which_to_use(tmp_path: Path) -> None:
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     done = run("keys", python=tmp_path / "venv/bin/python")
     assert done.returncode == 1
@@ -166,14 +176,14 @@ def test_another_python_is_told_which_to_use(tmp_path):
     assert "/usr/bin/python3 dreamify.py" in done.stderr
 
 
-def test_the_script_finds_its_python_whatever_comes_first_in_path(tmp_path):
+def test_the_script_finds_its_python_whatever_comes_first_in_path(tmp_path: Path) -> None:
     (tmp_path / "python3").write_text("#!/bin/sh\necho the wrong python; exit 3\n")
     (tmp_path / "python3").chmod(0o755)
     shutil.copy(tmp_path / "python3", tmp_path / "python")
     assert run("keys", env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}).returncode == 0
 
 
-def test_the_classic_and_the_posts_second_example_on_the_real_net(googlenet, sky, tmp_path):
+def test_the_classic_and_the_posts_second_example_on_the_real_net(googlenet: Model, sky: Path, tmp_path: Path) -> None:
     from PIL import Image
     for layer, words in (("inception_4c/output", []), ("inception_3b/output", ["inception_3c/output"])):
         done = run(sky, tmp_path / "dream.png", *(words or [layer]), 1, 2)
@@ -183,7 +193,7 @@ def test_the_classic_and_the_posts_second_example_on_the_real_net(googlenet, sky
     assert "inception_3b/output" in done.stderr
 
 
-def test_the_module_can_be_imported_as_it_is(tiny, sky):
+def test_the_module_can_be_imported_as_it_is(tiny: Model, sky: Path) -> None:
     code = ("import sys; sys.path.insert(0, sys.argv[1])\n"
             "import numpy as np, dreamify\nfrom dreamer.nets import model\nfrom dreamer.nets.net import Net\n"
             "net = Net(model.find(sys.argv[2]), 'conv1')\n"
@@ -194,8 +204,8 @@ def test_the_module_can_be_imported_as_it_is(tiny, sky):
 
 
 @pytest.mark.parametrize("words", [["keys"], ["models"], ["--help"], ["--version"]])
-def test_results_that_nobody_reads_or_that_cannot_be_written(words):
-    command = [ROOT / "dreamify.py", *words, *(["--model", "daydream"] if words == ["keys"] else [])]
+def test_results_that_nobody_reads_or_that_cannot_be_written(words: list[str]) -> None:
+    command: list[Word] = [ROOT / "dreamify.py", *words, *(["--model", "daydream"] if words == ["keys"] else [])]
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
@@ -208,14 +218,15 @@ def test_results_that_nobody_reads_or_that_cannot_be_written(words):
         assert subprocess.run([ROOT / "dreamify.py", "no.jpg", "a.png"], stderr=full, check=False).returncode == 2
 
 
-def test_a_folder_that_was_removed(tmp_path):
-    command = ["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh", ROOT / "dreamify.py", "a", "b"]
+def test_a_folder_that_was_removed(tmp_path: Path) -> None:
+    command: list[Word] = ["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh",
+                           ROOT / "dreamify.py", "a", "b"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "dreamify: the folder that you are in was removed: go to another one\n"
+    assert done.stderr == "dreamify: the current folder was removed; change to another folder\n"
 
 
-def test_keys_describes(tiny):
+def test_keys_describes(tiny: Model) -> None:
     lines = run("keys", "--describe", "--model", "daydream").stdout.splitlines()
     daydream = model.find("daydream")
     assert [line.split("  ")[0] for line in lines] == daydream.keys
@@ -224,7 +235,7 @@ def test_keys_describes(tiny):
     assert run("keys", "--describe", "--model", tiny.folder).stdout.splitlines() == tinymodel.KEYS  # nobody has said
 
 
-def test_the_help_of_each_command_is_about_itself_alone():
+def test_the_help_of_each_command_is_about_itself_alone() -> None:
     told = {word: " ".join(run(word, "--help").stdout.split()) for word in ("atlas", "keys", "models", "recipe")}
     assert "usage: dreamify.py atlas [options] INPUT OUTPUT [LAYER [ITERATIONS [OCTAVES [SCALE]]]]" in told["atlas"]
     for word in (".html", "(default: all layers)", "atlas (default: 0)"):
@@ -238,13 +249,13 @@ def test_the_help_of_each_command_is_about_itself_alone():
         run("--help").stdout.split())
 
 
-def test_one_of_a_thing_is_one(sky, tiny, tmp_path):
+def test_one_of_a_thing_is_one(sky: Path, tiny: Model, tmp_path: Path) -> None:
     done = run(sky, tmp_path / "a.png", "mix/output", 1, 1, "--threads", 1, "--model", tiny.folder)
     assert re.search(r"1 octave, .* 1 thread$", done.stdout, re.M)
 
 
 @pytest.mark.parametrize("path", [".\\dream.png", "C:\\x\\dream.png"])
-def test_a_path_of_windows_makes_no_file(sky, tiny, tmp_path, path):
+def test_a_path_of_windows_makes_no_file(sky: Path, tiny: Model, tmp_path: Path, path: str) -> None:
     for words in ((sky, path), (path, "dream.png"), (sky, "dream.png", "--preview", path), (tmp_path, path)):
         done = run(*words, "--model", tiny.folder, cwd=tmp_path)
         assert done.returncode == 2
@@ -252,7 +263,7 @@ def test_a_path_of_windows_makes_no_file(sky, tiny, tmp_path, path):
         assert not list(tmp_path.iterdir())
 
 
-def test_a_video_alone_is_asked_for_a_film(tmp_path):
+def test_a_video_alone_is_asked_for_a_film(tmp_path: Path) -> None:
     (tmp_path / "base.mp4").touch()
     done = run("base.mp4", cwd=tmp_path)
     assert done.returncode == 2
@@ -260,7 +271,8 @@ def test_a_video_alone_is_asked_for_a_film(tmp_path):
 
 
 @pytest.mark.parametrize(("wish", "warned"), [("avx3", True), ("baseline", False), ("", False)])
-def test_instructions_that_do_not_exist_are_told(sky, tiny, tmp_path, wish, warned):
+def test_instructions_that_do_not_exist_are_told(sky: Path, tiny: Model, tmp_path: Path, wish: str,
+                                                 warned: bool) -> None:
     done = run(sky, tmp_path / "a.png", "mix/output", 1, 1, "--model", tiny.folder,
                env=os.environ | {"NATIVE_ISA": wish})
     assert done.returncode == 0
@@ -268,7 +280,7 @@ def test_instructions_that_do_not_exist_are_told(sky, tiny, tmp_path, wish, warn
     assert ("NATIVE_ISA=avx3 is ignored" in done.stderr) == warned
 
 
-def test_a_place_for_reservations_that_is_none_ends_no_dream(sky, tiny, tmp_path):
+def test_a_place_for_reservations_that_is_none_ends_no_dream(sky: Path, tiny: Model, tmp_path: Path) -> None:
     """Then each dream is alone."""
     words = (sky, tmp_path / "a.png", "mix/output", 1, 1, "--model", tiny.folder)
     place = tmp_path / "run"
@@ -281,24 +293,25 @@ def test_a_place_for_reservations_that_is_none_ends_no_dream(sky, tiny, tmp_path
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_preview_does_not_take_the_place_of_a_picture_of_the_folder(sky, tiny, tmp_path):
+def test_a_preview_does_not_take_the_place_of_a_picture_of_the_folder(sky: Path, tiny: Model, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a.png", "b.png"):
         shutil.copy(sky, tmp_path / "in" / name)
     done = run(tmp_path / "in", tmp_path / "out", "mix/output", 1, 1, "--model", tiny.folder, "--preview",
                tmp_path / "in/b.png")
     assert done.returncode == 2
-    assert "b.png is a picture of the folder" in done.stderr
+    assert "b.png is one of the pictures in" in done.stderr
     assert (tmp_path / "in/b.png").read_bytes() == sky.read_bytes()
 
 
-def test_numpys_numbers_are_numbers(sky, tiny, tmp_path):
-    dreamify.dreamify(sky, tmp_path / "a.png", "mix/output", np.int64(1), np.int32(1), np.float32(1.5),
-                      seed=np.uint32(3), model=tiny.folder, quiet=True)
+def test_numpys_numbers_are_numbers(sky: Path, tiny: Model, tmp_path: Path) -> None:
+    numbers: list[Any] = [np.int64(1), np.int32(1), np.float32(1.5)]
+    seed: Any = np.uint32(3)
+    dreamify.dreamify(sky, tmp_path / "a.png", "mix/output", *numbers, seed=seed, model=tiny.folder, quiet=True)
     assert read_recipe(tmp_path / "a.png")["scale"] == 1.5
 
 
-def test_a_rate_that_is_next_to_nothing_is_told_before_the_work(sky, tiny, tmp_path):
+def test_a_rate_that_is_next_to_nothing_is_told_before_the_work(sky: Path, tiny: Model, tmp_path: Path) -> None:
     done = run(sky, tmp_path / "a.gif", "--zoom", 2, "--fps", 0.0001, "--model", tiny.folder)
     assert done.returncode == 2
     assert done.stderr.startswith("dreamify: fps: ")

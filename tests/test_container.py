@@ -1,21 +1,29 @@
 """The image, in a real Docker engine: what is in it, whom its files belong to, and how far it can be locked in."""
 
+import html
 import os
 import pty
 import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 from PIL import Image
 
+import dreamify
 from containers import OWNER, WEIGHTS, checkout, drop_weights, run
+from dreamer import __version__
 from dreamer.nets import model
-from helpers import ROOT, SHARED, pixels, psnr
+from dreamer.nets.model import Model
+from helpers import ROOT, SHARED, pixels, psnr, search
 
 pytestmark = pytest.mark.container
+
+Start: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # what runs the image
 
 QUICK = ("photo.jpg", "dream.png", "inception_3b/output", "1", "1")
 USER = ("--user", f"{OWNER[0]}:{OWNER[1]}")
@@ -23,18 +31,18 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give fo
 
 
 @pytest.fixture
-def start(docker, image, folder):
+def start(docker: str, image: str, folder: Path) -> Start:
     """A function that runs the image on the folder: its words and docker's options give a CompletedProcess."""
-    def start(words, *options, ok=True):
+    def start(words: Sequence[str], *options: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         return run(docker, "run", "--rm", *options, "--volume", f"{folder}:/vagrant", image, *words, ok=ok)
     return start
 
 
-def owners(folder):
+def owners(folder: Path) -> set[tuple[str, int, int]]:
     return {(path.name, path.stat().st_uid, path.stat().st_gid) for path in folder.iterdir()}
 
 
-def test_it_is_small_and_has_no_compilers(docker, image, context):
+def test_it_is_small_and_has_no_compilers(docker: str, image: str, context: Path) -> None:
     size = int(run(docker, "image", "inspect", "--format", "{{.Size}}", image).stdout)
     if (context / WEIGHTS).exists():  # perhaps smaller than those that one downloads
         size += model.find(model.DEFAULT).weights_size - (context / WEIGHTS).stat().st_size
@@ -50,7 +58,7 @@ def test_it_is_small_and_has_no_compilers(docker, image, context):
     assert inside == ""
 
 
-def test_a_photo_and_the_references(start, folder):
+def test_a_photo_and_the_references(start: Start, folder: Path) -> None:
     """The real network's dreams of a photo are those that an independent implementation computed."""
     for layer, iterations, octaves, seed, reference, agreement in (
             ("inception_4c/output", "1", "1", "0", "flowers-4c-1x1", 60),  # 8 bits: rounding alone gives about 60 dB
@@ -69,7 +77,7 @@ def test_a_photo_and_the_references(start, folder):
     ("--read-only", "--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
      "--memory", "512m", "--pids-limit", "64", *USER),
 ], ids=" ".join)
-def test_a_dream_belongs_to_the_owner_of_the_folder(start, folder, options):
+def test_a_dream_belongs_to_the_owner_of_the_folder(start: Start, folder: Path, options: tuple[str, ...]) -> None:
     done = start(QUICK, *options)
     assert done.stderr == ""
     assert owners(folder) == {("photo.jpg", *OWNER), ("dream.png", *OWNER)}
@@ -78,18 +86,18 @@ def test_a_dream_belongs_to_the_owner_of_the_folder(start, folder, options):
 
 
 @pytest.fixture
-def capped(start, folder):
+def capped(start: Start, folder: Path) -> Start:
     """A function that dreams a photo of 1024×575 in a container of so many MB; `folder` has it as large.jpg."""
     shutil.copy(SHARED / "photos/sky1024px.jpg", folder / "large.jpg")
 
-    def capped(cap, **options):
-        cap = f"{cap}m"
+    def capped(cap: int, **options: Any) -> subprocess.CompletedProcess[str]:
+        limit = f"{cap}m"
         return start(("large.jpg", "dream.png", "inception_4c/output", "1", "1", "--seed", "1"),
-                     "--memory", cap, "--memory-swap", cap, **options)
+                     "--memory", limit, "--memory-swap", limit, **options)
     return capped
 
 
-def test_a_limit_on_memory_is_seen_and_kept(capped, folder):
+def test_a_limit_on_memory_is_seen_and_kept(capped: Start, folder: Path) -> None:
     """Nothing is killed, and tiles are the same dream."""
     dreams = []
     for cap, tiles in ((512, False), (310, True)):
@@ -100,7 +108,7 @@ def test_a_limit_on_memory_is_seen_and_kept(capped, folder):
     assert psnr(*dreams) >= 60
 
 
-def test_too_little_memory_is_told_with_the_smallest_limit_that_works(capped, folder):
+def test_too_little_memory_is_told_with_the_smallest_limit_that_works(capped: Start, folder: Path) -> None:
     done = capped(160, ok=False)
     assert done.returncode == 1
     told = re.fullmatch(r"dreamify: inception_4c/output needs at least (\d+) MB of memory; 160 MB are available\n",
@@ -118,7 +126,7 @@ def test_too_little_memory_is_told_with_the_smallest_limit_that_works(capped, fo
     assert not (folder / "dream.png").exists()
 
 
-def test_two_dreams_share_a_gigabyte(docker, image, folder):
+def test_two_dreams_share_a_gigabyte(docker: str, image: str, folder: Path) -> None:
     """Each would take most of it. The second sees what the first has reserved, and nobody is killed."""
     Image.open(ROOT / "tests/pictures/sky.jpg").resize((3000, 2000)).save(folder / "large.png")
     name = run(docker, "run", "--detach", "--memory", "1g", "--memory-swap", "1g", "--volume", f"{folder}:/vagrant",
@@ -140,7 +148,7 @@ def test_two_dreams_share_a_gigabyte(docker, image, folder):
     assert psnr(pixels(folder / "dream1.png"), pixels(folder / "dream2.png")) > 35
 
 
-def test_a_folder_that_is_mounted_read_only_is_told_at_once(docker, image, folder):
+def test_a_folder_that_is_mounted_read_only_is_told_at_once(docker: str, image: str, folder: Path) -> None:
     for option in ((), USER):
         done = run(docker, "run", "--rm", *option, "--volume", f"{folder}:/vagrant:ro", image, *QUICK, ok=False)
         assert done.returncode == 2
@@ -150,7 +158,7 @@ def test_a_folder_that_is_mounted_read_only_is_told_at_once(docker, image, folde
 
 @root_only
 @pytest.mark.parametrize("options", [(), ("--cap-drop", "ALL"), ("--read-only", "--cap-drop", "ALL")], ids=" ".join)
-def test_a_folder_of_root(start, folder, options):
+def test_a_folder_of_root(start: Start, folder: Path, options: tuple[str, ...]) -> None:
     for path in (folder, folder / "photo.jpg"):
         os.chown(path, 0, 0)
     start(QUICK, *options)
@@ -158,7 +166,7 @@ def test_a_folder_of_root(start, folder, options):
 
 
 @root_only
-def test_root_that_may_do_nothing_says_which_user_to_be(start, folder):
+def test_root_that_may_do_nothing_says_which_user_to_be(start: Start, folder: Path) -> None:
     done = start(QUICK, "--cap-drop", "ALL", ok=False)
     assert done.returncode == 2
     assert f"add --user {OWNER[0]}:{OWNER[1]}" in done.stderr
@@ -167,7 +175,7 @@ def test_root_that_may_do_nothing_says_which_user_to_be(start, folder):
 
 
 @root_only
-def test_nobody_reads_what_the_owner_may_not(start, folder):
+def test_nobody_reads_what_the_owner_may_not(start: Start, folder: Path) -> None:
     """The container has the rights of the folder's owner, not root's."""
     os.chown(folder / "photo.jpg", 0, 0)
     os.chmod(folder / "photo.jpg", 0o600)
@@ -177,7 +185,7 @@ def test_nobody_reads_what_the_owner_may_not(start, folder):
 
 
 @pytest.fixture(scope="module")
-def remapped(docker, image, tmp_path_factory):
+def remapped(docker: str, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Start, int]]:
     """(function that runs the image in an engine whose containers have user namespaces, host's uid of their root)."""
     if os.geteuid() != 0 or not shutil.which("dockerd"):
         pytest.skip("a second engine takes root and dockerd")
@@ -191,9 +199,9 @@ def remapped(docker, image, tmp_path_factory):
         saved = subprocess.Popen([docker, "save", image], stdout=subprocess.PIPE)
         run(docker, "--host", host, "load", stdin=saved.stdout)
         assert saved.wait() == 0
-        root = int(re.search(r"^dockremap:(\d+):", Path("/etc/subuid").read_text(), re.M)[1])
+        root = int(search(r"^dockremap:(\d+):", Path("/etc/subuid").read_text(), re.M)[1])
 
-        def start(folder, *words, **options):
+        def start(folder: Path, *words: Any, **options: Any) -> subprocess.CompletedProcess[str]:
             return run(docker, "--host", host, "run", "--rm", "--network", "none", "--volume", f"{folder}:/vagrant",
                        *words[:-1], image, *words[-1], **options)
         yield start, root
@@ -204,7 +212,9 @@ def remapped(docker, image, tmp_path_factory):
 @root_only
 @pytest.mark.parametrize("inside", [0, 1234])
 @pytest.mark.parametrize("options", [(), ("--read-only",)], ids=" ".join)
-def test_a_dream_belongs_to_the_owner_of_the_folder_through_a_user_namespace(remapped, folder, inside, options):
+def test_a_dream_belongs_to_the_owner_of_the_folder_through_a_user_namespace(remapped: tuple[Start, int], folder: Path,
+                                                                             inside: int,
+                                                                             options: tuple[str, ...]) -> None:
     start, root = remapped
     for path in (folder, folder / "photo.jpg"):
         os.chown(path, root + inside, root + inside)
@@ -215,7 +225,7 @@ def test_a_dream_belongs_to_the_owner_of_the_folder_through_a_user_namespace(rem
 
 
 @root_only
-def test_a_folder_outside_of_the_user_namespace_is_told(remapped, folder):
+def test_a_folder_outside_of_the_user_namespace_is_told(remapped: tuple[Start, int], folder: Path) -> None:
     """To the container it belongs to nobody."""
     start, _ = remapped
     for parent in folder.parents[:3]:
@@ -227,18 +237,18 @@ def test_a_folder_outside_of_the_user_namespace_is_told(remapped, folder):
     assert owners(folder) == {("photo.jpg", *OWNER)}
 
 
-def test_another_folder_than_vagrant(docker, image, folder):
+def test_another_folder_than_vagrant(docker: str, image: str, folder: Path) -> None:
     run(docker, "run", "--rm", "--volume", f"{folder}:/pictures", "--workdir", "/pictures", image, *QUICK)
     assert ("dream.png", *OWNER) in owners(folder)
 
 
-def test_no_arguments_give_the_help(docker, image):
+def test_no_arguments_give_the_help(docker: str, image: str) -> None:
     done = run(docker, "run", "--rm", image)
     assert "INPUT" in done.stdout
     assert "OUTPUT" in done.stdout
 
 
-def test_wrong_use_is_told_as_everywhere(start, folder):
+def test_wrong_use_is_told_as_everywhere(start: Start, folder: Path) -> None:
     done = start(("nothing.jpg", "dream.png"), ok=False)
     assert done.returncode == 2
     assert "nothing.jpg" in done.stderr
@@ -246,7 +256,85 @@ def test_wrong_use_is_told_as_everywhere(start, folder):
     assert owners(folder) == {("photo.jpg", *OWNER)}
 
 
-def test_a_shell_in_the_repository(docker, image, folder):
+MOUNTED = ("--volume", "{folder}:/vagrant")
+# (docker's options, what was typed, exit code, words that must be in the answer)
+MISTAKES: list[tuple[tuple[str, ...], tuple[str, ...], int, tuple[str, ...]]] = [
+    ((), ("photo.jpg", "dream.png"), 2, ("nothing is mounted", '-v "${PWD}:/vagrant"')),
+    ((), ("keys",), 0, ("inception_4c/output",)),
+    (("--volume", "{folder}/photo.jpg:/vagrant/photo.jpg"), ("photo.jpg", "dream.png"), 2,
+     ("would disappear", "mount a folder")),
+    (("--volume", "{folder}:/pics"), ("/pics/photo.jpg", "lost.png"), 2, ("would disappear", "/pics")),
+    (("--volume", "{folder}:/pics"), ("/pics/photo.jpg", "lost/"), 2, ("would disappear", "/pics")),
+    (MOUNTED, ("photo.jpg", "/tmp/dream.png"), 2, ("would disappear", "write into /vagrant", "--force")),
+    (MOUNTED, ("photo.jpg", "dream.png", "conv2/3x3", "1", "1", "--preview", "/tmp/p.png"), 2, ("would disappear",)),
+    ((*MOUNTED, "--tmpfs", "/vagrant/t"), ("photo.jpg", "t/dream.png"), 2, ("would disappear",)),
+    (MOUNTED, ("photo.jpg", "/tmp/dream.png", "conv2/3x3", "1", "1", "--force"), 0, ("done",)),
+    (MOUNTED, ("photo.jpg", "photo2.jpg"), 2, ("photo2.jpg exists and is not a dream",)),
+    (MOUNTED, ("atlas", "photo.jpg", "photo2.jpg"), 2, ("photo2.jpg exists and is not a dream",)),
+    (MOUNTED, ("./dreamify.py", "photo.jpg", "a.png", "conv2/3x3", "1", "1"), 0, ("done",)),
+    (MOUNTED, ("dreamify.py", "photo.jpg", "b.png", "conv2/3x3", "1", "1"), 0, ("done",)),
+    (MOUNTED, ("python", "dreamify.py", "photo.jpg", "c.png", "conv2/3x3", "1", "1"), 0, ("done",)),
+    (MOUNTED, ("photo.jpg", "photo2.jpg", "dreams/", "conv2/3x3", "1", "1"), 0, ("photo2-dream.jpg: done",)),
+    (MOUNTED, ("help",), 0, ("usage:",)),
+    (MOUNTED, ("list",), 0, ("inception_4c/output",)),
+    (MOUNTED, ("version",), 0, ("image-dreamer",)),
+    (MOUNTED, (), 0, ("docker run", "photo.jpg dream.png")),
+    (MOUNTED, ("photo.jpg", "x.png", "nolayer"), 2, ("image-dreamer keys",)),
+    (MOUNTED, ("photo.jpg", "x.png", "conv9*"), 2, ("image-dreamer keys",)),
+    (MOUNTED, ("photo.jpg", "film.mp4", "--zoom", "2"), 2, ("docker build --build-arg EXTRA=film",)),
+    (MOUNTED, ("photo.jpg", "x.png", "--weights", "mine.caffemodel"), 2, ("mine.caffemodel",)),
+    ((*MOUNTED, "--env", "BVLC_GOOGLENET=/vagrant/none"), ("photo.jpg", "x.png"), 2,
+     ("BVLC_GOOGLENET", "/vagrant/none")),
+    (MOUNTED, ("https://example.org/photo.jpg", "x.png"), 2, ("download it first",)),
+    (MOUNTED, ("photo.jpg", "x.png", "--size", "100"), 2, ("--max-size",)),
+    (MOUNTED, ("photo.jpg", "x.png", "eyes", "--iterations", "5"), 2, ("first number after LAYER",)),
+    (MOUNTED, ("my", "photo.jpg", "x.png"), 2, ("quote names with spaces",)),
+    (MOUNTED, ("photo.jpg", "nowhere/x.png"), 2, ("nowhere",)),
+]
+
+
+def test_mistakes(docker: str, image: str, folder: Path) -> None:
+    """The answer fits where it is given: it names docker's commands, and no picture is lost."""
+    shutil.copy(folder / "photo.jpg", folder / "photo2.jpg")
+    photos = {name: (folder / name).read_bytes() for name in ("photo.jpg", "photo2.jpg")}
+    for options, typed, code, words in MISTAKES:
+        done = run(docker, "run", "--rm", *(word.format(folder=folder) for word in options), image, *typed, ok=False)
+        said = done.stdout + done.stderr
+        assert done.returncode == code, (typed, said)
+        assert [word for word in words if word not in said] == [], (typed, said)
+        assert "Traceback" not in said
+        assert "./provision.sh" not in said
+    assert {name: (folder / name).read_bytes() for name in photos} == photos
+    assert len(MISTAKES) >= 25
+
+
+def test_an_atlas_names_the_command_that_works_here(start: Start, folder: Path) -> None:
+    start(("atlas", "photo.jpg", "atlas.html", "conv2/3x3", "1", "1"))
+    command = html.unescape(search("<code>(docker run [^<]*)", (folder / "atlas.html").read_text())[1])
+    assert command == ('docker run --rm -it -v "${PWD}:/vagrant" image-dreamer photo.jpg dream.png conv2/3x3 1 1 '
+                       '--seed 0')
+
+
+EXPERIMENTS = re.findall("```python\n(.*?)```", (ROOT / "docs/hacking.md").read_text(), re.S)
+
+
+def test_three_experiments_in_a_row_are_those_alone(docker: str, image: str, folder: Path) -> None:
+    """By the image's Python, in the folder that is mounted."""
+    begin, *experiments = EXPERIMENTS
+    names = ["strongest.png", "softly.png", "down and up.png"]
+    Image.open(folder / "photo.jpg").resize((160, 120)).save(folder / "photo.jpg")
+    pictures = []
+    for scripts in ([begin + "".join(experiments)], [begin + each for each in experiments]):
+        for script in scripts:
+            (folder / "mine.py").write_text(script)
+            run(docker, "run", "--rm", "--volume", f"{folder}:/vagrant", image, "python", "mine.py")
+        pictures.append([pixels(folder / name).tobytes() for name in names])
+        for name in names:
+            (folder / name).unlink()
+    assert pictures[0] == pictures[1]
+
+
+def test_a_shell_in_the_repository(docker: str, image: str, folder: Path) -> None:
     """`docker run -it … bash`, typed at a terminal: lands in the folder, `python dreamify.py` and `dreamify` work."""
     checkout(folder)
     for path in folder.rglob("*"):
@@ -267,10 +355,10 @@ exit
         except OSError:  # the other end is closed
             break
     assert shell.wait(timeout=60) == 0
-    said = [line.strip() for line in said.decode().splitlines()]
+    lines = [line.strip() for line in said.decode().splitlines()]
     for line in ("/vagrant", str(OWNER[0]), "the code is 0", "81"):
-        assert line in said
-    assert "I have no name" not in " ".join(said)
+        assert line in lines
+    assert "I have no name" not in " ".join(lines)
     made = folder / "dream.png"
     assert (made.stat().st_uid, made.stat().st_gid) == OWNER
 
@@ -281,7 +369,8 @@ FAST = ("test_algorithm.py", "test_api.py", "wings/pictures", "wings/jobs/test_f
             "compact", "guide", "layers", "model", "preprocess", "prototxt", "shapes", "tiles", "vintage", "weights")))
 
 
-def test_the_fast_tests_with_the_images_python_and_numpy(docker, image, googlenet, reference, tmp_path):
+def test_the_fast_tests_with_the_images_python_and_numpy(docker: str, image: str, googlenet: Model, reference: Path,
+                                                         tmp_path: Path) -> None:
     """The image's Debian is not that of the machine that tests: the references agree there too."""
     (tmp_path / "Dockerfile").write_text("FROM image-dreamer:test\nRUN apt-get update && apt-get install -y "
                                          "--no-install-recommends procps python3-pytest\n")
@@ -289,6 +378,7 @@ def test_the_fast_tests_with_the_images_python_and_numpy(docker, image, googlene
     project = checkout(tmp_path / "project")
     drop_weights(project)
     done = run(docker, "run", "--rm", "--init", "--network", "none", "--entrypoint", "/usr/bin/python3",
+               "--env", "DREAMER_PLACE=",  # they write into folders of their own
                "--volume", f"{project}:/srv/project", "--volume", f"{SHARED}:/srv/shared:ro",
                "--workdir", "/srv/project", "image-dreamer:tests", "-m", "pytest", "--quiet",
                *(f"tests/{name}" for name in FAST), timeout=1800, ok=False)
@@ -297,11 +387,14 @@ def test_the_fast_tests_with_the_images_python_and_numpy(docker, image, googlene
     assert [line for line in skipped if "ffmpeg" not in line and "AVX" not in line] == []
 
 
-def test_python_has_caffe(docker, image):
+def test_python_has_caffe_and_us(docker: str, image: str, folder: Path) -> None:
     run(docker, "run", "--rm", "--read-only", "--user", "4321", image, "python", "-c", "import caffe; caffe.Net")
+    script = "import dreamify; print(dreamify.__version__, *dreamify.keys(model='daydream')[:1])"
+    done = run(docker, "run", "--rm", "--volume", f"{folder}:/vagrant", image, "python", "-c", script)
+    assert done.stdout == f"{__version__} {dreamify.keys(model='daydream')[0]}\n"
 
 
-def test_stop_reaches_the_dream(docker, image, folder):
+def test_stop_reaches_the_dream(docker: str, image: str, folder: Path) -> None:
     """`docker stop` ends a dream at once, as Ctrl-C does: what there is so far is kept, whole and its owner's."""
     name = run(docker, "run", "--detach", "--volume", f"{folder}:/vagrant", image,
                "photo.jpg", "dream.png", "inception_4c/output", "100000", "--preview", "so far.png").stdout.strip()
@@ -321,7 +414,7 @@ def test_stop_reaches_the_dream(docker, image, folder):
         run(docker, "rm", "--force", name)
 
 
-def test_a_watched_folder(docker, image, folder):
+def test_a_watched_folder(docker: str, image: str, folder: Path) -> None:
     """`docker run … --watch`: what is there is dreamed, then what comes; `docker stop` ends it, nobody else's files."""
     name = run(docker, "run", "--detach", "--volume", f"{folder}:/vagrant", image, "--watch", "--max-size", "100",
                ).stdout.strip()
@@ -345,7 +438,7 @@ def test_a_watched_folder(docker, image, folder):
         run(docker, "rm", "--force", name)
 
 
-def test_the_legacy_builder(docker, image, base, context, folder):
+def test_the_legacy_builder(docker: str, image: str, base: str, context: Path, folder: Path) -> None:
     """Engines without BuildKit build it too. Caffe is taken from the other build, or it would be compiled again."""
     run(docker, "build", "--target", "caffe", "--tag", "image-dreamer:caffe", "--build-arg", f"BASE={base}", context,
         env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=1200)
@@ -355,14 +448,15 @@ def test_the_legacy_builder(docker, image, base, context, folder):
     assert owners(folder) == {("photo.jpg", *OWNER), ("dream.png", *OWNER)}
 
 
-def test_the_base_is_pinned():
+def test_the_base_is_pinned() -> None:
     """By tag, for the reader, and by digest, for the machine."""
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     assert any(line.startswith("ARG BASE=debian:") and "-slim@sha256:" in line for line in lines)
     assert not lines[0].startswith("# syntax")  # it would need the hub
 
 
-def test_an_image_without_the_weights_dreams_without_a_network(docker, image, base, folder, tmp_path_factory):
+def test_an_image_without_the_weights_dreams_without_a_network(docker: str, image: str, base: str, folder: Path,
+                                                               tmp_path_factory: pytest.TempPathFactory) -> None:
     """A clean clone where no host of the weights answers: the build ends well, and the small net dreams."""
     clone = checkout(tmp_path_factory.mktemp("clone"))
     description = clone / "models/bvlc_googlenet/model.toml"
@@ -376,5 +470,35 @@ def test_an_image_without_the_weights_dreams_without_a_network(docker, image, ba
                *QUICK)
     assert len(done.stderr.splitlines()) == 1
     assert "daydream" in done.stderr
+    assert "--build-arg AGAIN=2" in done.stderr
+    assert "BVLC_GOOGLENET=/vagrant/" in done.stderr
     assert '"model": "daydream"' in run(docker, "run", "--rm", "--volume", f"{folder}:/vagrant",
                                         "image-dreamer:offline", "recipe", "dream.png").stdout
+
+
+def test_the_hosts_are_asked_again_and_a_file_that_is_dropped_is_taken(
+        docker: str, image: str, base: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Both without compiling Caffe again."""
+    clone = checkout(tmp_path_factory.mktemp("clone"))
+    description = clone / "models/bvlc_googlenet/model.toml"
+    nowhere = f'"http://127.0.0.1:1/{clone.parent.name}-{os.getpid()}-{time.time_ns()}"'
+    description.write_text(re.sub(r'"https?://[^"]*"', nowhere, description.read_text()))
+
+    def build(*options: str) -> str:
+        done = run(docker, "build", "--progress", "plain", "--tag", "image-dreamer:again",
+                   "--build-arg", f"BASE={base}", *options, clone, env=os.environ | {"DOCKER_BUILDKIT": "1"},
+                   timeout=1200)
+        said = done.stdout + done.stderr
+        assert "Caffe: built" not in said
+        return said
+
+    asked = "bvlc_googlenet: not from"
+    assert asked in build()
+    assert asked not in build()  # this layer is cached
+    assert asked in build("--build-arg", "AGAIN=2")
+    assert build("--target", "caffe", "--build-arg", "EXTRA=film").count("CACHED") > 3
+    drop_weights(clone)
+    assert asked not in build()
+    run(docker, "run", "--rm", "--volume", f"{folder}:/vagrant", "image-dreamer:again", *QUICK)
+    assert '"model": "bvlc_googlenet"' in run(docker, "run", "--rm", "--volume", f"{folder}:/vagrant",
+                                              "image-dreamer:again", "recipe", "dream.png").stdout

@@ -1,23 +1,24 @@
-"""Thousands of damaged pictures of every format, the same each time; many more with tests/soak/pictures.py."""
+"""Thousands of damaged pictures of every format, the same each time; many more with tests/soak/damage.py."""
 
 import os
-import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 import mutants
-from helpers import ROOT
+from dreamer.nets.model import Model
+from helpers import ROOT, Word, search
 
 
 @pytest.mark.parametrize("seed", ["a", "b"])
-def test_damaged_pictures_are_read_or_refused(tiny, tmp_path, seed):
+def test_damaged_pictures_are_read_or_refused(tiny: Model, tmp_path: Path, seed: str) -> None:
     """In a process of its own, with a limit on its memory and on each picture's time; an abort would end it."""
-    command = [ROOT / "tests/soak/pictures.py", "3000", seed, tiny.folder]
+    command: list[Word] = [ROOT / "tests/soak/damage.py", "3000", seed, tiny.folder]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=570)
     print(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
-    read, refused, wrong = map(int, re.search(r"(\d+) read, (\d+) refused, (\d+) wrong", done.stdout).groups())
+    read, refused, wrong = map(int, search(r"(\d+) read, (\d+) refused, (\d+) wrong", done.stdout).groups())
     assert read + refused == 3000
     assert wrong == 0
     assert read > 300  # some damage is not seen
@@ -25,17 +26,18 @@ def test_damaged_pictures_are_read_or_refused(tiny, tmp_path, seed):
     assert not list(tmp_path.iterdir())
 
 
-def test_mutants_are_the_same_for_the_same_seed():
+def test_mutants_are_the_same_for_the_same_seed() -> None:
     first, again, other = (list(mutants.mutants(30, seed)) for seed in (1, 1, 2))
     assert first == again
     assert first != other
 
 
-def test_damaged_pictures_given_to_the_command(tiny, tmp_path):
+def test_damaged_pictures_given_to_the_command(tiny: Model, tmp_path: Path) -> None:
     """A few through all of it: one line and nothing written, or a dream."""
     for number, (name, data) in enumerate(mutants.mutants(20, "command")):
         (tmp_path / "in").write_bytes(data)
-        command = [ROOT / "dreamify.py", "in", "out.png", "conv1", "1", "1", "--model", tiny.folder, "--quiet"]
+        command: list[Word] = [ROOT / "dreamify.py", "in", "out.png", "conv1", "1", "1", "--model", tiny.folder,
+                               "--quiet"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode in (0, 2), (number, name, done.stderr)
         assert len(done.stderr.splitlines()) <= 2 - (done.returncode == 2), (number, name, done.stderr)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,22 +12,22 @@ from helpers import ROOT
 pytestmark = pytest.mark.native
 
 
-def call(*command, **variables):
+def call(*command: object, **variables: str) -> str:
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, timeout=3000,
                           env=os.environ | variables)
-    if "no place has the source of Caffe" in done.stderr:
+    if "cannot get Caffe's source" in done.stderr:
         pytest.skip("the source of Caffe cannot be reached")
     assert done.returncode == 0, (done.stdout[-4000:], done.stderr[-4000:])
     return done.stdout
 
 
-def needs(*tools):
+def needs(*tools: str) -> None:
     """Skip the test where a tool is absent, as on a machine that took its Caffe from .cache/."""
     if not all(map(shutil.which, tools)):
         pytest.skip("no compiler: ./provision.sh toolchain")
 
 
-def test_the_kernels_with_every_instruction_set_of_this_machine(tmp_path):
+def test_the_kernels_with_every_instruction_set_of_this_machine(tmp_path: Path) -> None:
     """Compiled with all warnings as errors; against double precision and direct sums."""
     needs("g++")
     said = call("sh", ROOT / "native/tests/run.sh", tmp_path)
@@ -34,7 +35,7 @@ def test_the_kernels_with_every_instruction_set_of_this_machine(tmp_path):
     assert "FAILED" not in said
 
 
-def test_the_kernels_on_arm64(tmp_path):
+def test_the_kernels_on_arm64(tmp_path: Path) -> None:
     """The same, by a cross compiler and an emulator."""
     if not shutil.which("aarch64-linux-gnu-g++") or not shutil.which("qemu-aarch64"):
         pytest.skip("needs g++-aarch64-linux-gnu and qemu-user")
@@ -43,7 +44,7 @@ def test_the_kernels_on_arm64(tmp_path):
     assert "FAILED" not in said
 
 
-def test_caffes_own_tests_of_the_layers_that_we_touch(tmp_path):
+def test_caffes_own_tests_of_the_layers_that_we_touch(tmp_path: Path) -> None:
     needs("cmake", "g++", "make", "protoc")
     tree = tmp_path / "prefix/build/tree"
     call("bash", "-c", f"""

@@ -4,9 +4,11 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import oracle
@@ -15,7 +17,7 @@ from containers import checkout
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout with two models more: tiny (rgb), and ymit, which has the same net with bgr and another mean."""
     folder = checkout(tmp_path_factory.mktemp("clone"))
     tinymodel.make(folder / "models/tiny")
@@ -26,27 +28,28 @@ def clone(tmp_path_factory):
     return folder
 
 
-def run(clone, *words, **more):
+def run(clone: Path, *words: object, **more: str) -> subprocess.CompletedProcess[str]:
     """Run dreamify.py of the clone."""
     return subprocess.run([str(word) for word in (clone / "dreamify.py", *words)], capture_output=True, text=True,
                           check=False, env=os.environ | more)
 
 
 @pytest.fixture
-def photo(sky, tmp_path):
+def photo(sky: Path, tmp_path: Path) -> Path:
     """A picture of 90×60 pixels."""
     Image.open(sky).resize((90, 60)).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
 
 
 @pytest.mark.parametrize(("name", "mean", "bgr"), [("tiny", tinymodel.MEAN, False), ("ymit", (12.5, 140, 60), True)])
-def test_its_dream_is_the_oracles(clone, photo, tmp_path, name, mean, bgr):
+def test_its_dream_is_the_oracles(clone: Path, photo: Path, tmp_path: Path, name: str, mean: tuple[float, float, float],
+                                  bgr: bool) -> None:
     done = run(clone, photo, tmp_path / "dream.png", "--model", name, "mix/output", 3, 2, "--seed", 4)
     assert done.returncode == 0, done.stderr
     ours = np.asarray(Image.open(tmp_path / "dream.png"), np.float64)
     folder, image = clone / "models" / name, np.asarray(Image.open(photo))
 
-    def expected(mean, bgr):
+    def expected(mean: tuple[float, float, float], bgr: bool) -> NDArray[np.float32]:
         return oracle.dream(folder / "net.prototxt", str(folder / "tiny.caffemodel"), mean, bgr, image, "mix/output", 3,
                             2, seed=4)[0]
     assert np.abs(ours - np.floor(expected(mean, bgr))).max() <= 1
@@ -54,7 +57,7 @@ def test_its_dream_is_the_oracles(clone, photo, tmp_path, name, mean, bgr):
     assert np.abs(ours - expected((104, 117, 123), bgr)).max() > 5
 
 
-def test_models_lists_them(clone, photo, tmp_path):
+def test_models_lists_them(clone: Path, photo: Path, tmp_path: Path) -> None:
     weights = tmp_path / "elsewhere.caffemodel"
     shutil.copy(clone / "models/tiny/tiny.caffemodel", weights)
     (clone / "models/ymit/tiny.caffemodel").rename(tmp_path / "moved")
@@ -79,7 +82,7 @@ def test_models_lists_them(clone, photo, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="provision.sh wants root")
-def test_provision_gets_one(clone, photo, tmp_path):
+def test_provision_gets_one(clone: Path, photo: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(clone / "models/tiny", clone / "models/fetched")
     (folder / "tiny.caffemodel").rename(tmp_path / "there")
     with open(folder / "model.toml", "r+") as file:
@@ -87,7 +90,7 @@ def test_provision_gets_one(clone, photo, tmp_path):
         file.seek(0)
         file.write(f'sources = ["file:///nowhere", "file://{tmp_path}/there"]\n{text}')
 
-    def provision(*words):
+    def provision(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([clone / "provision.sh", *words], capture_output=True, text=True, check=False,
                               cwd=clone, env=os.environ | {"DREAMER_PREFIX": str(tmp_path / "prefix")})
     done = provision("model", "fetched")
@@ -96,7 +99,7 @@ def test_provision_gets_one(clone, photo, tmp_path):
     assert run(clone, photo, tmp_path / "dream.png", "--model", "fetched", "conv1", 1, 1).returncode == 0
     nowhere = provision("model", "nosuch")
     assert nowhere.returncode == 2
-    assert "no model 'nosuch'; there are: bvlc_googlenet, daydream, fetched" in nowhere.stderr
+    assert "no model 'nosuch'; the models are: bvlc_googlenet, daydream, fetched" in nowhere.stderr
     assert provision("model", "daydream").stdout == "==> daydream: comes with this repository\n"
     assert not (clone / "models/daydream/daydream.caffemodel").exists()
     assert provision("check", "fetched").returncode == 2

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import ROOT
+from helpers import ROOT, Word
 
 FILES = {"CMakeLists.txt": "project(Caffe)\n", "src/caffe.cpp": "// deep\n", "a name with spaces": "x"}
 
@@ -46,7 +46,7 @@ def checksum(tree: Path, tmp_path: Path) -> str:
 def repository(tree: Path, tmp_path: Path) -> tuple[str, str]:
     """(URL, commit) of a git repository of the tree."""
     folder = tmp_path / "repository"
-    git = ["git", "-C", folder, "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    git: list[Word] = ["git", "-C", folder, "-c", "user.name=x", "-c", "user.email=x@example.org"]
     subprocess.run(["cp", "-R", tree, folder], check=True)
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "tree"]):
         subprocess.run([*git, *command], check=True)
@@ -226,8 +226,8 @@ MACHINE = {"FREE": "600", "SWAPPED": "0", "DISK": "9000", "ALLOWED": "true"}
     ({"FREE": "1300"}, False, ""),
     ({"SWAPPED": "700"}, False, ""),
     ({"SWAPPED": "600"}, True, "a swap file of 512 MB"),
-    ({"DISK": "1500"}, False, "going on (the disk has 1500 MB left"),
-    ({"ALLOWED": "false"}, False, "going on (a swap file cannot be made here: No)"),
+    ({"DISK": "1500"}, False, "continuing anyway (the disk has 1500 MB left"),
+    ({"ALLOWED": "false"}, False, "continuing anyway (a swap file cannot be made here: No)"),
 ], ids=str)
 def test_a_swap_file_where_memory_is_too_little_for_one_compiler(tmp_path: Path, machine: dict[str, str], made: bool,
                                                                  said: str) -> None:
@@ -258,11 +258,12 @@ def test_the_swap_file_goes_however_the_build_ends(tmp_path: Path, sent: str, le
         return Path("/proc/swaps").read_text().count(str(prefix).replace(" ", "\\040"))
 
     build = start("caffe", "sleep 60" if sent else "false")
+    assert build.stdout
     said = build.stdout.readline()
     while not said.endswith("compiling\n"):
         said += build.stdout.readline()
         assert build.poll() is None or said.endswith("compiling\n")
-    if allowed := "going on" not in said:
+    if allowed := "continuing anyway" not in said:
         assert "a swap file of 512 MB" in said
         assert swaps() == 1 or not sent
     else:
@@ -387,7 +388,7 @@ def test_a_second_run_finds_all_done() -> None:
         pytest.skip("this machine was not provisioned, or this is not root")
     done = subprocess.run([ROOT / "provision.sh", "runtime", "caffe"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert all(line.endswith("already there") for line in done.stdout.splitlines())
+    assert all(line.endswith("already installed") for line in done.stdout.splitlines())
 
 
 def test_films_are_a_step_of_their_own(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """README, help and code say the same, and every block of commands in it does what it says."""
 
+import argparse
 import os
 import re
 import shutil
@@ -7,24 +8,26 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import dreamify
-from commands import BLOCKS, ELSEWHERE, PAGES, README, commands, folder_with_photos, kind, make_video, of_kind
+from commands import BLOCKS, ELSEWHERE, PAGES, README, Command, commands, folder_with_photos, kind, make_video, of_kind
 from containers import run
 from dreamer.films.names import FILMS
 from dreamer.nets import layers, model
+from dreamer.nets.model import Model
 from dreamer.pictures import writing
-from helpers import ROOT, tracked
+from helpers import ROOT, search, tracked
 
 sys.path[:0] = [str(ROOT / "tests/gallery")]
 import make  # noqa: E402
 
 
-def table(header):
+def table(header: str) -> dict[str, list[str]]:
     """{first cell: the other cells} of all tables that have these words above them."""
     cells = [[cell.strip() for cell in line.strip("|").split("|")]
              for part in README.split(f"| {header} |\n")[1:]
@@ -36,18 +39,18 @@ ROWS = table("Argument or option | Default | What it does")
 ACTIONS = [action for action in dreamify.parser()._actions if action.dest != "help"]
 
 
-def spelled(action):
+def spelled(action: argparse.Action) -> str:
     if not action.option_strings:
-        return action.metavar
-    return " ".join([action.option_strings[-1], *([action.metavar] if action.metavar else [])])
+        return str(action.metavar)
+    return " ".join([action.option_strings[-1], *([str(action.metavar)] if action.metavar else [])])
 
 
-def test_the_table_has_every_option_and_no_other():
+def test_the_table_has_every_option_and_no_other() -> None:
     assert set(ROWS) == {spelled(action) for action in ACTIONS} | {"--help"}
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=spelled)
-def test_the_table_tells_the_defaults(action):
+def test_the_table_tells_the_defaults(action: argparse.Action) -> None:
     default = action.default
     if spelled(action) == "LAYER":
         default = model.find(model.DEFAULT).default_layer
@@ -55,27 +58,27 @@ def test_the_table_tells_the_defaults(action):
     assert told == ("" if default is None or default is False or default == "==SUPPRESS==" else str(default))
 
 
-def test_the_table_tells_the_formats():
+def test_the_table_tells_the_formats() -> None:
     told = re.findall(r"`(\.\w+)`", ROWS["OUTPUT"][1])
     still = {writing.FORMATS[extension][0] for extension in told if extension in writing.FORMATS}
     assert still == {kind for kind, *_ in writing.FORMATS.values()}
     assert set(FILMS) <= set(told) <= {*FILMS, *writing.FORMATS}
 
 
-def test_every_page_is_known_and_found():
+def test_every_page_is_known_and_found() -> None:
     assert set(PAGES[1:]) == set((ROOT / "docs").glob("*.md"))
     assert all(f"(docs/{page.name})" in PAGES[0].read_text() for page in PAGES[1:])
     assert len(PAGES[0].read_text().splitlines()) <= 250
 
 
-def anchors(page):
+def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings."""
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
             for heading in re.findall(r"^#+ (.*)", page.read_text(), re.M)}
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "models/README.md"], ids=str)
-def test_commands_files_and_links_of_the_pages_exist(page):
+def test_commands_files_and_links_of_the_pages_exist(page: Path) -> None:
     for path in re.findall(r"(?:\./|(?<![\w/])tests/)[\w./-]+", page.read_text()):
         assert (ROOT / path).exists(), path
     for link in re.findall(r"\]\(([^)]*)\)", page.read_text()):
@@ -86,7 +89,7 @@ def test_commands_files_and_links_of_the_pages_exist(page):
             assert not anchor or anchor in anchors(found), link
 
 
-def test_layers_in_the_readme_are_layers():
+def test_layers_in_the_readme_are_layers() -> None:
     found = model.find(model.DEFAULT)
     try:
         keys = found.keys
@@ -97,7 +100,7 @@ def test_layers_in_the_readme_are_layers():
     assert named <= {*keys, *found.aliases}
 
 
-def test_exit_codes_are_told_alike():
+def test_exit_codes_are_told_alike() -> None:
     line = next(line for line in README.splitlines() if line.startswith("Exit codes"))
     assert line in dreamify.parser().format_help()
 
@@ -107,7 +110,7 @@ READ = (r"environ(?:\.get)?[(\[]\"([A-Z_]+)\"", r"environ\.setdefault\(\"(\w+)\"
 OF_OS_RELEASE = {"ID", "VERSION_ID", "PRETTY_NAME"}
 
 
-def test_the_table_has_every_environment_variable_and_no_other():
+def test_the_table_has_every_environment_variable_and_no_other() -> None:
     read = {name for path in tracked() if path.suffix in (".py", ".sh", ".cpp", "") and path.name != "LICENSE"
             and not {"tests", "train", ".ci"} & set(path.relative_to(ROOT).parts)
             for pattern in READ for name in re.findall(pattern, path.read_text())}
@@ -117,14 +120,14 @@ def test_the_table_has_every_environment_variable_and_no_other():
     assert told == read - OF_OS_RELEASE
 
 
-def test_captions_are_the_commands_that_made_the_pictures():
+def test_captions_are_the_commands_that_made_the_pictures() -> None:
     for name, item in make.ITEMS.items():
         after = README[README.index(f"tests/gallery/{name}.jpg"):]
         assert f"`{item.command}`" in after or item.command in README.partition("## Gallery")[0], name
     assert make.LAYER_COMMAND in README
 
 
-def test_every_layer_of_the_table_has_its_picture_and_what_it_likes():
+def test_every_layer_of_the_table_has_its_picture_and_what_it_likes() -> None:
     likes = model.find(model.DEFAULT).likes()
     lines = README.splitlines()
     for layer in make.LAYERS:
@@ -134,26 +137,26 @@ def test_every_layer_of_the_table_has_its_picture_and_what_it_likes():
         assert below.split("|")[cell].strip() == f"`{layer}`<br>{likes[layer]}"
 
 
-def test_all_pictures_of_the_gallery_are_shown_and_no_other_are_there():
+def test_all_pictures_of_the_gallery_are_shown_and_no_other_are_there() -> None:
     there = {path.name for path in (ROOT / "tests/gallery").glob("*.jpg")}
     assert there == {*(f"{name}.jpg" for name in make.ITEMS), *map(make.file_of, make.LAYERS), "how.jpg"}
     assert there == set(re.findall(r"tests/gallery/([\w-]+\.jpg)", README))
 
 
-def test_the_pictures_are_small():
+def test_the_pictures_are_small() -> None:
     paths = [path for path in tracked() if path.suffix in (".jpg", ".png", ".gif", ".webp")]
     assert len(paths) > 20
     assert sum(path.stat().st_size for path in paths) <= 5e6
 
 
-def test_every_photo_says_where_it_is_from():
+def test_every_photo_says_where_it_is_from() -> None:
     told = (ROOT / "tests/pictures/README.md").read_text()
     for path in (ROOT / "tests/pictures").iterdir():
         if path.suffix in (".jpg", ".png"):
             assert f"| `{path.name}` |" in told
 
 
-def test_the_gallery_is_what_its_commands_dream(googlenet, monkeypatch):
+def test_the_gallery_is_what_its_commands_dream(googlenet: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of them, dreamed again: the seed makes it the same, but for JPEG's own."""
     monkeypatch.setenv("BVLC_GOOGLENET", str(googlenet.weights_path()))
     made = make.ITEMS["eyes"].arrange(make.dreamed(make.ITEMS["eyes"].command))
@@ -163,12 +166,12 @@ def test_the_gallery_is_what_its_commands_dream(googlenet, monkeypatch):
     assert 10 * np.log10(255 ** 2 / np.mean(difference ** 2)) > 30
 
 
-def line(command):
+def line(command: Command) -> str:
     return command.line
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout with the photos that the README names."""
     folder = folder_with_photos(tmp_path_factory.mktemp("readme"))
     if shutil.which("ffmpeg"):
@@ -176,7 +179,7 @@ def clone(tmp_path_factory):
     return folder
 
 
-def bash(command, folder, **environment):
+def bash(command: str, folder: Path, **environment: str) -> str:
     """Run a line as whoever copies it does; returns what it says."""
     done = subprocess.run(["bash", "-ec", command], cwd=folder, capture_output=True, text=True, check=False,
                           env=os.environ | environment, timeout=600)
@@ -185,7 +188,7 @@ def bash(command, folder, **environment):
     return done.stdout
 
 
-def watches(command, folder, dream):
+def watches(command: str, folder: Path, dream: str) -> None:
     """Run a line that ends only by Ctrl-C, until it has made `dream`."""
     (folder / dream).unlink(missing_ok=True)
     watching = subprocess.Popen(["bash", "-ec", f"exec {command}"], cwd=folder, stdout=subprocess.DEVNULL,
@@ -202,7 +205,7 @@ def watches(command, folder, dream):
         assert watching.wait(60) == 130
 
 
-def written(command, folder):
+def written(command: Command, folder: Path) -> None:
     """See that the files that a line names are there, new and whole."""
     for name in command.outputs:
         path = folder / name
@@ -211,7 +214,7 @@ def written(command, folder):
             Image.open(path).load()
 
 
-def test_every_block_is_run_or_listed():
+def test_every_block_is_run_or_listed() -> None:
     """A command that is new is of the fast ones, and runs. A block of another language fails here."""
     assert {language for language, _ in BLOCKS} <= {"sh", "bat", "python", ""}
     assert set(ELSEWHERE) <= {command.line for command in commands()}
@@ -221,7 +224,7 @@ def test_every_block_is_run_or_listed():
 
 
 @pytest.mark.parametrize("command", of_kind("fast"), ids=line)
-def test_commands(googlenet, clone, command):
+def test_commands(googlenet: Model, clone: Path, command: Command) -> None:
     if "./provision.sh" in command.line and (os.geteuid() != 0 or not os.path.exists("/opt/image-dreamer/key")):
         pytest.skip("it would ask for a password here, or compile Caffe")
     if ".mp4" in command.line and not shutil.which("ffmpeg"):
@@ -252,7 +255,7 @@ PYTHON = [text for language, text in BLOCKS if language == "python"]
 FIRST, LISTENING, BEGIN, *EXPERIMENTS = PYTHON
 
 
-def python(code, folder):
+def python(code: str, folder: Path) -> str:
     """Run lines of Python in a folder; returns what they print."""
     done = subprocess.run(["/usr/bin/python3", "-c", code], cwd=folder, capture_output=True, text=True, check=False,
                           timeout=300)
@@ -260,7 +263,7 @@ def python(code, folder):
     return done.stdout
 
 
-def test_python(googlenet, clone):
+def test_python(googlenet: Model, clone: Path) -> None:
     """What an expression is said to be, in the remark behind it, it is."""
     told = re.findall(r"^(dreamify\..*?)  +# (.*)", FIRST, re.M)
     code = re.sub(r"^(dreamify\..*?)  +# .*", r"print('=', repr(\1))", FIRST, flags=re.M)
@@ -272,7 +275,7 @@ def test_python(googlenet, clone):
     assert (clone / "atlas.html").read_text().count("<figure") == 6
 
 
-def test_python_that_listens(googlenet, clone):
+def test_python_that_listens(googlenet: Model, clone: Path) -> None:
     """Each event is printed, from the first to the last."""
     said = python(f"import os; os.environ['BVLC_GOOGLENET'] = {str(googlenet.weights_path())!r}\n{LISTENING}", clone)
     happened = [kind for kind in re.findall(r"^(\w+)\(", said, re.M)
@@ -282,33 +285,34 @@ def test_python_that_listens(googlenet, clone):
     assert dreamify.recipe(clone / "dream.png")["seed"] == 1
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda code: re.search(r"def (\w+)", code)[1])
-def test_experiments(googlenet, clone, sky, experiment, tmp_path):
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda code: search(r"def (\w+)", code)[1])
+def test_experiments(googlenet: Model, clone: Path, sky: Path, experiment: str, tmp_path: Path) -> None:
     """Each is short, runs, and makes another dream than the plain one."""
     Image.open(sky).resize((96, 72)).save(tmp_path / "photo.jpg")
     assert len([row for row in experiment.splitlines() if row]) <= 10
     plain = 'save(dreamify.deepdream(net, photo, seed=1), "plain.png")\n'
     python(f"import os; os.environ['BVLC_GOOGLENET'] = {str(googlenet.weights_path())!r}\n"
            f"import sys; sys.path[:0] = [{str(clone)!r}]\n{BEGIN}\n{plain}\n{experiment}", tmp_path)
-    name = re.search(r'"([\w ]+\.png)"', experiment)[1]
+    name = search(r'"([\w ]+\.png)"', experiment)[1]
     dream, other = (np.asarray(Image.open(tmp_path / file), np.float64) for file in (name, "plain.png"))
     assert dream.shape == other.shape
     assert np.abs(dream - other).mean() > 1
 
 
-def test_three_experiments():
+def test_three_experiments() -> None:
     assert len(EXPERIMENTS) == 3
 
 
-def test_examples_of_layers():
+def test_examples_of_layers() -> None:
     (text,) = [text for language, text in BLOCKS if not language and text.startswith("'")]
     for row in text.splitlines():
-        layers.parse(re.match(r"'(.*?)'", row)[1], model.find(model.DEFAULT))
+        layers.parse(search(r"^'(.*?)'", row)[1], model.find(model.DEFAULT))
 
 
 @pytest.mark.container
 @pytest.mark.parametrize("command", of_kind("container"), ids=line)
-def test_commands_of_containers(docker, base, image, context, folder, command):
+def test_commands_of_containers(docker: str, base: str, image: str, context: Path, folder: Path,
+                                command: Command) -> None:
     """In a folder that is somebody's. The base is named in case that no hub has the pinned one."""
     words = command.line
     client = {"PATH": f"{os.path.dirname(docker)}:{os.environ['PATH']}", "DOCKER_BUILDKIT": "1"}
@@ -317,9 +321,10 @@ def test_commands_of_containers(docker, base, image, context, folder, command):
         return
     run(docker, "tag", image, "image-dreamer")
     if "--watch" in words:
-        watches(words.replace("docker", docker, 1), folder, "photo-dream.jpg")
-    elif words.endswith(" bash"):
-        typed = "dreamify photo.jpg dream.png\nexit\n"  # as the text before it says
+        watches(words.replace("docker", docker, 1).replace(" -it", ""), folder, "photo-dream.jpg")  # signals reach it
+    elif " -it " in words:
+        # the shell is typed into as the text before it says
+        typed = "dreamify photo.jpg dream.png\nexit\n" if words.endswith(" bash") else ""
         terminal = ["script", "--quiet", "--return", "--command", words, "/dev/null"]
         done = subprocess.run(terminal, cwd=folder, input=typed, capture_output=True, text=True, check=False,
                               env=os.environ | client, timeout=300)

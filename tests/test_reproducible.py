@@ -2,13 +2,17 @@
 
 import os
 import subprocess
+from pathlib import Path
+from typing import Any
 
+import pytest
 from PIL import Image
 
 import dreamify
 from dreamer.nets import net
+from dreamer.nets.model import Model
 from dreamer.pictures.recipe import read_recipe
-from helpers import PYTHON, ROOT, run
+from helpers import PYTHON, ROOT, Word, run
 
 MACHINES = [  # as far as one machine can play another: its instructions, cores, memory and BLAS
     {"NATIVE_ISA": "avx512", "OPENBLAS_CORETYPE": "SkylakeX", "words": ["--threads", "1"]},
@@ -18,14 +22,15 @@ MACHINES = [  # as far as one machine can play another: its instructions, cores,
 ]
 
 
-def dream(sky, output, machine):
+def dream(sky: Path, output: Path, machine: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     machine = dict(machine)
-    words = [sky, output, "inception_4c/output", "2", "2", "--max-size", "300", "--seed", "5", "--reproducible"]
+    words: list[Word] = [sky, output, "inception_4c/output", "2", "2", "--max-size", "300", "--seed", "5",
+                         "--reproducible"]
     return subprocess.run([ROOT / "dreamify.py", *words, *machine.pop("words")], env=os.environ | machine,
                           capture_output=True, text=True)
 
 
-def test_every_machine_gives_the_same_bytes(sky, tmp_path):
+def test_every_machine_gives_the_same_bytes(sky: Path, tmp_path: Path) -> None:
     made = []
     for number, machine in enumerate(MACHINES):
         output = tmp_path / f"{number}.png"
@@ -36,7 +41,7 @@ def test_every_machine_gives_the_same_bytes(sky, tmp_path):
     assert read_recipe(tmp_path / "0.png")["reproducible"] is True
 
 
-def test_a_machine_that_rounds_otherwise_says_so(sky, tmp_path):
+def test_a_machine_that_rounds_otherwise_says_so(sky: Path, tmp_path: Path) -> None:
     done = dream(sky, tmp_path / "dream.png", {"NATIVE_ISA": "baseline", "words": []})
     assert done.returncode == 1
     told = [line for line in done.stderr.splitlines() if "daydream dreams" not in line]  # without the weights
@@ -45,7 +50,7 @@ def test_a_machine_that_rounds_otherwise_says_so(sky, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_it_says_so_before_the_weights_are_read(tiny, small, tmp_path):
+def test_it_says_so_before_the_weights_are_read(tiny: Model, small: Path, tmp_path: Path) -> None:
     """Whatever is wrong with them."""
     weights = tmp_path / "bad.caffemodel"
     weights.write_bytes(b"not a weights")
@@ -62,7 +67,7 @@ def test_it_says_so_before_the_weights_are_read(tiny, small, tmp_path):
     assert "AVX2" in done.stderr
 
 
-def test_memory_does_not_decide_the_tiles(googlenet, monkeypatch):
+def test_memory_does_not_decide_the_tiles(googlenet: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(net, "TILE", 300 * 300)
     plans = []
     for megabytes in (300, 5000):
@@ -75,7 +80,7 @@ def test_memory_does_not_decide_the_tiles(googlenet, monkeypatch):
     assert len(plans[0][0]) * len(plans[0][1]) > 1
 
 
-def test_like_takes_it_over(sky, tmp_path):
+def test_like_takes_it_over(sky: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first.png", tmp_path / "second.png"
     small = tmp_path / "small.png"
     Image.open(sky).resize((120, 90)).save(small)

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 
 import quirks
 from dreamer.machine import sharing
+from dreamer.nets.model import Model
 from helpers import ROOT, Watcher, names, wait_for
 
 VBOXSF = ("busy", "owner", "links", "case", "inode")  # of a host that is a PC with Windows
@@ -25,7 +28,7 @@ all_at_once = pytest.mark.parametrize("share", [VBOXSF, KINDS[-1]], ids=["vboxsf
 
 
 @pytest.fixture
-def share(request, tmp_path):
+def share(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A folder with some quirks, a path; it has photo.png in it."""
     if quirks.fuse is None or os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
         pytest.skip("needs root, /dev/fuse and python3-fusepy")
@@ -34,6 +37,7 @@ def share(request, tmp_path):
     mountpoint.mkdir()
     with subprocess.Popen(["/usr/bin/python3", ROOT / "tests/quirks.py", real, mountpoint, *request.param],
                           stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr
         began = time.monotonic()
         while not os.path.ismount(mountpoint):
             assert server.poll() is None, server.stderr.read()
@@ -49,18 +53,18 @@ def share(request, tmp_path):
 
 
 @pytest.fixture
-def words(share, tiny):
+def words(share: Path, tiny: Model) -> list[str]:
     """The words of a short dream of photo.png."""
     return [str(ROOT / "dreamify.py"), "photo.png", "dream.png", "mix/output", "2", "2", "--seed", "5", "--model",
             str(tiny.folder)]
 
 
-def here(words, folder, *more):
+def here(words: list[str], folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*words, *more], cwd=folder, capture_output=True, text=True, check=False, timeout=300)
 
 
 @each_kind
-def test_a_dream_replaces_the_last_one_whole(share, words, tmp_path):
+def test_a_dream_replaces_the_last_one_whole(share: Path, words: list[str], tmp_path: Path) -> None:
     """And nothing is left beside it."""
     assert sharing.shared(share)
     (tmp_path / "local").mkdir()
@@ -74,7 +78,7 @@ def test_a_dream_replaces_the_last_one_whole(share, words, tmp_path):
 
 
 @each_kind
-def test_a_stopped_dream_goes_on(share, words, tmp_path):
+def test_a_stopped_dream_goes_on(share: Path, words: list[str], tmp_path: Path) -> None:
     words[words.index("2"):words.index("--seed")] = ["150", "3"]
     with subprocess.Popen(words, cwd=share, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for(process, "octave 2/3  iteration 20/")
@@ -86,12 +90,12 @@ def test_a_stopped_dream_goes_on(share, words, tmp_path):
     Image.open(share / "dream.png").load()
     done = here(words, share)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "goes on from octave 2, iteration" in done.stdout
+    assert "continues from octave 2, iteration" in done.stdout
     assert names(share) == ["dream.png", "photo.png"]
 
 
 @all_at_once
-def test_a_film_and_a_folder(share, words):
+def test_a_film_and_a_folder(share: Path, words: list[str]) -> None:
     done = here([*words[:2], "dream.gif", *words[3:]], share)
     assert (done.returncode, done.stderr) == (0, "")
     with Image.open(share / "dream.gif") as film:
@@ -102,7 +106,7 @@ def test_a_film_and_a_folder(share, words):
 
 
 @all_at_once
-def test_what_comes_into_a_watched_folder_is_dreamed(share, tiny):
+def test_what_comes_into_a_watched_folder_is_dreamed(share: Path, tiny: Model) -> None:
     watcher = Watcher(share, tiny.folder)
     try:
         watcher.until("photo-dream.png: done")
@@ -115,7 +119,7 @@ def test_what_comes_into_a_watched_folder_is_dreamed(share, tiny):
 
 
 @pytest.mark.parametrize("share", [("case",)], indirect=True, ids=["case"])
-def test_another_case_is_the_input_all_the_same(share, words):
+def test_another_case_is_the_input_all_the_same(share: Path, words: list[str]) -> None:
     before = (share / "photo.png").read_bytes()
     done = here([*words[:2], "PHOTO.png", *words[3:]], share)
     assert done.returncode == 2
@@ -129,7 +133,7 @@ def test_another_case_is_the_input_all_the_same(share, words):
 
 
 @all_at_once
-def test_a_finished_caffe_is_kept_there(share, tmp_path):
+def test_a_finished_caffe_is_kept_there(share: Path, tmp_path: Path) -> None:
     """provision.sh's cache, when the project's folder is a shared one."""
     for name in ("lib", "python", "models/bvlc_googlenet"):
         (tmp_path / "prefix" / name).mkdir(parents=True)

@@ -3,6 +3,8 @@
 import ast
 import collections
 import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +27,7 @@ SIX = ("machine", "nets", "pictures", "films", "options", "jobs")
 LONG = {"deepdream"}  # the algorithm from one end to the other, and what each of its parameters means
 
 
-def module(path):
+def module(path: Path) -> str:
     """The name by which a file is imported."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -38,7 +40,7 @@ TRAINING = {path.stem: ast.parse(path.read_text()) for path in (ROOT / "models/d
 TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py"))
 
 
-def imported(tree, modules):
+def imported(tree: ast.Module, modules: Collection[str]) -> set[str]:
     """Names of all `modules` that a tree imports, wherever in it that is; of a package its parts, where it is those."""
     found = set()
     for node in ast.walk(tree):
@@ -46,13 +48,14 @@ def imported(tree, modules):
             found |= {name.name for name in node.names} & set(modules)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "imports are absolute"
+            assert node.module
             for name in node.names:
                 whole = f"{node.module}.{name.name}"
                 found |= {whole if whole in modules else node.module} & set(modules)
     return found
 
 
-def graph(trees):
+def graph(trees: Mapping[str, ast.Module]) -> dict[str, set[str]]:
     """{module: the others among them that it imports}"""
     return {name: imported(tree, trees) for name, tree in trees.items()}
 
@@ -60,13 +63,13 @@ def graph(trees):
 KNOWN = graph(TREES)
 
 
-def wing(name):
+def wing(name: str) -> str:
     """That of a module; "ground" for what all stand on, "dreamify" for the script."""
     parts = name.split(".")
     return ("dreamify" if parts[0] == "dreamify" else "ground" if len(parts) == 1 or parts[1] in GROUND else parts[1])
 
 
-def circle(known):
+def circle(known: Mapping[str, set[str]]) -> list[str]:
     """The modules that know each other in a circle, and those that know them; none where there is none."""
     rest = dict(known)
     while free := [name for name, others in rest.items() if not others & set(rest)]:
@@ -77,25 +80,25 @@ def circle(known):
 
 # the order of the wings ----------------------------------------------------------------------------------
 
-def test_every_file_is_in_a_wing():
+def test_every_file_is_in_a_wing() -> None:
     there = {path.parent.name for path in (ROOT / "dreamer").rglob("*.py")} - {"dreamer"}
     assert set(SIX) <= there <= set(MAY)
     assert {path.stem for path in (ROOT / "dreamer").glob("*.py")} == GROUND | {"perform"}
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_imports_run_only_down(name):
+def test_imports_run_only_down(name: str) -> None:
     mine = wing(name)
     for other in KNOWN[name]:
         allowed = {"ground"} if mine == "ground" else MAY[mine] | {"ground", mine}
         assert wing(other) in allowed, f"{name} imports {other}"
 
 
-def test_how_many_imports_there_are_and_that_none_runs_up():
+def test_how_many_imports_there_are_and_that_none_runs_up() -> None:
     """Of the six wings, neighbours on one floor are no more than each other's equals."""
     floor = {"ground": 0, "machine": 1, "nets": 2, "pictures": 2, "films": 3, "options": 4, "jobs": 4, "perform": 5,
              "studio": 6, "farm": 6, "dreamify": 7}
-    ways = collections.Counter()
+    ways: collections.Counter[str] = collections.Counter()
     for name, others in KNOWN.items():
         for other in others:
             mine, theirs = wing(name), wing(other)
@@ -105,33 +108,34 @@ def test_how_many_imports_there_are_and_that_none_runs_up():
     assert ways["down"] > 100
 
 
-def test_nobody_knows_anybody_in_a_circle():
+def test_nobody_knows_anybody_in_a_circle() -> None:
     assert circle(KNOWN) == []
     assert circle(graph(TRAINING)) == []
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c", "d"]
 
 
-def test_wings_know_each_other_in_no_circle():
-    wings = {}
+def test_wings_know_each_other_in_no_circle() -> None:
+    wings: dict[str, set[str]] = {}
     for name, others in KNOWN.items():
         wings.setdefault(wing(name), set()).update(wing(other) for other in others)
     assert circle({name: others - {name} for name, others in wings.items()}) == []
 
 
-def test_every_wing_says_in_a_line_what_may_live_there():
+def test_every_wing_says_in_a_line_what_may_live_there() -> None:
     for folder in {path.parent for path in (ROOT / "dreamer").rglob("*.py")} - {ROOT / "dreamer"}:
-        [docstring] = ast.parse((folder / "__init__.py").read_text()).body
-        assert len(docstring.value.value.splitlines()) == 1, folder
+        tree = ast.parse((folder / "__init__.py").read_text())
+        assert len(tree.body) == 1, folder
+        assert len((ast.get_docstring(tree, clean=False) or "").splitlines()) == 1, folder
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_what_is_not_the_algorithm_knows_neither_it_nor_the_command_line(name):
+def test_what_is_not_the_algorithm_knows_neither_it_nor_the_command_line(name: str) -> None:
     names = {alias.name for node in ast.walk(PARTS[name]) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module for node in ast.walk(PARTS[name]) if isinstance(node, ast.ImportFrom)}
+    names |= {node.module or "" for node in ast.walk(PARTS[name]) if isinstance(node, ast.ImportFrom)}
     assert not {"dreamify", "argparse"} & names
 
 
-def test_what_understands_knows_nothing_of_what_dreams():
+def test_what_understands_knows_nothing_of_what_dreams() -> None:
     """read → understand → dream → write: nothing of Caffe is loaded for what may be wrong."""
     below, more = set(), {"dreamer.options.understand"}
     while more:
@@ -140,7 +144,7 @@ def test_what_understands_knows_nothing_of_what_dreams():
     assert not [name for name in below if wing(name) in ("jobs", "perform")]
 
 
-def test_every_part_is_of_use():
+def test_every_part_is_of_use() -> None:
     known = set().union(*KNOWN.values())
     packages = {name for name in PARTS if any(other.startswith(f"{name}.") for other in PARTS)}
     assert set(PARTS) - known - packages <= {"dreamer.nets.fetch"}  # which provision.sh runs
@@ -149,26 +153,27 @@ def test_every_part_is_of_use():
 # size and names ------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", TREES)
-def test_no_function_is_long(name):
+def test_no_function_is_long(name: str) -> None:
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name not in LONG:
+            assert node.end_lineno is not None
             assert node.end_lineno - node.lineno < 50, (name, node.name)
 
 
-def defined(tree):
+def defined(tree: ast.Module) -> list[str]:
     """Names of the functions, methods and classes of a module, wherever they are."""
     return [node.name for node in ast.walk(tree)
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
 
 
 @pytest.mark.parametrize("word", ["check_output", "plan", "planes"])
-def test_a_word_does_not_stand_for_several_things(word):
+def test_a_word_does_not_stand_for_several_things(word: str) -> None:
     named = [name for name in TREES if name.split(".")[-1] == word]
     named += [name for name, tree in TREES.items() for other in defined(tree) if other == word]
     assert len(named) <= 1, named
 
 
-def test_no_part_of_ours_is_called_by_another_name():
+def test_no_part_of_ours_is_called_by_another_name() -> None:
     """No `import x as y` of our own modules and what is in them; in the tests and in training neither."""
     trees = {ROOT / (name.replace(".", "/") + ".py"): tree for name, tree in TREES.items()}
     trees |= {path: ast.parse(path.read_text()) for path in [*TESTS, *(ROOT / "models/daydream/train").glob("*.py")]}
@@ -177,31 +182,31 @@ def test_no_part_of_ours_is_called_by_another_name():
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for alias in node.names:
-                    origin = node.module if isinstance(node, ast.ImportFrom) else alias.name
+                    origin = node.module or "" if isinstance(node, ast.ImportFrom) else alias.name
                     assert alias.asname is None or origin.split(".")[0] not in ours, (str(path), ast.unparse(node))
 
 
 # the tests -----------------------------------------------------------------------------------------------
 
-def test_a_room_has_its_tests_where_its_wing_is():
+def test_a_room_has_its_tests_where_its_wing_is() -> None:
     rooms = {(wing(name), name.split(".")[-1]) for name in PARTS}
     for path in (ROOT / "tests/wings").rglob("*.py"):
         assert (path.parent.name, path.stem.removeprefix("test_")) in rooms, path
         assert path.name.startswith("test_"), path
 
 
-def test_no_test_file_imports_another():
+def test_no_test_file_imports_another() -> None:
     files = {path.stem: ast.parse(path.read_text()) for path in TESTS if path.stem.startswith("test_")}
     assert {name for name, tree in files.items() if imported(tree, files)} == set()
 
 
-def test_no_two_test_files_are_called_nearly_alike():
+def test_no_two_test_files_are_called_nearly_alike() -> None:
     """Nor are two the same: pytest would take them for one."""
     names = [re.sub(r"s\b|s(?=_)", "", path.stem) for path in TESTS if path.stem.startswith("test_")]
     assert [name for name, count in collections.Counter(names).items() if count > 1] == []
 
 
-def test_what_is_named_in_words_is_there():
+def test_what_is_named_in_words_is_there() -> None:
     """Files and parts of the project that docstrings, comments and texts name."""
     for path in tracked("*.py", "*.sh", "*.md", "*.toml", "Dockerfile"):
         if path.name == "CHANGELOG.md":  # which tells of what was

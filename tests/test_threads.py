@@ -2,7 +2,6 @@
 
 import functools
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -10,28 +9,33 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 import dreamify
 from dreamer import perform
+from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Stopped
 from dreamer.jobs import events
+from dreamer.nets.model import Model
+from dreamer.nets.net import Net
+from dreamer.options.request import Request
 from dreamer.pictures.recipe import read_recipe
-from helpers import PYTHON, ROOT, children, ends, noise, run, saved
+from helpers import PYTHON, ROOT, children, ends, noise, run, saved, search
 
 one = functools.partial(perform.one, deepdream=dreamify.deepdream, sizes=dreamify.octave_sizes)
 
 
-def asked(tiny, tmp_path, number, iterations=2, size=(60, 80)):
+def asked(tiny: Model, tmp_path: Path, number: int, iterations: int = 2, size: tuple[int, int] = (60, 80)) -> Request:
     """The Request of one of many dreams, each of another picture."""
     source = saved(tmp_path / f"in-{number}.png", noise(*size, number))
     return dreamify.ask({"input": source, "output": tmp_path / f"out-{number}.png", "layer": "mix/output", "threads": 1,
                          "iterations": iterations, "octaves": 2, "seed": number, "model": str(tiny.folder)})
 
 
-def by_the_command(request, output):
+def by_the_command(request: Request, output: Path) -> bytes:
     """The bytes of the dream that the command line makes of a request."""
     done = run(request.input, output, request.layer, request.iterations, request.octaves, "--seed", request.seed,
                "--model", request.model)
@@ -39,10 +43,10 @@ def by_the_command(request, output):
     return output.read_bytes()
 
 
-def process_wide():
+def process_wide() -> dict[str, Any]:
     """What there is one of in a process, and no dream may change."""
     status = Path("/proc/self/status").read_text()
-    return {"Pillow's limit": Image.MAX_IMAGE_PIXELS, "umask": re.search(r"Umask:.*", status)[0],
+    return {"Pillow's limit": Image.MAX_IMAGE_PIXELS, "umask": search(r"Umask:.*", status)[0],
             "standard error": os.fstat(2)[:3],
             "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)],
             "warnings": list(warnings.filters), "folder": os.getcwd(), "environment": dict(os.environ),
@@ -50,32 +54,35 @@ def process_wide():
             "threads": threading.active_count(), "streams": (sys.stdout, sys.stderr)}
 
 
-def no_child_is_left():
+def no_child_is_left() -> bool:
     try:
         return os.waitpid(-1, os.WNOHANG) is None
     except ChildProcessError:
         return True
 
 
-def test_twenty_dreams_from_four_threads_while_two_are_stopped(tiny, tmp_path):
+def test_twenty_dreams_from_four_threads_while_two_are_stopped(tiny: Model, tmp_path: Path) -> None:
     one(asked(tiny, tmp_path, 99), lambda event: None)  # what is loaded once is loaded
     before = process_wide()
     long = {3: threading.Event(), 4: threading.Event()}  # these two take long, and are stopped
     requests = [asked(tiny, tmp_path, number, *[2000, (200, 300)] if number in long else ()) for number in range(20)]
-    told, raised, midway = [[] for _ in requests], [None] * 20, {number: threading.Event() for number in long}
+    told: list[list[events.Event]] = [[] for _ in requests]
+    raised: list[Exception | None] = [None] * 20
+    midway = {number: threading.Event() for number in long}
     rest = iter(enumerate(requests))
 
-    def listen(number, event):
+    def listen(number: int, event: events.Event) -> None:
         told[number].append(event)
         if number in long and isinstance(event, events.Stepped) and event.iteration == 5:
             midway[number].set()
 
-    def work():
+    def work() -> None:
         while True:
             with lock:
-                number, request = next(rest, (None, None))
-            if request is None:
+                following = next(rest, None)
+            if following is None:
                 return
+            number, request = following
             try:
                 one(request, functools.partial(listen, number), stop=long.get(number))
             except Exception as error:  # looked at below
@@ -94,6 +101,7 @@ def test_twenty_dreams_from_four_threads_while_two_are_stopped(tiny, tmp_path):
 
     assert [number for number, error in enumerate(raised) if error] == list(long)
     for number, request in enumerate(requests):
+        assert request.output
         kinds = [type(event) for event in told[number] if not isinstance(event, events.Tick)]
         if number in long:
             error = raised[number]
@@ -111,17 +119,18 @@ def test_twenty_dreams_from_four_threads_while_two_are_stopped(tiny, tmp_path):
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
 
 
-def test_one_that_was_stopped_goes_on_to_the_very_bytes(tiny, tmp_path):
+def test_one_that_was_stopped_goes_on_to_the_very_bytes(tiny: Model, tmp_path: Path) -> None:
     """In another thread, by the same request."""
     request, stop = asked(tiny, tmp_path, 1, 150, (120, 160)), threading.Event()
     other = threading.Event()
 
-    def listen(event):
+    def listen(event: events.Event) -> None:
         if isinstance(event, events.Stepped) and (event.octave, event.iteration) == (2, 10):
             stop.set()
-    raised, second = [], []
+    raised: list[Stopped] = []
+    second: list[events.Event] = []
 
-    def first_run():
+    def first_run() -> None:
         try:
             one(request, listen, stop=stop)
         except Stopped as error:
@@ -135,15 +144,17 @@ def test_one_that_was_stopped_goes_on_to_the_very_bytes(tiny, tmp_path):
     began = next(event for event in second if isinstance(event, events.Began))
     assert began.after[1] == 1
     assert began.after[2] >= 10
+    assert request.output
     with open(request.output, "rb") as file:
         assert file.read() == by_the_command(request, tmp_path / "alone.png")
     assert sorted(os.listdir(tmp_path)) == ["alone.png", "in-1.png", "out-1.png"]
 
 
-def test_a_dream_that_is_stopped_before_it_begins_writes_nothing(tiny, tmp_path):
+def test_a_dream_that_is_stopped_before_it_begins_writes_nothing(tiny: Model, tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
-    request, told = asked(tiny, tmp_path, 1), []
+    request = asked(tiny, tmp_path, 1)
+    told: list[events.Event] = []
     thread = threading.Thread(target=lambda: pytest.raises(Stopped, one, request, told.append, stop=stop))
     thread.start()
     thread.join(60)
@@ -152,11 +163,11 @@ def test_a_dream_that_is_stopped_before_it_begins_writes_nothing(tiny, tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["in-1.png"]
 
 
-def test_in_the_main_thread_signals_stop_it_and_are_ours_again(tiny, tmp_path):
+def test_in_the_main_thread_signals_stop_it_and_are_ours_again(tiny: Model, tmp_path: Path) -> None:
     request = asked(tiny, tmp_path, 1, 100_000)
     before = process_wide()
 
-    def listen(event):
+    def listen(event: events.Event) -> None:
         if isinstance(event, events.Stepped) and event.iteration == 3:
             os.kill(os.getpid(), signal.SIGTERM)
     with pytest.raises(Stopped) as caught:
@@ -165,14 +176,14 @@ def test_in_the_main_thread_signals_stop_it_and_are_ours_again(tiny, tmp_path):
     assert process_wide() == before
 
 
-def test_a_listener_that_fails_ends_the_dream_and_leaves_no_child(tiny, tmp_path):
+def test_a_listener_that_fails_ends_the_dream_and_leaves_no_child(tiny: Model, tmp_path: Path) -> None:
     """In the main thread, and in another."""
-    def listen(event):
+    def listen(event: events.Event) -> None:
         if isinstance(event, events.Stepped):
             raise ZeroDivisionError
     before, raised = process_wide(), []
 
-    def work():
+    def work() -> None:
         try:
             one(asked(tiny, tmp_path, 1, 1000), listen)
         except ZeroDivisionError as error:
@@ -186,11 +197,11 @@ def test_a_listener_that_fails_ends_the_dream_and_leaves_no_child(tiny, tmp_path
     assert no_child_is_left()
 
 
-def test_what_dreams_may_be_another_function_of_a_module(tiny, tmp_path):
+def test_what_dreams_may_be_another_function_of_a_module(tiny: Model, tmp_path: Path) -> None:
     """In a process with threads too, where it goes to another interpreter; what is none is told."""
     request, raised = asked(tiny, tmp_path, 1), []
 
-    def work(deepdream):
+    def work(deepdream: perform.Deepdream) -> None:
         try:
             perform.one(request, lambda event: None, deepdream=deepdream, sizes=dreamify.octave_sizes)
         except Exception as error:
@@ -204,12 +215,12 @@ def test_what_dreams_may_be_another_function_of_a_module(tiny, tmp_path):
         assert source.getpixel((5, 5)) == tuple(255 - value for value in dream.getpixel((5, 5)))
 
 
-def inverted(net, image, **_):
+def inverted(net: Net, image: Pixels, **_: object) -> Pixels:
     return 255.0 - image
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a thread"])
-def test_a_dream_ends_when_the_process_that_asked_for_it_is_killed(tiny, tmp_path, beside):
+def test_a_dream_ends_when_the_process_that_asked_for_it_is_killed(tiny: Model, tmp_path: Path, beside: bool) -> None:
     request = asked(tiny, tmp_path, 1, 1_000_000)
     code = f"""
 import sys, threading, time
@@ -223,6 +234,7 @@ perform.one(request, lambda event: print(type(event).__name__, flush=True), deep
             sizes=dreamify.octave_sizes)
 """
     with subprocess.Popen([PYTHON, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
         for line in process.stdout:
             if line == "Stepped\n":
                 break
@@ -233,7 +245,7 @@ perform.one(request, lambda event: print(type(event).__name__, flush=True), deep
     assert time.monotonic() - began < 5
 
 
-def test_a_film_and_a_folder_from_a_thread(tiny, tmp_path, photos):
+def test_a_film_and_a_folder_from_a_thread(tiny: Model, tmp_path: Path, photos: Path) -> None:
     film = dreamify.ask({"input": photos / "b.bmp", "output": tmp_path / "out.gif", "layer": "conv1", "iterations": 1,
                          "octaves": 1, "zoom": 3, "seed": 1, "model": str(tiny.folder)})
     folder = dreamify.ask({"input": photos, "output": tmp_path / "dreams", "layer": "conv1", "iterations": 1,
@@ -253,7 +265,8 @@ def test_a_film_and_a_folder_from_a_thread(tiny, tmp_path, photos):
     assert dreams == alone
 
 
-def test_a_script_without_a_guard_does_not_do_everything_again_in_each_child(tiny, sky, tmp_path):
+def test_a_script_without_a_guard_does_not_do_everything_again_in_each_child(tiny: Model, sky: Path,
+                                                                             tmp_path: Path) -> None:
     """As with multiprocessing: its main script is loaded in the child, and must not dream there."""
     (tmp_path / "script.py").write_text(f"""
 import sys, threading
@@ -274,11 +287,12 @@ for thread in threads:
     assert {path.name for path in tmp_path.iterdir()} <= {"script.py", "0.png", "1.png"}
 
 
-def test_a_child_that_cannot_be_started_is_a_failure(tiny, sky, tmp_path, monkeypatch):
+def test_a_child_that_cannot_be_started_is_a_failure(tiny: Model, sky: Path, tmp_path: Path,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
     caught = []
 
-    def dream():
+    def dream() -> None:
         try:
             dreamify.dreamify(sky, tmp_path / "a.png", "mix/output", 1, 1, model=tiny.folder, quiet=True)
         except Failure as error:
@@ -286,4 +300,4 @@ def test_a_child_that_cannot_be_started_is_a_failure(tiny, sky, tmp_path, monkey
     thread = threading.Thread(target=dream)
     thread.start()
     thread.join(60)
-    assert caught == ["no process could be started: No such file or directory"]
+    assert caught == ["cannot start a process: No such file or directory"]

@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,13 +17,14 @@ pytestmark = pytest.mark.container
 
 
 @pytest.fixture(scope="module")
-def vagrant():
+def vagrant() -> None:
     if not shutil.which("vagrant"):
         pytest.skip("no vagrant here: apt-get install vagrant")
 
 
 @pytest.fixture(scope="module")
-def machine(vagrant, docker, base, image, photo, tmp_path_factory):
+def machine(vagrant: None, docker: str, base: str, image: str, photo: Path,
+            tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vagrant]:
     """A machine that is up; its folder is a checkout with a photo, and belongs to OWNER. It is destroyed afterwards."""
     folder = checkout(tmp_path_factory.mktemp("vagrant") / "a folder with spaces")
     shutil.copy(photo, folder / "photo.jpg")
@@ -28,8 +32,8 @@ def machine(vagrant, docker, base, image, photo, tmp_path_factory):
     for path in (folder, *folder.rglob("*")):
         os.chown(path, *OWNER)
     # the client that knows BuildKit, so that the engine remembers the image's layers
-    path = f"{os.path.dirname(docker)}:{os.environ['PATH']}"
-    up = Vagrant(folder, DREAMER_BOX=base, DOCKER_BUILDKIT="1", PATH=path)
+    programs = f"{os.path.dirname(docker)}:{os.environ['PATH']}"
+    up = Vagrant(folder, DREAMER_BOX=base, DOCKER_BUILDKIT="1", PATH=programs)
     try:
         up("up", "--provider=docker")
         yield up
@@ -38,7 +42,7 @@ def machine(vagrant, docker, base, image, photo, tmp_path_factory):
     assert (folder / WEIGHTS).exists()  # in the shared folder, so the next `up` has them
 
 
-def test_as_in_the_post(machine):
+def test_as_in_the_post(machine: Vagrant) -> None:
     """Word for word what the readers of 2015 typed; the dream is in the folder, and is theirs."""
     said = machine.ssh("cd /vagrant && python dreamify.py photo.jpg dream.png inception_3b/output 2 2").stdout
     assert "inception_3b/output" in said
@@ -46,7 +50,7 @@ def test_as_in_the_post(machine):
     assert (dream.stat().st_uid, dream.stat().st_gid) == OWNER
 
 
-def test_as_in_the_readme(machine):
+def test_as_in_the_readme(machine: Vagrant) -> None:
     """Its block, line by line: the first lines are typed here, what follows `vagrant ssh` in there."""
     (machine.folder / "dream.png").unlink(missing_ok=True)
     here, _, there = "\n".join(command.line for command in of_kind("vagrant")).partition("vagrant ssh\n")
@@ -57,40 +61,40 @@ def test_as_in_the_readme(machine):
     assert (dream.stat().st_uid, dream.stat().st_gid) == OWNER
 
 
-def test_a_login_lands_in_the_folder(machine):
+def test_a_login_lands_in_the_folder(machine: Vagrant) -> None:
     assert machine.ssh("pwd").stdout.strip() == "/vagrant"
 
 
-def test_dreamify_works_anywhere(machine):
+def test_dreamify_works_anywhere(machine: Vagrant) -> None:
     assert len(machine.ssh("cd /tmp && dreamify keys").stdout.split()) == 81
 
 
-def test_caffe_is_there_to_tinker_with(machine):
+def test_caffe_is_there_to_tinker_with(machine: Vagrant) -> None:
     assert machine.ssh("python -c 'import caffe; print(caffe.Net.__name__)'").stdout.strip() == "Net"
 
 
-def test_provisioning_again_finds_all_done(machine):
+def test_provisioning_again_finds_all_done(machine: Vagrant) -> None:
     (machine.folder / WEIGHTS).unlink()
     said = machine("provision").stdout
-    assert "Caffe: already there" in said
-    assert "packages to build Caffe" not in said
+    assert "Caffe: already installed" in said
+    assert "packages for building Caffe" not in said
     weights = (machine.folder / WEIGHTS).stat()  # from the image, no download
     assert (weights.st_uid, weights.st_gid) == OWNER
 
 
-def test_halt_and_up(machine):
+def test_halt_and_up(machine: Vagrant) -> None:
     machine("halt")
     machine("up")
     machine.ssh("cd /vagrant && python dreamify.py photo.jpg again.png inception_3b/output 1 1")
     assert (machine.folder / "again.png").exists()
 
 
-def own_state(tmp_path):
+def own_state(tmp_path: Path) -> dict[str, str]:
     """Environment variables that keep vagrant's own files out of the checkout and of the home folder."""
     return {"VAGRANT_HOME": f"{tmp_path}/home", "VAGRANT_DOTFILE_PATH": f"{tmp_path}/dot"}
 
 
-def test_validate(vagrant, docker, tmp_path):
+def test_validate(vagrant: None, docker: str, tmp_path: Path) -> None:
     """`vagrant validate`, with the one provider that is here."""
     run("vagrant", "validate", cwd=ROOT, env=os.environ | own_state(tmp_path) | {"VAGRANT_DEFAULT_PROVIDER": "docker"})
 
@@ -129,28 +133,29 @@ puts JSON.generate(told)
 
 
 @pytest.fixture
-def project(vagrant, tmp_path):
+def project(vagrant: None, tmp_path: Path) -> Path:
     """A folder with the Vagrantfile and no box."""
     (tmp_path / "a project").mkdir()
     shutil.copy(ROOT / "Vagrantfile", tmp_path / "a project")
     return tmp_path / "a project"
 
 
-def settings(project, **environment):
+def settings(project: Path, **environment: str) -> dict[str, Any]:
     """{provider: what the Vagrantfile sets for it}."""
     script = project.parent / "settings.rb"
     script.write_text(SETTINGS)
     done = run("ruby", script, project, env=os.environ | own_state(project.parent) | environment)
-    return json.loads(done.stdout.splitlines()[-1])
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
-def virtualbox_size(told):
+def virtualbox_size(told: dict[str, Any]) -> tuple[str, int]:
     """(memory, cpus) as VBoxManage would get them."""
     given = {words[2]: words[3] for _, words in told["virtualbox"]["customizations"]}
     return given["--memory"], given["--cpus"]
 
 
-def test_every_provider_gets_its_size(project):
+def test_every_provider_gets_its_size(project: Path) -> None:
     told = settings(project)
     assert virtualbox_size(told) == ("2048", os.cpu_count())
     for name in ("libvirt", "parallels"):
@@ -164,7 +169,7 @@ def test_every_provider_gets_its_size(project):
     assert told["libvirt"]["folder"] == "virtiofs"  # live on both sides
 
 
-def test_environment_variables(project):
+def test_environment_variables(project: Path) -> None:
     (project / "image-dreamer-virtualbox.box").touch()
     told = settings(project, DREAMER_MEMORY="4096", DREAMER_CPUS="3", DREAMER_BOX="my.box", DREAMER_DRIVER="qemu")
     assert virtualbox_size(told) == ("4096", 3)
@@ -175,7 +180,7 @@ def test_environment_variables(project):
     assert (told["libvirt"]["driver"], told["libvirt"]["cpu_model"]) == ("qemu", "Nehalem")
 
 
-def test_our_own_box_comes_first(project):
+def test_our_own_box_comes_first(project: Path) -> None:
     """Each provider's has its own name; one that was made again is another box for Vagrant."""
     own = project / "image-dreamer-libvirt.box"
     own.touch()

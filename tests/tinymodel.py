@@ -1,6 +1,7 @@
 """Makes a model that is tiny but real: Caffe loads it, and every kind of layer that GoogLeNet dreams with is in it."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
@@ -32,7 +33,7 @@ KEYS = ["conv1", "pool1", "norm1", "mix/1x1", "mix/3x3", "mix/output", "after"]
 MEAN = (90.0, 100.0, 110.0)
 
 
-def make(folder, seed=0):
+def make(folder: Path, seed: int = 0) -> Path:
     """Write the model into `folder` and return it."""
     import caffe
 

@@ -6,7 +6,10 @@
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
@@ -18,30 +21,32 @@ from dreamer.nets import model  # noqa: E402
 from dreamer.nets.net import Net, Tile  # noqa: E402
 from dreamer.pictures import reading, writing  # noqa: E402
 
+P = ParamSpec("P")
+R = TypeVar("R")
 inside = 0.0
 
 
-def timed(method):
-    def call(*arguments):
+def timed(method: Callable[P, R]) -> Callable[P, R]:
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
         global inside
         began = time.perf_counter()
-        result = method(*arguments)
+        result = method(*arguments, **options)
         inside += time.perf_counter() - began
         return result
     return call
 
 
-def main():
+def main() -> None:
     width, height, iterations = [int(word) for word in sys.argv[1:]] + [1920, 1080, 3][len(sys.argv) - 1:]
     net = Net(model.default()[0], "inception_4c/output")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "in.jpg")
         Image.open(ROOT / "tests/pictures/sky.jpg").resize((width, height)).save(source)
         dreamify.deepdream(net, reading.read(source).pixels, iterations=1, octaves=1)  # maps the memory
-        Tile.forward, Tile.backward = timed(Tile.forward), timed(Tile.backward)
         began = time.perf_counter()
         picture = reading.read(source)
-        picture.pixels = dreamify.deepdream(net, picture.pixels, iterations=iterations)
+        with mock.patch.multiple(Tile, forward=timed(Tile.forward), backward=timed(Tile.backward)):
+            picture.pixels = dreamify.deepdream(net, picture.pixels, iterations=iterations)
         dreamed = time.perf_counter()
         writing.write(Path(folder, "out.png"), picture)
         whole = time.perf_counter() - began

@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 QUOTA = Path("/sys/fs/cgroup/cpu/dreamify-bench")
 
 
-def dream(*options, group=None):
+def dream(*options: str, group: Path | None = None) -> float:
     """Seconds that a dream of the sample picture takes."""
-    def join():
+    def join() -> None:
         if group:
             (group / "cgroup.procs").write_text(str(os.getpid()))
     with tempfile.TemporaryDirectory() as folder:
@@ -30,7 +30,7 @@ def dream(*options, group=None):
         return time.monotonic() - began
 
 
-def busy():
+def busy() -> float:
     """As dream(), while a process of the same rank keeps the last core busy."""
     core = max(os.sched_getaffinity(0))
     with subprocess.Popen([sys.executable, "-c", "while True: pass"],
@@ -41,19 +41,19 @@ def busy():
             other.kill()
 
 
-def capped():
+def capped() -> float:
     """As dream(), under a quota of one core."""
     return dream(group=QUOTA)
 
 
-def main():
+def main() -> None:
     """Take turns, and print the medians."""
     ways = {"idle": dream, "one core busy": busy}
     if os.access(QUOTA.parent, os.W_OK):
         QUOTA.mkdir(exist_ok=True)
         (QUOTA / "cpu.cfs_quota_us").write_text("100000")
         ways |= {"--threads 1": lambda: dream("--threads", "1"), "quota of one core": capped}
-    taken = {name: [] for name in ways}
+    taken: dict[str, list[float]] = {name: [] for name in ways}
     dream()
     for _ in range(4):
         for name, way in ways.items():

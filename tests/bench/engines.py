@@ -12,17 +12,20 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 END = "inception_4c/output"
 
 
-def picture(height, width):
+def picture(height: int, width: int) -> NDArray[np.float32]:
     """A smooth colourful picture as the net has it, float32 (1, 3, height, width)."""
     rng = np.random.RandomState(0)
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    planes = []
+    planes: list[NDArray[np.float32]] = []
     for _ in range(3):
         plane = rng.rand(height, width).astype(np.float32) * 40
         for _ in range(12):
@@ -35,7 +38,7 @@ def picture(height, width):
 class Caffe:
     """A Caffe that provision.sh or stock.sh installed in the folder `prefix`."""
 
-    def __init__(self, prefix, weights, weight_gradients):
+    def __init__(self, prefix: str, weights: str, weight_gradients: bool) -> None:
         os.environ.setdefault("GLOG_minloglevel", "2")
         sys.path.insert(0, os.path.join(prefix, "python"))
         import caffe
@@ -54,7 +57,7 @@ class Caffe:
             file.flush()
             self.net = caffe.Net(file.name, weights, caffe.TEST)
 
-    def size(self, height, width):
+    def size(self, height: int, width: int) -> int:
         """Take a picture of that size; returns the step's FLOP, as direct convolutions have them."""
         self.net.blobs["data"].reshape(1, 3, height, width)
         self.net.blobs["data"].data[...] = picture(height, width)
@@ -68,19 +71,19 @@ class Caffe:
                 break
         return flop
 
-    def step(self):
+    def step(self) -> None:
         """Forward, and the gradient of half the squared norm of END back to the picture."""
         self.net.forward(end=END)
         end = self.net.blobs[END]
         end.diff[...] = end.data
         self.net.backward(start=END)
 
-    def result(self):
+    def result(self) -> tuple[NDArray[np.float32], float]:
         """(gradient, objective) of the last step."""
         return self.net.blobs["data"].diff[0], float((self.net.blobs[END].data ** 2).sum(dtype=float)) / 2
 
     @staticmethod
-    def product(n):
+    def product(n: int) -> Callable[[], object]:
         """A function that multiplies two matrices of n × n."""
         a = np.ones((n, n), np.float32)
         return lambda: a.dot(a)
@@ -89,11 +92,11 @@ class Caffe:
 class Torch:
     """The same net in PyTorch: "eager" as one writes it at first, "tuned" and "compiled" as fast as we can."""
 
-    def __init__(self, kind, arrays, threads):
+    def __init__(self, kind: str, arrays: str, threads: int) -> None:
         import peer
         import torch
         torch.set_num_threads(threads)
-        weights = {}
+        weights: dict[str, list[Any]] = {}
         with np.load(arrays) as file:
             for key in file.files:
                 name, which = key.rsplit(":", 1)
@@ -103,42 +106,43 @@ class Torch:
         net = peer.Net(weights, lrn).to(memory_format=self.layout)
         self.net = torch.compile(net) if kind == "compiled" else net
 
-    def size(self, height, width):
+    def size(self, height: int, width: int) -> None:
         """As Caffe.size, but the FLOP are not known here: None."""
         import torch
         self.picture = torch.from_numpy(picture(height, width)).to(memory_format=self.layout)
         self.step()
 
-    def step(self):
+    def step(self) -> None:
         """As Caffe.step."""
         source = self.picture.detach().requires_grad_(True)
         end = self.net(source)
         end.backward(end.detach())
         self.end, self.gradient = end.detach(), source.grad
 
-    def result(self):
+    def result(self) -> tuple[NDArray[np.float32], float]:
         """As Caffe.result."""
         return self.gradient[0].contiguous().numpy(), float((self.end.double() ** 2).sum()) / 2
 
     @staticmethod
-    def product(n):
+    def product(n: int) -> Callable[[], object]:
         """As Caffe.product."""
         import torch
         a = torch.ones(n, n)
         return lambda: a @ a
 
 
-def seconds(action):
+def seconds(action: Callable[[], object]) -> float:
     """How long the function `action` takes."""
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
 
 
-def serve(engine, tasks, answers):
+def serve(engine: Caffe | Torch, tasks: Iterable[str], answers: IO[str]) -> None:
     """Answer the lines of `tasks` on the file `answers`, with a Caffe or Torch."""
     for line in tasks:
-        task, answer = json.loads(line), {}
+        task = json.loads(line)
+        answer: dict[str, Any] = {}
         if "size" in task:
             answer["flop"] = engine.size(*task["size"])
             engine.step()
@@ -157,7 +161,7 @@ def serve(engine, tasks, answers):
         answers.flush()
 
 
-def save_weights(prefix, weights, path):
+def save_weights(prefix: str, weights: str, path: str) -> None:
     """Write the weights as numpy arrays, "layer:0" and "layer:1" (its bias), for Torch."""
     net = Caffe(prefix, weights, False).net
     np.savez(path, **{f"{name}:{number}": blob.data

@@ -21,13 +21,15 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def told(picture, output):
+def told(picture: Path, output: Path) -> tuple[list[tuple[float, float]], float]:
     """[(seconds since the bar began, seconds that it says are left)], and how long all of it took."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([ROOT / "dreamify.py", picture, output, "--no-resume", "--threads", "2"], stdin=theirs,
-                               stdout=theirs, stderr=theirs)
+    process = subprocess.Popen([ROOT / "dreamify.py", picture, output, "inception_4c/output", "10", "4",
+                                "--no-resume", "--threads", "2"], stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    began, said, end = None, [], 0
+    began: float | None = None
+    said: list[tuple[float, float]] = []
+    end = 0.0
     while True:
         try:
             text = os.read(ours, 1 << 16).decode(errors="replace")
@@ -46,7 +48,7 @@ def told(picture, output):
     return said, end
 
 
-def main(*sizes):
+def main(*sizes: str) -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes or ("640x480", "1024x575", "1920x1080"):

@@ -25,7 +25,7 @@ from dreamer.machine import limits  # noqa: E402
 SIZES = ["512x512", "1024x1024", "1920x1080", "2048x2048", "3840x2160", "5657x5657", "8000x8000"]
 
 
-def held(process):
+def held(process: int | str) -> int:
     """Bytes of memory that a process and its children hold. What they share counts once (Pss); pages of the working
     files, which the kernel takes back whenever it wants them, do not count."""
     total, counts = 0, True
@@ -41,7 +41,7 @@ def held(process):
     return total + sum(held(child) for child in children)
 
 
-def measure(picture, folder, options, memory):
+def measure(picture: Path, folder: Path, options: argparse.Namespace, memory: str) -> None:
     """Dream once, and print a line of the table."""
     words = [ROOT / "dreamify.py", picture, folder / "out.png", options.layer, "1", "1", "--seed", "0",
              "--max-pixels", "1000000000"] + (["--memory", memory] if memory else [])
@@ -51,22 +51,23 @@ def measure(picture, folder, options, memory):
             peak = max(peak, held(process.pid))
             time.sleep(0.05)
         took = time.monotonic() - began
-        said, wrong = process.stdout.read(), process.stderr.read()
+        said, wrong = process.communicate()
     with Image.open(picture) as image:
         width, height = image.size
     name = f"{width}×{height}"
     if process.returncode:
         print(f"{name:>12} {memory or '-':>7}  {wrong.strip()}", flush=True)
         return
-    told = re.search(r"([\d.]+ [MG]B) of memory", said)[1]
+    told = re.search(r"([\d.]+ [MG]B) of memory", said)
+    assert told, said
     tiles = re.search(r"([\d.]+) times the work", said)
-    foretold = limits.size(told.replace(" ", ""))
+    foretold = limits.size(told[1].replace(" ", ""))
     print(f"{name:>12} {memory or '-':>7} {foretold >> 20:9} {peak >> 20:8} {foretold / peak - 1:+7.0%} "
           f"{peak / width / height / 1024:7.2f} {took * 1e6 / width / height:7.2f} {tiles[1] if tiles else '1':>6}",
           flush=True)
 
 
-def main():
+def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="WIDTHxHEIGHT; %(default)s")

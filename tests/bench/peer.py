@@ -2,7 +2,12 @@
 
 Built as an informed reader would: plain, and with what makes it faster.
 """
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
@@ -19,7 +24,7 @@ class LRN(torch.autograd.Function):
     autograd through functional.local_response_norm takes three times as long."""
 
     @staticmethod
-    def window(x):
+    def window(x: torch.Tensor) -> torch.Tensor:
         y = x.clone()
         for d in range(1, SIZE // 2 + 1):
             y[:, d:] += x[:, :-d]
@@ -27,7 +32,7 @@ class LRN(torch.autograd.Function):
         return y
 
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
         scale = LRN.window(x * x).mul_(ALPHA / SIZE).add_(1)
         root = scale.rsqrt()
         power = root.sqrt().mul_(root)
@@ -35,18 +40,18 @@ class LRN(torch.autograd.Function):
         return x * power
 
     @staticmethod
-    def backward(ctx, g):
+    def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:
         x, scale, power = ctx.saved_tensors
         gp = g * power
         near = LRN.window((gp * x).div_(scale))
         return gp.addcmul_(x, near, value=-2 * ALPHA * .75 / SIZE)
 
 
-def plain_lrn(x):
+def plain_lrn(x: torch.Tensor) -> torch.Tensor:
     return functional.local_response_norm(x, SIZE, ALPHA, .75, 1.)
 
 
-def closed_lrn(x):
+def closed_lrn(x: torch.Tensor) -> torch.Tensor:
     """The same in a form that torch.compile fuses, forward and back."""
     squares = functional.pad(x * x, (0, 0, 0, 0, SIZE // 2, SIZE // 2))
     c = x.shape[1]
@@ -58,7 +63,7 @@ def closed_lrn(x):
 class Inception(nn.Module):
     """Its six convolutions and their pooling, `c` channels each in the order of NAMES."""
 
-    def __init__(self, channels, c):
+    def __init__(self, channels: int, c: Sequence[int]) -> None:
         super().__init__()
         self.convs = nn.ModuleList([
             nn.Conv2d(channels, c[0], 1),
@@ -66,7 +71,7 @@ class Inception(nn.Module):
             nn.Conv2d(channels, c[3], 1), nn.Conv2d(c[3], c[4], 5, padding=2),
             nn.Conv2d(channels, c[5], 1)])
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         one, reduce3, three, reduce5, five, project = self.convs
         return torch.cat((
             functional.relu(one(x)), functional.relu(three(functional.relu(reduce3(x)))),
@@ -80,7 +85,8 @@ class Net(nn.Module):
     weights  {Caffe layer name: (weight, bias)} of numpy arrays
     lrn      a function for the response normalisation"""
 
-    def __init__(self, weights, lrn=plain_lrn):
+    def __init__(self, weights: Mapping[str, Sequence[NDArray[np.float32]]],
+                 lrn: Callable[[torch.Tensor], torch.Tensor] = plain_lrn) -> None:
         super().__init__()
         self.lrn = lrn
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3)
@@ -102,8 +108,8 @@ class Net(nn.Module):
             conv.bias.data.copy_(torch.tensor(b).reshape(-1))
         self.requires_grad_(False).eval()
 
-    def forward(self, x):
-        def pool(x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def pool(x: torch.Tensor) -> torch.Tensor:
             return functional.max_pool2d(x, 3, 2, 0, ceil_mode=True)
         x = self.lrn(pool(functional.relu(self.conv1(x))))
         x = pool(self.lrn(functional.relu(self.conv2(functional.relu(self.reduce(x))))))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -17,11 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SIZES = [(320, 240), (640, 480), (1024, 768), (1920, 1440), (4000, 3000)]
 
 
-def share(photo, folder, extension, more=()):
+def share(photo: Path, folder: Path, extension: str, more: Sequence[str] = ()) -> tuple[float, int, float]:
     """(seconds of the dream, previews, the part of the seconds that they took)."""
     listened = folder / "events"
     start = time.monotonic()
-    subprocess.run([ROOT / "dreamify.py", photo, folder / "dream.png", "--seed", "1", "--quiet", "--no-resume",
+    subprocess.run([ROOT / "dreamify.py", photo, folder / "dream.png", "inception_4c/output", "10", "4",
+                    "--seed", "1", "--quiet", "--no-resume",
                     "--preview", folder / f"preview{extension}", "--events", listened, *more], check=True)
     took = time.monotonic() - start
     previews = [event["took"] for event in map(json.loads, listened.read_text().splitlines())
@@ -29,7 +31,7 @@ def share(photo, folder, extension, more=()):
     return took, len(previews), sum(previews) / took
 
 
-def main():
+def main() -> None:
     source = Image.open(ROOT / "tests/pictures/dandelions.jpg")
     with tempfile.TemporaryDirectory() as name:
         for size in SIZES:

@@ -19,7 +19,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +41,7 @@ NAMES = {"stock": "Caffe, original's set-up", "ours": "ours", "eager": "PyTorch"
 class Engine:
     """One of NAMES in its process; `what` is for engines.py."""
 
-    def __init__(self, kind, python, threads, **what):
+    def __init__(self, kind: str, python: str, threads: int, **what: object) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in PINNED}
         environment |= {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads),
                         "PYTHONWARNINGS": "ignore"}
@@ -50,8 +52,10 @@ class Engine:
                                                                                  what)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
-    def ask(self, **task):
+    def ask(self, **task: object) -> Any:
         """Its answer to the task."""
+        assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.write(json.dumps(task) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -59,13 +63,12 @@ class Engine:
             sys.exit(f"speed.py: {NAMES[self.kind]}: the process died")
         return json.loads(line)
 
-    def close(self):
+    def close(self) -> None:
         """End the process."""
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()
 
 
-def engines(options, arrays):
+def engines(options: argparse.Namespace, arrays: str) -> Iterator[Engine]:
     """The Engines that `options` asks for; PyTorch's take their weights from the file `arrays`."""
     caffe = {"weights": options.weights}
     if options.stock:
@@ -76,12 +79,12 @@ def engines(options, arrays):
             yield Engine(kind, options.torch, options.threads, arrays=arrays)
 
 
-def measure(options, height, width, scratch):
+def measure(options: argparse.Namespace, height: int, width: int, scratch: Path) -> None:
     """Measure one size, and print its table. Exits where the engines do not agree."""
     running = list(engines(options, str(scratch / "weights.npz")))
-    flop = [engine.ask(size=[height, width])["flop"] for engine in running]
-    flop = next(filter(None, flop))
-    times = {engine.kind: [] for engine in running}
+    told = [engine.ask(size=[height, width])["flop"] for engine in running]
+    flop = next(filter(None, told))
+    times: dict[str, list[float]] = {engine.kind: [] for engine in running}
     rate = 0
     for _ in range(options.rounds):
         for engine in running:
@@ -108,7 +111,7 @@ def measure(options, height, width, scratch):
               f"{mb * 1024 / height / width:6.2f} {flop / ms / 1e6 / rate:9.0%}  {off:.0e}", flush=True)
 
 
-def main():
+def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ours", default="/opt/image-dreamer", help="where provision.sh installed Caffe (%(default)s)")

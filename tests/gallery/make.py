@@ -8,15 +8,20 @@ A picture's command is the caption that the README gives it, and the seed in it 
 machine that has AVX2. What is dreamed is shrunk, and stored as a JPEG.
 """
 
+import functools
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+
+from dreamer.state import Step
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -42,16 +47,16 @@ class Item(NamedTuple):
     arrange  function of the dreams, a list of Image, that returns the picture"""
 
     command: str
-    arrange: object = lambda dreams: shrunk(dreams[0], WIDTH)
+    arrange: Callable[[list[Image.Image]], Image.Image] = lambda dreams: shrunk(dreams[0], WIDTH)
 
 
-def shrunk(image, width):
+def shrunk(image: Image.Image, width: int) -> Image.Image:
     """`image`, no wider than `width`."""
     image = image.convert("RGB")
     return image.resize((width, round(image.height * width / image.width)), Image.LANCZOS, reducing_gap=None)
 
 
-def row(images, width=WHOLE):
+def row(images: Sequence[Image.Image], width: int = WHOLE) -> Image.Image:
     """The images beside each other, all of one height, `width` wide in all."""
     height = min(image.height for image in images)
     images = [shrunk(image, round(image.width * height / image.height)) for image in images]
@@ -63,12 +68,12 @@ def row(images, width=WHOLE):
     return shrunk(whole, width)
 
 
-def beside_its_photo(dreams):
+def beside_its_photo(dreams: list[Image.Image]) -> Image.Image:
     """Before and after."""
     return row([Image.open(ROOT / BEFORE), dreams[0]])
 
 
-def film_strip(dreams):
+def film_strip(dreams: list[Image.Image]) -> Image.Image:
     """Six frames of a film, the first and the last among them."""
     return row([dreams[number] for number in np.linspace(0, len(dreams) - 1, 6).round().astype(int)])
 
@@ -96,12 +101,12 @@ LAYERS = ("conv2/3x3", "inception_3a/output", "inception_3b/5x5_reduce", "incept
 LAYER_COMMAND = f"{DREAM}dandelions.jpg dream.png LAYER 20 --max-size 480 --seed 1"
 
 
-def file_of(layer):
+def file_of(layer: str) -> str:
     """The picture of a layer, beside this script."""
     return f"{layer.removeprefix('inception_').replace('/', '-')}.jpg"
 
 
-def dreamed(command):
+def dreamed(command: str) -> list[Image.Image]:
     """The dreams that a command writes, a list of Image."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("dreamify.py", "tests"):
@@ -113,23 +118,23 @@ def dreamed(command):
     return dreams
 
 
-def shown(change):
+def shown(change: NDArray[Any]) -> Image.Image:
     """A change of a picture (h, w, 3) as an Image: grey where there is none."""
     return Image.fromarray(np.uint8(np.clip(128 + 40 * change / change.std(), 0, 255)))
 
 
-def diagram():
+def diagram() -> Image.Image:
     """How it works, drawn from what is computed on the way of the classic dream.
 
     Above one step: the picture, rolled by a jitter, the gradient, and what ten such steps come to. Below what has been
     added after each octave, from the smallest to the largest."""
     image = np.asarray(Image.open(ROOT / BEFORE))
     net = Net(model.find("bvlc_googlenet"), "inception_4c/output")
-    sizes = dreamify.octave_sizes(*image.shape[:2], 4, 1.4)
+    sizes = dreamify.octave_sizes(image.shape[0], image.shape[1], 4, 1.4)
     offset = tuple(int(part) for part in np.random.RandomState(1).randint(-32, 33, 2))
     steps, gradients = {}, {}
 
-    def keep(step):
+    def keep(step: Step) -> None:
         planes = step.picture.copy()
         gradients[step.octave, step.iteration] = net.gradient[::-1].transpose(1, 2, 0).copy()
         steps[step.octave, step.iteration] = np.clip(net.deprocess(planes), 0, 255)
@@ -150,7 +155,7 @@ def diagram():
     return made
 
 
-def stairs(images, width):
+def stairs(images: Sequence[Image.Image], width: int) -> Image.Image:
     """The images beside each other, of their own sizes, on one ground."""
     whole = Image.new("RGB", (sum(image.width for image in images) + (len(images) - 1) * 2 * GAP,
                               max(image.height for image in images)), PAPER)
@@ -161,11 +166,21 @@ def stairs(images, width):
     return shrunk(whole, width)
 
 
-def main(names):
+def of_item(item: Item) -> Image.Image:
+    """What an Item's command dreams, arranged."""
+    return item.arrange(dreamed(item.command))
+
+
+def of_layer(layer: str) -> Image.Image:
+    """What a layer dreams, small."""
+    return shrunk(dreamed(LAYER_COMMAND.replace("LAYER", layer))[0], THUMB)
+
+
+def main(names: Sequence[str]) -> None:
     """Make the pictures of these names; all where there is none."""
-    made = {name: lambda item=item: item.arrange(dreamed(item.command)) for name, item in ITEMS.items()}
-    made |= {file_of(layer)[:-4]: lambda layer=layer: shrunk(dreamed(LAYER_COMMAND.replace("LAYER", layer))[0], THUMB)
-             for layer in LAYERS}
+    made: dict[str, Callable[[], Image.Image]] = {
+        name: functools.partial(of_item, item) for name, item in ITEMS.items()}
+    made |= {file_of(layer)[:-4]: functools.partial(of_layer, layer) for layer in LAYERS}
     made["how"] = diagram
     if unknown := set(names) - set(made):
         sys.exit(f"make.py: no picture is called {', '.join(sorted(unknown))}; there are: {' '.join(made)}")

@@ -6,13 +6,15 @@
 import sys
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
 HEIGHT, WIDTH = 480, 720
 
 
-def noise(rng, height, width, grain, roughness=0.55):
+def noise(rng: np.random.Generator, height: int, width: int, grain: float,
+          roughness: float = 0.55) -> NDArray[np.float64]:
     """Fractal noise, 0..1: ever finer random fields, each weaker than the last by `roughness`."""
     total, weight = np.zeros((height, width)), 1.0
     while grain >= 1:
@@ -21,15 +23,17 @@ def noise(rng, height, width, grain, roughness=0.55):
         top, left = rng.integers(0, max(1, int(grain)), 2)
         total += weight * fine[top:top + height, left:left + width]
         grain, weight = grain / 2, weight * roughness
-    return (total - total.min()) / np.ptp(total)
+    total -= total.min()
+    total /= np.ptp(total)
+    return total
 
 
-def smooth(low, high, x):
+def smooth(low: float, high: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def paint(seed=2):
+def paint(seed: int = 2) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:HEIGHT, :WIDTH] / HEIGHT
     picture = np.stack([35 + 150 * y, 88 + 120 * y, 178 + 60 * y], -1)
@@ -52,7 +56,8 @@ def paint(seed=2):
         texture = 0.72 + 0.5 * noise(rng, HEIGHT, WIDTH, 24, 0.75)
         land = smooth(-0.002, 0.002, y - line)[..., None]
         picture += land * (texture[..., None] * np.array(colour) - picture)
-    return np.uint8(np.clip(picture, 0, 255))
+    painted: NDArray[np.uint8] = np.clip(picture, 0, 255).astype(np.uint8)
+    return painted
 
 
 if __name__ == "__main__":

@@ -36,10 +36,10 @@ HANG = 60  # seconds
 class Clock:
     """Counts seconds, but for those in which the whole machine, or all of this, stood still."""
 
-    def __init__(self):
-        self._seen, self._counted = time.monotonic(), 0
+    def __init__(self) -> None:
+        self._seen, self._counted = time.monotonic(), 0.0
 
-    def time(self):
+    def time(self) -> float:
         """Seconds since the beginning. To be called often."""
         before, self._seen = self._seen, time.monotonic()
         self._counted += min(self._seen - before, 1)
@@ -53,13 +53,14 @@ class Trial:
     model     its name or folder
     found     a Counter of what happened, to be added to"""
 
-    def __init__(self, folder, extension, expected, length, model, random, found):
+    def __init__(self, folder: Path, extension: str, expected: bytes, length: float, model: str, random: random.Random,
+                 found: collections.Counter[str]) -> None:
         self.folder, self.expected, self.length, self.random, self.found = folder, expected, length, random, found
         self.output, self.preview = folder / f"dream{extension}", folder / f"so far{extension}"
         self.command = command(self.output, model, "--preview", str(self.preview))
-        self._looked_at = {}
+        self._looked_at: dict[Path, tuple[int, int]] = {}  # (inode, time of the last change)
 
-    def run(self, kills):
+    def run(self, kills: int) -> int:
         """Kill it at most so many times, until it ends; returns how many it took."""
         done = 0
         while not self._attempt(done < kills):
@@ -71,15 +72,17 @@ class Trial:
             self._wrong("leftovers", name)
         return done
 
-    def _attempt(self, kill):
+    def _attempt(self, kill: bool) -> bool:
         """Run the command once; returns whether it came to its end."""
-        number, whom = self._choose() if kill else (None, None)
+        number, whom = self._choose() if kill else (signal.SIGKILL, "nobody")
         after, aimed = self.random.random() * self.length, self.random.random() < 0.4
         process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    start_new_session=True, env=os.environ | {"TMPDIR": str(self.folder / "tmp")})
         while not listens(process.pid):  # Python itself tells a traceback while it starts
             time.sleep(0.001)
-        clock, sent, before = Clock(), None, None
+        clock = Clock()
+        sent: float | None = None
+        before: list[tuple[str, int]] | None = None
         while process.poll() is None and clock.time() < (sent or self.length) + HANG:
             self._look()
             if kill and not sent and clock.time() >= after:
@@ -111,15 +114,15 @@ class Trial:
             self._wrong("exit codes", f"{process.returncode} after {number} to {whom}: {errors}")
         if sent:
             self.found[f"{signal.Signals(number).name} to the {whom}"] += 1
-            self.found["saved" if asked and "dream so far" in errors else "kept" if "goes on" in errors else ""] += 1
+            self.found["saved" if asked and "dream so far" in errors else "kept" if "continue" in errors else ""] += 1
         return process.returncode == 0
 
-    def _choose(self):
+    def _choose(self) -> tuple[signal.Signals, str]:
         """(signal, whom to send it)."""
         number = self.random.choices((signal.SIGKILL, signal.SIGTERM, signal.SIGINT), (4, 1, 1))[0]
         return number, self.random.choice(("command", "child", "group"))
 
-    def _send(self, process, number, whom):
+    def _send(self, process: subprocess.Popen[str], number: signal.Signals, whom: str) -> str:
         """Returns whom it was sent to: there may be no child yet."""
         children = [pid for pid in alive(process.pid) if pid != process.pid]
         whom = whom if children or whom != "child" else "command"
@@ -130,7 +133,7 @@ class Trial:
                 os.kill(children[0] if whom == "child" else process.pid, number)
         return whom
 
-    def _look(self):
+    def _look(self) -> None:
         """Open what is there and has not been seen yet."""
         for path in (self.output, self.preview):
             try:
@@ -154,7 +157,7 @@ class Trial:
                 self.found["looked at"] += 1
             os.unlink(self.folder / "tmp" / path.name)
 
-    def _wrong(self, what, words):
+    def _wrong(self, what: str, words: object) -> None:
         self.found[what] += 1
         print(f"{what}: {words}", file=sys.stderr, flush=True)
 
@@ -163,13 +166,13 @@ WRONG = ("tracebacks", "hangs", "half-written files", "pictures that differ", "l
          "exit codes")
 
 
-def command(output, model, *more):
+def command(output: Path, model: str, *more: str) -> list[str]:
     """The words of the dream."""
     return [str(ROOT / "dreamify.py"), str(ROOT / "tests/pictures/sky.jpg"), str(output), *DREAM, "--model", model,
             *more]
 
 
-def listens(pid):
+def listens(pid: int) -> bool:
     """Whether the process handles SIGTERM, which Python does not by itself; or is no more."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
@@ -179,7 +182,7 @@ def listens(pid):
     return not caught or bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def alive(group):
+def alive(group: int) -> list[int]:
     """The numbers of the processes of a process group that are no zombies."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
@@ -192,9 +195,10 @@ def alive(group):
     return found
 
 
-def main(count="200", seed="0", model="daydream"):
+def main(count: str = "200", seed: str = "0", model: str = "daydream") -> int:
     """Returns the exit code."""
-    chance, found = random.Random(seed), collections.Counter()
+    chance = random.Random(seed)
+    found: collections.Counter[str] = collections.Counter()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         expected, lengths = {}, {}

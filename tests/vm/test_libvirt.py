@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ DREAM = "cd /vagrant && python dreamify.py photo.jpg {} inception_3b/output 1 1"
 
 
 @pytest.fixture(scope="module")
-def libvirt(tmp_path_factory):
+def libvirt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[object, ...]]:
     """Words that start a command which sees a libvirt of its own."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to start libvirt and to make a box")
@@ -39,7 +41,8 @@ def libvirt(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def machine(libvirt, caffe, tell, tmp_path_factory):
+def machine(libvirt: tuple[object, ...], caffe: Path, tell: Callable[[str], None],
+            tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vagrant]:
     """A machine that is up for the first time, of a box that was just made, in a checkout that belongs to OWNER."""
     folder = checkout(tmp_path_factory.mktemp("vm") / "a folder with spaces")
     shutil.copytree(caffe, folder / ".cache")
@@ -58,7 +61,7 @@ def machine(libvirt, caffe, tell, tmp_path_factory):
         began = time.monotonic()
         said = up("up", "--provider=libvirt").stdout
         tell(f"vagrant up: {time.monotonic() - began:.0f} s")
-        assert "Caffe: installed in /opt/image-dreamer, as it was built before" in said
+        assert "Caffe: installed in /opt/image-dreamer, from .cache/" in said
         assert "installing" not in said
         assert "check: dreamed a small picture" in said
         yield up
@@ -66,7 +69,7 @@ def machine(libvirt, caffe, tell, tmp_path_factory):
         up("destroy", "--force", ok=False)
 
 
-def test_as_in_the_post(machine, tell):
+def test_as_in_the_post(machine: Vagrant, tell: Callable[[str], None]) -> None:
     """Word for word what the readers of 2015 typed; the dream is in the host's folder, and is its owner's."""
     began = time.monotonic()
     said = machine.ssh(DREAM.format("dream.png")).stdout
@@ -77,7 +80,7 @@ def test_as_in_the_post(machine, tell):
     assert np.abs(np.float64(pixels(dream)) - pixels(machine.folder / "photo.jpg")).mean() > 0.5
 
 
-def test_the_same_caffe_dreams_without_avx(machine, docker, image):
+def test_the_same_caffe_dreams_without_avx(machine: Vagrant, docker: str, image: str) -> None:
     """The guest has no AVX; the container has what this machine has, which native/tests go through one by one."""
     assert machine.ssh("grep -cw avx /proc/cpuinfo", ok=False).stdout.strip() == "0"
     library = "sha256sum /opt/image-dreamer/lib/libcaffe.so.*"
@@ -90,7 +93,7 @@ def test_the_same_caffe_dreams_without_avx(machine, docker, image):
     assert np.square(difference).mean() < 0.01
 
 
-def test_watching_what_the_host_changes(machine):
+def test_watching_what_the_host_changes(machine: Vagrant) -> None:
     """A guest hears nothing of a change that the host makes in a shared folder."""
     (machine.folder / "pictures").mkdir()
     os.chown(machine.folder / "pictures", *OWNER)
@@ -100,6 +103,7 @@ def test_watching_what_the_host_changes(machine):
                           env=machine.environment, stdout=subprocess.PIPE, text=True) as watch:
         try:
             dream = machine.folder / "pictures/late-dream.jpg"
+            assert watch.stdout
             assert watch.stdout.readline()  # it is at work
             shutil.copy(machine.folder / "photo.jpg", machine.folder / "pictures/late.jpg")
             until = time.monotonic() + 240
@@ -112,7 +116,7 @@ def test_watching_what_the_host_changes(machine):
             assert watch.wait(60) == 130
 
 
-def test_halt_and_up(machine, tell):
+def test_halt_and_up(machine: Vagrant, tell: Callable[[str], None]) -> None:
     machine("halt")
     began = time.monotonic()
     said = machine("up").stdout
@@ -122,7 +126,7 @@ def test_halt_and_up(machine, tell):
     assert (machine.folder / "again.png").exists()
 
 
-def test_a_new_machine_builds_and_fetches_nothing(machine, tell):
+def test_a_new_machine_builds_and_fetches_nothing(machine: Vagrant, tell: Callable[[str], None]) -> None:
     """From .cache/ and models/, in half the memory, and with a clock that is years slow, then years fast."""
     weights = (machine.folder / "models/bvlc_googlenet/bvlc_googlenet.caffemodel").stat()
     machine("destroy", "--force")
@@ -133,17 +137,17 @@ def test_a_new_machine_builds_and_fetches_nothing(machine, tell):
     began = time.monotonic()
     said = machine("provision").stdout
     tell(f"provisioning with 1 GB of memory: {time.monotonic() - began:.0f} s")
-    assert "Caffe: installed in /opt/image-dreamer, as it was built before" in said
+    assert "Caffe: installed in /opt/image-dreamer, from .cache/" in said
     assert "installing" not in said
     assert (machine.folder / "models/bvlc_googlenet/bvlc_googlenet.caffemodel").stat().st_mtime == weights.st_mtime
     machine.ssh(DREAM.format("slow.png"))
     machine.ssh("sudo date --set 2036-07-01")
-    assert "Caffe: already there" in machine("provision").stdout
+    assert "Caffe: already installed" in machine("provision").stdout
     machine.ssh(DREAM.format("fast.png"))
     assert {(machine.folder / name).stat().st_uid for name in ("slow.png", "fast.png")} == {OWNER[0]}
 
 
-def test_what_to_do_when_the_registry_is_closed(libvirt, tmp_path):
+def test_what_to_do_when_the_registry_is_closed(libvirt: tuple[object, ...], tmp_path: Path) -> None:
     """After 2026 the one who has no box is told in a line what to do."""
     later = tmp_path / "later.rb"
     later.write_text("class Time; def year = 2027; end\n")

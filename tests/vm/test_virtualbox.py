@@ -9,12 +9,17 @@ import socket
 import subprocess
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from containers import OWNER, Vagrant, checkout, run
 
 pytestmark = [pytest.mark.container, pytest.mark.vm]
+
+Ssh: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # of a command
 
 CIM = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
 NAMES = {"": "http://schemas.dmtf.org/ovf/envelope/1", "ovf": "http://schemas.dmtf.org/ovf/envelope/1", "rasd": CIM,
@@ -23,14 +28,14 @@ OVF = f"{{{NAMES['ovf']}}}"
 
 
 @pytest.fixture(scope="module")
-def checked_out(tmp_path_factory):
+def checked_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = checkout(tmp_path_factory.mktemp("box") / "a folder with spaces")
     os.chown(folder, *OWNER)
     return folder
 
 
 @pytest.fixture(scope="module")
-def box(docker, base, checked_out):
+def box(docker: str, base: str, checked_out: Path) -> Path:
     """Path of a box that was made in a container, with no more rights than any has."""
     run(docker, "build", "--tag", "dreamer-box:test", "--target", "box", "--build-arg", f"BASE={base}", checked_out,
         env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=1800)
@@ -42,7 +47,7 @@ def box(docker, base, checked_out):
 
 
 @pytest.fixture(scope="module")
-def unpacked(box, checked_out):
+def unpacked(box: Path, checked_out: Path) -> str:
     """The folder into which Vagrant unpacks it, after its own checks."""
     if not shutil.which("vagrant"):
         pytest.skip("no vagrant here: apt-get install vagrant")
@@ -53,34 +58,41 @@ def unpacked(box, checked_out):
 
 
 @pytest.fixture(scope="module")
-def envelope(unpacked):
+def envelope(unpacked: str) -> ET.Element:
     return ET.parse(f"{unpacked}/box.ovf").getroot()
 
 
-def test_size_and_owner(box):
+def child(element: ET.Element, path: str) -> ET.Element:
+    """What is at a path below an element, which must be something."""
+    found = element.find(path, NAMES)
+    assert found is not None, path
+    return found
+
+
+def test_size_and_owner(box: Path) -> None:
     assert box.stat().st_size < 200e6
     assert (box.stat().st_uid, box.stat().st_gid) == OWNER
 
 
-def test_its_description_has_what_virtualbox_reads(envelope, unpacked):
+def test_its_description_has_what_virtualbox_reads(envelope: ET.Element, unpacked: str) -> None:
     if not shutil.which("qemu-img"):
         pytest.skip("no qemu-img here: apt-get install qemu-utils")
     assert envelope.tag == OVF + "Envelope"
     (file,) = envelope.findall("References/File", NAMES)
-    disk_path = f"{unpacked}/{file.get(OVF + 'href')}"
-    assert os.path.getsize(disk_path) == int(file.get(OVF + "size"))
+    disk_path = f"{unpacked}/{file.attrib[OVF + 'href']}"
+    assert os.path.getsize(disk_path) == int(file.attrib[OVF + "size"])
     (disk,) = envelope.findall("DiskSection/Disk", NAMES)
-    assert disk.get(OVF + "fileRef") == file.get(OVF + "id")
-    assert disk.get(OVF + "format").endswith("vmdk.html#streamOptimized")
+    assert disk.attrib[OVF + "fileRef"] == file.attrib[OVF + "id"]
+    assert disk.attrib[OVF + "format"].endswith("vmdk.html#streamOptimized")
     told = run("qemu-img", "info", disk_path).stdout
-    assert f"({disk.get(OVF + 'capacity')} bytes)" in told
+    assert f"({disk.attrib[OVF + 'capacity']} bytes)" in told
     assert "create type: streamOptimized" in told
     assert f"cid: {0x64726d72}\n" in told  # the same in each build
-    system = envelope.find("VirtualSystem", NAMES)
-    assert re.fullmatch(r"[\w-]+", system.get(OVF + "id"))  # Vagrant looks for it in quotes, and in paths
-    assert system.find("OperatingSystemSection", NAMES).get(OVF + "id") == "96"  # Debian, 64 bits
-    assert system.find(".//vssd:VirtualSystemType", NAMES).text == "virtualbox-2.2"
-    items = [{child.tag.rpartition("}")[2]: child.text for child in item}
+    system = child(envelope, "VirtualSystem")
+    assert re.fullmatch(r"[\w-]+", system.attrib[OVF + "id"])  # Vagrant looks for it in quotes, and in paths
+    assert child(system, "OperatingSystemSection").attrib[OVF + "id"] == "96"  # Debian, 64 bits
+    assert child(system, ".//vssd:VirtualSystemType").text == "virtualbox-2.2"
+    items = [{part.tag.rpartition("}")[2]: part.text or "" for part in item}
              for item in system.iterfind("VirtualHardwareSection/Item", NAMES)]
     assert len({item["InstanceID"] for item in items}) == len(items)
     assert all(list(item) == sorted(item) for item in items)  # the schema's sequence
@@ -89,13 +101,14 @@ def test_its_description_has_what_virtualbox_reads(envelope, unpacked):
     assert int(of_type[3]["VirtualQuantity"]) > 1
     assert of_type[20]["ResourceSubType"] == "AHCI"
     assert of_type[17]["Parent"] == of_type[20]["InstanceID"]
-    assert of_type[17]["HostResource"] == f"ovf:/disk/{disk.get(OVF + 'diskId')}"
+    assert of_type[17]["HostResource"] == f"ovf:/disk/{disk.attrib[OVF + 'diskId']}"
     assert of_type[10]["ResourceSubType"] == "E1000"
-    assert of_type[10]["Connection"] == envelope.find("NetworkSection/Network", NAMES).get(OVF + "name") == "NAT"
+    assert of_type[10]["Connection"] == child(envelope, "NetworkSection/Network").attrib[OVF + "name"] == "NAT"
 
 
 @pytest.fixture(scope="module")
-def ssh(unpacked, tmp_path_factory):
+def ssh(unpacked: str,
+        tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
     """A function that runs a command in the machine: the box's disk on SATA, an Intel network card, a BIOS, no more."""
     if not shutil.which("qemu-system-x86_64"):
         pytest.skip("no QEMU here: apt-get install qemu-system-x86")
@@ -112,7 +125,7 @@ def ssh(unpacked, tmp_path_factory):
          "-device", "e1000,netdev=nat", "-netdev", f"user,id=nat,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"],
         env=os.environ | {"TMPDIR": str(folder)})
 
-    def ssh(command, ok=True):
+    def ssh(command: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         return run("ssh", "-q", "-i", key, "-p", port, "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
                    "-o", f"UserKnownHostsFile={folder}/known", "-o", "ConnectTimeout=20", "vagrant@127.0.0.1", command,
                    ok=ok)
@@ -128,14 +141,14 @@ def ssh(unpacked, tmp_path_factory):
         machine.wait()
 
 
-def test_it_starts_on_such_hardware(ssh):
+def test_it_starts_on_such_hardware(ssh: Ssh) -> None:
     assert ssh("findmnt -no SOURCE /").stdout.strip() == "/dev/sda2"
     assert ssh("basename $(readlink /sys/class/net/eth0/device/driver)").stdout.strip() == "e1000"
     assert ssh("systemctl is-system-running --wait", ok=False).stdout.strip() == "running"
     assert ssh("sudo id -un").stdout.strip() == "root"
 
 
-def test_the_kernel_can_share_the_folder(ssh):
+def test_the_kernel_can_share_the_folder(ssh: Ssh) -> None:
     """What Vagrant runs to mount it. Without VirtualBox outside the module finds no device, but all else is there."""
     ssh("sudo mkdir -p /vagrant && sudo modprobe vboxguest")
     owners = ssh("echo uid=$(id -u vagrant),gid=$(getent group vagrant | cut -d: -f3)").stdout.strip()

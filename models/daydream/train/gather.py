@@ -1,4 +1,4 @@
-"""The training pictures of some folders in one file.
+"""Puts the training pictures of some folders into one file.
 
 $ python gather.py FOLDER... pictures.pt
 """
@@ -6,9 +6,11 @@ $ python gather.py FOLDER... pictures.pt
 import sys
 
 import torch
+
 from pictures import Pictures, find
 
-files = find(sys.argv[1:-1])
-taken = Pictures(files)
-print(len(files), "files,", len(taken.pyramids), "pictures taken")
-torch.save(taken, sys.argv[-1], pickle_protocol=4)
+if __name__ == "__main__":
+    files = find(sys.argv[1:-1])
+    taken = Pictures(files)
+    print(len(files), "files,", len(taken.pyramids), "pictures taken")
+    torch.save(taken, sys.argv[-1], pickle_protocol=4)

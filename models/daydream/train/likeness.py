@@ -1,18 +1,23 @@
-"""How near is daydream to its teacher? For each layer, two medians over its channels.
+"""Measures how similar daydream is to its teacher. Prints two medians over the channels of each layer.
 
-    activations  a channel's correlation, before its ReLU, with the teacher's channel that is most like it (same layer)
-    weights      cosine of its filter with that channel's; above conv1, what it takes from a channel below is set
-                 against what the teacher takes from the channel most like that one
+    activations  a channel's correlation, before its ReLU, with the most similar of the teacher's channels (same layer)
+    weights      cosine between its filter and that channel's filter; above conv1, each weight is compared with the
+                 teacher's weight for the most similar input channel
 
 $ python likeness.py --teacher teacher.npz --photos a.jpg b.jpg
 """
 
 import argparse
+import functools
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from nets import OUTPUTS, PARTS, PUPIL, Net, load_teacher
 from pictures import load
 
@@ -23,21 +28,26 @@ from dreamer.nets import compact  # noqa: E402
 LAST = "5b"
 
 
-def committed():
-    """the pupil as it lies in the repository, in 8 bits"""
-    net, layers = Net(PUPIL, LAST), compact.read(HERE / "daydream.npz")
+def committed() -> Net:
+    """The pupil from the repository, in 8 bits."""
+    net, layers = Net(PUPIL, LAST), compact.unpack(HERE / "daydream.npz")
     for name, conv in net.named_convs().items():
         weight, bias = layers[name]
         conv.weight.data.copy_(torch.tensor(weight))
         conv.bias.data.copy_(torch.tensor(bias))
-    return net.requires_grad_(False).eval()
+    net.requires_grad_(False).eval()
+    return net
 
 
-def activations(net, photos):
-    """{layer: (channels, places) what each convolution gives, in rows of mean 0 and length 1}"""
-    seen, hooks = {name: [] for name in net.named_convs()}, []
-    for name, conv in net.named_convs().items():
-        hooks.append(conv.register_forward_hook(lambda m, i, o, name=name: seen[name].append(o[0].flatten(1))))
+def activations(net: Net, photos: Sequence[Tensor]) -> dict[str, Tensor]:
+    """{layer: (channels, places) output of each convolution, in rows of mean 0 and length 1}, of `photos`, each
+    (1, 3, h, w)."""
+    seen: dict[str, list[Tensor]] = {name: [] for name in net.named_convs()}
+
+    def keep(name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        seen[name].append(output[0].flatten(1))
+
+    hooks = [conv.register_forward_hook(functools.partial(keep, name)) for name, conv in net.named_convs().items()]
     for x in photos:
         net.body(net.second(net.first(x)), LAST)
     for h in hooks:
@@ -46,8 +56,8 @@ def activations(net, photos):
     return {name: F.normalize(rows - rows.mean(1, keepdim=True), dim=1) for name, rows in joined.items()}
 
 
-def below(net):
-    """{layer: the layers whose channels, joined, are its inputs}; conv1, which sees the picture, is not in it"""
+def below(net: Net) -> dict[str, list[str]]:
+    """{layer: the layers whose channels, joined, are its inputs}, without conv1, whose input is the picture."""
     out, joined = {"conv2/3x3_reduce": ["conv1/7x7_s2"], "conv2/3x3": ["conv2/3x3_reduce"]}, ["conv2/3x3"]
     for block in net.blocks:
         names = [f"inception_{block}/{part}" for part in PARTS]
@@ -57,8 +67,12 @@ def below(net):
     return out
 
 
-def places(sources, nearest, convs):
-    """of each of the pupil's inputs, the place of its like among the teacher's inputs"""
+def places(sources: Sequence[str], nearest: Mapping[str, Tensor], convs: Mapping[str, nn.Conv2d]) -> Tensor:
+    """For each of the pupil's inputs, the index of the most similar of the teacher's inputs: int64 (inputs,).
+
+    sources  the layers whose channels, joined, are the inputs
+    nearest  {layer: for each of the pupil's channels, the index of the most similar of the teacher's}
+    convs    the teacher's"""
     found, offset = [], 0
     for source in sources:
         found.append(nearest[source] + offset)

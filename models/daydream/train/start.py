@@ -1,44 +1,55 @@
-"""The pupil above its stem (stem.py): least squares, layer by layer.
+"""Fits the pupil above its stem (stem.py) by least squares, layer by layer.
 
-Each convolution is fitted from the pupil's own activations so far onto random mixtures (`mixtures`) of what the
-teacher's layer of that name gives before its ReLU. No number of the teacher goes in, only its activations as targets.
+Each convolution is fitted from the pupil's own activations to random mixtures (`mixtures`) of the teacher's
+activations in the same layer, before the ReLU. These are only targets: none of the teacher's weights is copied.
 
 $ python start.py --teacher teacher.npz --pictures pictures.pt --stem stem.pt --out start.pt         # 3a to 4c
 $ python start.py --teacher teacher.npz --pictures pictures.pt --trained pupil.pt --out deeper.pt    # then 4d to 5b
 """
 
 import argparse
+import functools
 import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from nets import HALVED, MEAN, OUTPUTS, PARTS, PUPIL, Net, cosine, gradient, half, load_teacher
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nets import HALVED, MEAN, OUTPUTS, PARTS, PUPIL, Net, cosine, gradient, load_teacher, pooled
 
 
-def mixtures(importance, rms, count, rng, extra=0.15):
-    """(count, n) mixing of a layer's n channels, drawn at random
+def mixtures(importance: NDArray[np.float32], rms: NDArray[np.float32], count: int, rng: np.random.Generator,
+             extra: float = 0.15) -> Tensor:
+    """A random mixing matrix, float32 (count, n), for a layer's n channels, whose importance and root mean square are
+    given, each (n,).
 
-    Each row leans on one channel (the more important, the likelier) and takes `extra` of its strength from all the
-    others together. Much stronger mixing loses what the teacher's ReLU, which comes after, would have kept apart.
+    Each row is one channel (more important ones are more likely), plus all the others together at `extra` of its
+    strength. Much stronger mixing loses what the teacher's ReLU, which follows, would have separated.
     """
     n = len(rms)
     rms = np.maximum(rms, 0.05 * rms.mean())
     order = np.argsort(-np.log(importance + 1e-12) + rng.normal(0, 0.2, n))
-    main = np.sort(order[:count])  # in order: LRN looks at neighbours
+    main = np.sort(order[:count])  # in order, because LRN looks at neighbours
     m = rng.normal(0, extra / np.sqrt(n), (count, n)) * rms[main][:, None] / rms
     m[np.arange(count), main] = 1
     return torch.tensor(m, dtype=torch.float32)
 
 
 class Squares:
-    """ridge least squares of a convolution's weights and bias, as its ReLU sees them: where the target is negative, any
-    negative value will do, so such targets are moved to what the last round gave, and the fit is repeated"""
+    """Ridge least squares for a convolution's weights and bias, followed by a ReLU: any negative value is right for a
+    negative target, so each round replaces such targets by the last round's result (at most 0)."""
 
-    def __init__(self, conv):
-        self.conv, self.u, self.v = conv, [], []
+    def __init__(self, conv: nn.Conv2d) -> None:
+        self.conv = conv
+        self.u: list[Tensor] = []  # (places, what the filter sees there)
+        self.v: list[Tensor] = []  # (places, outputs)
 
-    def add(self, x, y, share):
+    def add(self, x: Tensor, y: Tensor, share: int) -> None:
+        """Take at most `share` random places of the input `x` and the target `y`, each (n, channels, h, w)."""
         k = self.conv.kernel_size[0]
         u = (F.unfold(x.contiguous(), k, padding=self.conv.padding[0]) if k > 1 else x.flatten(2)).transpose(1, 2)
         u, v = u.reshape(-1, u.shape[2]), y.permute(0, 2, 3, 1).reshape(-1, y.shape[1])
@@ -46,9 +57,10 @@ class Squares:
         self.u.append(u[i])
         self.v.append(v[i])
 
-    def solve(self, rounds=6, ridge=1e-4):
+    def solve(self, rounds: int = 6, ridge: float = 1e-4) -> None:
+        """Put the solution into the convolution. `ridge` is a part of the mean square of what the filters see."""
         u, v = torch.cat(self.u), torch.cat(self.v)
-        unit = max(u.std().item(), 1e-6)  # the bias's column, of the others' size
+        unit = max(u.std().item(), 1e-6)  # for the bias's column, about as large as the others
         u = torch.cat((u, torch.full((len(u), 1), unit)), 1)
         g = (u.T @ u).double()
         g.diagonal().add_(ridge * g.diagonal().mean())
@@ -62,13 +74,21 @@ class Squares:
 
 
 @torch.no_grad()
-def least_squares(pupil, teacher, x, rng, importance, chunk=25, rows=60000, extra=0.15, rounds=6, *, fitted):
-    """fit the blocks `fitted` layer by layer, of the stem conv2 alone; returns {layer: its mixture}"""
+def least_squares(pupil: Net, teacher: Net, x: Tensor, rng: np.random.Generator,
+                  importance: Mapping[str, NDArray[np.float32]], chunk: int = 25, rows: int = 60000,
+                  extra: float = 0.15, rounds: int = 6, *, fitted: Collection[str]) -> dict[str, Tensor]:
+    """Fit the blocks `fitted` of the pupil layer by layer (of the stem, only conv2); returns {layer: its mixture}.
+
+    x           pictures (n, 3, h, w), of which `chunk` at a time go through the nets
+    importance  {layer: that of each of the teacher's channels, (channels,)}
+    rows        places, of all pictures together, at which a layer is fitted
+    extra       as in `mixtures`
+    rounds      as in `Squares.solve`"""
     mix = {}
     t = torch.cat([teacher.first(v) for v in x.split(chunk)])
     p = torch.cat([pupil.first(v) for v in x.split(chunk)])
 
-    def fit(name, conv, xs, ys):
+    def fit(name: str, conv: nn.Conv2d, xs: Sequence[Tensor], ys: Sequence[Tensor]) -> list[Tensor]:
         rms = torch.cat(ys[:4]).pow(2).mean((0, 2, 3)).sqrt().numpy()
         m = mixtures(importance[name], rms, conv.out_channels, rng, extra)
         s, c = Squares(conv), m.view(*m.shape, 1, 1)
@@ -88,48 +108,49 @@ def least_squares(pupil, teacher, x, rng, importance, chunk=25, rows=60000, extr
         if name not in fitted:
             t, p = (torch.cat([net.blocks[name](v) for v in u.split(chunk)]) for net, u in ((teacher, t), (pupil, p)))
             if name in HALVED:
-                t, p = half(t), half(p)
+                t, p = pooled(t), pooled(p)
             continue
         ta = [teacher.blocks[name].before_relu(v) for v in t.split(chunk)]
         xs = p.split(chunk)
-        pooled = [F.max_pool2d(v, 3, 1, 1) for v in xs]
-        out, reduced = {}, None
+        spread = [F.max_pool2d(v, 3, 1, 1) for v in xs]
+        out: dict[int, list[Tensor]] = {}
+        reduced: list[Tensor] = []
         for i, part in enumerate(PARTS):
-            source = pooled if i == 5 else reduced if i in (2, 4) else xs
+            source = spread if i == 5 else reduced if i in (2, 4) else xs
             y = fit(f"inception_{name}/{part}", block.convs[i], source, [a[i] for a in ta])
             reduced = [F.relu(v) for v in y]
             out[i] = reduced
         t = torch.cat([F.relu(torch.cat([a[i] for i in OUTPUTS], 1)) for a in ta])
         p = torch.cat([torch.cat([out[i][j] for i in OUTPUTS], 1) for j in range(len(xs))])
         if name in HALVED:
-            t, p = half(t), half(p)
+            t, p = pooled(t), pooled(p)
         print("least squares", name, flush=True)
     return mix
 
 
-def importance(teacher, x, end):
-    """{layer: (channels,) float, how much each channel carries of the objective at `end`}"""
-    kept, hooks = {}, []
-    for name, conv in teacher.named_convs().items():
+def importance(teacher: Net, x: Tensor, end: str) -> dict[str, NDArray[np.float32]]:
+    """{layer: (channels,) each channel's share of the objective at the inception `end`, for the pictures `x`}."""
+    kept: dict[str, Tensor] = {}
 
-        def keep(m, i, o, name=name):
-            if o.requires_grad:
-                o.retain_grad()
-            kept[name] = o
+    def keep(name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        if output.requires_grad:
+            output.retain_grad()
+        kept[name] = output
 
-        hooks.append(conv.register_forward_hook(keep))
-    total = 0
+    hooks = [conv.register_forward_hook(functools.partial(keep, name)) for name, conv in teacher.named_convs().items()]
+    total: dict[str, Tensor] = {}
     for v in x.split(24):
         gradient(teacher, v, end)
         new = {n: (o.detach().clamp_min(0) * o.grad).sum((2, 3)).pow(2).mean(0) for n, o in kept.items()}
-        total = new if not total else {n: total[n] + new[n] for n in new}
+        total = {n: total[n] + new[n] for n in new} if total else new
     for h in hooks:
         h.remove()
     return {n: v.sqrt().numpy() for n, v in total.items()}
 
 
-def dreamed(teacher, x, rng):
-    """the second half of the batch climbs 1 to 20 steps of the teacher's gradient: what a dreaming net really sees"""
+def dreamed(teacher: Net, x: Tensor, rng: np.random.Generator) -> Tensor:
+    """The pictures `x` (n, 3, h, w), of which the second half were moved 1 to 11 steps along the teacher's gradient, as
+    in a dream."""
     x = x.clone()
     parts = list(x[len(x) // 2 :].split(25))
     for j, v in enumerate(parts):
@@ -160,9 +181,8 @@ if __name__ == "__main__":
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
     rng, t0 = np.random.default_rng(a.seed), time.time()
-    last, side, fitted = (
-        ("4c", 128, ("3a", "3b", "4a", "4b", "4c")) if a.stem else ("5b", 192, ("4d", "4e", "5a", "5b"))
-    )
+    last, side, fitted = (("4c", 128, ("3a", "3b", "4a", "4b", "4c")) if a.stem else
+                          ("5b", 192, ("4d", "4e", "5a", "5b")))
     side = a.side or side
     teacher, pictures = load_teacher(a.teacher, last), torch.load(a.pictures, weights_only=False)
     pupil = Net(PUPIL, last)

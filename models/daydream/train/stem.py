@@ -1,11 +1,11 @@
-"""The pupil's stem, first and well: its errors spread through every layer above.
+"""Trains the pupil's stem first, and carefully, because its errors spread through every layer above.
 
 conv1 starts from random filters (drawn in the whitened space of 7x7 patches), conv2 from least squares (start.py).
-Both are then trained by descent. A linear map, learnt along with them and thrown away afterwards, reads the teacher's
-activations out of the pupil's; they must agree, and so must the gradient at the picture that comes of sending the
-teacher's own gradient at that height down through map and pupil.
+Both are then trained by gradient descent. A linear map, learnt with them and discarded afterwards, predicts the
+teacher's activations from the pupil's. The loss compares the activations, and the gradients at the picture: the
+teacher's own one, and the one that the teacher's gradient at that layer gives when sent down through map and pupil.
 
-The map of conv1 begins as a band: LRN looks at neighbours, so the order of the channels matters.
+The map of conv1 starts as a band, because LRN looks at neighbours and so the order of the channels matters.
 
 $ python stem.py --teacher teacher.npz --pictures pictures.pt --out stem.pt
 """
@@ -16,12 +16,17 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
-from nets import MEAN, PUPIL, Net, blur, cosine, half, load_teacher
+from torch import Tensor
+
+import start
+from nets import MEAN, PUPIL, Net, blur, cosine, load_teacher, pooled
+from pictures import Pictures
 
 
-def lessons(teacher, pictures, rng, count, size, batch=20):
-    """list of batches (x, image gradient, pool1/norm1, its gradient, pool2, its gradient), half precision;
-    each crop is seen at one to eight steps of the teacher's climb"""
+def lessons(teacher: Net, pictures: Pictures, rng: np.random.Generator, count: int, size: int,
+            batch: int = 20) -> list[list[Tensor]]:
+    """[[x, gradient at x, pool1/norm1, its gradient, pool2, its gradient]] of batches of crops, bfloat16 (batch, c,
+    h, w), for `count` crops of `size` pixels; each crop occurs at one to eight steps of the teacher's dream."""
     out = []
     while count > 0:
         x = pictures.batch(rng, batch, size)
@@ -42,23 +47,32 @@ def lessons(teacher, pictures, rng, count, size, batch=20):
     return out
 
 
-def images(g, t):
+def gradient_loss(g: Tensor, t: Tensor) -> Tensor:
+    """1 - cosine between gradients at the pictures, (n, 3, h, w), raw and blurred: a mean."""
     return (0.6 * (1 - cosine(g, t)) + 0.4 * (1 - cosine(blur(g, 1.5), blur(t, 1.5)))).mean()
 
 
-def importance(batches, f, g):
-    """(channels,) share of the objective that flows through each channel, relative to its mean"""
+def importance(batches: list[list[Tensor]], f: int, g: int) -> Tensor:
+    """(channels,) share of the objective that flows through each channel, relative to its mean.
+
+    f, g  where in a batch the activations and their gradient are"""
     w = torch.stack([(b[f].float() * b[g].float()).pow(2).mean((0, 2, 3)) for b in batches[:30]]).mean(0).sqrt()
     return w / w.mean()
 
 
-def train_conv1(pupil, batches, held, rng, steps, rate=1e-2, batch=10):
+def train_conv1(pupil: Net, batches: list[list[Tensor]], held: list[list[Tensor]], rng: np.random.Generator, steps: int,
+                rate: float = 1e-2, batch: int = 10) -> None:
+    """Train the pupil's conv1 from random filters, and print how far it is.
+
+    batches  of `lessons`, to learn from; of each a half, `batch` crops, at a time
+    held     more of them, for the figures only
+    rate     learning rate of the filters"""
     patches = torch.cat([F.unfold(b[0].float(), 7, stride=5).transpose(1, 2).reshape(-1, 147) for b in batches[:12]])
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
     whiten = vectors * (values + 1e-3 * values.mean()).rsqrt()  # columns
     n, m = pupil.conv1.out_channels, batches[0][2].shape[1]
     filters = torch.randn(n, 147) / 147**0.5
-    gain = torch.full((1, n, 1, 1), 100.0)  # about the teacher's scale, where LRN bends
+    gain = torch.full((1, n, 1, 1), 100.0)  # about the teacher's scale, at which LRN is not linear
     near = torch.arange(m)[:, None] * (n - 1) / (m - 1) - torch.arange(n)[None]
     read = (torch.exp(-(near**2) / 0.5) + torch.randn(m, n) * 0.02).view(m, n, 1, 1)
     bias, offset = torch.zeros(n), torch.zeros(m)
@@ -69,13 +83,13 @@ def train_conv1(pupil, batches, held, rng, steps, rate=1e-2, batch=10):
     scale = torch.stack([b[2].float().pow(2).mean((0, 2, 3)).sqrt() for b in batches[:20]]).mean(0).view(1, -1, 1, 1)
     weight = (importance(batches, 2, 3).view(1, -1, 1, 1) + 0.2) / (scale + 0.1 * scale.mean()) ** 2
 
-    def lesson(b):
+    def lesson(b: list[Tensor]) -> tuple[Tensor, Tensor, float]:
         x, gx, f1, g1 = (t.float() for t in b[:4])
         w = (filters @ whiten.T).view(n, 3, 7, 7)
         x = x.contiguous(memory_format=torch.channels_last).requires_grad_(True)
-        seen = F.conv2d(pupil.norm1(half(F.relu(F.conv2d(x, w, bias, 2, 3) * gain))), read, offset * 100)
+        seen = F.conv2d(pupil.norm1(pooled(F.relu(F.conv2d(x, w, bias, 2, 3) * gain))), read, offset * 100)
         (g,) = torch.autograd.grad((seen * g1).sum(), x, create_graph=True)
-        return ((seen - f1).pow(2) * weight).mean(), images(g, gx), cosine(g, gx).mean().item()
+        return ((seen - f1).pow(2) * weight).mean(), gradient_loss(g, gx), cosine(g, gx).mean().item()
 
     for i in range(steps):
         for group in opt.param_groups:
@@ -95,12 +109,12 @@ def train_conv1(pupil, batches, held, rng, steps, rate=1e-2, batch=10):
         pupil.conv1.bias.copy_(bias * gain.flatten())
 
 
-def train_stem(pupil, teacher, batches, held, rng, steps, rate=3e-4, batch=10):
-    from start import Squares
-
+def train_stem(pupil: Net, batches: list[list[Tensor]], held: list[list[Tensor]], rng: np.random.Generator, steps: int,
+               rate: float = 3e-4, batch: int = 10) -> None:
+    """Train the pupil's conv1 and conv2 together, as they are, and print how far they are; arguments as above."""
     n, m = pupil.conv2.out_channels, batches[0][4].shape[1]
     read = torch.nn.Conv2d(n, m, 1)
-    q = Squares(read)
+    q = start.Squares(read)
     with torch.no_grad():
         for b in batches[:30]:
             q.add(pupil.second(pupil.first(b[0].float())), b[4].float(), 2000)
@@ -108,21 +122,20 @@ def train_stem(pupil, teacher, batches, held, rng, steps, rate=3e-4, batch=10):
     convs = [pupil.conv1, pupil.reduce2, pupil.conv2, read]
     groups = []
     for p in (p for c in convs for p in c.parameters()):  # each moves in proportion to its own size
-        size = (
-            p.detach().pow(2).mean().sqrt().item() if p.dim() > 1 else 0.02 * max(p.detach().abs().mean().item(), 1.0)
-        )
+        size = (p.detach().pow(2).mean().sqrt().item() if p.dim() > 1 else
+                0.02 * max(p.detach().abs().mean().item(), 1.0))
         groups.append({"params": [p], "size": size})
     opt = torch.optim.Adam(groups, betas=(0.9, 0.98), eps=1e-12)
     scale = torch.stack([b[4].float().pow(2).mean((0, 2, 3)).sqrt() for b in batches[:20]]).mean(0).view(1, -1, 1, 1)
     weight = (importance(batches, 4, 5).view(1, -1, 1, 1) + 0.2) / (scale + 0.1 * scale.mean()) ** 2
 
-    def lesson(b):
+    def lesson(b: list[Tensor]) -> tuple[Tensor, Tensor, float]:
         x, gx, f2, g2 = (b[i].float() for i in (0, 1, 4, 5))
         x = x.contiguous(memory_format=torch.channels_last).requires_grad_(True)
         with torch.autocast("cpu", torch.bfloat16):
             seen = read(pupil.second(pupil.first(x))).float()
             (g,) = torch.autograd.grad((seen * g2).sum(), x, create_graph=True)
-        return ((seen - f2).pow(2) * weight).mean(), images(g, gx), cosine(g, gx).mean().item()
+        return ((seen - f2).pow(2) * weight).mean(), gradient_loss(g, gx), cosine(g, gx).mean().item()
 
     for i in range(steps):
         for group in opt.param_groups:
@@ -165,10 +178,8 @@ if __name__ == "__main__":
     else:
         train_conv1(pupil, batches, held, rng, a.conv1_steps)
         torch.save({"net": pupil.state_dict()}, a.out)
-    import start
-
     x = torch.cat([b[0][:8] for b in batches[:60]]).float().contiguous(memory_format=torch.channels_last)
     start.least_squares(pupil, teacher, x, rng, start.importance(teacher, x[:96], "4c"), fitted=("stem",))
-    train_stem(pupil, teacher, batches, held, rng, a.stem_steps)
+    train_stem(pupil, batches, held, rng, a.stem_steps)
     torch.save({"net": pupil.state_dict()}, a.out)
     print(f"{time.time() - t0:.0f} s", flush=True)

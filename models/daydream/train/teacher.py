@@ -1,9 +1,10 @@
-"""bvlc_googlenet.caffemodel -> .npz that PyTorch reads; needs Caffe's own caffe_pb2 (PYTHONPATH)
+"""Converts bvlc_googlenet.caffemodel to an .npz for PyTorch; needs Caffe's own caffe_pb2 in PYTHONPATH.
 
 $ python3 teacher.py bvlc_googlenet.caffemodel teacher.npz
 """
 
 import sys
+from typing import Any
 
 import numpy as np
 from caffe.proto import caffe_pb2
@@ -12,7 +13,7 @@ if __name__ == "__main__":
     net = caffe_pb2.NetParameter()
     with open(sys.argv[1], "rb") as f:
         net.ParseFromString(f.read())
-    arrays = {}
+    arrays: dict[str, Any] = {}  # of numpy arrays; savez's own options have other types
     for layer in net.layer or net.layers:
         if layer.blobs:
             key = layer.name.replace("/", "__")

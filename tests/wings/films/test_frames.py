@@ -2,7 +2,9 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,20 +12,22 @@ from PIL import Image
 
 from dreamer.errors import Failure, Mistake
 from dreamer.films.frames import opened
+from dreamer.nets.model import Model
 from dreamer.pictures import reading
 from helpers import ROOT, decoded, made, noise, saved
 
 
 @pytest.fixture
-def command(tiny, tmp_path):
+def command(tiny: Model, tmp_path: Path) -> Callable[..., list[str]]:
     """Function of input, output and more words that gives the words of a dream by the tiny model."""
-    def words(source, name, *more):
+    def words(source: Path, name: str, *more: object) -> list[str]:
         return [str(ROOT / "dreamify.py"), str(source), str(tmp_path / name), "mix/output", "2", "1", "--seed", "5",
                 "--model", str(tiny.folder), *map(str, more)]
     return words
 
 
-def test_a_folder_of_frames_in_natural_order(command, frames, tmp_path, ffmpeg):
+def test_a_folder_of_frames_in_natural_order(command: Callable[..., list[str]], frames: Path, tmp_path: Path,
+                                             ffmpeg: None) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()
     for number in range(1, 12):
@@ -36,24 +40,24 @@ def test_a_folder_of_frames_in_natural_order(command, frames, tmp_path, ffmpeg):
     made(command(folder, "out.gif"))
     assert Image.open(tmp_path / "out.gif").n_frames == 11
     Image.new("RGB", (9, 9)).save(folder / "frame12.png")
-    for name, told in (("out.gif", "frame12.png has another size than the first frame, frame1.png"),
+    for name, told in (("out.gif", "frame12.png differs in size from the first frame, frame1.png"),
                        ("frames/frame%d.png", "would overwrite the input")):
         done = subprocess.run(command(folder, name), capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert told in done.stderr
 
 
-def test_what_is_no_frame_is_left_out(tmp_path):
+def test_what_is_no_frame_is_left_out(tmp_path: Path) -> None:
     for name in ("2.png", "10.PNG", "1.jpg", ".hidden.png"):
         saved(tmp_path / name, noise(20, 30))
     (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / "3.png").mkdir()
     found = opened(str(tmp_path), Fraction(25), None, 10 ** 6, reading.read)
     assert [path.name for path in found.paths] == ["1.jpg", "2.png", "10.PNG"]
-    assert (found.shape, found.rate, found.ticks, found.sound) == ((20, 30, 3), 25, [1, 1, 1], None)
+    assert (found.shape, found.rate, found.ticks, found.sound) == ((20, 30, 3), Fraction(25), [1, 1, 1], None)
 
 
-def test_frames_come_from_any_on_and_must_not_change(tmp_path):
+def test_frames_come_from_any_on_and_must_not_change(tmp_path: Path) -> None:
     for number in range(4):
         saved(tmp_path / f"{number}.png", noise(20, 30, number))
     found = opened(str(tmp_path), Fraction(25), None, 10 ** 6, reading.read)
@@ -61,7 +65,7 @@ def test_frames_come_from_any_on_and_must_not_change(tmp_path):
     assert np.array_equal(list(found.frames(2)), [noise(20, 30, number) for number in (2, 3)])
     saved(tmp_path / "3.png", noise(30, 20))
     assert found.checksum() != before
-    with pytest.raises(Failure, match="has another size than the first frame"):
+    with pytest.raises(Failure, match="differs in size"):
         list(found.frames(2))
     (tmp_path / "2.png").unlink()
     with pytest.raises(Failure, match="no such file"):
@@ -69,9 +73,9 @@ def test_frames_come_from_any_on_and_must_not_change(tmp_path):
 
 
 @pytest.mark.parametrize(("sizes", "most", "why"), [
-    ([], 10 ** 6, "there is no picture"), ([(20, 30)], 599, "more than 599 pixels"),
-    ([(20, 30), (20, 31)], 10 ** 6, "1.png has another size than the first frame, 0.png")])
-def test_a_folder_that_is_no_film_is_told(tmp_path, sizes, most, why):
+    ([], 10 ** 6, "contains no pictures"), ([(20, 30)], 599, "more than 599 pixels"),
+    ([(20, 30), (20, 31)], 10 ** 6, "1.png differs in size from the first frame, 0.png")])
+def test_a_folder_that_is_no_film_is_told(tmp_path: Path, sizes: list[tuple[int, int]], most: int, why: str) -> None:
     for number, size in enumerate(sizes):
         saved(tmp_path / f"{number}.png", noise(*size))
     with pytest.raises(Mistake, match=why):

@@ -6,19 +6,25 @@ import random
 import re
 import signal
 import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from helpers import FRAMES, ROOT, decoded, made, names, probed, run, start, wait_for
+from dreamer.nets.model import Model
+from helpers import FRAMES, ROOT, Word, decoded, made, names, probed, run, start, wait_for
 
 pytestmark = pytest.mark.usefixtures("ffmpeg")
 
 COUNT, HEIGHT, WIDTH = FRAMES
 
 
-def encode(frames, path, *options, before=("-framerate", "24000/1001"), sound=True):
+def encode(frames: Path, path: Path, *options: str, before: Sequence[str] = ("-framerate", "24000/1001"),
+           sound: bool = True) -> Path:
     """A video of the frames, with a tone."""
     tone = ["-f", "lavfi", "-i", "sine=440:r=44100:d=1.25"] if sound else []
     codec = ["-c:v", "libx264", "-crf", "12", "-pix_fmt", "yuv420p"]
@@ -28,27 +34,28 @@ def encode(frames, path, *options, before=("-framerate", "24000/1001"), sound=Tr
 
 
 @pytest.fixture(scope="session")
-def video(frames, tmp_path_factory):
+def video(frames: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The frames as .mp4, 24000/1001 a second, with a tone in AAC."""
     return encode(frames, tmp_path_factory.mktemp("video") / "in.mp4", "-c:a", "aac")
 
 
 @pytest.fixture
-def command(tiny, tmp_path):
+def command(tiny: Model, tmp_path: Path) -> Callable[..., list[str]]:
     """Function of input, output and more words that gives the words of a dream by the tiny model."""
-    def words(source, name, *more):
+    def words(source: Path, name: str, *more: object) -> list[str]:
         return [str(ROOT / "dreamify.py"), str(source), str(tmp_path / name), "mix/output", "2", "1", "--seed", "5",
                 "--model", str(tiny.folder), *map(str, more)]
     return words
 
 
-def sound_of(path):
+def sound_of(path: Path) -> bytes:
     """A checksum of the sound as it is encoded."""
     return subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:a", "-c", "copy", "-f", "md5", "-"],
                           capture_output=True, check=True).stdout
 
 
-def test_each_frame_is_dreamed_and_rate_and_sound_stay(command, video, tmp_path):
+def test_each_frame_is_dreamed_and_rate_and_sound_stay(command: Callable[..., list[str]], video: Path,
+                                                       tmp_path: Path) -> None:
     told = made(command(video, "out.mp4")).stdout
     assert f"{COUNT} frames, 23.976 a second, {WIDTH}×{HEIGHT} pixels" in told
     stream, whole = probed(tmp_path / "out.mp4")
@@ -60,7 +67,7 @@ def test_each_frame_is_dreamed_and_rate_and_sound_stay(command, video, tmp_path)
     assert names(tmp_path) == ["out.mp4"]
 
 
-def test_a_frame_is_dreamed_as_a_picture_is(command, video, tmp_path):
+def test_a_frame_is_dreamed_as_a_picture_is(command: Callable[..., list[str]], video: Path, tmp_path: Path) -> None:
     made(command(video, "f-%d.png", "--max-size", "50"))
     subprocess.run(["ffmpeg", "-v", "error", "-i", video, "-vf", f"select=eq(n\\,7),scale=50:{round(50 * 64 / 98)}:"
                     "flags=lanczos", "-frames:v", "1", tmp_path / "eighth.png"], check=True)
@@ -70,10 +77,11 @@ def test_a_frame_is_dreamed_as_a_picture_is(command, video, tmp_path):
     assert np.array_equal(ours, alone)
 
 
-def test_a_video_turned_by_the_camera_is_upright(command, frames, tmp_path):
+def test_a_video_turned_by_the_camera_is_upright(command: Callable[..., list[str]], frames: Path,
+                                                 tmp_path: Path) -> None:
     encode(frames, tmp_path / "flat.mp4", "-frames:v", "3", sound=False)
     mark = ["ffmpeg", "-v", "error", "-y"]
-    words = ["-i", tmp_path / "flat.mp4", "-c", "copy", tmp_path / "turned.mp4"]
+    words: list[Word] = ["-i", tmp_path / "flat.mp4", "-c", "copy", tmp_path / "turned.mp4"]
     if subprocess.run([*mark, "-display_rotation", "90", *words], capture_output=True, check=False).returncode:
         subprocess.run([*mark, *words[:-1], "-metadata:s:v", "rotate=90", words[-1]], check=True)  # before ffmpeg 6
     stream, _ = probed(tmp_path / "turned.mp4")
@@ -83,7 +91,7 @@ def test_a_video_turned_by_the_camera_is_upright(command, frames, tmp_path):
     assert (stream["width"], stream["height"], stream["nb_read_frames"]) == (HEIGHT, WIDTH, "3")
 
 
-def test_pixels_that_are_not_square_become_so(command, frames, tmp_path):
+def test_pixels_that_are_not_square_become_so(command: Callable[..., list[str]], frames: Path, tmp_path: Path) -> None:
     encode(frames, tmp_path / "wide.mp4", "-frames:v", "2", "-aspect", "2:1", sound=False)
     made(command(tmp_path / "wide.mp4", "out.mp4"))
     assert probed(tmp_path / "out.mp4")[0]["width"] == 128
@@ -91,7 +99,7 @@ def test_pixels_that_are_not_square_become_so(command, frames, tmp_path):
 
 @pytest.mark.parametrize(("marks", "told"), [("colorspace=unknown", ""), ("colorspace=bt709", ""),
                                              ("colorspace=bt709:color_trc=arib-std-b67", "is HDR")])
-def test_colours_come_through(command, tmp_path, marks, told):
+def test_colours_come_through(command: Callable[..., list[str]], tmp_path: Path, marks: str, told: str) -> None:
     """An unmarked video of 720 rows is no old television: its red is red."""
     subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=0xc83c28:s=1280x720", "-frames:v", "1", "-vf",
                     f"scale=out_color_matrix=bt709,format=yuv420p,setparams={marks}", "-c:v", "libx264",
@@ -102,20 +110,23 @@ def test_colours_come_through(command, tmp_path, marks, told):
     assert np.abs(colour - (200, 60, 40)).max() < 7, colour  # by the matrix of old television it is 15
 
 
-def test_frames_of_varying_length_are_shown_as_long(command, frames, tmp_path):
+def test_frames_of_varying_length_are_shown_as_long(command: Callable[..., list[str]], frames: Path,
+                                                    tmp_path: Path) -> None:
     """5 frames at 0, 1, 4, 5 and 12 twenty-fifths of a second."""
     at = "eq(N\\,1)+4*eq(N\\,2)+5*eq(N\\,3)+12*eq(N\\,4)"
     encode(frames, tmp_path / "vary.mkv", "-vf", f"settb=1/25,setpts={at}", "-vsync", "0", "-frames:v", "5",
            before=("-framerate", "25"), sound=False)
     told = made(command(tmp_path / "vary.mkv", "out.mp4")).stdout
-    times = int(re.search(r"5 frames, (25|50) a second", told)[1]) // 25  # 50: ffmpeg 7 takes the file for that
+    rate = re.search(r"5 frames, (25|50) a second", told)
+    assert rate
+    times = int(rate[1]) // 25  # 50: ffmpeg 7 takes the file for that
     shown = decoded(tmp_path / "out.mp4").astype(int)
     assert len(shown) > 12 * times
     changes = [number for number in range(1, len(shown)) if np.abs(shown[number] - shown[number - 1]).mean() > 2]
     assert changes == [times, 4 * times, 5 * times, 12 * times]
 
 
-def test_a_moving_gif_is_a_video(command, frames, tmp_path):
+def test_a_moving_gif_is_a_video(command: Callable[..., list[str]], frames: Path, tmp_path: Path) -> None:
     first, *rest = (Image.open(frames / f"{number}.png") for number in range(1, 6))
     first.save(tmp_path / "in.gif", save_all=True, append_images=rest, duration=[40, 40, 120, 40, 40])
     made(command(tmp_path / "in.gif", "out.gif"))
@@ -128,7 +139,7 @@ def test_a_moving_gif_is_a_video(command, frames, tmp_path):
     assert lengths[:4] == [40, 40, 120, 40]
 
 
-def flicker(cv2, before, after):
+def flicker(cv2: Any, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
     """Mean change of a dreamed pixel from frame to frame, where it is followed by Farneback's flow of the input."""
     changes = []
     grid = np.dstack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))).astype(np.float32)
@@ -139,10 +150,10 @@ def flicker(cv2, before, after):
                          for film in (before, after))
         sure = np.abs(seen - before[number]).mean(2) < 15
         changes.append(np.abs(dreamed - after[number])[sure].mean())
-    return np.mean(changes)
+    return float(np.mean(changes))
 
 
-def test_with_flow_a_dream_does_not_flicker(video, tmp_path):
+def test_with_flow_a_dream_does_not_flicker(video: Path, tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2", reason="no OpenCV: ./provision.sh film")
     short = tmp_path / "short.mp4"
     subprocess.run(["ffmpeg", "-v", "error", "-i", video, "-frames:v", "8", "-crf", "12", short], check=True)
@@ -156,7 +167,7 @@ def test_with_flow_a_dream_does_not_flicker(video, tmp_path):
     assert json.loads(run("recipe", tmp_path / "flow.mp4").stdout)["flow"] is True
 
 
-def test_kills_at_any_moment_change_nothing(command, video, tmp_path):
+def test_kills_at_any_moment_change_nothing(command: Callable[..., list[str]], video: Path, tmp_path: Path) -> None:
     pytest.importorskip("cv2", reason="no OpenCV: ./provision.sh film")
     words = command(video, "out.mp4", "--flow")
     made(words)
@@ -165,16 +176,18 @@ def test_kills_at_any_moment_change_nothing(command, video, tmp_path):
     moments = random.Random(3)
     for _ in range(3):
         with start(words) as process:
+            assert process.stdout
             for _ in range(moments.randrange(4, 12)):
                 process.stdout.readline()
             process.kill()
         assert not (tmp_path / "out.mp4").exists()
-    assert "goes on from frame" in made(words).stdout
+    assert "continues from frame" in made(words).stdout
     assert (tmp_path / "out.mp4").read_bytes() == whole
     assert names(tmp_path) == ["out.mp4"]
 
 
-def test_ctrl_c_writes_the_film_so_far_with_as_much_sound(command, video, tmp_path):
+def test_ctrl_c_writes_the_film_so_far_with_as_much_sound(command: Callable[..., list[str]], video: Path,
+                                                          tmp_path: Path) -> None:
     words = command(video, "out.mp4")
     words[4] = "60"
     with start(words) as process:
@@ -189,7 +202,7 @@ def test_ctrl_c_writes_the_film_so_far_with_as_much_sound(command, video, tmp_pa
     assert abs(float(whole["duration"]) - count * 1001 / 24000) < 0.05
 
 
-def test_a_longer_video_takes_no_more_memory(command, tmp_path):
+def test_a_longer_video_takes_no_more_memory(command: Callable[..., list[str]], tmp_path: Path) -> None:
     most = {}
     for count in (5, 45):
         subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=640x360", "-frames:v", str(count),
@@ -208,16 +221,17 @@ def test_a_longer_video_takes_no_more_memory(command, tmp_path):
     ("a.mp4", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "neither a picture nor a video"),
     ("a.mp4", b"ffconcat version 1.0\nfile in.mp4\n", "neither a picture nor a video"),
     ("a.mkv", "half", "neither a picture nor a video"),
-    ("a.mp4", "sound", "there is no video in"),
+    ("a.mp4", "sound", "contains no video"),
     ("a.mp4", None, "no such file"),
 ])
-def test_what_is_no_video_is_told_in_one_line(command, video, tmp_path, name, content, told):
+def test_what_is_no_video_is_told_in_one_line(command: Callable[..., list[str]], video: Path, tmp_path: Path, name: str,
+                                              content: bytes | str | None, told: str) -> None:
     source = tmp_path / name
     if content == "half":
         source.write_bytes(video.read_bytes()[:5000])
     elif content == "sound":
         subprocess.run(["ffmpeg", "-v", "error", "-i", video, "-vn", "-c", "copy", source], check=True)
-    elif content is not None:
+    elif isinstance(content, bytes):
         source.write_bytes(content)
     before = names(tmp_path)
     done = subprocess.run(command(source, "out.mp4"), capture_output=True, text=True, check=False)
@@ -227,7 +241,8 @@ def test_what_is_no_video_is_told_in_one_line(command, video, tmp_path, name, co
     assert names(tmp_path) == before
 
 
-def test_a_video_that_is_cut_short_is_dreamed_so_far(command, frames, tmp_path):
+def test_a_video_that_is_cut_short_is_dreamed_so_far(command: Callable[..., list[str]], frames: Path,
+                                                     tmp_path: Path) -> None:
     whole = encode(frames, tmp_path / "whole.ts", sound=False).read_bytes()
     (tmp_path / "half.ts").write_bytes(whole[:len(whole) // 2])
     made(command(tmp_path / "half.ts", "out.mp4"))
@@ -241,7 +256,8 @@ def test_a_video_that_is_cut_short_is_dreamed_so_far(command, frames, tmp_path):
     ("out.mp4", ["--blend", "2"], "blend: '2' is not"),
     ("f-%d.xyz", [], "must end in one of"),
 ])
-def test_what_cannot_be_is_told_before_the_work(command, video, tmp_path, name, more, told):
+def test_what_cannot_be_is_told_before_the_work(command: Callable[..., list[str]], video: Path, tmp_path: Path,
+                                                name: str, more: list[str], told: str) -> None:
     done = subprocess.run(command(video, name, *more), capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
@@ -249,7 +265,7 @@ def test_what_cannot_be_is_told_before_the_work(command, video, tmp_path, name, 
     assert names(tmp_path) == []
 
 
-def test_flow_without_opencv_says_how_to_get_it(command, video, tmp_path):
+def test_flow_without_opencv_says_how_to_get_it(command: Callable[..., list[str]], video: Path, tmp_path: Path) -> None:
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules/cv2.py").write_text("raise ImportError")
     done = subprocess.run(command(video, "out.mp4", "--flow"), capture_output=True, text=True, check=False,

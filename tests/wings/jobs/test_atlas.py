@@ -7,25 +7,28 @@ import shlex
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import tinymodel
+from dreamer.nets.model import Model
 from dreamer.pictures.recipe import read_recipe
 from helpers import ROOT, children, names, psnr, run
 
 
 @pytest.fixture
-def photo(sky, tmp_path):
+def photo(sky: Path, tmp_path: Path) -> Path:
     """A picture of 120×80 pixels."""
     path = tmp_path / "a photo.png"
     Image.open(sky).resize((120, 80)).save(path)
     return path
 
 
-def figures(path):
+def figures(path: Path) -> list[tuple[str, NDArray[np.float64], str, str]]:
     """[(name, decoded picture, command, words)] of a page."""
     found = re.findall(r'<figure tabindex="0"><img alt="([^"]*)" src="data:image/jpeg;base64,([^"]*)">\n'
                        r"<figcaption><b>([^<]*)</b> ([^<]*)<code>([^<]*)</code></figcaption></figure>",
@@ -41,14 +44,15 @@ def figures(path):
     return made
 
 
-def test_octaves_that_are_too_small_are_told_once_for_all_layers(photo, tiny, tmp_path):
+def test_octaves_that_are_too_small_are_told_once_for_all_layers(photo: Path, tiny: Model, tmp_path: Path) -> None:
     done = run("atlas", photo, tmp_path / "all.png", "*", 1, 20, "--model", tiny.folder, "--jitter", 5)
     assert done.returncode == 0
     assert re.fullmatch(r"dreamify: warning: \d of the 7 layers get fewer than 20 octaves, because the smallest would "
                         r"be too small for them\n", done.stderr)
 
 
-def test_a_page_shows_every_layer_at_its_size_with_the_command_that_dreams_it(photo, tiny, tmp_path):
+def test_a_page_shows_every_layer_at_its_size_with_the_command_that_dreams_it(photo: Path, tiny: Model,
+                                                                              tmp_path: Path) -> None:
     done = run("atlas", photo, tmp_path / "all.html", "*", 2, 2, "--model", tiny.folder, "--max-size", 100, "--jitter",
                5, "--step-size", 9)
     assert (done.returncode, done.stderr) == (0, "")
@@ -72,7 +76,7 @@ def test_a_page_shows_every_layer_at_its_size_with_the_command_that_dreams_it(ph
         assert psnr(pixels, exact) > psnr(pixels, original) + 5
 
 
-def test_a_sheet_has_the_picture_and_every_dream_in_order(photo, tiny, tmp_path):
+def test_a_sheet_has_the_picture_and_every_dream_in_order(photo: Path, tiny: Model, tmp_path: Path) -> None:
     done = run("atlas", photo, tmp_path / "sheet.png", "mix/*", 2, 2, "--model", tiny.folder, "--seed", 3, "--max-size",
                60)
     assert done.returncode == 0, done.stderr
@@ -92,7 +96,7 @@ def test_a_sheet_has_the_picture_and_every_dream_in_order(photo, tiny, tmp_path)
     assert [place[1:] for place in places] == sorted(place[1:] for place in places)
 
 
-def test_channels_of_a_layer(photo, tiny, tmp_path):
+def test_channels_of_a_layer(photo: Path, tiny: Model, tmp_path: Path) -> None:
     done = run("atlas", photo, tmp_path / "c.html", "mix/3x3:1,4-5", 1, 1, "--model", tiny.folder)
     assert done.returncode == 0, done.stderr
     _, *dreams = figures(tmp_path / "c.html")
@@ -101,11 +105,12 @@ def test_channels_of_a_layer(photo, tiny, tmp_path):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_what_is_stopped_or_killed_goes_on(photo, tiny, tmp_path, how):
+def test_what_is_stopped_or_killed_goes_on(photo: Path, tiny: Model, tmp_path: Path, how: signal.Signals) -> None:
     words = [str(word) for word in (ROOT / "dreamify.py", "atlas", photo, tmp_path / "all.png", "mix/*", 150, 2,
                                     "--model", tiny.folder)]
     folder = tmp_path / ".all.png.atlas"
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
         for line in process.stdout:
             if line.startswith("2/3"):
                 break
@@ -125,7 +130,7 @@ def test_what_is_stopped_or_killed_goes_on(photo, tiny, tmp_path, how):
     assert names(tmp_path) == ["a photo.png", "all.png"]
 
 
-def test_dreams_of_another_picture_or_recipe_are_not_taken(photo, tiny, sky, tmp_path):
+def test_dreams_of_another_picture_or_recipe_are_not_taken(photo: Path, tiny: Model, sky: Path, tmp_path: Path) -> None:
     folder = tmp_path / ".all.png.atlas"
     folder.mkdir()
     assert run(sky, folder / "mix%2F1x1.png", "mix/1x1", 1, 1, "--model", tiny.folder, "--seed", 0, "--max-size",
@@ -137,7 +142,7 @@ def test_dreams_of_another_picture_or_recipe_are_not_taken(photo, tiny, sky, tmp
     assert [line.split()[0] for line in done.stdout.splitlines()[:-1]] == ["1/3", "2/3"]
 
 
-def test_layers_that_are_too_deep_for_the_picture_are_left_out(tmp_path, tiny):
+def test_layers_that_are_too_deep_for_the_picture_are_left_out(tmp_path: Path, tiny: Model) -> None:
     Image.new("RGB", (40, 1)).save(tmp_path / "a.png")
     done = run("atlas", tmp_path / "a.png", tmp_path / "some.jpg", "*", 1, 1, "--model", tiny.folder)
     assert done.returncode == 0
@@ -147,7 +152,7 @@ def test_layers_that_are_too_deep_for_the_picture_are_left_out(tmp_path, tiny):
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
 
 
-def test_wrong_use_is_told(photo, tiny, tmp_path):
+def test_wrong_use_is_told(photo: Path, tiny: Model, tmp_path: Path) -> None:
     done = run("atlas", photo, tmp_path / "a.gif", "mix/*+conv1*2", "--bogus", "--model", tiny.folder)
     assert done.returncode == 2
     assert ".html" in done.stderr

@@ -7,14 +7,16 @@ import re
 import struct
 import subprocess
 import termios
+from pathlib import Path
 
 import pytest
 
 from dreamer.jobs import bar
+from dreamer.nets.model import Model
 from helpers import ROOT
 
 
-def on_a_terminal(*words, columns=120):
+def on_a_terminal(*words: object, columns: int = 120) -> tuple[str, int]:
     """What the command shows on a terminal of so many columns, and its exit code."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
@@ -31,7 +33,7 @@ def on_a_terminal(*words, columns=120):
 
 
 @pytest.mark.parametrize("columns", [120, 0])
-def test_the_bar_on_a_terminal(tiny, sky, tmp_path, columns):
+def test_the_bar_on_a_terminal(tiny: Model, sky: Path, tmp_path: Path, columns: int) -> None:
     """Of no columns is one that does not know how many it has: a serial line, a container's."""
     said, code = on_a_terminal(sky, tmp_path / "a.png", "mix/output", "60", "3", "--model", tiny.folder,
                                columns=columns)
@@ -48,9 +50,9 @@ def test_the_bar_on_a_terminal(tiny, sky, tmp_path, columns):
     assert all(len(line) <= 120 for line in re.split(r"[\r\n]+", said) if "%" in line)
 
 
-def test_quiet_is_quiet_on_a_terminal(tiny, sky, tmp_path):
+def test_quiet_is_quiet_on_a_terminal(tiny: Model, sky: Path, tmp_path: Path) -> None:
     assert on_a_terminal(sky, tmp_path / "a.png", "conv1", "1", "2", "--model", tiny.folder, "--quiet") == ("", 0)
 
 
-def test_the_time_that_is_left_is_told():
+def test_the_time_that_is_left_is_told() -> None:
     assert (bar._told(5.4), bar._told(300)) == ("5 s", "5 min")

@@ -1,23 +1,26 @@
 """A dream's state on disk."""
 
+from pathlib import Path
+
 import numpy as np
 
 from dreamer.jobs.checkpoint import Checkpoint
 from dreamer.state import State
 
 
-def state():
+def state() -> State:
     generator = np.random.RandomState(3)
     generator.rand(7)
     return State(2, 5, np.random.RandomState(0).rand(3, 4, 6).astype(np.float32), generator.get_state(legacy=False), 9)
 
 
-def test_a_state_comes_back_as_it_was(tmp_path):
+def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     image = np.zeros((4, 6, 3), np.uint8)
     kept = Checkpoint(tmp_path / "a.png", {"layer": "x"}, image)
     assert kept.load() is None
     kept.save(state())
     back = kept.load(9)
+    assert back
     assert back[:2] == (2, 5)
     assert np.array_equal(back.picture, state().picture)
     generators = [np.random.RandomState() for _ in range(2)]
@@ -32,7 +35,7 @@ def test_a_state_comes_back_as_it_was(tmp_path):
     assert kept.load() is None
 
 
-def test_a_damaged_state_is_none(tmp_path):
+def test_a_damaged_state_is_none(tmp_path: Path) -> None:
     kept = Checkpoint(tmp_path / "a.png", {}, np.zeros((4, 6, 3), np.uint8))
     kept.save(state())
     good = kept.path.read_bytes()

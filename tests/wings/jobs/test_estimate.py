@@ -1,39 +1,43 @@
 """The ETA, against simulated machines."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 
 from dreamer.jobs.estimate import ENCODING, FIRST, FIXED, FRESH, WRITING, Estimate
 
 
-def lefts(pixels, iterations, seconds, start=(0, 0), writing=0):
+def lefts(pixels: list[int], iterations: int, seconds: Callable[[int, int], float], start: tuple[int, int] = (0, 0),
+          writing: float = 0) -> list[tuple[float, float, float]]:
     """[(seconds since the start, what was said to be left, what was)] after each step of a dream whose steps take
     seconds(octave, iteration), and the writing of it so many more."""
     steps = [(octave, iteration) for octave in range(len(pixels)) for iteration in range(iterations)
              if (octave, iteration) >= start]
-    ends, now = [], 0
+    ends, now = [], 0.0
     for step in steps:
         now += seconds(*step)
         ends.append(now)
     whole = now + writing
-    time = [0]
+    time = [0.0]
     estimate = Estimate(pixels, iterations, step=(0, *start), clock=lambda: time[0])
     assert estimate.left() is None
     told = []
     for step, end in zip(steps, ends, strict=True):
         time[0] = end
         estimate.step(0, *step)
-        told.append((end, estimate.left(), whole - end))
+        left = estimate.left()
+        assert left is not None
+        told.append((end, left, whole - end))
     assert estimate.done < estimate.total
     return told
 
 
 @pytest.mark.parametrize("start", [(0, 0), (1, 4), (2, 9)])
-def test_on_a_machine_that_is_as_assumed_it_is_exact(start):
+def test_on_a_machine_that_is_as_assumed_it_is_exact(start: tuple[int, int]) -> None:
     pixels = [78_330, 153_468, 300_441, 588_800]
 
-    def seconds(octave, iteration):
+    def seconds(octave: int, iteration: int) -> float:
         began = FIRST if (octave, iteration) == start else 1
         return 7e-7 * (pixels[octave] + FIXED) * (1 + FRESH * (iteration == 0)) * began
 
@@ -42,7 +46,7 @@ def test_on_a_machine_that_is_as_assumed_it_is_exact(start):
         assert said == pytest.approx(true, abs=1e-9)
 
 
-def within(told, share, of=0.2):
+def within(told: list[tuple[float, float, float]], share: float, of: float = 0.2) -> None:
     """Check that from `share` of the time on, as long as there are steps to come, what is said is within `of` of the
     truth."""
     length = sum(told[-1][::2])
@@ -56,32 +60,35 @@ def within(told, share, of=0.2):
 @pytest.mark.parametrize(("small", "first", "of"), [
     (20_000, 0.3, 0.2), (20_000, 0.5, 0.2), (30_000, 0.2, 0.2), (30_000, 0.9, 0.2), (40_000, 0.3, 0.2),
     (10_000, 0, 0.25), (45_000, 0.3, 0.25)])  # the farthest from what is assumed: 24.5 % and 21.6 % off
-def test_from_a_tenth_on_it_is_right_on_other_machines(iterations, small, first, of):
+def test_from_a_tenth_on_it_is_right_on_other_machines(iterations: int, small: int, first: float, of: float) -> None:
     """As they were measured: small octaves cost more or less than assumed, first steps too, the very first far more,
     and each step somewhat more or less."""
     chance = random.Random(1)
     for height, width, octaves in ((575, 1024, 4), (1080, 1920, 4), (480, 640, 5)):
         pixels = [round(height * width / 1.96 ** octave) for octave in reversed(range(octaves))]
-        within(lefts(pixels, iterations, lambda octave, iteration, pixels=pixels: (
-            (pixels[octave] + small) * (1 + first * (iteration == 0)) * chance.uniform(0.9, 1.1)
-            + 3 * pixels[0] * (octave == iteration == 0)), writing=0.3 * pixels[-1]), 0.1, of)
+
+        def seconds(octave: int, iteration: int, pixels: list[int] = pixels) -> float:
+            return ((pixels[octave] + small) * (1 + first * (iteration == 0)) * chance.uniform(0.9, 1.1)
+                    + 3 * pixels[0] * (octave == iteration == 0))
+
+        within(lefts(pixels, iterations, seconds, writing=0.3 * pixels[-1]), 0.1, of)
 
 
-def test_it_finds_out_that_the_machine_has_become_slower():
+def test_it_finds_out_that_the_machine_has_become_slower() -> None:
     told = lefts([200_000], 100, lambda _, iteration: 1 if iteration < 40 else 2, writing=0.6)
     within(told, 0.8)
     assert told[39][1] == pytest.approx(60, rel=0.02)  # it could not know
 
 
-def test_tiles_count():
+def test_tiles_count() -> None:
     """A last octave that computes three times its pixels takes three times as long."""
     pixels = [100_000, 200_000, 1_200_000]
     within(lefts(pixels, 10, lambda octave, _: pixels[octave] + 25_000, writing=0.3 * 400_000), 0.1)
 
 
-def test_frames_count():
+def test_frames_count() -> None:
     """On a machine that is as assumed, films too are foreseen exactly, from any frame on."""
-    pixels, start, now = [50_000, 100_000], (1, 1, 2), [0]
+    pixels, start, now = [50_000, 100_000], (1, 1, 2), [0.0]
     estimate = Estimate(pixels, 3, 4, start, clock=lambda: now[0])
     steps = [(frame, octave, iteration) for frame in range(4) for octave in range(2) for iteration in range(3)]
     took = {step: 1e-6 * (pixels[step[1]] + FIXED) * (1 + FRESH * (step[2] == 0)) * (FIRST if step == start else 1)
@@ -97,9 +104,9 @@ def test_frames_count():
     assert estimate.left() == 0
 
 
-def test_the_frames_that_are_encoded_together_count():
+def test_the_frames_that_are_encoded_together_count() -> None:
     """Every step of a dream is a frame of a film: five are encoded at a time, and what is left over at the end."""
-    pixels, now = [50_000, 100_000], [0]
+    pixels, now = [50_000, 100_000], [0.0]
     estimate = Estimate(pixels, 6, clock=lambda: now[0], of_steps=True, encoded=5)
     steps = [(octave, iteration) for octave in range(2) for iteration in range(6)]
     last = 1e-6 * (pixels[1] + FIXED)

@@ -9,29 +9,32 @@ import signal
 import subprocess
 import time
 import typing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dreamer.errors import Mistake
 from dreamer.jobs import events
 from dreamer.machine.signals import Stop
+from dreamer.nets.model import Model
 from dreamer.nets.net import Net
-from helpers import ROOT, dream, names, noise, pixels, run, saved, start, wait_for
+from helpers import ROOT, Word, dream, names, noise, pixels, run, saved, start, wait_for
 
 SECTION = (ROOT / "docs/programs.md").read_text()
 ROWS = {cells[1].strip(" `"): re.findall(r"`(\w+)`", cells[2])
         for cells in (line.split("|") for line in SECTION.splitlines() if re.match(r"\| `\w+` \|", line))}
-WRITTEN = {name: kind for kind, name in events.KINDS.items()}
+WRITTEN: dict[str, Any] = {name: kind for kind, name in events.KINDS.items()}
 
 
 @pytest.fixture
-def words(tiny, tmp_path):
+def words(tiny: Model, tmp_path: Path) -> list[Any]:
     """Of a short dream, in.png to out.png."""
     saved(tmp_path / "in.png", noise(60, 80))
     return [tmp_path / "in.png", tmp_path / "out.png", "mix/output", 2, 2, "--seed", 5, "--model", tiny.folder]
 
 
-def told(text):
+def told(text: str) -> list[dict[str, Any]]:
     """The events in the lines of a file; each is an object whose members are those of the schema."""
     found = [json.loads(line) for line in text.splitlines()]
     for event in found:
@@ -42,7 +45,7 @@ def told(text):
     return found
 
 
-def fits(hint, value):
+def fits(hint: Any, value: Any) -> bool:
     """Whether a value is what JSON makes of an annotation."""
     if typing.get_origin(hint) in (list, tuple):
         parts = typing.get_args(hint)
@@ -57,16 +60,16 @@ def fits(hint, value):
 
 # the schema ----------------------------------------------------------------------------------------------
 
-def test_the_readme_tells_every_event_and_its_fields():
+def test_the_readme_tells_every_event_and_its_fields() -> None:
     assert {name: list(kind._fields) for name, kind in WRITTEN.items()} == ROWS
 
 
-def test_every_event_is_written_but_the_ticks():
+def test_every_event_is_written_but_the_ticks() -> None:
     assert set(typing.get_args(events.Event)) == {*events.KINDS, events.Tick}
     assert len(WRITTEN) == len(events.KINDS)
 
 
-def test_an_event_is_a_line():
+def test_an_event_is_a_line() -> None:
     text = events.line(events.Missed("a\nb \udcff.png", ["ü"]))
     assert json.loads(text) == {"event": "missed", "name": "a\nb \udcff.png", "lines": ["ü"]}
     assert text.isascii()
@@ -75,7 +78,7 @@ def test_an_event_is_a_line():
 
 # how a dream is told -------------------------------------------------------------------------------------
 
-def test_a_picture(words, tmp_path):
+def test_a_picture(words: list[Any], tmp_path: Path) -> None:
     done = run(*words, "--events", tmp_path / "happened", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     began, *steps, finished = told((tmp_path / "happened").read_text())
@@ -92,14 +95,14 @@ def test_a_picture(words, tmp_path):
     assert sorted(names(tmp_path)) == ["happened", "in.png", "out.png"]
 
 
-def test_the_objective_is_that_of_the_algorithm(words, tiny, tmp_path):
+def test_the_objective_is_that_of_the_algorithm(words: list[Any], tiny: Model, tmp_path: Path) -> None:
     assert run(*words, "--events", tmp_path / "happened").returncode == 0
     _, expected = dream(Net(tiny, "mix/output"), pixels(words[0]), iterations=2, octaves=2, seed=5)
     steps = [event for event in told((tmp_path / "happened").read_text()) if event["event"] == "step"]
     assert [step["objective"] for step in steps] == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_film(words, tmp_path):
+def test_a_film(words: list[Any], tmp_path: Path) -> None:
     words[1] = tmp_path / "out.gif"
     assert run(*words, "--zoom", 3, "--events", tmp_path / "happened").returncode == 0
     found = told((tmp_path / "happened").read_text())
@@ -110,7 +113,7 @@ def test_a_film(words, tmp_path):
         (1, 3), (2, 3), (3, 3)]
 
 
-def test_a_folder(words, photos, tmp_path):
+def test_a_folder(words: list[Any], photos: Path, tmp_path: Path) -> None:
     (photos / "a1.jpg").write_bytes(b"no picture")
     done = run(photos, tmp_path / "out", "mix/output", 1, 1, *words[-2:], "--events", tmp_path / "happened")
     assert done.returncode == 1
@@ -125,7 +128,7 @@ def test_a_folder(words, photos, tmp_path):
     assert [(event["number"], event["of"]) for event in found if event["event"] == "taken"] == [(2, 4), (3, 4), (4, 4)]
 
 
-def test_an_atlas(words, tmp_path):
+def test_an_atlas(words: list[Any], tmp_path: Path) -> None:
     done = run("atlas", words[0], tmp_path / "all.png", "mix/*", 1, 1, *words[-2:], "--events", tmp_path / "happened")
     assert done.returncode == 0, done.stderr
     found = told((tmp_path / "happened").read_text())
@@ -133,7 +136,7 @@ def test_an_atlas(words, tmp_path):
     assert [event["name"] for event in found if event["event"] == "taken"] == ["mix/1x1", "mix/3x3", "mix/output"]
 
 
-def test_one_that_is_stopped_and_goes_on(dreaming, tmp_path):
+def test_one_that_is_stopped_and_goes_on(dreaming: list[str], tmp_path: Path) -> None:
     words = [*dreaming, "--events", str(tmp_path / "happened")]
     with start(words) as process:
         wait_for(process, "octave 2/3  iteration 20/150")
@@ -151,7 +154,7 @@ def test_one_that_is_stopped_and_goes_on(dreaming, tmp_path):
     assert finished["event"] == "finished"
 
 
-def test_what_is_amiss_on_the_way(words, tmp_path):
+def test_what_is_amiss_on_the_way(words: list[Any], tmp_path: Path) -> None:
     (tmp_path / "w.caffemodel").write_bytes(b"not a weights")
     words[2:5] = ["mix/all", 1, 40]
     done = run(*words, "--events", tmp_path / "happened")
@@ -166,7 +169,7 @@ def test_what_is_amiss_on_the_way(words, tmp_path):
     assert "w.caffemodel" in last["lines"][0]
 
 
-def test_what_is_wrong_from_the_beginning(words, tmp_path):
+def test_what_is_wrong_from_the_beginning(words: list[Any], tmp_path: Path) -> None:
     """Whoever reads only events learns of it too."""
     words[0], words[3] = tmp_path / "nosuch.png", "ten"
     done = run(*words, "--events", tmp_path / "happened")
@@ -179,7 +182,7 @@ def test_what_is_wrong_from_the_beginning(words, tmp_path):
 
 # where they are written ----------------------------------------------------------------------------------
 
-def test_to_an_open_file(words, tmp_path):
+def test_to_an_open_file(words: list[Any], tmp_path: Path) -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader) as file:
         done = run(*words, "--events", f"fd:{writer}", pass_fds=[writer])
@@ -190,7 +193,7 @@ def test_to_an_open_file(words, tmp_path):
     assert names(tmp_path) == ["in.png", "out.png"]
 
 
-def test_as_they_happen(dreaming, tmp_path):
+def test_as_they_happen(dreaming: list[str], tmp_path: Path) -> None:
     """Not when a buffer is full."""
     reader, writer = os.pipe()
     with os.fdopen(reader) as file, start([*dreaming, "--quiet", "--events", f"fd:{writer}"],
@@ -203,7 +206,7 @@ def test_as_they_happen(dreaming, tmp_path):
         assert json.loads(file.readlines()[-1])["event"] == "stopped"
 
 
-def test_a_reader_that_goes_away_ends_no_dream(words, tmp_path):
+def test_a_reader_that_goes_away_ends_no_dream(words: list[Any], tmp_path: Path) -> None:
     reader, writer = os.pipe()
     words[3] = 60
     command = [ROOT / "dreamify.py", *words, "--events", f"fd:{writer}"]
@@ -219,17 +222,17 @@ def test_a_reader_that_goes_away_ends_no_dream(words, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["[1]\n", "my notes\n", '{"event"', " ", "\0" * 100])
-def test_a_file_that_holds_something_else_is_refused(words, tmp_path, content):
+def test_a_file_that_holds_something_else_is_refused(words: list[Any], tmp_path: Path, content: str) -> None:
     (tmp_path / "notes").write_text(content)
     done = run(*words, "--events", tmp_path / "notes")
     assert done.returncode == 2
-    assert done.stderr == f"dreamify: events: {tmp_path}/notes is there and holds something else: name another file\n"
+    assert done.stderr == f"dreamify: events: {tmp_path}/notes exists and does not contain events; name another file\n"
     assert (tmp_path / "notes").read_text() == content
     assert not words[1].exists()
 
 
 @pytest.mark.parametrize("content", ["", '{"event": "began", "output": "a.png"}\n'])
-def test_a_file_of_events_or_an_empty_one_is_begun_anew(words, tmp_path, content):
+def test_a_file_of_events_or_an_empty_one_is_begun_anew(words: list[Any], tmp_path: Path, content: str) -> None:
     (tmp_path / "happened").write_text(content)
     assert run(*words, "--events", tmp_path / "happened").returncode == 0
     assert len(told((tmp_path / "happened").read_text())) == 6
@@ -238,9 +241,9 @@ def test_a_file_of_events_or_an_empty_one_is_begun_anew(words, tmp_path, content
 @pytest.mark.parametrize(("where", "why"), [
     ("fd:77", "fd:77 is not open"), ("fd:x", "followed by the number"), ("fd:", "followed by the number"),
     ("fd:-1", "followed by the number"), ("-", "fd:1"),
-    ("fd:99999999999999999999", "is not open"), ("no/happened", "no folder"),
+    ("fd:99999999999999999999", "is not open"), ("no/happened", "does not exist"),
     (".", "Is a directory"), ("in.png", "another file"), ("a" * 300, "too long")])
-def test_what_cannot_be_written_is_told_before_the_work(words, tmp_path, where, why):
+def test_what_cannot_be_written_is_told_before_the_work(words: list[Any], tmp_path: Path, where: str, why: str) -> None:
     done = run(*words, "--events", where, cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
@@ -249,7 +252,7 @@ def test_what_cannot_be_written_is_told_before_the_work(words, tmp_path, where, 
     assert names(tmp_path) == ["in.png"]
 
 
-def test_events_do_not_take_the_place_of_the_dream(words, tmp_path):
+def test_events_do_not_take_the_place_of_the_dream(words: list[Any], tmp_path: Path) -> None:
     """Nor of its preview: one would be written over the other."""
     for path in (words[1], tmp_path / "so far.png"):
         done = run(*words, "--preview", tmp_path / "so far.png", "--events", path)
@@ -258,7 +261,7 @@ def test_events_do_not_take_the_place_of_the_dream(words, tmp_path):
         assert names(tmp_path) == ["in.png"]
 
 
-def test_a_log_that_cannot_be_opened_is_a_mistake(tmp_path):
+def test_a_log_that_cannot_be_opened_is_a_mistake(tmp_path: Path) -> None:
     for where in (str(tmp_path), "fd:777", str(tmp_path / "no/file")):
         with pytest.raises(Mistake, match="events: "):
             events.Log(where, Stop())
@@ -266,7 +269,7 @@ def test_a_log_that_cannot_be_opened_is_a_mistake(tmp_path):
 
 # a request from another program --------------------------------------------------------------------------
 
-def test_a_request_on_standard_input_dreams_what_the_command_line_does(words, tmp_path):
+def test_a_request_on_standard_input_dreams_what_the_command_line_does(words: list[Any], tmp_path: Path) -> None:
     assert run(*words).returncode == 0
     asked = {"input": str(words[0]), "output": "again.png", "layer": "mix/output", "iterations": 2, "octaves": 2,
              "seed": 5, "model": str(words[-1]), "events": "fd:1", "quiet": True}
@@ -276,7 +279,7 @@ def test_a_request_on_standard_input_dreams_what_the_command_line_does(words, tm
     assert (tmp_path / "again.png").read_bytes() == words[1].read_bytes()
 
 
-def test_a_name_that_is_no_text_comes_through(words, tmp_path):
+def test_a_name_that_is_no_text_comes_through(words: list[Any], tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
     with open(name, "wb") as file:
         file.write(words[0].read_bytes())
@@ -288,27 +291,27 @@ def test_a_name_that_is_no_text_comes_through(words, tmp_path):
     assert os.path.exists(os.path.join(os.fsencode(tmp_path), b"dream-\xff.png"))
 
 
-def test_people_need_not_know_of_requests():
+def test_people_need_not_know_of_requests() -> None:
     assert "request" not in run("--help").stdout
 
 
 @pytest.mark.parametrize("more", [["--request"], ["--request", "a.json"], ["--request", "-", "a.png"],
                                   ["--quiet", "--request", "-"], ["a.png", "b.png", "--request", "-"]])
-def test_a_request_stands_alone(more, tmp_path):
+def test_a_request_stands_alone(more: list[str], tmp_path: Path) -> None:
     done = run(*more, input="{}", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "dreamify: request: --request - stands alone; the request is JSON on standard input\n"
+    assert done.stderr == "dreamify: request: use --request - alone; the request is JSON on standard input\n"
 
 
 @pytest.mark.parametrize(("text", "lines"), [
     ("", ["request: it is not JSON"]), ("[]", ["request: it must be a JSON object"]),
     ('{"input": "-", "output": "a.png"}', ["request: INPUT cannot be standard input"]),
-    ('{"inptu": 1, "quiet": "yes"}', ["request: there is no 'inptu'", "quiet: 'yes' makes no sense"]),
+    ('{"inptu": 1, "quiet": "yes"}', ["request: unknown argument 'inptu'", "quiet: 'yes' is not"]),
     ('{"input": "nosuch.jpg", "output": "a.xyz", "iterations": 0}', ["iterations: ", "output: ", "input: "]),
-    ('{"like": 5}', ["like: 5 makes no sense"]), ('{"input": "a\\u0000b", "output": "a.png"}', ["input: "]),
+    ('{"like": 5}', ["like: 5 is not"]), ('{"input": "a\\u0000b", "output": "a.png"}', ["input: "]),
     ('{"like": "a\\u0000b", "output": "a.png"}', ["like: "]),
 ])
-def test_a_request_that_makes_no_sense_is_told(text, lines, tmp_path):
+def test_a_request_that_makes_no_sense_is_told(text: str, lines: list[str], tmp_path: Path) -> None:
     done = run("--request", "-", input=text, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
@@ -317,15 +320,15 @@ def test_a_request_that_makes_no_sense_is_told(text, lines, tmp_path):
     assert names(tmp_path) == []
 
 
-def test_without_standard_input_there_is_no_request(tmp_path):
-    command = ["sh", "-c", '"$@" <&-', "sh", ROOT / "dreamify.py", "--request", "-"]
+def test_without_standard_input_there_is_no_request(tmp_path: Path) -> None:
+    command: list[Word] = ["sh", "-c", '"$@" <&-', "sh", ROOT / "dreamify.py", "--request", "-"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("dreamify: request: ")
 
 
-def test_a_reader_that_stalls_does_not_keep_a_dream_from_its_end(tiny, sky, tmp_path):
+def test_a_reader_that_stalls_does_not_keep_a_dream_from_its_end(tiny: Model, sky: Path, tmp_path: Path) -> None:
     """The pipe is full of steps when Ctrl-C comes."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
@@ -349,7 +352,7 @@ def test_a_reader_that_stalls_does_not_keep_a_dream_from_its_end(tiny, sky, tmp_
 
 @pytest.mark.parametrize("field", ["input", "output", "preview", "guide", "events", "mask", "like"])
 @pytest.mark.parametrize("name", ["a\0.png", "\ud800.png"])
-def test_a_name_that_no_file_can_have_is_told(sky, tiny, tmp_path, field, name):
+def test_a_name_that_no_file_can_have_is_told(sky: Path, tiny: Model, tmp_path: Path, field: str, name: str) -> None:
     asked = {"input": str(sky), "output": str(tmp_path / "a.png"), "model": str(tiny.folder)} | {field: name}
     done = run("--request", "-", input=json.dumps(asked), cwd=tmp_path)
     assert done.returncode == 2

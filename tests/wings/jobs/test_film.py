@@ -7,9 +7,12 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
@@ -19,27 +22,28 @@ from dreamer.films import numbered
 from dreamer.films.numbered import is_frame_of
 from dreamer.machine import worker
 from dreamer.machine.signals import Stop
+from dreamer.nets.model import Model
 from helpers import ROOT, decoded, made, names, probed, psnr, run, shown, start, wait_for
 
 HEIGHT, WIDTH = 62, 93  # of the film's frames: odd, where .mp4 wants even
 
 
 @pytest.fixture
-def command(tiny, small, tmp_path):
+def command(tiny: Model, small: Path, tmp_path: Path) -> Callable[..., list[str]]:
     """Function of the output's name and more words that gives the words of a dream by the tiny model."""
-    def words(name, *more):
+    def words(name: str, *more: object) -> list[str]:
         return [str(ROOT / "dreamify.py"), str(small), str(tmp_path / name), "mix/output", "2", "1", "--seed", "5",
                 "--model", str(tiny.folder), *map(str, more)]
     return words
 
 
-def test_the_zoom_is_the_notebooks(command, tiny, small, tmp_path):
+def test_the_zoom_is_the_notebooks(command: Callable[..., list[str]], tiny: Model, small: Path, tmp_path: Path) -> None:
     """Against the notebook's own loop, with an independent dream in it."""
     made(command("f-%02d.png", "--zoom", 4, "--zoom-step", "0.1"))
     assert names(tmp_path) == [f"f-{number:02d}.png" for number in range(1, 5)]
 
-    def notebook(child):
-        frame, s = np.float32(Image.open(small)), 0.1
+    def notebook(child: worker.Worker) -> None:
+        frame, s = np.asarray(Image.open(small), np.float32), 0.1
         for number in range(4):
             frame, *_ = oracle.dream(str(tiny.folder / "net.prototxt"), str(tiny.folder / "tiny.caffemodel"),
                                      tinymodel.MEAN, False, frame, "mix/output", 2, 1, seed=5 + number)
@@ -47,7 +51,7 @@ def test_the_zoom_is_the_notebooks(command, tiny, small, tmp_path):
             h, w = frame.shape[:2]
             frame = ndimage.affine_transform(frame, [1 - s, 1 - s, 1], [h * s / 2, w * s / 2, 0], order=1)
 
-    frames = []
+    frames: list[NDArray[np.uint8]] = []
     worker.run(notebook, frames.append, Stop())  # in a child, since a Caffe at work cannot be forked by later tests
     for number, frame in enumerate(frames):
         assert psnr(np.asarray(Image.open(tmp_path / f"f-{number + 1:02d}.png")), frame) > 48, number
@@ -57,7 +61,8 @@ def test_the_zoom_is_the_notebooks(command, tiny, small, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["z.gif", "z.webp", "z.mp4"])
-def test_every_format_shows_the_same_frames(command, tmp_path, name, ffmpeg):
+def test_every_format_shows_the_same_frames(command: Callable[..., list[str]], tmp_path: Path, name: str,
+                                            ffmpeg: None) -> None:
     told = made(command(name, "--zoom", 26, "--fps", 30, "--rotate", 3, "--pan=0.02,-0.01")).stdout
     assert "26 frames, 30 a second, 93×62 pixels, 1 octave, seed 5" in told
     assert "frame 26/26" in told
@@ -81,7 +86,8 @@ def test_every_format_shows_the_same_frames(command, tmp_path, name, ffmpeg):
 
 
 @pytest.mark.parametrize("name", ["z.gif", "z.mp4", "z-%03d.png"])
-def test_kills_at_any_moment_change_nothing(command, tmp_path, name, ffmpeg):
+def test_kills_at_any_moment_change_nothing(command: Callable[..., list[str]], tmp_path: Path, name: str,
+                                            ffmpeg: None) -> None:
     """A film in pieces: 30 frames, of which .mp4 encodes 24 at a time. Each run is killed some frames further on."""
     words = command(name, "--zoom", 30)
     made(words)
@@ -92,6 +98,7 @@ def test_kills_at_any_moment_change_nothing(command, tmp_path, name, ffmpeg):
     for _ in range(4):
         with start(words) as process:
             frames = moments.randrange(1, 9)
+            assert process.stdout
             for line in process.stdout:
                 frames -= line.startswith("frame ")
                 if not frames:
@@ -99,12 +106,13 @@ def test_kills_at_any_moment_change_nothing(command, tmp_path, name, ffmpeg):
             process.kill()
         if "%" not in name:
             assert not (tmp_path / name).exists()
-    assert "goes on from frame" in made(words).stdout
+    assert "continues from frame" in made(words).stdout
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
 
 
 @pytest.mark.parametrize("name", ["z.webp", "z.mp4"])
-def test_ctrl_c_writes_the_film_so_far(command, tmp_path, name, ffmpeg):
+def test_ctrl_c_writes_the_film_so_far(command: Callable[..., list[str]], tmp_path: Path, name: str,
+                                       ffmpeg: None) -> None:
     words = command(name, "--zoom", 5000)
     with start(words) as process:
         wait_for(process, "frame 27/5000")
@@ -122,11 +130,11 @@ def test_ctrl_c_writes_the_film_so_far(command, tmp_path, name, ffmpeg):
     else:
         assert len(shown(tmp_path / name)) == count
     with start(words) as process:
-        wait_for(process, f"goes on from frame {count + 1}")
+        wait_for(process, f"continues from frame {count + 1}")
         process.kill()
 
 
-def test_before_the_first_frame_ctrl_c_keeps_what_there_is(command, tmp_path):
+def test_before_the_first_frame_ctrl_c_keeps_what_there_is(command: Callable[..., list[str]], tmp_path: Path) -> None:
     words = command("z.gif", "--zoom", "2")
     words[4] = "100000"
     with start(words) as process:
@@ -143,7 +151,7 @@ def test_before_the_first_frame_ctrl_c_keeps_what_there_is(command, tmp_path):
     assert names(tmp_path) == []
 
 
-def test_a_number_saves_every_step(command, tmp_path):
+def test_a_number_saves_every_step(command: Callable[..., list[str]], tmp_path: Path) -> None:
     words = command("s-%04d.png", "--max-size", "90")
     words[4:6] = ["3", "2"]
     made(words)
@@ -158,7 +166,8 @@ def test_a_number_saves_every_step(command, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["s.gif", "s.mp4"])
-def test_a_film_without_a_zoom_shows_the_steps(command, tmp_path, name, ffmpeg):
+def test_a_film_without_a_zoom_shows_the_steps(command: Callable[..., list[str]], tmp_path: Path, name: str,
+                                               ffmpeg: None) -> None:
     words = command(name)
     words[4:6] = ["60", "2"]
     made(words)
@@ -179,7 +188,7 @@ def test_a_film_without_a_zoom_shows_the_steps(command, tmp_path, name, ffmpeg):
     assert names(tmp_path) == [name]
 
 
-def test_other_settings_and_no_resume_start_afresh(command, tmp_path):
+def test_other_settings_and_no_resume_start_afresh(command: Callable[..., list[str]], tmp_path: Path) -> None:
     for more in ([], ["--no-resume"], ["--zoom-step", "0.2"]):
         with start([*command("z.gif", "--zoom", 500), *more]) as process:
             wait_for(process, "frame 1/500")
@@ -189,30 +198,31 @@ def test_other_settings_and_no_resume_start_afresh(command, tmp_path):
         wait_for(process, "frame 1/500")
         process.kill()
     with start(seedless) as process:
-        wait_for(process, "goes on from frame 2")
+        wait_for(process, "continues from frame 2")
         process.kill()
 
 
-def test_standard_input_can_be_zoomed_into(command, small, tmp_path):
+def test_standard_input_can_be_zoomed_into(command: Callable[..., list[str]], small: Path, tmp_path: Path) -> None:
     words = command("z.webp", "--zoom", "2", "--flow")
     words[1] = "-"
     done = subprocess.run(words, stdin=small.open("rb"), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.decode() == "dreamify: warning: --flow and --blend have no effect here: INPUT is not a video\n"
+    assert done.stderr.decode() == "dreamify: warning: --flow has no effect because INPUT is not a video\n"
     assert len(shown(tmp_path / "z.webp")) == 2
 
 
 @pytest.mark.parametrize(("name", "more", "told"), [
-    ("z.png", ["--zoom", "3"], "a film ends in one of .gif .mp4 .webp, or has a number"),
+    ("z.png", ["--zoom", "3"], "must end in one of .gif .mp4 .webp, or have a number"),
     ("z.gif", ["--zoom", "0"], "zoom: '0' is not"),
     ("z.gif", ["--zoom", "3", "--zoom-step", "1"], "zoom-step: '1' is not a number"),
     ("z.gif", ["--zoom", "3", "--pan", "1"], "pan: '1' is not a pair X,Y of numbers"),
     ("z.gif", ["--zoom", "3", "--fps", "60"], "at most 50 frames a second"),
-    ("%d-%d.png", ["--zoom", "3"], "one number is enough"),
+    ("%d-%d.png", ["--zoom", "3"], "only once"),
     ("f-%04d.mp4", ["--zoom", "3"], "must end in one of"),
-    ("no/z.gif", ["--zoom", "3"], "there is no folder"),
+    ("no/z.gif", ["--zoom", "3"], "does not exist"),
 ])
-def test_what_cannot_be_is_told_before_the_work(command, tmp_path, name, more, told):
+def test_what_cannot_be_is_told_before_the_work(command: Callable[..., list[str]], tmp_path: Path, name: str,
+                                                more: list[str], told: str) -> None:
     done = subprocess.run(command(name, *more), capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
@@ -220,7 +230,7 @@ def test_what_cannot_be_is_told_before_the_work(command, tmp_path, name, more, t
     assert names(tmp_path) == []
 
 
-def test_without_ffmpeg_only_mp4_is_refused(command, tmp_path):
+def test_without_ffmpeg_only_mp4_is_refused(command: Callable[..., list[str]], tmp_path: Path) -> None:
     environment = os.environ | {"PATH": str(tmp_path / "none")}
     words = ["/usr/bin/python3", *command("z.mp4", "--zoom", "2")]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
@@ -232,7 +242,7 @@ def test_without_ffmpeg_only_mp4_is_refused(command, tmp_path):
     subprocess.run(words, capture_output=True, check=True, env=environment)
 
 
-def test_frames_never_overwrite_the_input(command, small):
+def test_frames_never_overwrite_the_input(command: Callable[..., list[str]], small: Path) -> None:
     for name in ("small-%d.png", "small%d.png"):
         assert not is_frame_of(small.with_name(name), small)
     first = small.rename(small.with_name("f-7.png"))
@@ -244,7 +254,7 @@ def test_frames_never_overwrite_the_input(command, small):
     assert names(first.parent) == ["f-7.png"]
 
 
-def test_a_recipe_of_a_zoom_zooms_again(tiny, sky, tmp_path):
+def test_a_recipe_of_a_zoom_zooms_again(tiny: Model, sky: Path, tmp_path: Path) -> None:
     net = ("--model", tiny.folder)
     assert run(sky, tmp_path / "zoom.gif", "mix/output", 1, 1, "--zoom", 3, "--max-size", 60, *net).returncode == 0
     done = run(sky, tmp_path / "again.gif", "--like", tmp_path / "zoom.gif", "--max-size", 60, *net)
@@ -258,7 +268,7 @@ def test_a_recipe_of_a_zoom_zooms_again(tiny, sky, tmp_path):
 @pytest.mark.parametrize(("name", "frame"), [("100%dream.png", None), ("a%dx.png", None), ("%d1.png", None),
                                              ("%04dB.png", None), ("a%d.png", "a1.png"), ("a%03d-b.png", "a001-b.png"),
                                              ("%d_.png", "1_.png")])
-def test_a_number_has_no_letter_or_digit_behind_it(name, frame):
+def test_a_number_has_no_letter_or_digit_behind_it(name: str, frame: str | None) -> None:
     assert numbered.numbered(name) == (frame is not None)
     if frame:
         assert numbered.name(name, 0).name == frame

@@ -6,17 +6,21 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from dreamer.nets.model import Model
 from dreamer.pictures.recipe import read_recipe
 from helpers import ROOT, children, names, pixels, run, start, wait_for
 from soak.kills import listens
 
 
 @pytest.fixture
-def whole(dreaming, tmp_path_factory):
+def whole(dreaming: list[str], tmp_path_factory: pytest.TempPathFactory) -> NDArray[Any]:
     """The pixels of the dream when nothing interrupts it."""
     output = tmp_path_factory.mktemp("whole") / "dream.png"
     subprocess.run([*dreaming[:2], output, *dreaming[3:], "--quiet"], check=True)
@@ -24,7 +28,8 @@ def whole(dreaming, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_dream_is_saved_marked_and_gone_on_with(dreaming, whole, tmp_path, number, code):
+def test_a_stopped_dream_is_saved_marked_and_gone_on_with(dreaming: list[str], whole: NDArray[Any], tmp_path: Path,
+                                                          number: signal.Signals, code: int) -> None:
     with start(dreaming) as process:
         wait_for(process, "octave 2/3  iteration 20/150")
         began = time.monotonic()
@@ -39,7 +44,7 @@ def test_a_stopped_dream_is_saved_marked_and_gone_on_with(dreaming, whole, tmp_p
     assert half.shape == whole.shape
     assert read_recipe(tmp_path / "dream.png")["unfinished"]["octave"] == 2
     done = subprocess.run(dreaming, capture_output=True, text=True, check=True)
-    assert "goes on from octave 2, iteration" in done.stdout
+    assert "continues from octave 2, iteration" in done.stdout
     assert "octave 1/3" not in done.stdout
     assert np.array_equal(pixels(tmp_path / "dream.png"), whole)
     assert not np.array_equal(half, whole)
@@ -47,7 +52,7 @@ def test_a_stopped_dream_is_saved_marked_and_gone_on_with(dreaming, whole, tmp_p
     assert names(tmp_path) == ["dream.png"]
 
 
-def test_kills_at_any_moment_cost_nothing_but_time(tmp_path):
+def test_kills_at_any_moment_cost_nothing_but_time(tmp_path: Path) -> None:
     """A few of tests/soak/kills.py, which looks at all that they could leave behind."""
     done = subprocess.run([ROOT / "tests/soak/kills.py", "6", "ci"], cwd=tmp_path, capture_output=True, text=True,
                           check=False, timeout=300)
@@ -57,7 +62,8 @@ def test_kills_at_any_moment_cost_nothing_but_time(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_before_the_dream_begins_is_one_line(dreaming, tmp_path, number, code):
+def test_a_stop_before_the_dream_begins_is_one_line(dreaming: list[str], tmp_path: Path, number: signal.Signals,
+                                                    code: int) -> None:
     for moment in (0, 0.05, 0.1):
         with start(dreaming) as process:
             while not listens(process.pid):
@@ -69,7 +75,8 @@ def test_a_stop_before_the_dream_begins_is_one_line(dreaming, tmp_path, number, 
         assert names(tmp_path) == []
 
 
-def test_the_childs_death_is_one_line_and_what_was_done_is_kept(dreaming, whole, tmp_path):
+def test_the_childs_death_is_one_line_and_what_was_done_is_kept(dreaming: list[str], whole: NDArray[Any],
+                                                                tmp_path: Path) -> None:
     with start(dreaming) as process:
         wait_for(process, "octave 2/3  iteration 1/")
         os.kill(children(process.pid)[0], signal.SIGKILL)
@@ -84,7 +91,7 @@ def test_the_childs_death_is_one_line_and_what_was_done_is_kept(dreaming, whole,
     assert np.array_equal(pixels(tmp_path / "dream.png"), whole)
 
 
-def test_no_resume_and_other_arguments_start_afresh(dreaming, tmp_path):
+def test_no_resume_and_other_arguments_start_afresh(dreaming: list[str], tmp_path: Path) -> None:
     for more in (["--no-resume"], ["--jitter", "3"], ["--seed", "6"]):
         with start(dreaming) as process:
             wait_for(process, "octave 2/3  iteration 1/")
@@ -96,7 +103,7 @@ def test_no_resume_and_other_arguments_start_afresh(dreaming, tmp_path):
             process.communicate(timeout=30)
 
 
-def test_a_run_without_a_seed_goes_on_with_the_one_it_picked(dreaming, tmp_path):
+def test_a_run_without_a_seed_goes_on_with_the_one_it_picked(dreaming: list[str], tmp_path: Path) -> None:
     seedless = [word for word in dreaming if word not in ("--seed", "5")]
     with start(seedless) as process:
         wait_for(process, "octave 2/3  iteration 1/")
@@ -105,16 +112,16 @@ def test_a_run_without_a_seed_goes_on_with_the_one_it_picked(dreaming, tmp_path)
     seed = read_recipe(tmp_path / "dream.png")["seed"]
     done = subprocess.run(seedless, capture_output=True, text=True, check=True)
     assert f"seed {seed}" in done.stdout
-    assert "goes on" in done.stdout
+    assert "continues from" in done.stdout
 
 
-def test_a_dream_without_a_seed_tells_it_and_can_be_repeated(tiny, sky, tmp_path):
+def test_a_dream_without_a_seed_tells_it_and_can_be_repeated(tiny: Model, sky: Path, tmp_path: Path) -> None:
     outputs = [tmp_path / name for name in ("a.png", "b.jpg", "c.png", "d.png")]
     for output in outputs[:2]:
         done = run(sky, output, "conv1", 2, 2, 1.5, "--model", tiny.folder, "--no-clip", "--step-size", "3.5")
         assert done.returncode == 0, done.stderr
         told = json.loads(run("recipe", output).stdout)
-        assert told["seed"] == int(re.search(r"seed (\d+)", done.stdout)[1])
+        assert re.findall(r"seed (\d+)", done.stdout)[:1] == [str(told["seed"])]
         assert (told["layer"], told["iterations"], told["octaves"], told["scale"], told["step_size"], told["clip"],
                 told["model"], told["width"]) == ("conv1", 2, 2, 1.5, 3.5, False, "tiny", 720)
     first = read_recipe(outputs[0])
@@ -127,7 +134,7 @@ def test_a_dream_without_a_seed_tells_it_and_can_be_repeated(tiny, sky, tmp_path
     assert np.array_equal(pixels(outputs[3]), pixels(outputs[0]))
 
 
-def test_recipes_that_are_none_are_told(tiny, sky, tmp_path):
+def test_recipes_that_are_none_are_told(tiny: Model, sky: Path, tmp_path: Path) -> None:
     for words in (["recipe", sky], ["recipe"], ["recipe", tmp_path / "no"],
                   [sky, tmp_path / "a.png", "--like", sky, "--model", tiny.folder]):
         done = run(*words)
@@ -136,9 +143,12 @@ def test_recipes_that_are_none_are_told(tiny, sky, tmp_path):
         assert "Traceback" not in done.stderr
 
 
-def test_a_dream_goes_on_where_nobody_listens_any_more(dreaming, whole, tmp_path):
+def test_a_dream_goes_on_where_nobody_listens_any_more(dreaming: list[str], whole: NDArray[Any],
+                                                       tmp_path: Path) -> None:
     with start(dreaming) as process:
         wait_for(process, "layers:")
+        assert process.stdout
+        assert process.stderr
         process.stdout.close()
         errors = process.stderr.read()
     assert (process.returncode, errors) == (0, "")
@@ -146,7 +156,7 @@ def test_a_dream_goes_on_where_nobody_listens_any_more(dreaming, whole, tmp_path
 
 
 @pytest.mark.parametrize("more", [["1" + 400 * "0", "1"], ["1", "1", "--step-size", "1e308"]])
-def test_numbers_beyond_all_measure_are_told(tiny, sky, tmp_path, more):
+def test_numbers_beyond_all_measure_are_told(tiny: Model, sky: Path, tmp_path: Path, more: list[str]) -> None:
     done = run(sky, tmp_path / "a.png", "conv1", *more, "--model", tiny.folder)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

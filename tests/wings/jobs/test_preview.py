@@ -4,12 +4,15 @@ import json
 import signal
 import subprocess
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from dreamer.jobs.preview import LONGEST, SECONDS, SHARE, Preview
+from dreamer.nets.model import Model
 from dreamer.pictures.picture import Picture
 from dreamer.pictures.recipe import read_recipe
 from helpers import ROOT, noise, pixels, saved, start, wait_for
@@ -17,11 +20,11 @@ from helpers import ROOT, noise, pixels, saved, start, wait_for
 NOTHING = Picture(np.zeros((9, 9, 3), np.uint8))
 
 
-def so_far(tmp_path, *words):
+def so_far(tmp_path: Path, *words: object) -> tuple[Path, list[dict[str, Any]]]:
     """(path of the preview, events of previews) of a dream that is stopped when there is one."""
     path, happened = tmp_path / "so far.png", tmp_path / "happened"
-    words = [ROOT / "dreamify.py", *words, "--quiet", "--preview", path, "--events", happened]
-    with start([*map(str, words)]) as process:
+    command = [ROOT / "dreamify.py", *words, "--quiet", "--preview", path, "--events", happened]
+    with start([*map(str, command)]) as process:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:
             if happened.exists() and '"preview"' in happened.read_text():
@@ -34,7 +37,7 @@ def so_far(tmp_path, *words):
     return path, [event for event in told if event["event"] == "preview"]
 
 
-def test_a_preview_shows_the_dream_so_far(dreaming, tmp_path):
+def test_a_preview_shows_the_dream_so_far(dreaming: list[str], tmp_path: Path) -> None:
     long = [word if word != "150" else "100000" for word in dreaming]
     with start([*long, "--preview", str(tmp_path / "so far.jpg")]) as process:
         deadline = time.monotonic() + 60
@@ -46,9 +49,9 @@ def test_a_preview_shows_the_dream_so_far(dreaming, tmp_path):
 
 
 @pytest.mark.parametrize("more", [[], ["--zoom", 100]], ids=["picture", "film"])
-def test_it_has_at_most_1280_pixels_on_its_longest_side(tiny, tmp_path, more):
+def test_it_has_at_most_1280_pixels_on_its_longest_side(tiny: Model, tmp_path: Path, more: list[Any]) -> None:
     assert LONGEST == 1280
-    saved(tmp_path / "in.png", np.uint8(np.mgrid[:1500, :900].sum(0)[..., None] // 10 % 256 * [1, 0.5, 0.25]))
+    saved(tmp_path / "in.png", (np.mgrid[:1500, :900].sum(0)[..., None] // 10 % 256 * [1, 0.5, 0.25]).astype(np.uint8))
     output = tmp_path / ("out.gif" if more else "out.png")
     path, told = so_far(tmp_path, tmp_path / "in.png", output, "conv1", 1 if more else 100_000, 1, "--model",
                         tiny.folder, "--seed", 1, *more)
@@ -60,7 +63,7 @@ def test_it_has_at_most_1280_pixels_on_its_longest_side(tiny, tmp_path, more):
 
 
 @pytest.mark.parametrize("octave", [1, 2])
-def test_transparency_is_shown_too(tiny, tmp_path, octave):
+def test_transparency_is_shown_too(tiny: Model, tmp_path: Path, octave: int) -> None:
     """In an octave that is smaller, and in the last."""
     clear = np.zeros((750, 1500), np.uint8)
     clear[:, 500:] = 255
@@ -75,7 +78,7 @@ def test_transparency_is_shown_too(tiny, tmp_path, octave):
     assert (shown[:, edge + 8:, 3] == 255).all()
 
 
-def test_a_mask_spares_what_it_spares(tiny, tmp_path):
+def test_a_mask_spares_what_it_spares(tiny: Model, tmp_path: Path) -> None:
     saved(tmp_path / "in.png", np.full((700, 1400, 3), (90, 120, 60), np.uint8))
     mask = np.zeros((700, 1400), np.uint8)
     mask[:, 700:] = 255
@@ -90,13 +93,13 @@ def test_a_mask_spares_what_it_spares(tiny, tmp_path):
     assert change[:, 650:].mean() > 1
 
 
-def test_the_dream_hardly_waits_for_it(tmp_path, monkeypatch):
+def test_the_dream_hardly_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against a clock: at least half a second between two, and a fiftieth of the time for all of them."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     preview, moments = Preview(tmp_path / "a.png"), []
 
-    def picture():
+    def picture() -> Picture:
         now[0] += 0.03
         return NOTHING
     for _ in range(10_000):
@@ -111,7 +114,7 @@ def test_the_dream_hardly_waits_for_it(tmp_path, monkeypatch):
     assert len(moments) * 0.03 > 0.8 * SHARE * (now[0] - 100)  # and no more seldom than need be
 
 
-def test_one_that_cannot_be_written_counts_all_the_same(tmp_path):
+def test_one_that_cannot_be_written_counts_all_the_same(tmp_path: Path) -> None:
     preview = Preview(tmp_path / "no/a.png")
     preview.is_due()
     for _ in range(2):
@@ -120,7 +123,7 @@ def test_one_that_cannot_be_written_counts_all_the_same(tmp_path):
         assert not preview.is_due()
 
 
-def test_a_preview_that_fails_where_nothing_can_be_said_ends_no_dream(sky, tiny, tmp_path):
+def test_a_preview_that_fails_where_nothing_can_be_said_ends_no_dream(sky: Path, tiny: Model, tmp_path: Path) -> None:
     """/dev/full takes neither the preview nor the warning."""
     (tmp_path / "so far").mkdir()
     preview = tmp_path / "so far/preview.png"

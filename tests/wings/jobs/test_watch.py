@@ -3,6 +3,8 @@
 import shutil
 import signal
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,16 +14,17 @@ from dreamer.errors import Mistake
 from dreamer.jobs import events, watch
 from dreamer.jobs.folder import Folder
 from dreamer.machine.signals import Stop
+from dreamer.nets.model import Model
 from dreamer.pictures.recipe import read_recipe
 from helpers import Watcher, dreams, pixels, run, visible
 
 
 @pytest.fixture
-def watched(photos, tiny):
+def watched(photos: Path, tiny: Model) -> Iterator[Callable[..., Watcher]]:
     """Function that starts a Watcher of the folder; whatever still runs in the end is killed."""
     started = []
 
-    def start(*words):
+    def start(*words: object) -> Watcher:
         started.append(Watcher(photos, tiny.folder, *words))
         return started[-1]
     yield start
@@ -31,7 +34,13 @@ def watched(photos, tiny):
             watcher.process.communicate()
 
 
-def test_what_comes_is_dreamed_when_it_is_whole(photos, watched, sky):
+def complaint(watcher: Watcher) -> str:
+    """The next line of its errors."""
+    assert watcher.process.stderr
+    return watcher.process.stderr.readline()
+
+
+def test_what_comes_is_dreamed_when_it_is_whole(photos: Path, watched: Callable[..., Watcher], sky: Path) -> None:
     watcher = watched()  # no INPUT: the folder it is in
     watcher.until("b-dream.bmp.png: done")
     data = sky.read_bytes()
@@ -59,7 +68,8 @@ def test_what_comes_is_dreamed_when_it_is_whole(photos, watched, sky):
     assert dreams(photos) == first
 
 
-def test_a_watch_that_is_stopped_or_killed_in_a_dream_goes_on_with_it(photos, watched, sky, tmp_path):
+def test_a_watch_that_is_stopped_or_killed_in_a_dream_goes_on_with_it(photos: Path, watched: Callable[..., Watcher],
+                                                                      tiny: Model, sky: Path, tmp_path: Path) -> None:
     for name in ("a10.jpg", "a2.PNG", "b.bmp"):
         (photos / name).unlink()
     shutil.copy(sky, photos / "sky.jpg")
@@ -73,22 +83,23 @@ def test_a_watch_that_is_stopped_or_killed_in_a_dream_goes_on_with_it(photos, wa
     watcher.end()
     seed = read_recipe(photos / "sky-dream.jpg")["seed"]
     assert "unfinished" not in read_recipe(photos / "sky-dream.jpg")
-    done = run(sky, tmp_path / "whole.jpg", *words[2:], "--seed", seed, "--model", watcher.process.args[-1])
+    done = run(sky, tmp_path / "whole.jpg", *words[2:], "--seed", seed, "--model", tiny.folder)
     assert done.returncode == 0
     assert np.array_equal(pixels(tmp_path / "whole.jpg"), pixels(photos / "sky-dream.jpg"))
 
 
-def test_a_damaged_picture_is_told_once_and_looked_at_again_when_it_changes(photos, monkeypatch):
+def test_a_damaged_picture_is_told_once_and_looked_at_again_when_it_changes(photos: Path,
+                                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "SETTLED", 0)
     monkeypatch.setattr(watch, "PATIENCE", 0.2)
     told, dreamed = [], []
 
-    def read(path, output):
+    def read(path: Path, output: Path) -> Callable[[], None]:
         if path.read_bytes() == b"damaged":
             raise Mistake("input: it is damaged")
         return lambda: dreamed.append(path.name)
 
-    def listen(event):
+    def listen(event: events.Event) -> None:
         if isinstance(event, events.Warned):
             told.append(event.line)
     (photos / "bad.jpg").write_bytes(b"damaged")
@@ -105,36 +116,37 @@ def test_a_damaged_picture_is_told_once_and_looked_at_again_when_it_changes(phot
     assert dreamed[3:] == ["bad.jpg"]
 
 
-def test_complaints_of_a_watch_are_warnings(photos, watched):
+def test_complaints_of_a_watch_are_warnings(photos: Path, watched: Callable[..., Watcher]) -> None:
     """What no waiting would mend is told at once, and the others are dreamed."""
     (photos / "b-dream.bmp.png").write_bytes(b"no dream")
     watcher = watched("--seed", "1")
     watcher.until("a10-dream.jpg: done")
-    assert watcher.process.stderr.readline() == (
+    assert complaint(watcher) == (
         "dreamify: warning: b.bmp: b-dream.bmp.png exists and is not a dream; use --force to overwrite it\n")
     assert watcher.end()[0] == 143
     assert (photos / "b-dream.bmp.png").read_bytes() == b"no dream"
 
 
-def test_a_folder_that_goes_and_comes_back_is_watched_on(photos, watched, tmp_path):
+def test_a_folder_that_goes_and_comes_back_is_watched_on(photos: Path, watched: Callable[..., Watcher],
+                                                         tmp_path: Path) -> None:
     """As one that is shared may."""
     watcher = watched(photos, photos)
     watcher.until("b-dream.bmp.png: done")
     photos.rename(tmp_path / "gone")
-    line = watcher.process.stderr.readline()
-    assert line == f"dreamify: warning: {photos} cannot be read: No such file or directory\n"
+    assert complaint(watcher) == f"dreamify: warning: {photos} cannot be read: No such file or directory\n"
     shutil.copy(tmp_path / "gone/a10.jpg", tmp_path / "gone/new.jpg")
     (tmp_path / "gone").rename(photos)
     watcher.until("new-dream.jpg: done")
     assert watcher.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")
 
 
-def test_a_target_that_goes_is_told_and_waited_for(photos, watched, tmp_path):
+def test_a_target_that_goes_is_told_and_waited_for(photos: Path, watched: Callable[..., Watcher],
+                                                   tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     watcher = watched(photos, tmp_path / "out")
     watcher.until("b-dream.bmp.png: done")
     shutil.rmtree(tmp_path / "out")
-    assert watcher.process.stderr.readline() == f"dreamify: warning: the folder {tmp_path}/out is gone\n"
+    assert complaint(watcher) == f"dreamify: warning: the folder {tmp_path}/out is gone\n"
     shutil.copy(photos / "a10.jpg", photos / "new.jpg")
     (tmp_path / "out").mkdir()
     watcher.until("new-dream.jpg: done")

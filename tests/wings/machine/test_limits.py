@@ -1,5 +1,7 @@
 """What this process may use of the machine: memory and cores, a control group's limits included."""
 
+from pathlib import Path
+
 import pytest
 
 from dreamer.errors import Mistake
@@ -8,19 +10,19 @@ from dreamer.machine import limits
 
 @pytest.mark.parametrize(("text", "count"), [("512m", 512 << 20), ("1.5G", 3 << 29), ("2 GiB", 2 << 30), ("123", 123),
                                              ("3kb", 3072)])
-def test_sizes_of_memory(text, count):
+def test_sizes_of_memory(text: str, count: int) -> None:
     assert limits.size(text) == count
     if count > 1 << 20:
         assert count <= limits.size(limits.told(count)) < count * 1.1
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1g", "0", "1x"])
-def test_what_is_no_size_of_memory(text):
+def test_what_is_no_size_of_memory(text: str) -> None:
     with pytest.raises(Mistake):
         limits.size(text)
 
 
-def groups(tmp_path, monkeypatch, where, files):
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, files: dict[str, str]) -> None:
     for name, text in files.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +40,8 @@ def groups(tmp_path, monkeypatch, where, files):
     ("4:memory:/docker/x", {"memory/memory.limit_in_bytes": "500", "memory/memory.usage_in_bytes": "100"}, 400),
     ("4:cpu,memory:/", {"cpu,memory/memory.limit_in_bytes": "500", "cpu,memory/memory.usage_in_bytes": "900"}, 0),
 ])
-def test_memory_of_a_control_group(tmp_path, monkeypatch, where, files, free):
+def test_memory_of_a_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, files: dict[str, str],
+                                   free: int) -> None:
     groups(tmp_path, monkeypatch, where, files)
     assert limits.memory() == free
 
@@ -50,13 +53,14 @@ def test_memory_of_a_control_group(tmp_path, monkeypatch, where, files, free):
     ("3:cpu,cpuacct:/x", {"cpu,cpuacct/x/cpu.cfs_quota_us": "50000", "cpu,cpuacct/x/cpu.cfs_period_us": "100000"}, 1),
     ("3:cpu:/x", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
 ])
-def test_threads_of_a_control_group(tmp_path, monkeypatch, where, files, count):
+def test_threads_of_a_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, files: dict[str, str],
+                                    count: int) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     groups(tmp_path, monkeypatch, where, files)
     assert limits.threads() == count
 
 
 @pytest.mark.parametrize("text", ["9" * 400, "0.4", "0", "1e9", "-1"])
-def test_no_size_is_beyond_all_measure(text):
-    with pytest.raises(Mistake, match="is not a size of memory"):
+def test_no_size_is_beyond_all_measure(text: str) -> None:
+    with pytest.raises(Mistake, match="is not a memory size"):
         limits.size(text)

@@ -1,11 +1,14 @@
 """On what file system a folder is."""
 
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from dreamer.machine import sharing
 
 
-def test_the_file_system_is_the_one_that_the_kernel_says(tmp_path, monkeypatch):
+def test_the_file_system_is_the_one_that_the_kernel_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = subprocess.run(["findmnt", "-nro", "FSTYPE", "-T", tmp_path], capture_output=True, text=True,
                           check=True).stdout.strip()
     assert sharing.filesystem(tmp_path) == kind

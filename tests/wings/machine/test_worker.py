@@ -6,7 +6,9 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import pytest
@@ -15,15 +17,19 @@ import dreamify
 from dreamer.errors import Failure, Mistake, Stopped
 from dreamer.machine import worker
 from dreamer.machine.signals import Stop
+from dreamer.nets.model import Model
 from dreamer.nets.net import Net
 from helpers import PYTHON, ROOT, ends, is_running
 
+Work: TypeAlias = Callable[[worker.Worker], None]
 
-def run(work, stop=None, then=lambda: None):
+
+def run(work: Work, stop: Stop | None = None,
+        then: Callable[[], object] = lambda: None) -> tuple[list[Any], Exception | None]:
     """(messages, what was raised) of a run; with each message something is done."""
     messages = []
 
-    def receive(message):
+    def receive(message: object) -> None:
         messages.append(message)
         then()
     try:
@@ -33,7 +39,7 @@ def run(work, stop=None, then=lambda: None):
     return messages, None
 
 
-def alive():
+def alive() -> bool:
     """Child processes that are left."""
     try:
         return os.waitpid(-1, os.WNOHANG) != (0, 0) or True
@@ -41,16 +47,19 @@ def alive():
         return False
 
 
-def test_messages_arrive_in_order_and_whole():
-    messages, error = run(lambda w: [w.send((number, b"x" * number * 1000)) for number in range(200)])
+def test_messages_arrive_in_order_and_whole() -> None:
+    def work(w: worker.Worker) -> None:
+        for number in range(200):
+            w.send((number, b"x" * number * 1000))
+    messages, error = run(work)
     assert error is None
     assert [(number, len(data)) for number, data in messages] == [(number, number * 1000) for number in range(200)]
     assert not alive()
 
 
 @pytest.mark.parametrize("error", [Mistake("your fault"), Failure("nobody's fault")])
-def test_errors_come_through(error):
-    def work(_):
+def test_errors_come_through(error: Exception) -> None:
+    def work(_: worker.Worker) -> None:
         raise error
     _, raised = run(work)
     assert type(raised) is type(error)
@@ -65,8 +74,11 @@ def test_errors_come_through(error):
     (lambda: (os.write(2, b"F1122 10:00 1 net.cpp:7] Check failed: a == b (1 vs. 2) \n*** stack\n"), os.abort()),
      "Caffe gave up: Check failed: a == b (1 vs. 2)"),
 ])
-def test_every_other_end_is_one_line(end, told, capfd):
-    messages, error = run(lambda w: (w.send("begun"), end()))
+def test_every_other_end_is_one_line(end: Callable[[], object], told: str, capfd: pytest.CaptureFixture[str]) -> None:
+    def work(w: worker.Worker) -> None:
+        w.send("begun")
+        end()
+    messages, error = run(work)
     assert messages == ["begun"]
     assert isinstance(error, worker.Died)
     assert told in str(error)
@@ -75,8 +87,8 @@ def test_every_other_end_is_one_line(end, told, capfd):
     assert not alive()
 
 
-def test_a_real_check_of_caffes_is_told():
-    def work(_):
+def test_a_real_check_of_caffes_is_told() -> None:
+    def work(_: worker.Worker) -> None:
         import caffe
         net = caffe.Net("/nonexistent.prototxt", caffe.TEST)
         net.forward()
@@ -86,35 +98,35 @@ def test_a_real_check_of_caffes_is_told():
 
 # The child is a fork, or where there are threads a new interpreter: work for that is a function of a module.
 
-def ends_when_asked(w):
+def ends_when_asked(w: worker.Worker) -> None:
     w.send(os.getpid())
     while True:
         time.sleep(0.01)
-        if w.asked():
-            raise Stopped(w.asked(), saved=True)
+        if number := w.asked():
+            raise Stopped(number, saved=True)
 
 
-def sleeps(w):
+def sleeps(w: worker.Worker) -> None:
     w.send(os.getpid())
     time.sleep(60)
 
 
-def tells(path, w):
+def tells(path: str, w: worker.Worker) -> None:
     Path(path).write_text(str(os.getpid()))
     time.sleep(60)
 
 
-def breaks(w):
+def breaks(w: worker.Worker) -> NoReturn:
     raise Failure("nobody's fault")
 
 
-def dies(w):
+def dies(w: worker.Worker) -> None:
     w.send("begun")
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
 @contextlib.contextmanager
-def thread():
+def thread() -> Iterator[None]:
     """In this block the process has another thread."""
     over = threading.Event()
     other = threading.Thread(target=over.wait)
@@ -127,19 +139,19 @@ def thread():
 
 
 @pytest.fixture(params=["alone", "beside a thread"])
-def way(request):
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
     """Alone the process forks, beside a thread it does not."""
     with contextlib.nullcontext() if request.param == "alone" else thread():
         yield
 
 
-def signalled(work, number):
+def signalled(work: Work, number: int) -> tuple[list[Any], Exception | None]:
     """A run of work, which gets a signal when it has sent a message."""
     return run(work, then=lambda: os.kill(os.getpid(), number))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_the_work_where_it_can_be_stopped(way, number, code):
+def test_a_signal_stops_the_work_where_it_can_be_stopped(way: None, number: signal.Signals, code: int) -> None:
     _, error = signalled(ends_when_asked, number)
     assert isinstance(error, Stopped)
     assert error.exit_code == code
@@ -147,7 +159,7 @@ def test_a_signal_stops_the_work_where_it_can_be_stopped(way, number, code):
     assert not alive()
 
 
-def test_work_that_does_not_stop_is_killed(way, monkeypatch):
+def test_work_that_does_not_stop_is_killed(way: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "PATIENCE", 0.3)
     messages, error = signalled(sleeps, signal.SIGTERM)
     assert isinstance(error, Stopped)
@@ -156,26 +168,27 @@ def test_work_that_does_not_stop_is_killed(way, monkeypatch):
     assert not alive()
 
 
-def test_signals_are_what_they_were_afterwards(way):
+def test_signals_are_what_they_were_afterwards(way: None) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     signalled(ends_when_asked, signal.SIGTERM)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_an_event_stops_the_work_as_ctrl_c_does():
+def test_an_event_stops_the_work_as_ctrl_c_does() -> None:
     """In any thread, where no signal is heard."""
     event, found = threading.Event(), []
     other = threading.Thread(target=lambda: found.append(run(ends_when_asked, Stop(event), event.set)))
     other.start()
     other.join(30)
     [(_, error)] = found
+    assert isinstance(error, Stopped)
     assert (error.exit_code, error.saved) == (130, True)
     assert not alive()
 
 
 @pytest.mark.parametrize(("work", "kind", "told"), [(breaks, Failure, "nobody's fault"),
                                                     (dies, worker.Died, "SIGSEGV")])
-def test_a_new_interpreter_ends_as_a_fork_does(work, kind, told):
+def test_a_new_interpreter_ends_as_a_fork_does(work: Work, kind: type[Exception], told: str) -> None:
     with thread():
         _, error = run(work)
     assert type(error) is kind
@@ -183,15 +196,15 @@ def test_a_new_interpreter_ends_as_a_fork_does(work, kind, told):
     assert not alive()
 
 
-def test_work_that_no_other_interpreter_finds_is_told():
+def test_work_that_no_other_interpreter_finds_is_told() -> None:
     with thread():
         _, error = run(lambda w: None)
     assert isinstance(error, Mistake)
-    assert "must be a function of a module" in str(error)
+    assert "top level of a module" in str(error)
     assert len(str(error).splitlines()) == 1
 
 
-def test_a_child_does_not_outlive_its_parent(way, request, tmp_path):
+def test_a_child_does_not_outlive_its_parent(way: None, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Not even one that is killed."""
     with subprocess.Popen([PYTHON, "-c", f"""
 import functools, sys, threading, time
@@ -211,7 +224,7 @@ worker.run(functools.partial(test_worker.tells, {str(tmp_path / "pid")!r}), prin
     assert ends(child)
 
 
-def test_a_child_outlives_a_thread_that_has_ended():
+def test_a_child_outlives_a_thread_that_has_ended() -> None:
     """Any but the one that waits for it."""
     other = threading.Thread(target=time.sleep, args=[0.3])
     other.start()
@@ -223,13 +236,13 @@ def test_a_child_outlives_a_thread_that_has_ended():
     assert found == [(["begun", "done"], None)]
 
 
-def takes_a_second(w):
+def takes_a_second(w: worker.Worker) -> None:
     w.send("begun")
     time.sleep(1)
     w.send("done")
 
 
-def test_nothing_is_left_open(way):
+def test_nothing_is_left_open(way: None) -> None:
     run(breaks)
     before = sorted(os.listdir("/proc/self/fd"))
     for work in (breaks, dies, breaks):
@@ -238,12 +251,13 @@ def test_nothing_is_left_open(way):
     assert not alive()
 
 
-def test_a_child_dreams_after_its_parent_has(tiny):
+def test_a_child_dreams_after_its_parent_has(tiny: Model) -> None:
     """Threads do not survive a fork: Caffe's, which the parent has used, must not be waited for."""
-    def dream():
-        return dreamify.deepdream(Net(tiny, "mix/output", threads=3), np.zeros((150, 150, 3)), 1, 1).tolist()
+    def dream() -> list[Any]:
+        dreamed = dreamify.deepdream(Net(tiny, "mix/output", threads=3), np.zeros((150, 150, 3)), 1, 1)
+        return list(dreamed.ravel())
 
-    def too_long(*_):
+    def too_long(*_: object) -> NoReturn:
         raise TimeoutError
 
     ours, threads = dream(), threading.active_count()

@@ -1,6 +1,7 @@
 """The same dream in any memory, and what is told where there is too little."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,34 +9,36 @@ import pytest
 import dreamify
 from dreamer.errors import Failure
 from dreamer.machine import limits
+from dreamer.nets.model import Model
 from dreamer.nets.net import Net
 
 
-def test_big_arrays_in_files_give_the_same_dream(tiny, tmp_path, monkeypatch):
+def test_big_arrays_in_files_give_the_same_dream(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.random.RandomState(0).randint(0, 256, (61, 83, 3)).astype(np.uint8)
     whole = dreamify.deepdream(Net(tiny, "conv1"), image, iterations=2, octaves=2)
     monkeypatch.setattr("dreamer.nets.budget.WINDOW", 0)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     net = Net(tiny, "conv1")
     net.budget.memory = net.budget.base + 200_000_000
-    net.budget.arrays = 1e6
+    net.budget.arrays = 1_000_000
     filed = dreamify.deepdream(net, image, iterations=2, octaves=2)
     assert isinstance(net.gradient, np.memmap)
     assert np.array_equal(whole, filed)
     assert not list(tmp_path.iterdir())
 
 
-def test_too_little_memory_is_told_with_the_least_that_will_do(googlenet):
+def test_too_little_memory_is_told_with_the_least_that_will_do(googlenet: Model) -> None:
     net = Net(googlenet, "inception_4c/output")
     net.budget.memory = net.budget.base + (1 << 20)
     with pytest.raises(Failure, match="needs at least") as error:
         net.budget.fit(2000, 3000)
-    least = re.search(r"at least (.*?) of memory", str(error.value))[1]
-    net.budget.memory = limits.size(least)
+    least = re.search(r"at least (.*?) of memory", str(error.value))
+    assert least
+    net.budget.memory = limits.size(least[1])
     net.budget.fit(2000, 3000)
 
 
-def test_a_picture_whose_blobs_caffe_cannot_hold_is_dreamed_in_tiles(googlenet):
+def test_a_picture_whose_blobs_caffe_cannot_hold_is_dreamed_in_tiles(googlenet: Model) -> None:
     """192 megapixels: Caffe would abort on a blob of more than 2^31 numbers, however much memory there is."""
     net = Net(googlenet, "inception_4c/output", memory=1 << 45)
     _, overhead = net.budget.fit(12_000, 16_000)
@@ -43,7 +46,7 @@ def test_a_picture_whose_blobs_caffe_cannot_hold_is_dreamed_in_tiles(googlenet):
 
 
 @pytest.mark.parametrize("layer", ["inception_4c/output", "inception_3b/output+inception_4c/output"])
-def test_what_is_enough_memory_is_enough_where_there_is_more(googlenet, layer):
+def test_what_is_enough_memory_is_enough_where_there_is_more(googlenet: Model, layer: str) -> None:
     """Where big arrays would leave too little for the net, they go to the disk."""
     net, enough = Net(googlenet, layer), []
     for more in range(60, 700, 4):

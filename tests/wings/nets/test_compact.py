@@ -1,6 +1,7 @@
 """The small model in the repository: what is pinned, that unpacking is exact, and that it is a net of its own."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,36 +13,37 @@ from helpers import ROOT
 FOLDER = ROOT / "models/daydream"
 
 
-def sha256(data):
+def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def widths(found):
+def widths(found: model.Model) -> dict[str, int]:
     """{convolution: its number of channels}"""
     layers = prototxt.values(found.net, "layer")
     return {prototxt.value(layer, "name"): int(prototxt.value(prototxt.value(layer, "convolution_param"), "num_output"))
             for layer in layers if prototxt.value(layer, "type") == "Convolution"}
 
 
-def test_daydream_is_what_its_description_pins():
+def test_daydream_is_what_its_description_pins() -> None:
     daydream = model.find("daydream")
     weights = compact.caffemodel(compact.unpack(FOLDER / daydream.compact), daydream.name)
     assert sha256((FOLDER / daydream.prototxt).read_bytes()) == daydream.prototxt_sha256
     assert (len(weights), sha256(weights)) == (daydream.weights_size, daydream.weights_sha256)
 
 
-def test_every_layer_has_a_shape_of_its_own(googlenet):
+def test_every_layer_has_a_shape_of_its_own(googlenet: model.Model) -> None:
     ours, theirs = widths(model.find("daydream")), widths(googlenet)
     assert ours
     assert all(channels < theirs[name] for name, channels in ours.items())
     assert set(model.find("daydream").keys) <= set(googlenet.keys)
 
 
-def test_unpacked_weights_are_what_caffe_reads(tmp_path):
+def test_unpacked_weights_are_what_caffe_reads(tmp_path: Path) -> None:
     caffe_pb2 = pytest.importorskip("caffe.proto.caffe_pb2")
     rng = np.random.default_rng(0)
-    layers = {"conv1/7x7_s2": (rng.normal(0, 3, (5, 3, 7, 7)).astype(np.float32), rng.normal(0, 9, 5)),
-              "a/1x1": (np.zeros((300, 2, 1, 1), np.float32), np.ones(300))}  # longer than one byte's varint
+    weight, bias = rng.normal(0, 3, (5, 3, 7, 7)).astype(np.float32), rng.normal(0, 9, 5).astype(np.float32)
+    layers = {"conv1/7x7_s2": (weight, bias),  # and with a size that is longer than one byte's varint:
+              "a/1x1": (np.zeros((300, 2, 1, 1), np.float32), np.ones(300, np.float32))}
     compact.pack(tmp_path / "small.npz", layers)
     read = compact.unpack(tmp_path / "small.npz")
     net = caffe_pb2.NetParameter.FromString(compact.caffemodel(read, "small"))
@@ -55,7 +57,7 @@ def test_unpacked_weights_are_what_caffe_reads(tmp_path):
             assert np.abs(rounded - exact).max() <= 0.51 * step + 1e-6
 
 
-def test_damaged_weights(tmp_path):
+def test_damaged_weights(tmp_path: Path) -> None:
     whole = (FOLDER / "daydream.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[:len(whole) // 2])
     with pytest.raises(Failure, match="damaged"):

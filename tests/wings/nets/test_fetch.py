@@ -6,6 +6,8 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,16 +16,30 @@ from dreamer.errors import Failure, Mistake
 from dreamer.machine import files
 from dreamer.nets import fetch, model
 
-CONTENT = np.random.RandomState(0).bytes(300_000)
+CONTENT: bytes = np.random.RandomState(0).bytes(300_000)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """On loopback; knows what it serves, what it was asked for (path, range), and for how many seconds it stalls."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content, self.stall = CONTENT, 5.0
+        self.seen: list[tuple[str, str | None]] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     """Serves server.content; the path says how: /good /norange /cut /wrong /short /html /stall."""
 
-    def log_message(self, *_):
+    server: Server
+
+    def log_message(self, *_: object) -> None:
         pass
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         way, content = self.path[1:], self.server.content
         self.server.seen.append((way, self.headers.get("Range")))
         if way == "gone":
@@ -53,33 +69,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.content, server.seen, server.stall = CONTENT, [], 5
-        server.daemon_threads = True
+def server() -> Iterator[Server]:
+    with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        server.url = f"http://127.0.0.1:{server.server_address[1]}/"
         yield server
         server.shutdown()
 
 
 @pytest.fixture
-def part(tmp_path):
+def part(tmp_path: Path) -> Path:
     return tmp_path / "w.caffemodel.part"
 
 
 @pytest.fixture
-def checksum(tmp_path):
+def checksum(tmp_path: Path) -> str:
     (tmp_path / "content").write_bytes(CONTENT)
     return files.sha256(tmp_path / "content")
 
 
-def test_a_good_source_is_taken_whole(server, part, checksum):
+def test_a_good_source_is_taken_whole(server: Server, part: Path, checksum: str) -> None:
     assert fetch.download(server.url + "good", part, len(CONTENT), checksum) is None
     assert part.read_bytes() == CONTENT
 
 
-def test_a_broken_download_is_kept_and_resumed_by_the_next_source(server, part, checksum):
+def test_a_broken_download_is_kept_and_resumed_by_the_next_source(server: Server, part: Path, checksum: str) -> None:
     assert fetch.download(server.url + "cut", part, len(CONTENT), checksum)
     assert part.read_bytes() == CONTENT[:150_000]
     assert fetch.download(server.url + "good", part, len(CONTENT), checksum) is None
@@ -87,13 +100,13 @@ def test_a_broken_download_is_kept_and_resumed_by_the_next_source(server, part, 
     assert server.seen[-1] == ("good", "bytes=150000-")
 
 
-def test_a_source_that_cannot_resume_starts_afresh(server, part, checksum):
+def test_a_source_that_cannot_resume_starts_afresh(server: Server, part: Path, checksum: str) -> None:
     part.write_bytes(CONTENT[:1000])
     assert fetch.download(server.url + "norange", part, len(CONTENT), checksum) is None
     assert part.read_bytes() == CONTENT
 
 
-def test_a_bad_part_is_thrown_away_and_the_source_tried_once_more(server, part, checksum):
+def test_a_bad_part_is_thrown_away_and_the_source_tried_once_more(server: Server, part: Path, checksum: str) -> None:
     part.write_bytes(b"x" * 1000)
     assert fetch.download(server.url + "good", part, len(CONTENT), checksum) is None
     assert part.read_bytes() == CONTENT
@@ -101,19 +114,19 @@ def test_a_bad_part_is_thrown_away_and_the_source_tried_once_more(server, part, 
     assert fetch.download(server.url + "good", part, len(CONTENT), checksum) is None
 
 
-def test_a_part_that_is_complete_asks_nobody(server, part, checksum):
+def test_a_part_that_is_complete_asks_nobody(server: Server, part: Path, checksum: str) -> None:
     part.write_bytes(CONTENT)
     assert fetch.download(server.url + "gone", part, len(CONTENT), checksum) is None
     assert server.seen == []
 
 
 @pytest.mark.parametrize(("way", "why"), [("wrong", "sha256"), ("short", "bytes"), ("html", "bytes"), ("gone", "404")])
-def test_what_is_not_the_file_is_refused(server, part, checksum, way, why):
-    assert why in fetch.download(server.url + way, part, len(CONTENT), checksum)
+def test_what_is_not_the_file_is_refused(server: Server, part: Path, checksum: str, way: str, why: str) -> None:
+    assert why in (fetch.download(server.url + way, part, len(CONTENT), checksum) or "")
     assert not part.exists()
 
 
-def test_silence_is_given_up(server, part, checksum, monkeypatch):
+def test_silence_is_given_up(server: Server, part: Path, checksum: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "STALL_SECONDS", 1)
     assert fetch.download(server.url + "stall", part, len(CONTENT), checksum)
     assert fetch.download("http://127.0.0.1:1/", part, len(CONTENT), checksum)
@@ -121,7 +134,7 @@ def test_silence_is_given_up(server, part, checksum, monkeypatch):
 
 
 @pytest.fixture
-def bare(tiny, server, tmp_path):
+def bare(tiny: model.Model, server: Server, tmp_path: Path) -> model.Model:
     """The tiny model without its weights, which the server has."""
     folder = shutil.copytree(tiny.folder, tmp_path / "tiny")
     server.content = (folder / "tiny.caffemodel").read_bytes()
@@ -130,8 +143,8 @@ def bare(tiny, server, tmp_path):
                                sources=tuple(server.url + way for way in ("gone", "wrong", "cut", "good")))
 
 
-def test_fetch_goes_from_source_to_source(bare, server):
-    said = []
+def test_fetch_goes_from_source_to_source(bare: model.Model, server: Server) -> None:
+    said: list[str] = []
     fetch.fetch(bare, said.append)
     assert bare.weights_path() == bare.folder / "tiny.caffemodel"
     assert bare.weights_path().read_bytes() == server.content
@@ -142,7 +155,7 @@ def test_fetch_goes_from_source_to_source(bare, server):
     assert server.seen == []
 
 
-def test_no_source_at_all_says_where_to_put_the_file(bare):
+def test_no_source_at_all_says_where_to_put_the_file(bare: model.Model) -> None:
     with pytest.raises(Failure) as error:
         fetch.fetch(dataclasses.replace(bare, sources=()), print)
     assert str(bare.folder) in str(error.value)
@@ -150,7 +163,8 @@ def test_no_source_at_all_says_where_to_put_the_file(bare):
     assert bare.weights_sha256 in str(error.value)
 
 
-def test_a_file_of_the_users_own_is_copied_in_when_it_fits(bare, tiny, tmp_path, monkeypatch, server):
+def test_a_file_of_the_users_own_is_copied_in_when_it_fits(bare: model.Model, tiny: model.Model, tmp_path: Path,
+                                                           monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     monkeypatch.setenv("DREAMER_WEIGHTS_TINY", str(tiny.weights_path()))
     fetch.fetch(bare, print)
     assert (bare.folder / "tiny.caffemodel").read_bytes() == server.content

@@ -1,6 +1,8 @@
 """What to dream: the language, and sums of layers in one pass."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 
 import dreamify
 import oracle
+from dreamer.arrays import Pixels, Planes
 from dreamer.errors import Mistake
 from dreamer.nets import binding, layers, model, shapes
 from dreamer.nets.net import Net
@@ -30,7 +33,7 @@ SPARE = model.find(model.SPARE)  # has the names of GoogLeNet, and is always her
     ("mix/output:1+mix/output:2*3", [("mix/output", [1], 1), ("mix/output", [2], 3)]),
     (" mix/output : 3 - 4 , 5 * 2 + conv1 ", [("mix/output", [3, 4, 5], 2), ("conv1", None, 1)]),
 ])
-def test_what_a_text_means(tiny, text, terms):
+def test_what_a_text_means(tiny: model.Model, text: str, terms: list[tuple[str, list[int] | None, float]]) -> None:
     found, warnings = layers.parse(text, tiny)
     assert [tuple(term) for term in found.terms] == terms
     assert not warnings
@@ -38,7 +41,7 @@ def test_what_a_text_means(tiny, text, terms):
     assert " " not in found.text
 
 
-def test_a_pattern_finds_all_layers_of_such_names():
+def test_a_pattern_finds_all_layers_of_such_names() -> None:
     found, _ = layers.parse("inception_4?/output", SPARE)
     assert found.names == [name for name in SPARE.keys if name[:11] == "inception_4" and name[12:] == "/output"]
     assert found.text == "inception_4?/output"
@@ -67,27 +70,27 @@ def test_a_pattern_finds_all_layers_of_such_names():
     (":3", 1, "not the name of a layer"),
     ("*3", 1, "not the name of a layer"),
 ])
-def test_an_error_says_where(tiny, text, character, words):
+def test_an_error_says_where(tiny: model.Model, text: str, character: int, words: str) -> None:
     with pytest.raises(Mistake, match=rf"\(character {character} of ") as caught:
         layers.parse(text, tiny)
     assert words in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_name_alone_is_told_as_ever():
+def test_a_name_alone_is_told_as_ever() -> None:
     with pytest.raises(Mistake) as caught:
         layers.parse("inception_4c/outptu", SPARE)
     assert str(caught.value).startswith(
         "daydream has no layer 'inception_4c/outptu' that can be dreamed; did you mean incep")
 
 
-def test_an_alias_is_taken_in_a_sum_too(tiny):
+def test_an_alias_is_taken_in_a_sum_too(tiny: model.Model) -> None:
     found, warnings = layers.parse("mix/all:2*2+conv1", tiny)
     assert found.text == "mix/output:2*2+conv1"
     assert warnings == ["tiny has no mix/all: mix/output is dreamed instead"]
 
 
-def test_channels_are_caffes(tiny, googlenet):
+def test_channels_are_caffes(tiny: model.Model, googlenet: model.Model) -> None:
     for found in (tiny, SPARE, googlenet):
         kept = shapes.cut(found.net, found.keys)
         loaded = binding.load(kept)
@@ -95,7 +98,7 @@ def test_channels_are_caffes(tiny, googlenet):
         assert all(loaded.blobs[name].shape[1] == counts[name] for name in found.keys)
 
 
-def test_what_is_wrong_is_told_before_caffe_is_loaded(tiny, sky, tmp_path):
+def test_what_is_wrong_is_told_before_caffe_is_loaded(tiny: model.Model, sky: Path, tmp_path: Path) -> None:
     (tmp_path / "caffe").mkdir()
     (tmp_path / "caffe/__init__.py").write_text("raise SystemExit('caffe was loaded')")
     done = run(sky, tmp_path / "dream.png", "conv1+mix/output:10", "--model", tiny.folder,
@@ -107,7 +110,7 @@ def test_what_is_wrong_is_told_before_caffe_is_loaded(tiny, sky, tmp_path):
 
 # sums ----------------------------------------------------------------------------------------------------
 
-def first_step(found, text, image):
+def first_step(found: model.Model, text: str, image: Pixels) -> tuple[float, Planes, Planes, layers.Layers, int]:
     """(objective, gradient, the picture as the net has it, the Layers, passes backward) of one step."""
     what = layers.parse(text, found)[0]
     ours = Net(found, what)
@@ -115,7 +118,12 @@ def first_step(found, text, image):
     ours.resize(*image.shape[:2])
     picture = ours.preprocess(image)
     before, passes, backward = picture.copy(), [], ours.caffe.backward
-    ours.caffe.backward = lambda **words: (passes.append(words), backward(**words))
+
+    def counted(**words: Any) -> Any:
+        passes.append(words)
+        return backward(**words)
+
+    ours.caffe.backward = counted
     value = dreamify.make_step(ours, picture, np.random.RandomState(0), 1.5, 0, False,
                                [dreamify.objective_l2 for _ in what.terms])
     return value, ours.gradient, before, what, len(passes)
@@ -128,7 +136,7 @@ def first_step(found, text, image):
     "inception_4c/output:5+inception_4c/output:56,100-120*2",
     "inception_3a/*+inception_4a/1x1",  # a whole inception, inside and out
 ])
-def test_a_sum_is_the_sum_of_its_layers_in_one_pass(googlenet, sky, text):
+def test_a_sum_is_the_sum_of_its_layers_in_one_pass(googlenet: model.Model, sky: Path, text: str) -> None:
     image = np.asarray(Image.open(sky).resize((120, 80)))
     value, gradient, picture, what, passes = first_step(googlenet, text, image)
     expected, sums = oracle.gradient_of_sum(googlenet.prototxt_path(), str(googlenet.weights_path()), picture,
@@ -139,7 +147,7 @@ def test_a_sum_is_the_sum_of_its_layers_in_one_pass(googlenet, sky, text):
 
 
 @pytest.mark.parametrize("text", ["conv1+mix/output:0-5*-3+norm1", "mix/*", "*"])
-def test_a_sum_of_a_small_net(tiny, text):
+def test_a_sum_of_a_small_net(tiny: model.Model, text: str) -> None:
     image = np.random.RandomState(1).randint(0, 256, (41, 53, 3)).astype(np.uint8)
     value, gradient, picture, what, passes = first_step(tiny, text, image)
     expected, sums = oracle.gradient_of_sum(tiny.prototxt_path(), str(tiny.weights_path()), picture, what.terms)
@@ -148,7 +156,7 @@ def test_a_sum_of_a_small_net(tiny, text):
     assert np.linalg.norm(gradient - sums) < 1e-4 * np.linalg.norm(sums)
 
 
-def test_a_weight_alone_changes_nothing_but_its_sign_does(tiny):
+def test_a_weight_alone_changes_nothing_but_its_sign_does(tiny: model.Model) -> None:
     image = np.random.RandomState(1).randint(0, 256, (41, 53, 3)).astype(np.uint8)
     _, plain, _, _, _ = first_step(tiny, "mix/output", image)
     _, twice, _, _, _ = first_step(tiny, "mix/output*2", image)
@@ -157,14 +165,14 @@ def test_a_weight_alone_changes_nothing_but_its_sign_does(tiny):
     assert np.array_equal(away, -plain)
 
 
-def test_a_channel_grows_and_a_negative_one_shrinks(tiny):
+def test_a_channel_grows_and_a_negative_one_shrinks(tiny: model.Model) -> None:
     image = np.random.RandomState(1).randint(0, 256, (41, 53, 3)).astype(np.uint8)
 
-    def size(picture, channel):
+    def size(picture: Pixels, channel: int) -> float:
         ours = Net(tiny, f"mix/output:{channel}")
         ours.budget.fit(41, 53)
         ours.resize(41, 53)
-        return np.linalg.norm(ours.tiles(ours.preprocess(picture), 0, 0)[0].forward()[0])
+        return float(np.linalg.norm(ours.tiles(ours.preprocess(picture), 0, 0)[0].forward()[0]))
 
     there, back = (dreamify.deepdream(Net(tiny, text), image, iterations=5, octaves=1, jitter=0)
                    for text in ("mix/output:1+mix/output:6*-1", "mix/output:1*-1+mix/output:6"))
@@ -176,7 +184,8 @@ def test_a_channel_grows_and_a_negative_one_shrinks(tiny):
     ("inception_3b/output*0.3+inception_4c/output:0-99", (720, 300), 480 * 300),
     ("conv1/7x7_s2+inception_3b/5x5_reduce*-2", (300, 260), 200 * 200),
 ])
-def test_tiles_give_the_dream_of_the_whole(googlenet, sky, text, size, pixels):
+def test_tiles_give_the_dream_of_the_whole(googlenet: model.Model, sky: Path, text: str, size: tuple[int, int],
+                                           pixels: int) -> None:
     image = np.asarray(Image.open(sky).resize(size))
     whole, value, one = one_step(googlenet, text, image)
     tiled, tiled_value, many = one_step(googlenet, text, image, pixels)
@@ -187,7 +196,7 @@ def test_tiles_give_the_dream_of_the_whole(googlenet, sky, text, size, pixels):
 
 
 @pytest.mark.parametrize("text", ["conv1+after*-1", "pool1:0,2+mix/*", "*"])
-def test_tiles_give_the_dream_of_the_whole_with_any_layers(tiny, text):
+def test_tiles_give_the_dream_of_the_whole_with_any_layers(tiny: model.Model, text: str) -> None:
     image = np.random.RandomState(0).randint(0, 256, (151, 203, 3)).astype(np.uint8)
     whole, value, _ = one_step(tiny, text, image)
     for pixels in (1, 12_000, 20_000):
@@ -197,7 +206,7 @@ def test_tiles_give_the_dream_of_the_whole_with_any_layers(tiny, text):
         assert tiled_value == pytest.approx(value, rel=1e-5)
 
 
-def test_the_memory_that_is_told_is_enough_for_a_sum(tiny):
+def test_the_memory_that_is_told_is_enough_for_a_sum(tiny: model.Model) -> None:
     """The account of the net covers what the layers are copied into as well."""
     alone, both = (Net(tiny, text) for text in ("mix/output", "conv1+mix/output"))
     assert both.budget.net_bytes(400, 400, 1) - alone.budget.net_bytes(400, 400, 1) >= 2 * 8 * 200 * 200 * 4
@@ -205,7 +214,7 @@ def test_the_memory_that_is_told_is_enough_for_a_sum(tiny):
 
 # the command ---------------------------------------------------------------------------------------------
 
-def test_a_sum_is_dreamed_told_kept_and_repeated(tiny, sky, tmp_path):
+def test_a_sum_is_dreamed_told_kept_and_repeated(tiny: model.Model, sky: Path, tmp_path: Path) -> None:
     words = ["--model", tiny.folder, "--seed", 3]
     done = run(sky, tmp_path / "a.png", "mix/all:1-3 + conv1*-0.5", 1, 2, *words)
     assert done.returncode == 0, done.stderr

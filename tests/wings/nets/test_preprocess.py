@@ -4,9 +4,10 @@ import numpy as np
 
 import tinymodel
 from dreamer.nets import net
+from dreamer.nets.model import Model
 
 
-def test_preprocessing_follows_the_models_mean_and_order(tiny):
+def test_preprocessing_follows_the_models_mean_and_order(tiny: Model) -> None:
     image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
     ours = net.Net(tiny, "conv1")
     data = ours.preprocess(image)

@@ -1,10 +1,13 @@
 """Tiles: the dream of the whole, piece by piece."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from dreamer.nets import shapes, tiles
+from dreamer.nets.model import Model
 from helpers import one_step, psnr
 
 
@@ -14,7 +17,8 @@ from helpers import one_step, psnr
     ("inception_3b/5x5_reduce", (300, 200), 120 * 120, 32),
     ("conv2/3x3", (500, 300), 160 * 160, 3),
 ])
-def test_tiles_give_the_dream_of_the_whole(googlenet, sky, layer, size, pixels, jitter):
+def test_tiles_give_the_dream_of_the_whole(googlenet: Model, sky: Path, layer: str, size: tuple[int, int], pixels: int,
+                                           jitter: int) -> None:
     image = np.asarray(Image.open(sky).resize(size))
     whole, value, one = one_step(googlenet, layer, image, jitter=jitter)
     tiled, tiled_value, many = one_step(googlenet, layer, image, pixels, jitter=jitter)
@@ -25,7 +29,7 @@ def test_tiles_give_the_dream_of_the_whole(googlenet, sky, layer, size, pixels, 
 
 
 @pytest.mark.parametrize("layer", ["conv1", "pool1", "mix/3x3", "mix/output", "after"])
-def test_tiles_give_the_dream_of_the_whole_at_any_layer(tiny, layer):
+def test_tiles_give_the_dream_of_the_whole_at_any_layer(tiny: Model, layer: str) -> None:
     image = np.random.RandomState(0).randint(0, 256, (151, 203, 3)).astype(np.uint8)
     whole, value, _ = one_step(tiny, layer, image)
     for pixels in (1, 12_000, 20_000):
@@ -37,7 +41,7 @@ def test_tiles_give_the_dream_of_the_whole_at_any_layer(tiny, layer):
 
 @pytest.mark.parametrize(("height", "width", "pixels"),
                          [(1080, 1920, 500_000), (90, 4000, 60_000), (2160, 3840, 10 ** 9)])
-def test_a_layout_covers_the_layer_and_keeps_its_bound(googlenet, height, width, pixels):
+def test_a_layout_covers_the_layer_and_keeps_its_bound(googlenet: Model, height: int, width: int, pixels: int) -> None:
     layers, end = shapes.cut(googlenet.net, ["inception_4c/output"]), "inception_4c/output"
     rows, columns = tiles.layout(layers, [end], height, width, pixels)
     for made, axis, size in ((rows, "h", height), (columns, "w", width)):

@@ -3,11 +3,13 @@
 import hashlib
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 
 import tinymodel
 from dreamer.nets import prototxt, vintage
+from dreamer.nets.model import Model
 from helpers import pixels, run
 
 OLD = """
@@ -25,7 +27,7 @@ layers { name: "mix/1x1" type: CONVOLUTION bottom: "norm1" top: "mix/1x1"
 """
 
 
-def test_a_net_as_it_was_written_before_2015_dreams_the_same(tiny, small, tmp_path):
+def test_a_net_as_it_was_written_before_2015_dreams_the_same(tiny: Model, small: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny.folder, tmp_path / "old")
     (folder / "net.prototxt").write_text(OLD)
     shutil.move(folder / "tiny.caffemodel", tmp_path / "all.caffemodel")
@@ -43,6 +45,6 @@ def test_a_net_as_it_was_written_before_2015_dreams_the_same(tiny, small, tmp_pa
     assert np.array_equal(pixels(tmp_path / "old.png"), pixels(tmp_path / "new.png"))
 
 
-def test_what_is_modern_stays_as_it_is(tiny):
+def test_what_is_modern_stays_as_it_is(tiny: Model) -> None:
     net = prototxt.parse(tinymodel.PROTOTXT)
     assert vintage.modern(net) == net

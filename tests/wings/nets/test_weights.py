@@ -1,22 +1,26 @@
 """Weights that fit a net, and those that do not."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dreamer.errors import Mistake
 from dreamer.nets import binding, shapes, weights
+from dreamer.nets.model import Model
 
 
-def loaded(tiny):
+def loaded(tiny: Model) -> Any:
     return binding.load(shapes.cut(tiny.net, ["mix/output"]))
 
 
-def test_weights_that_fit_pass(tiny):
+def test_weights_that_fit_pass(tiny: Model) -> None:
     weights.check(tiny.weights_path(), loaded(tiny))
 
 
 @pytest.mark.parametrize("damage", ["cut short", "noise", "empty", "another net", "a layer less", "numbers missing"])
-def test_weights_that_do_not_fit_are_told_and_do_not_abort(tiny, tmp_path, damage):
+def test_weights_that_do_not_fit_are_told_and_do_not_abort(tiny: Model, tmp_path: Path, damage: str) -> None:
     from caffe.proto import caffe_pb2
     raw = tiny.weights_path().read_bytes()
     message = caffe_pb2.NetParameter.FromString(raw)
@@ -35,7 +39,7 @@ def test_weights_that_do_not_fit_are_told_and_do_not_abort(tiny, tmp_path, damag
         weights.check(bad, loaded(tiny))
 
 
-def test_weights_in_the_format_of_2014_are_read(tiny, tmp_path):
+def test_weights_in_the_format_of_2014_are_read(tiny: Model, tmp_path: Path) -> None:
     from caffe.proto import caffe_pb2
     message = caffe_pb2.NetParameter.FromString(tiny.weights_path().read_bytes())
     old = caffe_pb2.NetParameter()

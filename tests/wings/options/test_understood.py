@@ -5,6 +5,8 @@ import dataclasses
 import types
 import typing
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from helpers import noise, run, saved
 LOOKED_INTO = (Understood, Subject, Request, Layers, Term, Picture, Video, Frames)
 
 
-def is_true(hint, value):
+def is_true(hint: Any, value: Any) -> bool:
     """Whether a value is what an annotation says; a float is no int here, nor an int a bool."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is typing.Any:
@@ -36,8 +38,10 @@ def is_true(hint, value):
         kind = typing.get_args(arguments[1])
         return isinstance(value, np.ndarray) and (not kind or kind[0] is typing.Any or value.dtype == kind[0])
     if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
         some = [arguments[0]] * len(value) if arguments[1:] == (...,) else list(arguments)
-        return isinstance(value, tuple) and len(some) == len(value) and all(map(is_true, some, value))
+        return len(some) == len(value) and all(map(is_true, some, value))
     if origin is list:
         return isinstance(value, list) and all(is_true(arguments[0], one) for one in value)
     if origin in (dict, collections.abc.Mapping):
@@ -48,7 +52,7 @@ def is_true(hint, value):
     return isinstance(value, hint) if hint not in (int, float, bool, str) else type(value) is hint
 
 
-def untrue(found):
+def untrue(found: object) -> list[str]:
     """[what is annotated and is otherwise] in an object and all that is in it."""
     wrong = []
     for name, hint in typing.get_type_hints(type(found)).items():
@@ -63,11 +67,11 @@ def untrue(found):
     return wrong
 
 
-def test_what_is_untrue_is_seen():
+def test_what_is_untrue_is_seen() -> None:
     """By the eyes that the tests below see with."""
     cases = [(int, 5, True), (int, 5.0, False), (float, 5, False), (int, True, False), (int | None, None, True),
              (tuple[float, float], (1.0, 2), False), (tuple[str, ...], ("a", "b"), True),
-             (tuple[str, ...], ["a"], False),
+             (tuple[str, ...], ["a"], False), (tuple[str, ...] | None, None, True),
              (typing.get_type_hints(Picture)["alpha"], np.zeros((2, 2), np.uint8), True),
              (typing.get_type_hints(Picture)["alpha"], np.zeros((2, 2)), False),
              (collections.abc.Mapping[str, typing.Any], {"a": 1}, True), (Fraction, 5, False)]
@@ -76,7 +80,7 @@ def test_what_is_untrue_is_seen():
 
 
 @pytest.fixture
-def files(tmp_path, tiny):
+def files(tmp_path: Path, tiny: model.Model) -> Path:
     """A folder with what may be asked for: pictures, a folder of frames, a dream with a recipe."""
     saved(tmp_path / "in.png", noise(60, 80))
     saved(tmp_path / "mask.png", noise(60, 80)[..., 0])
@@ -90,7 +94,7 @@ def files(tmp_path, tiny):
     return tmp_path
 
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "picture": {},
     "its text": {"iterations": "3", "octaves": "2", "scale": "2", "seed": "7", "step_size": "2", "jitter": "5",
                  "max_size": "50", "max_pixels": "100000", "memory": "1.5g", "threads": "2", "fps": "12", "rotate": "1",
@@ -112,7 +116,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_annotation_is_true(files, tiny, monkeypatch, kind):
+def test_every_annotation_is_true(files: Path, tiny: model.Model, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """With what the terminal says as text, and a program as numbers."""
     monkeypatch.chdir(files)
     if kind == "standard output":
@@ -127,37 +131,40 @@ def test_every_annotation_is_true(files, tiny, monkeypatch, kind):
     assert found.subject is None or found.subject.film == (kind in ("a zoom", "steps", "numbered steps", "frames"))
 
 
-def test_every_annotation_of_a_video_is_true(files, tiny, ffmpeg, monkeypatch):
+def test_every_annotation_of_a_video_is_true(files: Path, tiny: model.Model, ffmpeg: None,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
     from commands import make_video
     monkeypatch.chdir(files)
     make_video(files / "in.mp4")
     for output in ("out.mp4", "out-%d.png"):
         found = understand(dreamify.ask({"input": "in.mp4", "output": output, "model": str(tiny.folder)}))
         assert untrue(found) == []
+        assert found.subject
         assert isinstance(found.subject.moving, Video)
 
 
-def test_every_annotation_of_an_atlas_is_true(files, tiny):
+def test_every_annotation_of_an_atlas_is_true(files: Path, tiny: model.Model) -> None:
     request = dreamify.ask({"input": str(files / "in.png"), "output": str(files / "a.html"), "layer": "*", "seed": 0,
                             "model": str(tiny.folder)})
     assert untrue(understand(request, sheet=True)) == []
 
 
 @pytest.mark.parametrize("name", [None, *model.names()])
-def test_every_annotation_of_a_model_is_true(tiny, name):
+def test_every_annotation_of_a_model_is_true(tiny: model.Model, name: str | None) -> None:
     assert untrue(model.find(name) if name else tiny) == []
 
 
-def test_nothing_in_it_changes_any_more(files, tiny):
+def test_nothing_in_it_changes_any_more(files: Path, tiny: model.Model) -> None:
     found = understand(dreamify.ask({"input": str(files / "in.png"), "output": str(files / "a.png"),
                                      "model": str(tiny.folder)}))
+    assert found.subject
     for frozen in (found, found.subject):
         for field in dataclasses.fields(frozen):
             with pytest.raises(dataclasses.FrozenInstanceError):
                 setattr(frozen, field.name, None)
 
 
-def test_every_option_is_understood():
+def test_every_option_is_understood() -> None:
     """But for --model and --like, which are understood as what they lead to."""
     options = {field.name for field in dataclasses.fields(Request)}
     assert options - {field.name for field in dataclasses.fields(Understood)} == {"like"}

@@ -2,31 +2,37 @@
 
 import dataclasses
 import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import dreamify
+from dreamer.arrays import Light, Pixels
 from dreamer.errors import Mistake
 from dreamer.films import sequence
 from dreamer.jobs import unfinished
+from dreamer.nets.model import Model
 from dreamer.nets.net import Net
 from dreamer.options.guide_and_mask import read_mask
 from dreamer.pictures.mask import fitted, resized
 from dreamer.pictures.recipe import read_recipe
-from dreamer.state import State
+from dreamer.state import State, Step
 from helpers import noise, one_step, psnr, run, saved
 
 
-def disc(height, width):
+def disc(height: int, width: int) -> Light:
     """A white disc with a grey rim."""
     y, x = np.mgrid[:height, :width]
-    return np.uint8(np.clip(510 - 1020 * np.hypot(y - height / 2, x - width / 2) / height, 0, 255))
+    light = np.clip(510 - 1020 * np.hypot(y - height / 2, x - width / 2) / height, 0, 255)
+    return np.asarray(light, np.uint8)
 
 
 @pytest.mark.parametrize("options", [{"octaves": 1}, {"octaves": 4, "iterations": 3}, {"octaves": 3, "clip": False}])
-def test_black_keeps_the_very_pixels(tiny, options):
+def test_black_keeps_the_very_pixels(tiny: Model, options: dict[str, Any]) -> None:
     """Whatever the mean: what is taken off and put back may differ in the last bit, which an 8-bit file would show."""
     odd = dataclasses.replace(tiny, mean=(103.939, 116.779, 123.68))
     image, mask = noise(97, 131), disc(97, 131)
@@ -38,7 +44,7 @@ def test_black_keeps_the_very_pixels(tiny, options):
     assert np.abs(dreamed - image)[mask == 255].mean() > 5
 
 
-def test_a_step_goes_as_far_as_the_mask_is_bright(tiny):
+def test_a_step_goes_as_far_as_the_mask_is_bright(tiny: Model) -> None:
     image, mask = noise(60, 80), disc(60, 80)
     net = Net(tiny, "mix/output")
     free, masked = (dreamify.deepdream(net, image, iterations=1, octaves=1, clip=False, mask=where) - image
@@ -47,7 +53,7 @@ def test_a_step_goes_as_far_as_the_mask_is_bright(tiny):
     assert np.allclose(masked, free * (mask / 255.0)[..., None], atol=1e-4)
 
 
-def test_nothing_shines_into_the_black_from_a_smaller_octave(tiny):
+def test_nothing_shines_into_the_black_from_a_smaller_octave(tiny: Model) -> None:
     """Within the dream too: not only in what is given back."""
     image, mask = noise(90, 120), np.zeros((90, 120), np.uint8)
     mask[:, 61:] = 255
@@ -58,14 +64,14 @@ def test_nothing_shines_into_the_black_from_a_smaller_octave(tiny):
     assert np.array_equal(seen[-1][:, mask == 0], net.preprocess(image)[:, mask == 0])
 
 
-def test_a_white_mask_changes_nothing(tiny):
+def test_a_white_mask_changes_nothing(tiny: Model) -> None:
     image, net = noise(50, 70), Net(tiny, "mix/output")
     plain, white = (dreamify.deepdream(net, image, iterations=2, octaves=2, mask=mask)
                     for mask in (None, np.full((50, 70), 255, np.uint8)))
     assert psnr(plain, white) > 90
 
 
-def test_tiles_take_the_mask_as_the_whole_does(tiny):
+def test_tiles_take_the_mask_as_the_whole_does(tiny: Model) -> None:
     image, mask = noise(151, 203), disc(151, 203)
     whole, _, one = one_step(tiny, "mix/output", image, mask=mask)
     tiled, _, many = one_step(tiny, "mix/output", image, 12_000, mask=mask)
@@ -73,11 +79,11 @@ def test_tiles_take_the_mask_as_the_whole_does(tiny):
     assert psnr(whole, tiled) >= 80
 
 
-def test_a_dream_goes_on_to_the_same_picture(tiny):
+def test_a_dream_goes_on_to_the_same_picture(tiny: Model) -> None:
     image, mask, states = noise(90, 120), disc(90, 120), []
     net = Net(tiny, "mix/output")
 
-    def keep(step):
+    def keep(step: Step) -> None:
         states.append(State(step.octave, step.iteration + 1, step.picture.copy(), step.random, 0))
 
     whole = dreamify.deepdream(net, image, iterations=3, octaves=3, mask=mask, each_step=keep)
@@ -85,12 +91,12 @@ def test_a_dream_goes_on_to_the_same_picture(tiny):
         assert np.array_equal(dreamify.deepdream(net, image, iterations=3, octaves=3, mask=mask, state=state), whole)
 
 
-def test_what_is_not_finished_keeps_the_black_too(tiny):
+def test_what_is_not_finished_keeps_the_black_too(tiny: Model) -> None:
     """Of any octave, at which it is enlarged."""
     image, mask, net = noise(90, 120), disc(90, 120), Net(tiny, "mix/output")
     sizes, seen = dreamify.octave_sizes(90, 120, 3, 1.4), []
 
-    def show(step):
+    def show(step: Step) -> None:
         seen.append(unfinished.picture(tiny, image, sizes, step.octave, step.picture, net.budget.allocate, mask))
 
     dreamify.deepdream(net, image, iterations=1, octaves=3, mask=mask, each_step=show)
@@ -99,22 +105,23 @@ def test_what_is_not_finished_keeps_the_black_too(tiny):
     assert all(np.abs(dreamed - image).max() > 5 for dreamed in seen)
 
 
-def test_a_moving_picture_keeps_the_black_whatever_moves(tiny):
+def test_a_moving_picture_keeps_the_black_whatever_moves(tiny: Model) -> None:
     class Moving:
-        def frames(self, first):
+        def frames(self, first: int) -> Iterator[Pixels]:
             yield from [noise(60, 80), noise(60, 80)[::-1], noise(60, 80)[:, ::-1]][first:]
 
+    moving: Any = Moving()
     mask, net = disc(60, 80), Net(tiny, "mix/output")
     dream = functools.partial(dreamify.deepdream, mask=mask, iterations=1, octaves=2)
-    dreams = sequence.following(dream, net, Moving(), blend=0.5, mask=mask,
-                                carry=lambda before, frame, added: (np.roll(added, 30, 1), 1))
-    for dreamed, frame in zip(dreams, Moving().frames(0), strict=True):
+    dreams = sequence.following(dream, net, moving, blend=0.5, mask=mask, carry=lambda before, frame, added: (
+        np.roll(added, 30, 1), np.ones((1, 1, 1), np.float32)))
+    for dreamed, frame in zip(dreams, moving.frames(0), strict=True):
         assert np.array_equal(dreamed[mask == 0], frame[mask == 0])
         assert np.abs(dreamed - frame)[mask == 255].mean() > 0.5
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "LA", "1", "P", "I;16"])
-def test_a_mask_is_what_is_light_and_there(tmp_path, mode):
+def test_a_mask_is_what_is_light_and_there(tmp_path: Path, mode: str) -> None:
     mask = disc(40, 50)
     image = Image.fromarray(mask)
     if mode == "LA":  # white paint on nothing
@@ -130,8 +137,8 @@ def test_a_mask_is_what_is_light_and_there(tmp_path, mode):
     assert np.array_equal(found == 0, wanted == 0)
 
 
-def test_a_mask_of_another_size_is_fitted(tmp_path):
-    told = []
+def test_a_mask_of_another_size_is_fitted(tmp_path: Path) -> None:
+    told: list[str] = []
     mask = fitted(disc(80, 100), 40, 50, told.append)
     assert mask.shape == (40, 50)
     assert psnr(mask, disc(40, 50)) > 20
@@ -142,7 +149,7 @@ def test_a_mask_of_another_size_is_fitted(tmp_path):
         fitted(np.zeros((80, 100), np.uint8), 40, 50, told.append)
 
 
-def test_the_command_takes_a_mask_and_keeps_its_checksum(tiny, tmp_path):
+def test_the_command_takes_a_mask_and_keeps_its_checksum(tiny: Model, tmp_path: Path) -> None:
     image = saved(tmp_path / "in.png", noise(90, 120))
     mask = saved(tmp_path / "face.png", disc(180, 240))
     words = ["mix/output", 2, 3, "--model", tiny.folder, "--seed", 1]
@@ -163,7 +170,7 @@ def test_the_command_takes_a_mask_and_keeps_its_checksum(tiny, tmp_path):
     assert (tmp_path / "c.png").read_bytes() == (tmp_path / "out.png").read_bytes()
 
 
-def test_what_is_wrong_with_a_mask_is_told_with_the_rest(tiny, sky, tmp_path):
+def test_what_is_wrong_with_a_mask_is_told_with_the_rest(tiny: Model, sky: Path, tmp_path: Path) -> None:
     black = saved(tmp_path / "black.png", np.zeros((48, 72), np.uint8))
     (tmp_path / "text.png").write_text("no picture")
     for words, said in (((black,), "mask: it is black all over"), (("nosuch.png",), "mask: no such file: nosuch.png"),
@@ -179,7 +186,7 @@ def test_what_is_wrong_with_a_mask_is_told_with_the_rest(tiny, sky, tmp_path):
     assert not (tmp_path / "out.png").exists()
 
 
-def test_a_folder_is_dreamed_with_a_mask_and_anew_without(tiny, tmp_path):
+def test_a_folder_is_dreamed_with_a_mask_and_anew_without(tiny: Model, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     saved(tmp_path / "in/a.png", noise(90, 120))
     saved(tmp_path / "in/b.png", noise(60, 80))

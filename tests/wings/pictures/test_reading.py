@@ -1,9 +1,12 @@
 """Pictures in: what is read of every format."""
 
 import zlib
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import mutants
@@ -11,7 +14,7 @@ from dreamer.errors import Mistake
 from dreamer.pictures import inputs, reading, writing
 
 
-def save(path, mode="RGB", **options):
+def save(path: Path, mode: str = "RGB", **options: Any) -> Path:
     mutants.pixels(mode).save(path, **options)
     return path
 
@@ -23,9 +26,9 @@ def save(path, mode="RGB", **options):
     ("LAB", "tif"), ("I;16", "tif"), ("I", "tif"), ("F", "tif"), ("1", "bmp"), ("L", "bmp"), ("P", "bmp"),
     ("RGB", "bmp"), ("P", "gif"), ("RGBA", "ico"), ("P", "pcx"), ("RGB", "ppm"), ("L", "pgm"), ("RGB", "tga"),
     ("RGB", "jp2"), ("RGB", "sgi")])
-def test_every_format_and_mode_is_read(tmp_path, mode, extension):
+def test_every_format_and_mode_is_read(tmp_path: Path, mode: str, extension: str) -> None:
     path = save(tmp_path / f"a.{extension}", mode)
-    said = []
+    said: list[str] = []
     picture = reading.read(path, warn=said.append)
     assert not said
     assert picture.pixels.dtype == np.uint8
@@ -43,26 +46,26 @@ def test_every_format_and_mode_is_read(tmp_path, mode, extension):
     (np.uint16(np.arange(256) * 257), {}), (np.float32(np.arange(256) / 255), {}), (np.float32(np.arange(256)), {}),
     (np.int32(np.arange(256)), {}), (np.int32(np.arange(256) * 257), {}), (np.float32(np.arange(256) * 40 - 999), {}),
     (np.int32(np.arange(256) * 9999 - 99999), {})], ids=["u16", "f 0..1", "f 0..255", "i8", "i16", "f", "i"])
-def test_more_than_8_bits_keep_their_greys(tmp_path, values, options):
+def test_more_than_8_bits_keep_their_greys(tmp_path: Path, values: NDArray[Any], options: dict[str, Any]) -> None:
     Image.fromarray(np.tile(values, (2, 1))).save(tmp_path / "a.tif", **options)
     assert np.abs(reading.read(tmp_path / "a.tif").pixels[0, :, 0] - np.arange(256.)).max() <= 1
 
 
-def test_a_dark_picture_of_16_bits_stays_dark(tmp_path):
+def test_a_dark_picture_of_16_bits_stays_dark(tmp_path: Path) -> None:
     for extension in ("png", "tif"):
         Image.fromarray(np.full((4, 4), 2570, np.uint16)).save(tmp_path / f"a.{extension}")
         assert (reading.read(tmp_path / f"a.{extension}").pixels == 10).all()
 
 
-def test_values_that_are_no_numbers_are_black(tmp_path):
-    Image.fromarray(np.float32([[np.nan, np.inf, -np.inf, 1, 0.5]])).save(tmp_path / "a.tif")
+def test_values_that_are_no_numbers_are_black(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[np.nan, np.inf, -np.inf, 1, 0.5]], np.float32)).save(tmp_path / "a.tif")
     assert reading.read(tmp_path / "a.tif").pixels[0, :, 0].tolist() == [0, 0, 0, 255, 128]
 
 
 @pytest.mark.parametrize(("mode", "transparency"), [("L", 40), ("RGB", (10, 50, 90)), ("I;16", 6000)])
-def test_one_transparent_colour_is_alpha(tmp_path, mode, transparency):
+def test_one_transparent_colour_is_alpha(tmp_path: Path, mode: str, transparency: int | tuple[int, int, int]) -> None:
     image = mutants.pixels(mode)
-    if mode == "I;16":  # which Pillow 9 cannot write
+    if isinstance(transparency, int) and mode == "I;16":  # which Pillow 9 cannot write
         image.save(tmp_path / "a.png")
         png = (tmp_path / "a.png").read_bytes()
         chunk = b"tRNS" + transparency.to_bytes(2, "big")
@@ -73,17 +76,20 @@ def test_one_transparent_colour_is_alpha(tmp_path, mode, transparency):
         save(tmp_path / "a.png", mode, transparency=transparency)
     alpha = reading.read(tmp_path / "a.png").alpha
     values = np.asarray(image).reshape(40, 50, -1)
+    assert alpha is not None
     assert (alpha == 255 * (values != transparency).any(-1)).all()
     assert 0 < (alpha == 0).sum() < alpha.size
 
 
-def test_a_palette_with_transparency_has_alpha(tmp_path):
+def test_a_palette_with_transparency_has_alpha(tmp_path: Path) -> None:
     save(tmp_path / "a.png", "P", transparency=bytes(range(256)))
     indices = np.asarray(Image.open(tmp_path / "a.png"))
-    assert (reading.read(tmp_path / "a.png").alpha == indices).all()
+    alpha = reading.read(tmp_path / "a.png").alpha
+    assert alpha is not None
+    assert (alpha == indices).all()
 
 
-def test_the_first_frame_of_several(tmp_path):
+def test_the_first_frame_of_several(tmp_path: Path) -> None:
     first = mutants.pixels("P")
     later = [first.transpose(Image.FLIP_LEFT_RIGHT), Image.new("P", first.size)]
     for extension in ("gif", "webp", "tif", "png"):
@@ -94,7 +100,7 @@ def test_the_first_frame_of_several(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_turned_upright_once(tmp_path, orientation):
+def test_a_picture_is_turned_upright_once(tmp_path: Path, orientation: int) -> None:
     """For each orientation as the standard defines it: which side of the scene rows and columns begin at."""
     scene = np.asarray(mutants.pixels("RGB"))
     stored = {1: scene, 2: scene[:, ::-1], 3: scene[::-1, ::-1], 4: scene[::-1], 5: scene.transpose(1, 0, 2),
@@ -114,19 +120,21 @@ def test_a_picture_is_turned_upright_once(tmp_path, orientation):
 
 
 @pytest.mark.parametrize(("longest", "size"), [(25, (25, 20)), (50, (50, 40)), (500, (50, 40)), (1, (1, 1))])
-def test_a_picture_is_shrunk_to_max_size_and_never_enlarged(tmp_path, longest, size):
+def test_a_picture_is_shrunk_to_max_size_and_never_enlarged(tmp_path: Path, longest: int,
+                                                            size: tuple[int, int]) -> None:
     save(tmp_path / "a.png", "RGBA")
     picture = reading.read(tmp_path / "a.png", max_size=longest)
     oracle = mutants.pixels("RGBA").resize(size, Image.LANCZOS)
+    assert picture.alpha is not None
     assert (np.dstack([picture.pixels, picture.alpha]) == np.asarray(oracle)).all()
 
 
-def test_a_turned_picture_is_shrunk_by_its_longest_side(tmp_path):
+def test_a_turned_picture_is_shrunk_by_its_longest_side(tmp_path: Path) -> None:
     save(tmp_path / "a.jpg", exif=mutants.exif())
     assert reading.read(tmp_path / "a.jpg", max_size=25).pixels.shape == (25, 20, 3)
 
 
-def test_max_pixels_is_pillows_and_can_be_raised_or_lowered(tmp_path):
+def test_max_pixels_is_pillows_and_can_be_raised_or_lowered(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     assert inputs.MAX_PIXELS == 89478485
     reading.read(tmp_path / "a.png", max_pixels=2000)
@@ -135,7 +143,7 @@ def test_max_pixels_is_pillows_and_can_be_raised_or_lowered(tmp_path):
     assert Image.MAX_IMAGE_PIXELS == 89478485  # Pillow's own is as it was
 
 
-def test_every_format_cut_short_is_refused(tmp_path):
+def test_every_format_cut_short_is_refused(tmp_path: Path) -> None:
     """Part of a file is not part of a picture. (Not half of it: a GIF's second frame may begin before.)"""
     for name, data in mutants.seeds().items():
         (tmp_path / "a").write_bytes(data[:len(data) * 2 // 5])
@@ -143,8 +151,9 @@ def test_every_format_cut_short_is_refused(tmp_path):
             print(name, reading.read(tmp_path / "a").pixels.shape)
 
 
-def test_a_file_that_the_system_does_not_let_us_read_is_not_called_damaged(tmp_path, monkeypatch):
-    def broken(*_, **__):
+def test_a_file_that_the_system_does_not_let_us_read_is_not_called_damaged(tmp_path: Path,
+                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> NoReturn:
         raise OSError(5, "Input/output error")
     path = save(tmp_path / "in.png")
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", broken)

@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import zlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image, PngImagePlugin
 
 import mutants
 from dreamer.errors import Mistake
+from dreamer.nets.model import Model
 from dreamer.pictures import exif, reading, recipe, writing
 from dreamer.pictures.picture import Picture
 from dreamer.pictures.recipe import read_recipe
@@ -22,7 +25,7 @@ RECIPE = {"version": "1", "layer": "inception_4c/output", "seed": 2 ** 32 - 1, "
 
 @pytest.mark.parametrize("with_exif", [False, True])
 @pytest.mark.parametrize("extension", sorted(writing.FORMATS))
-def test_what_is_put_in_is_read(tmp_path, extension, with_exif):
+def test_what_is_put_in_is_read(tmp_path: Path, extension: str, with_exif: bool) -> None:
     path = tmp_path / f"a{extension}"
     kept = exif.Exif("<", {0x010F: (2, b"Camera\0")}) if with_exif else None
     picture = Picture(np.zeros((9, 9, 3)), np.zeros((9, 9), np.uint8), kept, RECIPE)
@@ -33,16 +36,16 @@ def test_what_is_put_in_is_read(tmp_path, extension, with_exif):
         assert image.getexif().get(0x010F) == ("Camera" if with_exif else None)
 
 
-def test_others_find_it_where_the_formats_have_their_text(tmp_path):
+def test_others_find_it_where_the_formats_have_their_text(tmp_path: Path) -> None:
     """A PNG's text chunk stands in the file as it is; in the others it is XMP, well-formed as XML."""
     from xml.etree import ElementTree
     writing.write(tmp_path / "a.png", Picture(np.zeros((9, 9, 3)), recipe=RECIPE))
     assert json.loads(Image.open(tmp_path / "a.png").text["image-dreamer"]) == RECIPE
     tree = ElementTree.fromstring(recipe.packet(RECIPE).decode())
-    assert json.loads(tree.find(".//{urn:image-dreamer:}recipe").text) == RECIPE
+    assert json.loads(tree.findtext(".//{urn:image-dreamer:}recipe") or "") == RECIPE
 
 
-def test_a_packet_that_a_tool_wrote_anew_is_read(tmp_path):
+def test_a_packet_that_a_tool_wrote_anew_is_read(tmp_path: Path) -> None:
     packet = recipe.packet({"a": "b"}).decode()
     start, end = packet.index("<dreamer:recipe>"), packet.index("</rdf:Description>")
     for quote in "\"'":
@@ -52,7 +55,7 @@ def test_a_packet_that_a_tool_wrote_anew_is_read(tmp_path):
         assert read_recipe(tmp_path / "a.webp") == {"a": "b"}
 
 
-def test_text_behind_the_pixels_is_read(tmp_path):
+def test_text_behind_the_pixels_is_read(tmp_path: Path) -> None:
     mutants.pixels("RGB").save(tmp_path / "a.png")
     data = (tmp_path / "a.png").read_bytes()
     chunk = b'tEXtimage-dreamer\0{"a": 1}'
@@ -62,7 +65,7 @@ def test_text_behind_the_pixels_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("extension", ["png", "jpg", "webp", "tif", "gif"])
-def test_a_picture_without_one_is_told(tmp_path, extension):
+def test_a_picture_without_one_is_told(tmp_path: Path, extension: str) -> None:
     mutants.pixels("RGB").save(tmp_path / f"a.{extension}")
     with pytest.raises(Mistake, match="has no recipe"):
         read_recipe(tmp_path / f"a.{extension}")
@@ -70,7 +73,7 @@ def test_a_picture_without_one_is_told(tmp_path, extension):
 
 @pytest.mark.parametrize("text", ["{", "[1]", "7", "[" * 100_000, "null", "{}x", '{"seed": NaN}',
                                   '{"scale": 1e999}'])
-def test_a_damaged_one_is_told(tmp_path, text):
+def test_a_damaged_one_is_told(tmp_path: Path, text: str) -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text("image-dreamer", text)
     mutants.pixels("RGB").save(tmp_path / "a.png", pnginfo=info)
@@ -78,14 +81,14 @@ def test_a_damaged_one_is_told(tmp_path, text):
         read_recipe(tmp_path / "a.png")
 
 
-def test_what_is_no_picture_is_told(tmp_path):
+def test_what_is_no_picture_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     for name in ("a.png", "nosuch.png", "."):
         with pytest.raises(Mistake, match="input: "):
             read_recipe(tmp_path / name)
 
 
-def test_one_that_no_picture_can_hold_is_an_error():
+def test_one_that_no_picture_can_hold_is_an_error() -> None:
     with pytest.raises(ValueError, match="too long"):
         recipe.text({"a": "<" * 20_000})
     with pytest.raises(ValueError, match="JSON"):
@@ -94,7 +97,7 @@ def test_one_that_no_picture_can_hold_is_an_error():
     assert recipe.text(RECIPE).isascii()
 
 
-def test_one_that_no_picture_can_hold_is_told_before_the_work(tiny, sky, tmp_path):
+def test_one_that_no_picture_can_hold_is_told_before_the_work(tiny: Model, sky: Path, tmp_path: Path) -> None:
     """By a model that calls a layer by a very long name, say."""
     shutil.copytree(tiny.folder, tmp_path / "long")
     net = tmp_path / "long/net.prototxt"
@@ -110,13 +113,14 @@ def test_one_that_no_picture_can_hold_is_told_before_the_work(tiny, sky, tmp_pat
 
 
 @pytest.mark.parametrize(("name", "value", "why"), [
-    ("model", 5, "model: .*damaged: 5"), ("model", {"a": 1}, "model: .*damaged"),
+    ("model", 5, "model: .*damaged: .* 5"), ("model", {"a": 1}, "model: .*damaged"),
     ("layer", ["conv1"], "layer: .*damaged"),
     ("reproducible", "yes", "reproducible: .*damaged"), ("flow", 1, "flow: .*damaged"),
-    ("iterations", True, "iterations: .*damaged: True"),
-    ("scale", "x", "scale: .*damaged: 'x'"),
+    ("iterations", True, "iterations: .*damaged: .* True"),
+    ("scale", "x", "scale: .*damaged: .* 'x'"),
     ("seed", [1], "seed: "), ("pan", 5, "pan: "), ("layer", "a\nb\0\ud800", "layer")])
-def test_a_recipe_that_makes_no_sense_is_told_before_the_work(tiny, tmp_path, name, value, why):
+def test_a_recipe_that_makes_no_sense_is_told_before_the_work(tiny: Model, tmp_path: Path, name: str, value: Any,
+                                                              why: str) -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text("image-dreamer", json.dumps({"layer": "conv1", name: value}))
     mutants.pixels("RGB").save(tmp_path / "a.png", pnginfo=info)
@@ -128,7 +132,7 @@ def test_a_recipe_that_makes_no_sense_is_told_before_the_work(tiny, tmp_path, na
     assert not (tmp_path / "b.png").exists()
 
 
-def test_what_a_recipe_leaves_open_has_its_default(tiny, tmp_path):
+def test_what_a_recipe_leaves_open_has_its_default(tiny: Model, tmp_path: Path) -> None:
     info = PngImagePlugin.PngInfo()
     said = dict.fromkeys(("iterations", "octaves", "step_size", "jitter", "fps", "seed", "model", "pan"))
     info.add_text("image-dreamer", json.dumps(said | {"layer": "conv1", "mask": "a\nb", "more": [1]}))

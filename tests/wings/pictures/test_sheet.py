@@ -1,12 +1,13 @@
 """The sheet of an atlas: names below pictures."""
 
 import numpy as np
+import pytest
 from PIL import ImageFont
 
 from dreamer.pictures import sheet
 
 
-def test_names_below_pictures_need_no_new_pillow(monkeypatch):
+def test_names_below_pictures_need_no_new_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     """That of Ubuntu 22.04 cannot tell how large a text in its own font is, but draws it all the same."""
     font = getattr(ImageFont, "load_default_imagefont", ImageFont.load_default)()
     monkeypatch.setattr(ImageFont, "load_default", lambda: font)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Feeds damaged pictures to what reads them, and says what was not caught.
 
-    $ tests/soak/pictures.py [COUNT [SEED [MODEL]]]    # 100000, 0, none
+    $ tests/soak/damage.py [COUNT [SEED [MODEL]]]    # 100000, 0, none
 
 Each must become a Picture, which then must be written and read again, or one line that says what is wrong; within
 10 seconds of processor time (a machine may stand still), and in 3 GB of address space. With the folder of a MODEL,
@@ -18,6 +18,9 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
@@ -37,12 +40,12 @@ class TooLongError(BaseException):
     """Raised by the alarm; no `except Exception` may swallow it."""
 
 
-def too_long(*_):
+def too_long(*_: object) -> NoReturn:
     """The alarm's handler."""
     raise TooLongError
 
 
-def told(error, start=""):
+def told(error: Mistake, start: str = "") -> bool:
     """Fail unless the Mistake is one line that starts so; returns True."""
     lines = str(error).splitlines()
     if len(lines) != 1 or not lines[0].startswith(start):
@@ -50,7 +53,7 @@ def told(error, start=""):
     return True
 
 
-def examine(path, number, model):
+def examine(path: Path, number: int, model: str | None) -> str:
     """Try the file at `path`; returns what became of it, and raises whatever should not have been."""
     try:
         read_recipe(path)
@@ -65,8 +68,9 @@ def examine(path, number, model):
         result = "refused"
     else:
         height, width, channels = picture.pixels.shape
-        assert (channels, picture.pixels.dtype) == (3, "uint8")
-        assert picture.alpha is None or (picture.alpha.shape, picture.alpha.dtype) == ((height, width), "uint8")
+        assert (channels, picture.pixels.dtype) == (3, np.dtype("uint8"))
+        alpha = picture.alpha
+        assert alpha is None or (alpha.shape, alpha.dtype) == ((height, width), np.dtype("uint8"))
         picture.recipe = {"number": number}
         if height * width < 10 ** 5:  # the codecs' own speed is not what is tried here
             output = Path(path).with_name("out" + FORMATS[number % len(FORMATS)])
@@ -85,12 +89,13 @@ def examine(path, number, model):
     return result
 
 
-def main(count=100_000, seed=0, model=None):
+def main(count: int | str = 100_000, seed: int | str = 0, model: str | None = None) -> int:
     """Returns the exit code."""
     resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))
     signal.signal(signal.SIGPROF, too_long)
     warnings.simplefilter("ignore")  # as the command does
-    began, slowest, results = time.monotonic(), 0, collections.Counter()
+    began, slowest = time.monotonic(), 0.0
+    results: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mutant")
         for number, (name, data) in enumerate(mutants(int(count), seed)):
