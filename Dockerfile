@@ -1,10 +1,11 @@
 # image-dreamer in a container:
 #
 #   $ docker build -t image-dreamer .
-#   $ docker run --rm -v "${PWD}:/vagrant" image-dreamer photo.jpg dream.png
+#   $ docker run --rm -it -v "${PWD}:/vagrant" image-dreamer photo.jpg dream.png
 #   $ docker run --rm -it -v "${PWD}:/vagrant" image-dreamer bash
 #
-# --build-arg EXTRA=film adds ffmpeg and OpenCV (850 MB), for films in .mp4, videos and --flow.
+# --build-arg EXTRA=film adds ffmpeg and OpenCV (850 MB), for films in .mp4, videos and --flow. --build-arg AGAIN=2 (3, …)
+# asks the model's hosts again if the weights are missing.
 
 # Debian 13 of one day, for all architectures; --build-arg BASE=… uses another Debian or Ubuntu. (With Debian 12 the
 # image has 850 MB instead of 340, because its python3-scipy depends on compilers.)
@@ -15,8 +16,7 @@ FROM $BASE AS runtime
 WORKDIR /opt/image-dreamer
 COPY provision.sh ./
 # Deletes the tests of numpy and scipy, 40 MB that nobody runs here.
-ARG EXTRA=
-RUN bash provision.sh runtime $EXTRA \
+RUN bash provision.sh runtime \
     && find /usr/lib/python3/dist-packages -path '*/tests/*' '(' -name 'test_*' -o -path '*/data/*' ')' -delete \
     && apt-get clean && rm -rf log /var/lib/apt/lists/*
 
@@ -26,14 +26,15 @@ RUN bash provision.sh toolchain
 COPY native/ native/
 # A Caffe that provision.sh built on another Debian 13, if there is one; README.md, because COPY must find a file.
 COPY native/README.md .cache*/caffe-debian-13-* .cache/
-RUN bash provision.sh caffe && rm -rf .cache log native
+RUN DREAMER_CACHE=read bash provision.sh caffe && rm -rf .cache log native
 
 # ------------------------------------------------------------------ the model and the program
 FROM caffe AS program
 # Uses the weights in models/bvlc_googlenet, if they are there; otherwise provision.sh downloads them.
 COPY models/ models/
 COPY dreamer/ dreamer/
-RUN bash provision.sh model
+ARG AGAIN=
+RUN DREAMER_PLACE=container bash provision.sh model
 COPY dreamify.py ./
 # Any user must be able to read these files, whatever their modes in the checkout.
 RUN python3 -m compileall -q dreamer && chmod -R a+rX,go-w dreamer dreamify.py models
@@ -42,11 +43,12 @@ RUN python3 -m compileall -q dreamer && chmod -R a+rX,go-w dreamer dreamify.py m
 FROM runtime AS dreamer
 COPY --from=caffe /opt/image-dreamer ./
 # again, because only a finished Caffe lists the libraries that it needs
-RUN bash provision.sh runtime && apt-get clean && rm -rf log /var/lib/apt/lists/*
+ARG EXTRA=
+RUN bash provision.sh runtime $EXTRA && apt-get clean && rm -rf log /var/lib/apt/lists/*
 COPY --from=program /opt/image-dreamer/models models
 COPY --from=program /opt/image-dreamer/dreamer dreamer
 COPY --from=program /opt/image-dreamer/dreamify.py ./
-RUN bash provision.sh check && rm -r log && ln -s "$PWD/dreamify.py" /usr/local/bin/dreamify
+RUN DREAMER_PLACE=container bash provision.sh check && rm -r log && ln -s "$PWD/dreamify.py" /usr/local/bin/dreamify
 WORKDIR /vagrant
 
 # ------------------------------------------------------------------ the image for `vagrant up --provider=docker`
@@ -79,4 +81,5 @@ ENTRYPOINT ["bash", "/vagrant/dreamer/machine/box.sh"]
 FROM dreamer
 # Python handles SIGINT, so `docker stop` ends a dream like Ctrl-C.
 STOPSIGNAL SIGINT
+ENV DREAMER_PLACE=container
 ENTRYPOINT ["sh", "/opt/image-dreamer/dreamer/machine/entrypoint.sh"]

@@ -6,7 +6,7 @@
     $ ./dreamify.py keys                                     # all layers that can be dreamed
     $ ./dreamify.py --help
 
-A net that was trained to name what is in a picture is run on yours, up to one layer. Then the picture
+A net that was trained to name the things in pictures runs on yours, up to one layer. Then your picture
 is changed, a little at a time, so that whatever the layer saw in it grows stronger.
 """
 
@@ -15,9 +15,9 @@ import sys
 from dreamer.machine import signals
 
 if __name__ == "__main__":
-    signals.end_at_once("dreamify: stopped")  # what is loaded below takes a moment
+    signals.end_at_once("dreamify: stopped")  # the imports below take a moment
     from dreamer.machine import limits
-    if lacking := limits.lacking(limits.needed()):  # it would try for ever to get it
+    if lacking := limits.lacking(limits.needed()):  # OpenBLAS would try for ever to get it
         sys.exit(f"dreamify: {lacking}")
 
 import argparse
@@ -29,7 +29,7 @@ import json
 import os
 import shlex
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 try:
@@ -39,13 +39,13 @@ try:
     from dreamer.arrays import Light, Pixels, Planes, bands, mean_size, zoom
     from dreamer.errors import Failure, Mistake, Stopped, say, tell
     from dreamer.films import names, sequence
-    from dreamer.machine import files
+    from dreamer.machine import files, here
     from dreamer.nets.guide import SIZE, Guide, Seen
+    from dreamer.nets.inventory import inventory
     from dreamer.nets.layers import Term
-    from dreamer.nets.model import default, find, inventory
+    from dreamer.nets.model import default, find
     from dreamer.nets.net import Net, Tile
-    from dreamer.options import texts
-    from dreamer.options.like import filled
+    from dreamer.options import like, look, texts, words
     from dreamer.options.request import Request, from_json, request
     from dreamer.options.texts import OPTIONS, group
     from dreamer.pictures import inputs
@@ -62,7 +62,7 @@ except ImportError as error:
 # ------------------------------------------------------------------------------------------ the algorithm
 # After the notebook by Mordvintsev, Olah and Tyka: "Inceptionism: going deeper into neural networks", 2015.
 
-# what is to grow: of a layer's activations (channels, h', w') the value and its gradient
+# the function to maximise: takes a layer's activations (channels, h', w'), returns (value, gradient)
 Objective: TypeAlias = Callable[[Planes], tuple[float, Planes]]
 
 
@@ -72,8 +72,8 @@ def objective_l2(activations: Planes) -> tuple[float, Planes]:
 
 
 def objective_guide(activations: Planes, seen: Seen) -> tuple[float, Planes]:
-    """The sum over all positions of the largest dot product of the activations there with those that a guide has
-    anywhere, and its gradient, which is the guide's there.
+    """The sum, over all positions, of the largest dot product of the activations there with the guide's anywhere;
+    and its gradient: at each position, the guide's activations that gave the largest product.
 
     seen  the guide's activations"""
     products, best = seen.match(activations)
@@ -84,7 +84,7 @@ def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: 
               objectives: list[Objective], mask: Light | None = None) -> float:
     """One step of gradient ascent on `picture` (3, h, w), in place; returns the objective before the step.
 
-    The picture is rolled by a random offset for the net, so that the net's own grid (its strides) leaves
+    The net sees the picture rolled by a random offset, so that the net's own grid (its strides) leaves
     no pattern."""
     ox, oy = (int(offset) for offset in rng.randint(-jitter, jitter + 1, 2))
     tiles = net.tiles(picture, oy, ox)  # one, unless memory is short
@@ -96,7 +96,7 @@ def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: 
         value += sum(factor * part for factor, (part, _) in zip(factors, parts, strict=True))
 
     steepness = mean_size(net.gradient)
-    rate = np.float32(step_size / steepness if steepness else 0)  # where nothing excites the layer, nothing changes
+    rate = np.float32(step_size / steepness if steepness else 0)  # if nothing excites the layer, nothing changes
     for rows in bands(picture):
         picture[:, rows] += rate * net.gradient[:, rows] if mask is None else (
             rate / 255 * mask[rows] * net.gradient[:, rows])
@@ -106,12 +106,12 @@ def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: 
 
 
 def balance(terms: list[Term], tiles: list[Tile], objectives: list[Objective]) -> list[float]:
-    """The factor of each of the `terms` that are dreamed together, by which their gradients are added up.
+    """The factor by which the gradient of each of the `terms` is multiplied before they are added up.
 
-    A layer's gradient may be a thousand times another's. So each is divided by its L2 norm, there at its layer, before
-    its weight counts: what is climbed by objective_l2 is the sum of weight * (the norm of a term's activations)."""
+    A layer's gradient may be a thousand times another's. So each is divided by its L2 norm, taken at its layer, and
+    multiplied by its weight: with objective_l2, this maximises the sum of weight * (norm of a term's activations)."""
     if len(terms) == 1:
-        return [terms[0].weight]  # how far a step goes is not for the gradient's size to say
+        return [terms[0].weight]  # a step's size does not depend on the gradient's
     squares = np.zeros(len(terms))
     for tile in tiles:
         squares += [np.sum(np.square(objective(activations)[1], dtype=np.float64))
@@ -134,28 +134,28 @@ def deepdream(net: Net, image: Pixels, iterations: int = 10, octaves: int = 4, s
               each_step: Callable[[Step], None] | None = None, state: State | None = None,
               step: Callable[..., float] = make_step,
               sizes: Callable[[int, int, int, float], list[tuple[int, int]]] = octave_sizes) -> Pixels:
-    """The dream of `image` by `net`.
+    """Dream `image` with `net`.
 
-    net         which layers of which model dream
+    net         the layers that dream, and their model
     image       (h, w, 3), RGB, 0..255, any dtype
     iterations  steps in each octave
-    octaves     sizes at which to dream: the image's own and smaller ones
-    scale       how much smaller each octave is than the next
-    step_size   how far a step goes: the mean change of a channel, in 0..255
-    jitter      most pixels by which a step rolls the picture
+    octaves     number of sizes at which to dream: the image's own and smaller ones
+    scale       how much larger each octave is than the one before
+    step_size   mean change of a pixel value in each step, on a scale of 0..255
+    jitter      largest random shift of the picture in each step, in pixels
     clip        keep the picture within 0..255 after each step
-    seed        of the rolls; None for another dream each time
-    guide       a picture towards which to dream, by objective_guide
+    seed        seed of the random shifts; None for a different dream each time
+    guide       a picture to dream towards, with objective_guide
     mask        uint8 (h, w): 255 where to dream, 0 where the image keeps its pixels
-    objective   what is to grow, where there is no guide
+    objective   the function to maximise if there is no guide
     each_step   called after each step
-    state       that of an earlier run with the same arguments, to go on from
-    step        what makes a step; takes and gives what make_step does
-    sizes       what gives the sizes of the octaves, as octave_sizes does
+    state       the State of an earlier run with the same arguments, to resume it
+    step        function that makes a step, used like make_step
+    sizes       function that returns the sizes of the octaves, used like octave_sizes
 
-    Returns float32 (h, w, 3), RGB; within 0..255 where `clip` is on. Raises Mistake where an octave is too
+    Returns float32 (h, w, 3), RGB; within 0..255 if `clip` is on. Raises Mistake if an octave is too
     small for the net (see octave_sizes)."""
-    rng = np.random.RandomState(seed)  # the generator of the notebook, so that dreams can be compared
+    rng = np.random.RandomState(seed)  # the notebook's generator, so that dreams can be compared
     height, width = image.shape[:2]
     octave_shapes = sizes(height, width, octaves, scale)
     objectives: list[Objective] = [objective for _ in net.what.terms]
@@ -166,7 +166,7 @@ def deepdream(net: Net, image: Pixels, iterations: int = 10, octaves: int = 4, s
     for height, width in octave_shapes[-2::-1]:
         bases.append(zoom(bases[-1], height, width, net.budget.allocate(height, width)))
 
-    detail: Planes | None = None  # what the dream has added so far
+    detail: Planes | None = None  # the dream's changes so far
     for octave, (height, width) in enumerate(octave_shapes):
         base = bases.pop()
         done = 0
@@ -195,9 +195,9 @@ def deepdream(net: Net, image: Pixels, iterations: int = 10, octaves: int = 4, s
     return dreamed if mask is None else spare(dreamed, image, mask)
 
 
-# ------------------------------------------------------------------------------------ what can be asked for
-# A function for each thing. Its signature is the one source of names and defaults, and the command line is made of it:
-# what is before the * are arguments, what is behind it are options (`no_clip` is --no-clip). OPTIONS says the rest.
+# --------------------------------------------------------------------------------------------- the commands
+# One function for each. Its signature is the only source of names and defaults; the command line is made from it:
+# parameters before the * are arguments, those after it are options (`no_clip` is --no-clip). OPTIONS has the texts.
 
 File: TypeAlias = str | os.PathLike[str]
 
@@ -205,11 +205,11 @@ DEFAULTS = {name: parameter.default for function in (sequence.zooming, deepdream
             for name, parameter in inspect.signature(function).parameters.items()}
 
 
-def dreamify(input: File | None = None, output: File | None = None, layer: str | None = None,  # noqa: A002 - its name
-             iterations: int = DEFAULTS["iterations"], octaves: int = DEFAULTS["octaves"],
+def dreamify(input: File | Sequence[File] | None = None, output: File | None = None, layer: str | None = None,  # noqa: A002 - its name
+             iterations: int = DEFAULTS["iterations"], octaves: int | None = None,
              scale: float = DEFAULTS["scale"], *, seed: int | None = None, step_size: float = DEFAULTS["step_size"],
              jitter: int = DEFAULTS["jitter"], no_clip: bool = False, guide: File | None = None,
-             guide_size: int = SIZE, mask: File | None = None, model: str | None = None,
+             guide_size: int = SIZE, mask: File | None = None, model: File | None = None,
              weights: File | None = None, max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
              keep_location: bool = False, force: bool = False, memory: int | str | None = None,
              threads: int | None = None, reproducible: bool = False, like: File | None = None,
@@ -219,30 +219,31 @@ def dreamify(input: File | None = None, output: File | None = None, layer: str |
              flow: bool = False, blend: float | None = None) -> None:
     """Dream into a picture as Google's DeepDream did in 2015, or into all pictures of a folder.
 
-    Raises Mistake with everything that is wrong before any work, Failure if something breaks, Stopped if a signal ends
-    it. Arguments left at their defaults are taken from the recipe in `like`."""
+    Raises Mistake, before any work, with everything that is wrong; Failure if something breaks; Stopped if a signal
+    ends it. Arguments left at their defaults are taken from the recipe in `like`."""
     dream(ask(locals()))
 
 
 def atlas(input: File | None = None, output: File | None = None, layer: str = "*",  # noqa: A002 - its name
-          iterations: int = DEFAULTS["iterations"], octaves: int = DEFAULTS["octaves"],
+          iterations: int = DEFAULTS["iterations"], octaves: int | None = None,
           scale: float = DEFAULTS["scale"], *, seed: int = 0, step_size: float = DEFAULTS["step_size"],
           jitter: int = DEFAULTS["jitter"], no_clip: bool = False, guide: File | None = None,
-          guide_size: int = SIZE, mask: File | None = None, model: str | None = None,
+          guide_size: int = SIZE, mask: File | None = None, model: File | None = None,
           weights: File | None = None, max_size: int = 256, max_pixels: int = inputs.MAX_PIXELS, force: bool = False,
           memory: int | str | None = None, threads: int | None = None, reproducible: bool = False,
-          events: File | None = None, no_resume: bool = False, quiet: bool = False) -> None:
+          events: File | None = None, no_resume: bool = False, quiet: bool = False, full: bool = False) -> None:
     """Dream a picture at each layer, and put the dreams side by side with their names.
 
-    `layer` names other layers than all: a pattern, or channels of a layer."""
-    dream(ask(locals()), atlas)
+    `layer` selects some layers (a pattern), or channels of a layer, instead of all layers."""
+    asked = locals()
+    dream(ask(asked | {"max_size": None if asked.pop("full") else max_size}), atlas)
 
 
-def keys(*, model: str | None = None, describe: bool = False) -> list[str]:
+def keys(*, model: File | None = None, describe: bool = False, looks: bool = False) -> list[str]:
     """List the layers that can be dreamed, in the order of the net; --describe says what each likes."""
-    chosen, warning = (find(model), None) if model else default()
+    chosen, warning = (find(os.fspath(model)), None) if model else default()
     tell("warning: ", *[warning] if warning else [])
-    return chosen.described_keys() if describe else chosen.keys
+    return chosen.described_looks() if looks else chosen.described_keys() if describe else chosen.keys
 
 
 def models() -> list[str]:
@@ -256,14 +257,14 @@ def recipe(file: File) -> dict[str, Any]:
 
 
 _COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe)
-COMMANDS = {function.__name__: function for function in _COMMANDS}  # what the first word may be
+COMMANDS = {function.__name__: function for function in _COMMANDS}  # {first word: function}
 
 
 def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: Iterable[str] = ()) -> None:
-    """Dream what a Request for `function`, dreamify or atlas, says, and show how far it is.
+    """Carry out a Request for `function`, dreamify or atlas, and show the progress.
 
-    unknown  lines on what is wrong already"""
-    from dreamer import perform  # 15 ms, of no use to --help and keys
+    unknown  errors found so far, one line each"""
+    from dreamer import perform  # takes 15 ms, and --help and keys do not need it
     from dreamer.jobs.bar import Bar
     out = None if request.quiet else sys.stderr if request.output == inputs.STANDARD else sys.stdout
     if function is atlas:
@@ -274,9 +275,9 @@ def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: It
 
 
 def ask(asked: dict[str, Any]) -> Request:
-    """The Request of what was asked for, {parameter of dreamify: value}."""
+    """The Request for `asked`, {parameter of dreamify: value}, with defaults replaced by the recipe in `like`."""
     defaults = usual(dreamify)
-    return request(filled(vars(request(asked, defaults)), defaults), defaults)
+    return request(look.filled(like.filled(vars(request(asked, defaults)), defaults), defaults), defaults)
 
 
 def usual(function: Callable[..., Any]) -> dict[str, Any]:
@@ -285,15 +286,17 @@ def usual(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def command(request: Request) -> str:
-    """The command line that dreams what a Request says."""
-    words = ["./dreamify.py"]
+    """The command line for a Request."""
+    arguments, options = [], list[str]()
     for name, parameter in inspect.signature(dreamify).parameters.items():
-        value = getattr(request, name)
+        value, default = getattr(request, name), parameter.default
         if parameter.kind is not parameter.KEYWORD_ONLY:
-            words.append(str(value))
-        elif value != parameter.default and name not in ("quiet", "force", "no_resume", "events"):
-            words += [f"--{name.replace('_', '-')}", *([str(value)] if OPTIONS[name].metavar else [])]
-    return shlex.join(words)
+            arguments.append((value if value is not None else DEFAULTS[name], value == default))
+        elif value != default and name not in ("quiet", "force", "no_resume", "events"):
+            options += [f"--{name.replace('_', '-')}", *([str(value)] if OPTIONS[name].metavar else [])]
+    while arguments[-1][1]:  # left at its default
+        arguments.pop()
+    return here.command(shlex.join([*(str(value) for value, _ in arguments), *options]))
 
 
 # --------------------------------------------------------------------------------------- the command line
@@ -302,44 +305,49 @@ CODES = "Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped with Ctrl-C, 143
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but what it finds wrong is raised, to be told with all else that is wrong."""
+    """argparse, except that an error raises Mistake."""
 
     def error(self, message: str) -> NoReturn:  # noqa: D102 - argparse's
         raise Mistake(message)
 
-    def _print_message(self, message: str, file: object = None) -> None:  # argparse's own way out, for --help and all
+    def _print_message(self, message: str, file: object = None) -> None:  # argparse prints everything with it
         say(message.rstrip("\n"))
 
 
-def parser(function: Callable[..., Any] = dreamify, add_help: bool = True) -> Parser:
-    """The command line of a function of COMMANDS, or of a dream. Values stay text, to be checked all at once."""
+def parser(function: Callable[..., Any] = dreamify, typed: bool = False) -> Parser:
+    """The parser for dreamify or a function of COMMANDS. Values stay text; they are checked later, all at once.
+
+    typed  collect the arguments in the list `words`, whatever they are; without it, the parser is for --help"""
     parameters = inspect.signature(function).parameters.values()
     titles = {"dream": "how to dream", "picture": "pictures", "film": "films", "machine": "the machine and the program"}
     listed = [f"  {name:<8} {summary(command)}" for name, command in COMMANDS.items()] if function is dreamify else []
     word = "" if function is dreamify else f" {function.__name__}"
     made = Parser(usage=f"dreamify.py{word} [options]{usage_of(function)}", description=summary(function),
-                  add_help=add_help,
+                  add_help=not typed,
                   allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
                   epilog="\n".join([*(["commands:", *listed, ""] if listed else []), CODES]))
     groups = {name: made.add_argument_group(title) for name, title in titles.items()
               if any(p.kind is p.KEYWORD_ONLY and group(p.name) == name for p in parameters)}
+    if typed:
+        made.add_argument("words", nargs="*")
     for parameter in parameters:
         option, default = OPTIONS[parameter.name], parameter.default
         default = None if default is parameter.empty else default
         told = texts.told(function.__name__, parameter.name, default)
         if parameter.kind is not parameter.KEYWORD_ONLY:
-            made.add_argument(parameter.name, nargs="?", metavar=option.metavar, default=default, help=told)
+            if not typed:
+                made.add_argument(parameter.name, nargs="?", metavar=option.metavar, default=default, help=told)
         else:
             kind: dict[str, Any] = {"metavar": option.metavar} if option.metavar else {"action": "store_true"}
             (groups[group(parameter.name)] if function is dreamify else made).add_argument(
                 "--" + parameter.name.replace("_", "-"), default=default, help=told, **kind)
-    if add_help and function is dreamify:
+    if function is dreamify:
         made.add_argument("--version", action="version", version=f"image-dreamer {__version__}")
     return made
 
 
 def usage_of(function: Callable[..., Any]) -> str:
-    """Its arguments; what may be left out, with all that follows, is in brackets."""
+    """The function's arguments; each optional one is in brackets, with all that follow it."""
     words = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
     needed = [p for p in words if p.name in ("input", "output", "file")]
     optional = [f" [{OPTIONS[p.name].metavar}" for p in words if p not in needed]
@@ -347,44 +355,45 @@ def usage_of(function: Callable[..., Any]) -> str:
 
 
 def summary(function: Callable[..., Any]) -> str:
-    """The first line of its docstring."""
+    """The first line of the function's docstring."""
     return (inspect.getdoc(function) or "").partition("\n")[0]
 
 
 def parse(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any], list[str]]:
-    """(function, its arguments, lines on what else there is) for the command line."""
-    if "--" in arguments:  # what follows are names, whatever they begin with
+    """(function, its arguments, lines on errors) for the command line."""
+    if "--" in arguments:  # all words after it are names, even if they begin with -
         at = arguments.index("--")
         arguments = arguments[:at] + [f"./{word}" if word[:1] == "-" != word else word for word in arguments[at + 1:]]
-    word = parser(add_help=False).parse_known_intermixed_args(arguments)[0].input
-    function = COMMANDS.get(word, dreamify)
+    word = next(iter(parser(typed=True).parse_known_intermixed_args(arguments)[0].words), None)
+    function = COMMANDS.get(word or "", dreamify)
     if word in COMMANDS:
-        arguments = arguments.copy()
         arguments.remove(word)
     if {"-h", "--help"} & set(arguments):
         parser(function).parse_args(["--help"])
-    asked, unknown = parser(function).parse_known_intermixed_args(arguments)  # options may stand between arguments
-    for word in unknown:
-        if word.startswith("-") and os.path.lexists(word):
-            raise Mistake(f"{word} looks like an option; to name the file, write ./{word}")
-    wrong = [f"unknown option: {word}" if word.startswith("-") else f"too many arguments: {word}" for word in unknown]
-    wrong += [f"{function.__name__}: {OPTIONS[name].metavar} is missing"
-              for name, parameter in inspect.signature(function).parameters.items()
-              if parameter.default is parameter.empty and getattr(asked, name) is None]
-    return function, vars(asked), wrong
+    asked, unknown = parser(function, typed=True).parse_known_intermixed_args(arguments)  # options may stand anywhere
+    found = vars(asked)
+    arguments_of = usual(function)
+    names = [name for name in arguments_of if name not in found]
+    given, wrong = words.sorted_out(found.pop("words"), unknown, arguments, names, [*found], function is dreamify)
+    wrong += [f"{function.__name__}: {OPTIONS[name].metavar} is missing" for name, default in arguments_of.items()
+              if default is inspect.Parameter.empty and name not in given]
+    return function, arguments_of | found | given, wrong
 
 
 def standard_input(arguments: list[str]) -> bytes:
-    """The request that another program sends: --request -, which people need not know."""
+    """The request that another program sends with --request - (which is not in --help)."""
     if arguments != ["--request", inputs.STANDARD]:
-        raise Mistake("request: --request - stands alone; the request is JSON on standard input")
+        raise Mistake("request: use --request - alone; the request is JSON on standard input")
     if sys.stdin is None:
         raise Mistake("request: standard input is closed")
     return sys.stdin.buffer.read(1 << 20)
 
 
 def run(arguments: list[str]) -> None:
-    """Do what the command line says; what the function returns is printed."""
+    """Carry out the command line, and print what the function returns."""
+    if not arguments:
+        say(texts.short(usage_of(dreamify)))
+        return
     files.check_here()
     if "--request" in arguments:
         dream(ask(from_json(standard_input(arguments))))
@@ -402,7 +411,7 @@ def run(arguments: list[str]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
-        run((sys.argv[1:] if arguments is None else arguments) or ["--help"])
+        run(words.meant(sys.argv[1:] if arguments is None else arguments))
         return 0
     except (Mistake, Failure, Stopped) as error:
         tell("", *str(error).splitlines())
@@ -415,11 +424,11 @@ if __name__ == "__main__":
     sys.stdout, sys.stderr = (stream or os.fdopen(os.dup(number), "w") for stream in (sys.stdout, sys.stderr))
     for stream in sys.stdout, sys.stderr:
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # the terminal's alphabet may lack what we say
-    warnings.simplefilter("ignore")  # libraries' own, on files that are damaged: what matters is said in our words
+            stream.reconfigure(errors="backslashreplace")  # the terminal's encoding may lack some characters
+    warnings.simplefilter("ignore")  # of libraries, on damaged files: our own messages say what matters
     code = main()
     signals.ignore()  # the exit code stays true
     for stream in sys.stdout, sys.stderr:
         with contextlib.suppress(OSError):
             stream.flush()
-    os._exit(code)  # OpenBLAS waits at the end for threads that may never come, where a ulimit leaves them no memory
+    os._exit(code)  # at exit OpenBLAS waits for its threads, which never start if a ulimit leaves them no memory

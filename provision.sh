@@ -198,7 +198,7 @@ from_cache() {
 # into_cache KEY: saves the installed Caffe in the cache, for the folder's owner; a failure is ignored
 into_cache() {
   local file owner
-  $cache || return 0
+  if ! $cache || [ "${DREAMER_CACHE:-}" = read ]; then return; fi # the Dockerfile deletes its .cache/ at once
   file=$(cache_file "$1")
   owner=$(stat -c %u:%g "$here")
   if (mkdir -p "${file%/*}" && cd "${file%/*}" &&
@@ -446,9 +446,12 @@ from PIL import Image
 y, x = numpy.mgrid[:96, :128]
 Image.fromarray(numpy.uint8(numpy.stack((x * 2, y * 2, (x ^ y) * 2), -1))).save(sys.argv[1])
 PYTHON
-  logged 'a small dream' python3 "$here/dreamify.py" "$folder/small.png" "$folder/dream.png" inception_4c/output 1 1
+  logged 'a small dream' python3 "$here/dreamify.py" "$folder/small.png" "$folder/dream.png" inception_4c/output 1 1 \
+    --force # the container's own folder will do
   rm -rf "$folder"
-  say 'check: dreamed a small picture, all is well. Now try: ./dreamify.py photo.jpg dream.png'
+  say 'check: dreamed a small picture, all is well'
+  sed -n 's/^dreamify: warning: /==> warning: /p' "$log"
+  PYTHONPATH=$here python3 -c 'from dreamer.machine import here; print("==> Now try:", here.command("photo.jpg dream.png"))'
 }
 
 # ---------------------------------------------------------------------------------------------------- main
@@ -475,7 +478,7 @@ main() {
   distribution
   if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || die 'run this as root (sudo is not installed)'
-    exec sudo --preserve-env=BVLC_GOOGLENET,CAFFE_COMMIT,CAFFE_GIT,CAFFE_SOURCE,DREAMER_PREFIX,OS_RELEASE \
+    exec sudo --preserve-env=BVLC_GOOGLENET,CAFFE_COMMIT,CAFFE_GIT,CAFFE_SOURCE,DREAMER_CACHE,DREAMER_PLACE,DREAMER_PREFIX,OS_RELEASE \
       bash "$here/provision.sh" "$@"
   fi
 

@@ -1,6 +1,6 @@
-"""Pictures as a net has them: float32 (3, h, w), worked on in bands of rows that fit a core's cache.
+"""Pictures in a net's format: float32 (3, h, w), processed in bands of rows that fit a core's cache.
 
-A picture of some size does not fit there: whole-array numpy then waits for memory most of the time."""
+A large picture does not fit there: numpy on the whole array would mostly wait for memory."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +12,13 @@ from scipy import ndimage
 
 Planes: TypeAlias = NDArray[np.float32]  # (3, h, w); also a layer's activations, (channels, h', w')
 Pixels: TypeAlias = NDArray[Any]  # (h, w, 3), RGB, 0..255, of any real dtype
-Light: TypeAlias = NDArray[np.uint8]  # (h, w): a mask, or how opaque a picture is
+Light: TypeAlias = NDArray[np.uint8]  # (h, w): a mask, or a picture's opacity
 
 BAND = 64 << 10  # floats in a band of three planes: a quarter of a megabyte
 
 
 def bands(planes: Planes) -> Iterator[slice]:
-    """Slices of rows that together are all rows of `planes` (3, h, w), in turn."""
+    """Slices of rows that together cover `planes` (3, h, w), from top to bottom."""
     height, width = planes.shape[-2:]
     rows = max(1, BAND // (3 * width))
     for number, top in enumerate(range(0, height, rows)):
@@ -28,7 +28,7 @@ def bands(planes: Planes) -> Iterator[slice]:
 
 
 def to_disk(planes: Planes) -> None:
-    """Write out `planes` that are kept in a file: the kernel can take back only memory that is on disk as well."""
+    """If `planes` are mapped to a file, write them to it: the kernel can free only memory that is also on disk."""
     if isinstance(planes, np.memmap):
         planes.flush()
 
@@ -40,7 +40,7 @@ def mean_size(planes: Planes) -> float:
 
 
 def zoom(planes: Planes, height: int, width: int, out: Planes | None = None) -> Planes:
-    """`planes` scaled to height × width into `out`, linearly, as scipy.ndimage.zoom does it; each plane on a thread."""
+    """`planes` scaled linearly to height × width by scipy.ndimage.zoom, into `out` or a new array, on three threads."""
     if out is None:
         out = np.empty((3, height, width), np.float32)
     factors = height / planes.shape[1], width / planes.shape[2]
@@ -50,8 +50,8 @@ def zoom(planes: Planes, height: int, width: int, out: Planes | None = None) -> 
 
 
 def reduced(planes: NDArray[Any], height: int, width: int) -> Planes:
-    """A new array of `planes`, of any real dtype, shrunk to height × width: each value is the mean of what it stands
-    for, about."""
+    """A new array: `planes`, of any real dtype, shrunk to height × width. Each value is roughly the mean of the values
+    that it replaces."""
     factor = min(planes.shape[1] // height, planes.shape[2] // width)
     if factor < 2:
         same = planes.shape[1:] == (height, width)

@@ -1,4 +1,4 @@
-"""The ways to end badly; each carries lines that say what is wrong and what to do. And how lines are told."""
+"""The errors: each carries lines that say what is wrong and what to do. Also, how lines are printed."""
 
 import contextlib
 import os
@@ -8,30 +8,30 @@ from collections.abc import Iterator
 
 
 def printable(text: object) -> str:
-    """`text` on one line: what would not show (a newline in a file's name, a terminal's escapes) is spelled out."""
+    """`text` on one line: unprintable characters (a newline in a file's name, a terminal's escapes) are spelled out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 def counted(count: int, word: str) -> str:
-    """1 octave, 2 octaves."""
+    """The number with its word: "1 octave", "2 octaves"."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def tell(kind: str, *lines: str) -> None:
-    """Tell what is no result: lines on standard error, behind the program's name and the word `kind`."""
+    """Print `lines`, which are not results, on standard error, each after the program's name and the text `kind`."""
     for line in lines:
-        with contextlib.suppress(OSError):  # there is nowhere left to tell it; the exit code does
+        with contextlib.suppress(OSError):  # only the exit code is left to report the error
             print(f"dreamify: {kind}{printable(line)}", file=sys.stderr)
 
 
 def say(text: str) -> None:
-    """Print a result. Who has stopped listening (`| head`) has read enough; raises Failure where it cannot be written
+    """Print a result. It is not an error if the reader closes the pipe (`| head`). Raises Failure if writing fails
     for any other reason."""
     try:
         print(text, flush=True)
     except OSError as error:
         with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), sys.stdout.fileno())  # what is left in its buffer goes there at the end
+            os.dup2(nothing.fileno(), sys.stdout.fileno())  # the rest of the buffer goes there at exit
         if not isinstance(error, BrokenPipeError):
             raise Failure(f"standard output could not be written: {error.strerror}") from None
 
@@ -47,7 +47,7 @@ class _Told(Exception):
 
 
 class Mistake(_Told):
-    """Wrong use: an argument, a file or a setting that the user can mend. Exit code 2."""
+    """Wrong use: an argument, a file or a setting that the user can correct. Exit code 2."""
 
     exit_code = 2
 
@@ -59,9 +59,9 @@ class Failure(_Told):
 
 
 class Stopped(Exception):
-    """The work came to an end because a signal asked for it; exit code 128 and the signal's number, as shells count.
+    """A signal stopped the work. The exit code is 128 plus the signal's number, as in shells.
 
-    saved  whether what there was of a result has been written"""
+    saved  whether the unfinished result was written"""
 
     def __init__(self, number: int, words: str = "", saved: bool = False) -> None:
         super().__init__(number, words, saved)
@@ -73,17 +73,17 @@ class Stopped(Exception):
 
 
 class Wrong(list[str]):
-    """Lines on what is wrong, collected, so that all are told at once."""
+    """Error messages, collected so that all are reported at once."""
 
     @contextlib.contextmanager
     def noted(self, about: str = "") -> Iterator[None]:
-        """A Mistake in this block is noted, each of its lines behind the words `about`, and goes no further."""
+        """Catch a Mistake in this block, and add its lines, each with the prefix `about`."""
         try:
             yield
         except Mistake as error:
             self.extend(about + line for line in error.args)
 
     def tell(self) -> None:
-        """Raise Mistake with all of them; nothing where there is none."""
+        """Raise Mistake with all messages, if there are any."""
         if self:
             raise Mistake(*self)

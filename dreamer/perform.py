@@ -1,8 +1,8 @@
-"""Doing what is asked for: understand it, plan the dream, dream it, write it. Whatever face asks, a command line, a
-page or another machine, stands on this file: it hands over a Request and listens to what happens.
+"""Carries out a Request: understand it, plan the dream, dream it, write it. Every user interface (the command line, a
+page, another program) uses this file: it hands over a Request and listens to the events.
 
-All of it works from any thread, and many times at once. What dreams is handed over too: `deepdream` and `sizes` are
-dreamify.deepdream and dreamify.octave_sizes, or others that take the same."""
+Everything here works from any thread, and many times at once. The caller also hands over the algorithm: `deepdream` and
+`sizes` are dreamify.deepdream and dreamify.octave_sizes, or functions with the same arguments."""
 
 import contextlib
 import dataclasses
@@ -35,7 +35,7 @@ from dreamer.nets.net import Net
 from dreamer.options import places, record
 from dreamer.options.outputs import check_events
 from dreamer.options.request import Request
-from dreamer.options.sizes import fitting_sizes
+from dreamer.options.sizes import fitting_sizes, octave_count
 from dreamer.options.understand import understand
 from dreamer.options.understood import Sizes, Subject, Understood
 from dreamer.pictures import inputs, reading
@@ -47,15 +47,15 @@ Deepdream: TypeAlias = Callable[..., Pixels]
 
 def one(request: Request, listen: Listener, *, deepdream: Deepdream, sizes: Sizes,
         stop: threading.Event | None = None, unknown: Iterable[str] = ()) -> None:
-    """Dream what the Request says: a picture, a film, or all pictures of a folder.
+    """Carry out the Request: dream a picture, a film, or all pictures of a folder.
 
-    listen   is called with what happens, in this thread; the last is that it is finished, stopped or failed
-    stop     ends the dream when it is set, as Ctrl-C does in the main thread: it is saved, and the same Request goes on
-             from there
-    unknown  lines on what is wrong already
+    listen   called with each Event, in this thread; the last one is Finished, Stopped or Failed
+    stop     setting it stops the dream, as Ctrl-C does in the main thread: the dream is saved, and the same Request
+             resumes it
+    unknown  errors found so far, one line each
 
-    Raises Mistake with all that is wrong before any work is done, Failure where something breaks, Stopped where a
-    signal or `stop` ends it."""
+    Raises Mistake, before any work, with everything that is wrong; Failure if something breaks; Stopped if a signal or
+    `stop` ends it."""
     asked = Stop(stop)
     with _listening(request, listen, asked) as heard:
         understood = understand(request, unknown=unknown)
@@ -68,9 +68,9 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, sizes: Size
 
 def atlas(request: Request, listen: Listener, *, deepdream: Deepdream, sizes: Sizes, command: Callable[[Request], str],
           stop: threading.Event | None = None, unknown: Iterable[str] = ()) -> None:
-    """Dream the picture at all layers of an atlas, and write that. Arguments and errors as those of `one`.
+    """Dream the picture at all layers of an atlas, and write the atlas. Arguments and errors: as for `one`.
 
-    command  function that gives the command line of one of its dreams"""
+    command  function that returns the command line for the Request of one of its dreams"""
     asked = Stop(stop)
     with _listening(request, listen, asked) as heard:
         understood = understand(request, True, unknown)
@@ -79,8 +79,8 @@ def atlas(request: Request, listen: Listener, *, deepdream: Deepdream, sizes: Si
 
 @contextlib.contextmanager
 def _listening(request: Request, listen: Listener, stop: Stop) -> Iterator[Callable[[Understood], Listener]]:
-    """A function that gives who listens to what was understood: `listen`, and the file that it names for events. How
-    it ends is told here."""
+    """Yields a function that returns the Listener for what was understood, which calls `listen` and writes to the event
+    file, if there is one. The last event, on how the work ended, is sent here."""
     log: Log | None = None
 
     def tell(event: Event) -> None:
@@ -95,18 +95,18 @@ def _listening(request: Request, listen: Listener, stop: Stop) -> Iterator[Calla
 
     try:
         yield heard
-        tell(events.Finished(request.output or request.input or os.curdir))
+        tell(events.Finished(request.output or str(request.input or os.curdir)))
     except Stopped as end:
         tell(events.Stopped(request.output or "", end.saved, str(end)))
         raise
     except (Mistake, Failure) as error:
-        if log is None and request.events is not None:  # what is wrong is told there too
+        if log is None and request.events is not None:  # the event file gets errors too
             with contextlib.suppress(Mistake):
                 check_events(request)
                 log = Log(request.events, stop)
         tell(events.Failed(list(error.args), error.exit_code))
         raise
-    except Exception as error:  # nobody foresaw it: who listens is told all the same
+    except Exception as error:  # an unforeseen error: the listener gets it too
         tell(events.Failed([f"{type(error).__name__}: {error}"], Failure.exit_code))
         raise
     finally:
@@ -115,22 +115,22 @@ def _listening(request: Request, listen: Listener, stop: Stop) -> Iterator[Calla
 
 
 class _Performing:
-    """With what it is dreamed, and who listens."""
+    """Carries out what was understood, with one algorithm and one listener."""
 
     def __init__(self, listen: Listener, deepdream: Deepdream, sizes: Sizes, stop: Stop) -> None:
         self._listen, self._deepdream, self._sizes, self._stop = listen, deepdream, sizes, stop
 
     def dream(self, understood: Understood, subject: Subject) -> None:
-        """Dream the subject, a picture or what moves, and write the dream."""
+        """Dream the subject, a picture or a video, and write the dream."""
         self._warn(understood)
         image = subject.picture.pixels
         sizes = fitting_sizes(understood, self._sizes, *image.shape[:2])
-        if len(sizes) < understood.octaves:
-            self._listen(events.Warned(f"only {len(sizes)} of {understood.octaves} octaves, because smaller ones would "
+        if len(sizes) < (asked := octave_count(understood, *image.shape[:2])):
+            self._listen(events.Warned(f"only {len(sizes)} of {asked} octaves, because smaller ones would "
                                        f"be too small for {understood.layer}"))
         made = record.recipe(understood, sizes, subject)
         check_length(made)
-        frames = understood.zoom or (len(subject.moving.ticks) if subject.moving else 0)  # of a film that moves
+        frames = understood.zoom or (len(subject.moving.ticks) if subject.moving else 0)  # of a zoom or video
         reel = Reel(understood.output, made, image, subject.rate, subject.moving) if subject.film else None
         checkpoint = None
         if understood.output != inputs.STANDARD and not frames:
@@ -156,12 +156,12 @@ class _Performing:
             Dream(order, still, reel, checkpoint, state).run(self._listen, self._stop)
 
     def folder(self, understood: Understood) -> None:
-        """Dream the pictures of a folder and, where that is asked for, what comes into it."""
+        """Dream the pictures of a folder and, if it is watched, those that arrive later."""
         self._warn(understood)
 
         def read(source: Path, output: Path) -> Callable[[], None]:
             wrong, warnings = Wrong(), list[str]()
-            single = dataclasses.replace(understood, input=str(source), output=str(output), warnings=())
+            single = dataclasses.replace(understood, input=str(source), pictures=None, output=str(output), warnings=())
             subject = places.find_picture(single, wrong, warnings.append)
             wrong.tell()
             assert subject, "nothing was wrong"  # noqa: S101
@@ -176,7 +176,8 @@ class _Performing:
             files.make_folder(understood.output)
         except OSError as error:
             raise Failure(f"the folder {understood.output} cannot be made: {error.strerror}") from None
-        found = Folder(understood.input, understood.output, read, wanted, understood.force, self._listen, self._stop)
+        found = Folder(understood.input, understood.output, read, wanted, understood.force, self._listen, self._stop,
+                       understood.pictures)
         if understood.watch:
             Watch(found, self._listen).run()
         found.dream_all()
@@ -186,7 +187,7 @@ class _Performing:
         self._listen(events.Finished(single.output))
 
     def atlas(self, understood: Understood, command: Callable[[Request], str]) -> None:
-        """Dream the picture at all layers of an atlas, and write that."""
+        """Dream the picture at all layers of an atlas, and write the atlas."""
         assert understood.subject, "the input is a picture"  # noqa: S101
         self._warn(understood)
         picture = understood.subject.picture.pixels
@@ -202,19 +203,19 @@ class _Performing:
 
         def told(name: str) -> str:
             return command(dataclasses.replace(understood.request, output="dream.png", layer=parts[name].text,
-                                               octaves=octaves[name]))
+                                               max_size=None))
 
         whole = Atlas(understood.output, self._large(understood, octaves))
         whole.fill(dream, lambda name, found: not understood.no_resume and record.is_of(found, single(name),
                                                                                         self._sizes),
                    self._listen, self._stop)
         height, width = picture.shape[:2]
-        sizes = self._sizes(height, width, understood.octaves, understood.scale)
+        sizes = self._sizes(height, width, octave_count(understood, height, width), understood.scale)
         whole.write(picture, os.path.basename(understood.input), told, _likes(understood),
-                    record.recipe(understood, sizes) | {"seed": understood.seed})
+                    record.recipe(understood, sizes) | {"seed": understood.seed}, full=understood.max_size is None)
 
     def _octaves(self, understood: Understood) -> int:
-        """How many octaves are large enough for the layer."""
+        """The number of octaves that are large enough for the layer."""
         assert understood.subject  # noqa: S101
         try:
             return len(fitting_sizes(understood, self._sizes, *understood.subject.picture.pixels.shape[:2]))
@@ -222,16 +223,18 @@ class _Performing:
             return 0
 
     def _large(self, understood: Understood, octaves: dict[str, int]) -> list[str]:
-        """Names of the dreams of an atlas for which the picture is large enough; raises Mistake where there is none.
+        """Names of an atlas's dreams for which the picture is large enough; raises Mistake if there are none.
 
-        octaves  how many each of them has"""
+        octaves  {name: number of octaves that are large enough}"""
         small = [name for name in octaves if not octaves[name]]
-        few = [name for name in octaves if 0 < octaves[name] < understood.octaves]
+        assert understood.subject  # noqa: S101
+        wanted = octave_count(understood, *understood.subject.picture.pixels.shape[:2])
+        few = [name for name in octaves if 0 < octaves[name] < wanted]
         if small:
             self._listen(events.Warned(f"the picture is too small for {len(small)} of the {len(octaves)} layers; they "
                                        f"are left out: {', '.join(small)}"))
         if few:
-            self._listen(events.Warned(f"{len(few)} of the {len(octaves)} layers get fewer than {understood.octaves} "
+            self._listen(events.Warned(f"{len(few)} of the {len(octaves)} layers get fewer than {wanted} "
                                        "octaves, because the smallest would be too small for them"))
         if len(small) == len(octaves):
             raise Mistake("input: the picture is too small for all of these layers")
@@ -243,7 +246,7 @@ class _Performing:
 
 
 def _likes(understood: Understood) -> dict[str, str]:
-    """What each layer likes; nothing where that cannot be read: it is no more than a caption."""
+    """{layer: what it likes}; empty if that cannot be read, because it is only used in captions."""
     try:
         return understood.model.likes()
     except Failure:
@@ -251,23 +254,23 @@ def _likes(understood: Understood) -> dict[str, str]:
 
 
 def _seed(understood: Understood, state: State | None, reel: Reel | None) -> int:
-    """What was asked for, else that of an earlier run that goes on, else any."""
+    """The seed asked for, else that of an earlier run to resume, else a random one."""
     earlier = [state.seed if state else None, reel.seed() if reel and not understood.no_resume else None]
     return next((seed for seed in (understood.seed, *earlier) if seed is not None), random.randrange(2 ** 32))
 
 
 def _net(understood: Understood, waiting: int | None) -> Net:
-    """In the child process: what is loaded there goes with it."""
+    """The Net, loaded in the child process, whose end frees its memory."""
     net = Net(understood.model, understood.layer, understood.weights, understood.memory, understood.threads,
               understood.reproducible, waiting)
     if understood.leader is not None:
-        understood.leader.seen(net)  # before the memory is told, for it takes some
+        understood.leader.seen(net)  # before the memory is reported, because it takes some
     return net
 
 
 def _moving(understood: Understood, subject: Subject, dream: Deepdream, frames: int,
             seed: int) -> Callable[..., Iterator[Pixels]]:
-    """A function that gives the frames of a film that moves; see sequence.py."""
+    """A function that yields the frames of a zoom or a video; see sequence.py."""
     if video := subject.moving:
         return functools.partial(sequence.following, dream, video=video, blend=subject.blend,
                                  carry=flow.carried if understood.flow else None, mask=subject.where, seed=seed)

@@ -1,4 +1,4 @@
-"""Where a dream is."""
+"""The progress of a dream."""
 
 from typing import Any, NamedTuple
 
@@ -6,10 +6,10 @@ from dreamer.arrays import Planes
 
 
 class Step(NamedTuple):
-    """What dreamify.deepdream tells after each step; octaves count from the smallest.
+    """What dreamify.deepdream reports after each step. Octave 0 is the smallest.
 
-    picture  the dream so far, (3, h, w) as the net has it; its memory is used again afterwards
-    random   the state of the generator, from which the next step goes on"""
+    picture  the dream so far, (3, h, w), in the net's format; it is overwritten afterwards
+    random   the state of the generator, for the next step"""
 
     octave: int
     iteration: int
@@ -19,10 +19,10 @@ class Step(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where a dream is: the octave (0 is the smallest), the steps done in it, what they made, the generator."""
+    """A point from which a dream can resume. `iteration` steps of `octave` (0 is the smallest) are done."""
 
     octave: int
     iteration: int
     picture: Planes  # (3, h, w)
     random: dict[str, Any]  # numpy.random.RandomState.get_state(legacy=False)
-    seed: int  # that it began with
+    seed: int  # of the whole dream

@@ -1,1 +1,1 @@
-"""Films: moving pictures in and out, how one frame follows from another, and which names mean a film."""
+"""Films: moving pictures in and out, how each frame follows from the one before, and which names mean a film."""

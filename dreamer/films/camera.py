@@ -1,4 +1,4 @@
-"""The way of the camera from one frame of a zoom to the next."""
+"""The camera's move from one frame of a zoom to the next."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -11,19 +11,19 @@ from dreamer.arrays import Pixels, Planes
 
 def moved(image: Pixels, zoom_step: float, rotate: float, pan: tuple[float, float],
           out: Planes | None = None) -> Pixels:
-    """What the camera sees of `image` (h, w, 3) after its move: a view of `out`, float32 (3, h, w), as (h, w, 3).
+    """`image` (h, w, 3) as the camera sees it after its move: a view of `out`, float32 (3, h, w), as (h, w, 3).
 
-    zoom_step  by how much of its size what it sees shrinks towards the middle; negative: grows
+    zoom_step  fraction by which the visible part shrinks towards the middle; negative: grows
     rotate     degrees by which the picture turns clockwise
-    pan        (x, y) by which the camera moves right and down, as parts of the picture's width and height
+    pan        (x, y) by which the camera moves right and down, as fractions of the picture's width and height
 
-    Beyond its borders the picture goes on as in a mirror."""
+    Beyond its borders the picture is mirrored."""
     height, width = image.shape[:2]
     if out is None:
         out = np.empty((3, height, width), np.float32)
     angle = math.radians(rotate)
     matrix = (1 - zoom_step) * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    middle = np.array([height / 2, width / 2])  # the notebook's, half a pixel off
+    middle = np.array([height / 2, width / 2])  # half a pixel off, as in Google's notebook
     start = middle - matrix @ middle + (pan[1] * height, pan[0] * width)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda source, target: ndimage.affine_transform(source, matrix, start, output=target, order=1,

@@ -1,4 +1,4 @@
-"""Optical flow, by the distribution's OpenCV: what was dreamed into a frame moves along with what it was dreamed on."""
+"""Optical flow, with the distribution's OpenCV: the dream moves along with the things in a video."""
 
 from typing import Any
 
@@ -7,25 +7,26 @@ from numpy.typing import NDArray
 
 from dreamer.arrays import Pixels
 from dreamer.errors import Mistake
+from dreamer.machine import here
 
-BLEND = 0.75  # how much of a frame's dream the next takes over, unless that is said
-ARRAYS = 64  # bytes a pixel: the flow, where each pixel comes from, and what has moved
-_DOUBT = 40  # levels by which a pixel and where it seems to come from may differ, at most
+BLEND = 0.75  # default share of a frame's dream that the next frame takes over
+ARRAYS = 64  # bytes per pixel: the flow, each pixel's source, and the moved pictures
+_DOUBT = 40  # a pixel that differs from its source by this many levels (of 255) is not trusted at all
 
 
 def opencv() -> Any:
-    """The module cv2, whose types not every release tells; raises Mistake where it is not installed."""
+    """The module cv2 (typed as Any, because not every release has types). Raises Mistake if it is not installed."""
     try:
         import cv2
     except ImportError:
-        raise Mistake("flow: OpenCV is not installed; run ./provision.sh film") from None
-    cv2.setNumThreads(1)  # the same film on every machine
+        raise Mistake(f"flow: OpenCV is not installed; {here.provision('film')}") from None
+    cv2.setNumThreads(1)  # for the same film on every machine
     return cv2
 
 
 def carried(earlier: Pixels, frame: Pixels, detail: Pixels) -> tuple[Pixels, NDArray[np.float32]]:
-    """(`detail` (h, w, 3), which belongs to the frame `earlier`, moved to where things are in `frame`, both uint8
-    (h, w, 3); how sure that is, 0..1, (h, w, 1): not at all where a pixel came from behind something, or at a cut)."""
+    """(`detail` (h, w, 3), moved as the things moved from the frame `earlier` to `frame`, both uint8 (h, w, 3);
+    confidence in each pixel, 0..1, (h, w, 1): near 0 at a cut, and where something was hidden before)."""
     cv2 = opencv()
     grey = [cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY) for picture in (frame, earlier)]
     height, width = grey[0].shape

@@ -1,4 +1,4 @@
-"""A folder of pictures as input: the frames of a film. No more than one of them is in memory."""
+"""A folder of pictures as input: the frames of a film. Only one frame is in memory at a time."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from dreamer.pictures.picture import Picture
 
 @dataclass
 class Frames:
-    """The pictures in a folder, in the order of their names; attributes as those of Video."""
+    """The pictures in a folder, in the order of their names. The attributes are those of Video."""
 
     paths: list[Path]
     shape: tuple[int, ...]
@@ -26,41 +26,41 @@ class Frames:
 
     @property
     def ticks(self) -> list[int]:
-        """How many ticks each frame is shown."""
+        """The number of ticks for which each frame is shown: 1."""
         return [1] * len(self.paths)
 
     def frames(self, first: int = 0) -> Iterator[Pixels]:
-        """The frames from number `first` on, uint8 (h, w, 3). Raises Failure where one is gone or has changed."""
+        """The frames from number `first` on, uint8 (h, w, 3). Raises Failure if one is unreadable or has a new size."""
         for path in self.paths[first:]:
             try:
                 pixels = self.read(path).pixels
             except Mistake as error:
                 raise Failure(*error.args) from None
             if pixels.shape != self.shape:
-                raise Failure(f"{path} has another size than the first frame")
+                raise Failure(f"{path} differs in size from the first frame")
             yield pixels
 
     def checksum(self) -> str:
-        """Text that stands for the pictures."""
+        """Text that identifies the pictures: their names, sizes and times of change."""
         return json.dumps([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in self.paths])
 
 
 def opened(path: str, rate: Fraction, max_size: int | None, max_pixels: int,
             read: Callable[[Path], Picture]) -> Frames:
-    """The Frames in the folder at `path`. Raises Mistake where there is none, or where one is of another size.
+    """The Frames in the folder at `path`. Raises Mistake if there are none, or if they differ in size.
 
-    rate        how many a second
-    max_size    the longest side to which larger ones are shrunk
-    max_pixels  more than this many in one are a Mistake
-    read        function of a path that gives the Picture in it"""
+    rate        frames per second
+    max_size    shrink larger frames so that their longest side has this many pixels
+    max_pixels  raise Mistake if a frame has more pixels than this
+    read        function of a path that returns the Picture there"""
     paths = [entry for entry in sorted(entries(path), key=lambda path: natural(path.name))
              if entry.suffix.lower() in writing.FORMATS and not entry.name.startswith(".") and entry.is_file()]
     if not paths:
-        raise Mistake(f"input: there is no picture in the folder {path}")
+        raise Mistake(f"input: the folder {path} contains no pictures")
     shape, first = read(paths[0]).pixels.shape, None
     for entry in paths:
         sides = reading.sides(entry, max_size, max_pixels)
         first = first or sides
         if sides != first:
-            raise Mistake(f"input: {entry} has another size than the first frame, {paths[0].name}")
+            raise Mistake(f"input: {entry} differs in size from the first frame, {paths[0].name}")
     return Frames(paths, shape, rate, read)

@@ -1,4 +1,4 @@
-"""What moves, as input: a video, or a folder of frames."""
+"""Moving input: a video, or a folder of frames."""
 
 import os
 from typing import TypeAlias
@@ -13,7 +13,7 @@ Moving: TypeAlias = Video | Frames
 
 
 def moves(path: str | os.PathLike[str]) -> bool:
-    """Whether what is at `path` is no picture, but may be a video or a folder of frames."""
+    """Whether `path` is not a still picture, but may be a video or a folder of frames."""
     if path == inputs.STANDARD or not os.path.exists(path):
         return False
     if os.path.isdir(path):

@@ -1,4 +1,4 @@
-"""MP4 films, encoded by ffmpeg a few frames at a time: what is stopped or killed has no more than those to do again."""
+"""MP4 films. ffmpeg encodes a few frames at a time, so that a stopped or killed run has only those to repeat."""
 
 import os
 import subprocess
@@ -13,23 +13,22 @@ from dreamer.pictures import recipe, writing
 from dreamer.pictures.picture import Picture
 
 PIECE = 24  # frames that are encoded together
-LONGEST = 16384  # pixels a side
+LONGEST = 16384  # pixels per side
 
-# 4:2:0, which every player knows, takes even sides; sRGB goes over by the matrix that it is marked with
+# 4:2:0, which every player knows, needs even sides; sRGB is converted with the matrix that the file names, bt709
 _ENCODE = ("-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p",
            "-c:v", "libx264", "-bf", "0", "-crf", "16", "-colorspace", "bt709", "-color_primaries", "bt709",
-           "-color_trc", "bt709", "-x264-params", "rc-lookahead=8",  # 40 take twice the memory, for 3 % of the size
-           "-threads", "1", "-filter_threads", "1",  # more make another film of it on each machine
+           "-color_trc", "bt709", "-x264-params", "rc-lookahead=8",  # 40 takes twice the memory to save 3 % of the size
+           "-threads", "1", "-filter_threads", "1",  # with more threads, each machine would give a different film
            "-flags:v", "+bitexact", "-fflags", "+bitexact")
 
 
 class Mp4:
-    """The film `output` in the making: a piece of film for each PIECE frames in `folder`, where they are .png until
-    then.
+    """The unfinished film `output`: `folder` has a piece of film for each PIECE frames, and the latest frames as .png.
 
-    rate   ticks a second
-    ticks  how many of them each frame is shown; one each where it is None
-    video  whose sound the film gets, or None"""
+    rate   ticks per second
+    ticks  number of ticks for which each frame is shown; None: one each
+    video  the Video whose sound the film gets, or None"""
 
     arrays = ffmpeg.ENCODING
     encoded = PIECE
@@ -40,15 +39,15 @@ class Mp4:
         self._sounding = video if video and video.sound else None
 
     def begin(self) -> None:
-        """Be ready for frames. Raises OSError, and Failure where the sound cannot be kept."""
+        """Prepare for frames. Raises OSError, and Failure if the sound cannot be saved."""
         if self._sounding and not self._sound():
             with files.replacing(self._folder / "sound") as file:
                 self._sounding.extract_sound(file.name)
 
     def keep(self, number: int, picture: Picture) -> None:
-        """Keep frame `number`. Raises OSError and Failure."""
+        """Store frame `number`. Raises OSError and Failure."""
         first = number - number % PIECE
-        if (self._folder / f"{first:06d}.mp4").exists():  # steps are done again after a kill
+        if (self._folder / f"{first:06d}.mp4").exists():  # after a kill, some steps are repeated
             return
         with files.replacing(self._folder / f"{number:06d}.png") as file:
             file.write(writing.encode(Picture(picture.pixels), "PNG"))
@@ -62,7 +61,7 @@ class Mp4:
         whole = "unfinished" not in made
         end = count - count % PIECE
         pieces = [(f"{first:06d}.mp4", first, first + PIECE) for first in range(0, end, PIECE)]
-        if (self._folder / f"{end:06d}.mp4").exists():  # steps after a kill again: there are more already
+        if (self._folder / f"{end:06d}.mp4").exists():  # steps are repeated after a kill: more frames exist already
             pieces.append((f"{end:06d}.mp4", end, end + PIECE))
         elif count > end:
             self._encode("rest.mp4", end, count, hurry=not whole)
@@ -79,7 +78,7 @@ class Mp4:
                     self._rate, hurry)
 
     def _sound(self) -> Path | None:
-        """The path of the sound; None where there is none."""
+        """The path of the sound; None if there is none."""
         path = self._folder / "sound"
         return path if path.exists() else None
 
@@ -88,27 +87,27 @@ class Mp4:
 
 
 def _encode(path: str | os.PathLike[str], pictures: Iterable[bytes], rate: Fraction, hurry: bool = False) -> None:
-    """Make `path`, an .mp4 that _join() can take, of `pictures`, the bytes of PNG files. Raises Failure.
+    """Make `path`, an .mp4 for _join(), from `pictures`, the bytes of PNG files. Raises Failure.
 
-    rate   pictures a second
-    hurry  encode faster, to a larger file"""
+    rate   pictures per second
+    hurry  encode faster, into a larger file"""
     with ffmpeg.running("-threads", "1", "-f", "image2pipe", "-c:v", "png", "-framerate", _told(rate), "-i", "-",
                         *_ENCODE,
                  "-preset", "ultrafast" if hurry else "medium", "-video_track_timescale", _scale(rate),
                  "-f", "mp4", "-y", ffmpeg.local(path), stdin=subprocess.PIPE) as process:
-        assert process.stdin, "a pipe was asked for"
+        assert process.stdin, "it is a pipe"
         for data in pictures:
             process.stdin.write(data)
 
 
 def _join(path: str | os.PathLike[str], pieces: Iterable[tuple[Path, int]], rate: Fraction, comment: str,
          sound: str | os.PathLike[str] | None = None, delay: float = 0.0, whole: bool = True) -> None:
-    """Make `path` the film of all `pieces`: (path, pictures in it), encoded at `rate` in one folder. Raises Failure.
+    """Join `pieces`, each (path, number of pictures), encoded at `rate` in one folder, into `path`. Raises Failure.
 
-    comment  text that is kept in the film
+    comment  text to store in the film
     sound    path of an .mp4 with its sound, or None
     delay    seconds from the first picture to the sound
-    whole    whether there is a picture for all of the sound, and not only for its beginning"""
+    whole    whether the pictures last as long as the sound; otherwise the sound is cut"""
     lines, shown = ["ffconcat version 1.0"], 0
     for piece, count in pieces:
         begin, shown = _microseconds(shown, rate), shown + count
@@ -130,7 +129,7 @@ def _told(rate: Fraction) -> str:
 
 
 def _scale(rate: Fraction) -> str:
-    """Ticks a second in which the rate has no rounding."""
+    """A time scale, in ticks per second, that represents the rate exactly."""
     return str(rate.numerator * -(-1000 // rate.numerator))
 
 

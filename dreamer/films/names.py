@@ -1,4 +1,4 @@
-"""Which names mean a film."""
+"""Which file names mean a film."""
 
 import os
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from dreamer.films.numbered import numbered
 
 FILMS = (".gif", ".mp4", ".webp")
-RATE = 25  # frames a second
+RATE = 25  # frames per second
 
 
 def always_film(path: str | os.PathLike[str]) -> bool:
-    """Whether `path` names a film, and not, as .webp may, a picture."""
+    """Whether `path` can only name a film (.webp can be a picture too)."""
     return numbered(path) or Path(path).suffix.lower() in (".gif", ".mp4")
 
 
 def may_be_film(path: str | os.PathLike[str]) -> bool:
-    """Whether `path` names a film, or what may be one."""
+    """Whether `path` names a film, or may name one."""
     return numbered(path) or Path(path).suffix.lower() in FILMS

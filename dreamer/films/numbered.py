@@ -1,4 +1,4 @@
-"""A film that is a picture for each frame: frame-0001.png, frame-0002.png and so on."""
+"""A film as one picture per frame: frame-0001.png, frame-0002.png and so on."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from dreamer.pictures import writing
 from dreamer.pictures.picture import Picture
 
-# In a name: where the number of a frame goes. With a letter or digit behind it, as in 100%dream.png, it is only a name.
+# The place of a frame's number in a name. If a letter or digit follows, as in 100%dream.png, it is plain text.
 NUMBER = re.compile(r"%(?:0[0-9]{1,2})?d(?![^\W_])")
 
 
@@ -18,7 +18,7 @@ def numbered(path: str | os.PathLike[str]) -> bool:
 
 
 def name(path: str | os.PathLike[str], number: int) -> Path:
-    """The file of frame `number`, from 0; in names they count from 1, as steps and frames do when they are told."""
+    """The file of frame `number`, counted from 0. In names, frames count from 1, as they do in messages."""
     path = Path(path)
     return path.with_name(NUMBER.sub(lambda found: found[0] % (number + 1), path.name))
 
@@ -31,7 +31,7 @@ def is_frame_of(path: str | os.PathLike[str], source: str | os.PathLike[str]) ->
 
 
 class Numbered:
-    """The film `output` in the making, a name with a number in it: its frames are written as they come."""
+    """The unfinished film `output`, a name with a number in it. Each frame is written as soon as it is done."""
 
     arrays = encoded = 0
 
@@ -39,11 +39,11 @@ class Numbered:
         self._output = output
 
     def begin(self) -> None:
-        """There is nothing to do."""
+        """Does nothing."""
 
     def keep(self, number: int, picture: Picture) -> None:
         """Write frame `number`. Raises Failure."""
         writing.write(str(name(self._output, number)), picture)
 
     def finish(self, count: int, made: dict[str, Any]) -> None:
-        """There is nothing left to do."""
+        """Does nothing: all frames are written."""

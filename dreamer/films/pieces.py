@@ -15,7 +15,7 @@ FORMATS: dict[str, ModuleType] = {".gif": gif, ".webp": webp}
 
 
 class Pieces:
-    """The film `output` in the making; arguments as those of dreamer.films.mp4.Mp4."""
+    """The unfinished film `output`; the arguments are as for dreamer.films.mp4.Mp4."""
 
     arrays = encoded = 0
 
@@ -24,10 +24,10 @@ class Pieces:
         self._extension = Path(output).suffix.lower()
 
     def begin(self) -> None:
-        """There is nothing to do."""
+        """Does nothing."""
 
     def keep(self, number: int, picture: Picture) -> None:
-        """Keep frame `number`. Raises OSError."""
+        """Store frame `number`. Raises OSError."""
         with files.replacing(self._folder / f"{number:06d}") as file:
             file.write(FORMATS[self._extension].piece(eight_bit(picture.pixels)))
 

@@ -1,4 +1,4 @@
-"""Dreams that follow on each other, as the frames of a film: the endless zoom, and a dream of what moves already."""
+"""Sequences of dreams, the frames of a film: the endless zoom, and the dream of a video or a folder of frames."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,16 +16,16 @@ def zooming(dream: Callable[..., Pixels], net: Net, image: Pixels, frames: int, 
             rotate: float = 0.0, pan: tuple[float, float] = (0.0, 0.0), seed: int = 0, first: int = 0,
             before: Pixels | None = None, state: State | None = None,
             each_step: Callable[[Step], None] | None = None) -> Iterator[Pixels]:
-    """The endless zoom of 2015: the dream of `image`, the dream of a closer look at that, and so on. Yields `frames`
-    dreams, float32 (h, w, 3).
+    """The endless zoom of 2015: the dream of `image`, the dream of a closer look at that, and so on. Yields the dreams,
+    float32 (h, w, 3), from number `first` on, until there are `frames` in all.
 
-    dream      dreamify.deepdream, or a function that takes the same and gives the same
-    zoom_step  how much closer each look is: what it sees shrinks by this part
-    rotate     degrees by which it is turned clockwise
-    pan        (x, y) by which it moves right and down, as parts of the width and height
-    seed       of the first dream; each has the next
-    first, before, state  to go on with: the number of a frame, the one before it, a State of its own dream
-    each_step  as `dream` takes it"""
+    dream      dreamify.deepdream, or a function with the same arguments and result
+    zoom_step  how much closer each look is: the fraction by which the visible part shrinks
+    rotate     degrees by which the picture turns clockwise in each frame
+    pan        (x, y) by which the camera moves right and down in each frame, as fractions of the width and height
+    seed       of the first dream; each later dream adds 1
+    first, before, state  to resume: the number of a frame, the frame before it, a State of its own dream
+    each_step  as for `dream`"""
     for number in range(first, frames):
         if before is not None:
             image = moved(before, zoom_step, rotate, pan, net.budget.allocate(*image.shape[:2]))
@@ -38,15 +38,15 @@ def following(dream: Callable[..., Pixels], net: Net, video: Moving, blend: floa
               carry: Callable[[Pixels, Pixels, Pixels], tuple[Pixels, NDArray[np.float32]]] | None = None,
               mask: Light | None = None, seed: int = 0, first: int = 0, before: Pixels | None = None,
               state: State | None = None, each_step: Callable[[Step], None] | None = None) -> Iterator[Pixels]:
-    """The dreams of the frames of a moving picture, float32 (h, w, 3): each adds to its frame a part of what the dream
-    before it added, and for the rest something new.
+    """The dreams of the frames of a video, float32 (h, w, 3). Each frame takes over a share of the change that the
+    previous dream made; the rest is dreamed anew.
 
-    video   what gives frames from a number on, such as a dreamer.films.video.Video
-    blend   that part, 0..1
-    carry   function of (earlier frame, frame, what was added to the earlier) that gives (that, as it belongs to the
-            frame; where it does, 0..1), such as dreamer.films.flow.carried; without, it stays where it was
-    mask    as `dream` takes it: nothing is carried into its black
-    seed    of all dreams: what stands still is dreamed alike
+    video   the frames: a Video or Frames
+    blend   that share, 0..1
+    carry   function of (earlier frame, frame, change of the earlier) that returns (that change, moved to fit the frame;
+            confidence in it, 0..1), such as dreamer.films.flow.carried; None: the change is not moved
+    mask    as for `dream`; nothing is carried into its black parts
+    seed    the same for all dreams, so that things at rest are dreamed alike
     dream, first, before, state, each_step  as in `zooming`"""
     frames = video.frames(max(0, first - 1))
     earlier = next(frames, None) if first else None

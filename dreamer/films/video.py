@@ -1,4 +1,4 @@
-"""A video file as input, by way of ffmpeg. No more than a frame of it is in memory."""
+"""A video file as input, decoded by ffmpeg. Only one frame is in memory at a time."""
 
 import contextlib
 import json
@@ -19,12 +19,12 @@ from dreamer.machine import ffmpeg
 from dreamer.machine.files import sha256
 from dreamer.pictures import inputs, reading
 
-FASTEST = 60  # frames a second that a video of no steady rate is counted in, at most
-# Containers that hold what they show. Others are lists of files, and would have ffmpeg read any file they name.
+FASTEST = 60  # maximum ticks per second for a video without a steady rate
+# Containers that hold their own content. Others are lists of files, and ffmpeg would read any file that they name.
 _SAFE = ("-protocol_whitelist", "file", "-format_whitelist",
          "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
          "ogg,yuv4mpegpipe")
-_COPIED = ("aac", "ac3", "alac", "eac3", "mp3", "opus")  # sound that .mp4 can hold as it is
+_COPIED = ("aac", "ac3", "alac", "eac3", "mp3", "opus")  # codecs of sound that .mp4 can hold unchanged
 _EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
 
 
@@ -34,12 +34,12 @@ class Video:
 
     path    of the file
     shape   (h, w, 3) of its frames, upright, with square pixels, within --max-size
-    rate    ticks a second
-    ticks   how many of them each frame is shown
-    which   the number in the file of each frame: what is shown for no tick is left out
-    sound   the codec of the sound; None where there is none
+    rate    ticks per second
+    ticks   number of ticks for which each frame is shown
+    which   each frame's number in the file: frames that are shown for no tick are left out
+    sound   the codec of the sound; None if there is no sound
     delay   seconds from the first frame to the sound
-    colour  the matrix of its colours, as ffmpeg names it"""
+    colour  its colour matrix, as ffmpeg names it"""
 
     path: str
     shape: tuple[int, ...]
@@ -51,7 +51,7 @@ class Video:
     colour: str = "auto"
 
     def frames(self, first: int = 0) -> Iterator[Pixels]:
-        """The frames from number `first` on, uint8 (h, w, 3), as far as they can be decoded."""
+        """The frames from number `first` on, uint8 (h, w, 3), up to the first that cannot be decoded."""
         if first >= len(self.which):
             return
         number, rest = self.which[first], iter(self.which[first:])
@@ -65,22 +65,22 @@ class Video:
             number += 1
 
     def checksum(self) -> str:
-        """Text that stands for the file."""
+        """The checksum of the file, in hexadecimal."""
         return sha256(self.path)
 
     def extract_sound(self, path: str | os.PathLike[str]) -> None:
-        """Make `path`, an .mp4, of the sound alone. Raises Failure."""
+        """Write the sound alone to `path`, an .mp4. Raises Failure."""
         how = ["copy"] if self.sound in _COPIED else ["aac", "-b:a", "192k"]
         try:
             with ffmpeg.running(*_SAFE, "-i", ffmpeg.local(self.path), "-map", "0:a:0", "-c:a", *how, "-map_metadata",
                                 "-1", "-fflags", "+bitexact", "-f", "mp4", "-y", ffmpeg.local(path)):
                 pass
         except Failure as error:
-            raise Failure(f"the sound of {self.path} cannot be kept: {error}") from None
+            raise Failure(f"the sound of {self.path} cannot be saved: {error}") from None
 
 
 def named_so(path: str | os.PathLike[str]) -> bool:
-    """Whether `path` has a video's name."""
+    """Whether `path` has the extension of a video."""
     return Path(path).suffix.lower() in _EXTENSIONS
 
 
@@ -94,30 +94,30 @@ def is_video(path: str | os.PathLike[str]) -> bool:
 
 def opened(path: str, max_size: int | None, max_pixels: int,
            warn: Callable[[str], None] = lambda line: None) -> Video:
-    """The Video at `path`. Raises Mistake where it is none.
+    """The Video at `path`. Raises Mistake if it cannot be read.
 
-    max_size    the longest side to which larger frames are shrunk
-    max_pixels  more than this many in a frame are a Mistake
-    warn        function that is called with a line on what of the video is lost"""
+    max_size    shrink larger frames so that their longest side has this many pixels
+    max_pixels  raise Mistake if a frame has more pixels than this
+    warn        called with a line about each quality of the video that is lost"""
     with inputs.opened(path):
         pass
     told = _probe(path)
     streams = {stream["codec_type"]: stream for stream in told.get("streams", [])[::-1] if "codec_type" in stream}
     if "video" not in streams:
-        raise Mistake(f"input: there is no video in {path}")
+        raise Mistake(f"input: {path} contains no video")
     video, sound = streams["video"], streams.get("audio")
     if video.get("width", 0) * video.get("height", 0) > max_pixels:
         raise Mistake(f"input: {path} has more than {max_pixels} pixels; "
                       "raise --max-pixels if you trust the file and have the memory")
     if video.get("color_transfer") in ("arib-std-b67", "smpte2084"):
-        warn("input: the video is HDR, and its colours come out dull: an SDR copy of it would look better")
+        warn("input: the video is HDR, so its colours will look dull; an SDR copy would look better")
     times = _times(path)
     try:
         first = next(_decoded(path, _colour(video)), None)
     except Failure as error:
         raise Mistake(f"input: {path} is damaged or cut short ({error})") from None
     if first is None or not times:
-        raise Mistake(f"input: there is no frame in {path}")
+        raise Mistake(f"input: {path} contains no frames")
     height, width = first.shape[:2]
     width, height = reading.shrunk((width, height), max_size)
     rate, ticks = _ticks(times, [Fraction(video.get(name, "0/1").replace("/0", "/1"))
@@ -129,15 +129,15 @@ def opened(path: str, max_size: int | None, max_pixels: int,
 
 
 def _colour(stream: dict[str, Any]) -> str:
-    """The matrix of a stream's colours, as ffmpeg names it, from what ffprobe tells: ffmpeg takes an unmarked one for
-    old television, and so are none that are high."""
+    """The colour matrix, as ffmpeg names it, of a stream that ffprobe describes. For an unmarked video, ffmpeg assumes
+    BT.601, the matrix of old television, which is wrong for HD."""
     if stream.get("color_space", "unknown") == "unknown" and stream.get("height", 0) >= 720:
         return "bt709"
     return "auto"
 
 
 def _probe(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What ffprobe says of the streams; raises Mistake."""
+    """ffprobe's description of the streams. Raises Mistake."""
     done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", *_SAFE, "-show_streams", "-of", "json",
                            ffmpeg.local(path)], capture_output=True, check=False)
     if done.returncode:
@@ -149,23 +149,23 @@ def _probe(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _times(path: str) -> Sequence[Fraction | None]:
-    """When each frame is shown, in seconds, sorted; None where the file does not say."""
+    """The times of the frames in seconds, sorted if all are known; None for each that the file does not give."""
     process = subprocess.Popen([ffmpeg.find("ffprobe"), "-v", "quiet", *_SAFE, "-select_streams", "v:0",
                                 "-show_entries", "packet=pts_time,flags", "-of", "csv=p=0", ffmpeg.local(path)],
                                stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     times = []
-    assert process.stdout  # as was asked for
+    assert process.stdout  # a pipe, as requested
     with process:
         for line in process.stdout:
             time, _, flags = line.strip().strip(",").partition(",")
-            if time and "D" not in flags:  # what an edit list leaves out
+            if time and "D" not in flags:  # D: an edit list discards it
                 times.append(None if time == "N/A" else Fraction(time))
     known = [time for time in times if time is not None]
     return sorted(known) if len(known) == len(times) else times
 
 
 def _ticks(times: Sequence[Fraction | None], rates: list[Fraction]) -> tuple[Fraction, list[int]]:
-    """(rate, [ticks that each frame is shown]) for frames shown at these times, and the rates that they may have."""
+    """(ticks per second, [ticks for which each frame is shown]) from the frames' times and the rates to try."""
     rates = [rate for rate in rates if 0 < rate <= 1000] or [Fraction(25)]
     since = [time - times[0] for time in times if time is not None and times[0] is not None]
     if len(since) < len(times):
@@ -181,9 +181,9 @@ def _ticks(times: Sequence[Fraction | None], rates: list[Fraction]) -> tuple[Fra
 
 def _decoded(path: str, colour: str, first: int = 0,
              shape: tuple[int, ...] | None = None) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a video from number `first` on, uint8 (h, w, 3), its colours of the matrix `colour`; upright, with
-    square pixels, of that shape if one is named. Raises Failure where there is none; what is damaged behind that ends
-    it."""
+    """The frames of a video from number `first` on, uint8 (h, w, 3), upright and with square pixels, scaled to `shape`
+    if given. `colour` is the video's colour matrix. Raises Failure if no frame can be decoded; damage after the first
+    frame ends the iteration."""
     size = f"{shape[1]}:{shape[0]}:flags=lanczos" if shape else "max(1\\,round(iw*sar)):ih"
     filters = f"select=gte(n\\,{first}),scale={size}:in_color_matrix={colour},format=rgb24,setsar=1"
     some = False
@@ -192,7 +192,7 @@ def _decoded(path: str, colour: str, first: int = 0,
             "-threads", "2", *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf", filters, "-vsync", "0",
             "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-", stdout=subprocess.PIPE,
             bad=lambda: not some))
-        assert process.stdout  # as was asked for
+        assert process.stdout  # a pipe, as requested
         while True:
             header = [process.stdout.readline() for _ in range(3)]
             if not header[2]:

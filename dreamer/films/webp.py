@@ -1,6 +1,6 @@
-"""WebP films, written a frame at a time: however long the film, no more than one is in memory.
+"""WebP films, written one frame at a time, so that only one is in memory, however long the film is.
 
-Pillow encodes each frame; what is written here is what goes around them (RIFF, WebP's extended format)."""
+Pillow encodes each frame; this module writes the rest of the file (RIFF, WebP's extended format)."""
 
 import io
 import struct
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-LONGEST = 16383  # pixels a side
+LONGEST = 16383  # pixels per side
 _ANIMATION, _XMP = 0x02, 0x04
 
 
@@ -21,7 +21,7 @@ def piece(pixels: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "WEBP", quality=90, method=4)
     data = file.getvalue()
-    assert data[12:16] == b"VP8 ", "a file with no more than a picture in it"  # noqa: S101 - Pillow's own writing
+    assert data[12:16] == b"VP8 ", "a file with only a picture in it"  # noqa: S101 - Pillow wrote it
     return data[12:]
 
 
@@ -29,18 +29,18 @@ def join(file: IO[bytes], pieces: Iterable[bytes], ticks: Iterable[int], rate: F
          packet: bytes) -> None:
     """Write the film to the open, seekable file.
 
-    pieces  bytes of the frames, as piece() gave them
-    ticks   how many times 1/rate s each frame is shown
+    pieces  bytes of the frames, as piece() returns them
+    ticks   number of ticks, of 1/rate s each, for which each frame is shown
     size    (height, width)
     packet  XMP"""
     height, width = (struct.pack("<I", side - 1)[:3] for side in size)
     file.write(b"RIFF\0\0\0\0WEBP" + _chunk(b"VP8X", bytes([_ANIMATION | _XMP, 0, 0, 0]) + width + height))
-    file.write(_chunk(b"ANIM", b"\0\0\0\xff" + struct.pack("<H", 0)))  # black behind; again and again
+    file.write(_chunk(b"ANIM", b"\0\0\0\xff" + struct.pack("<H", 0)))  # black background; loop forever
     shown = Fraction(0)  # in milliseconds
     for count, data in zip(ticks, pieces, strict=True):
         until = shown + count * 1000 / rate
         time = struct.pack("<I", min(round(until) - round(shown), (1 << 24) - 1))[:3]
-        file.write(_chunk(b"ANMF", bytes(6) + width + height + time + b"\x02" + data))  # \x02: over what was there
+        file.write(_chunk(b"ANMF", bytes(6) + width + height + time + b"\x02" + data))  # \x02: overwrite the last frame
         shown = until
     file.write(_chunk(b"XMP ", packet))
     length = file.tell()

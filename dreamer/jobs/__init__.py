@@ -1,1 +1,1 @@
-"""Jobs: a dream, film, folder or atlas as work that is kept on disk, told of in events, and resumed after a kill."""
+"""Jobs: a dream, film, folder or atlas as work that is saved on disk, reports events, and resumes after a kill."""

@@ -1,6 +1,6 @@
 """One picture, dreamed in many ways, side by side: on a labelled sheet, or on a page that shows each at its full size.
 
-Each dream is kept in a hidden folder beside the output until all are there: what is stopped or killed goes on."""
+Each dream is saved in a hidden folder beside the output until all are done, so that a stopped atlas can continue."""
 
 import os
 import shutil
@@ -24,16 +24,16 @@ from dreamer.pictures.recipe import read_recipe
 
 
 def names(layers: Layers) -> list[str]:
-    """What is dreamed of the layers, each by itself: every layer in it, or every channel that is named.
-    Raises Mistake."""
+    """Names of what is dreamed separately: each layer in `layers`, or each channel that it names. Raises Mistake if a
+    layer has a weight."""
     if any(term.weight != 1 for term in layers.terms):
-        raise Mistake(f"{layers}: an atlas dreams each layer by itself, so it takes no weights")
+        raise Mistake(f"{layers}: an atlas dreams each layer separately, so weights such as *0.5 are not allowed")
     return [name for term in layers.terms
             for name in ([term.layer] if term.channels is None else [f"{term.layer}:{c}" for c in term.channels])]
 
 
 class Atlas:
-    """What is to become the file `output`: dreams of what the `names` say."""
+    """The unfinished atlas `output`: a dream for each of the `names`."""
 
     def __init__(self, output: str | os.PathLike[str], names: list[str]) -> None:
         self._output, self._names = Path(os.path.realpath(output)), names
@@ -41,16 +41,16 @@ class Atlas:
 
     def fill(self, dream: Callable[[str, Path], None], wanted: Callable[[str, dict[str, Any]], bool],
              listen: Listener, stop: Stop) -> None:
-        """Dream all that are not there yet. Raises Failure and Stopped.
+        """Dream each name that has no dream yet. Raises Failure and Stopped.
 
         dream   function of (name, path of the dream)
-        wanted  function of (name, recipe), whether a dream with that recipe is the one that `dream` would make
-        listen  is called with what happens
-        stop    asks for the end"""
+        wanted  function of (name, recipe) that says whether `dream` would make a dream with that recipe
+        listen  called with each event
+        stop    says when to stop"""
         try:
             files.make_folder(self._folder)
         except OSError as error:
-            raise Failure(f"the folder {self._folder} cannot be made: {error.strerror}") from None
+            raise Failure(f"the folder {self._folder} cannot be created: {error.strerror}") from None
         began, made, number = time.monotonic(), 0, 1
         try:
             with stop.heard():
@@ -67,18 +67,18 @@ class Atlas:
             raise Stopped(end.number, kept) from None
 
     def write(self, picture: Pixels, caption: str, commands: Callable[[str], str], words: Mapping[str, str],
-              recipe: dict[str, Any]) -> None:
-        """Write the output from the dreams, and forget them. Raises Failure.
+              recipe: dict[str, Any], full: bool) -> None:
+        """Write the output from the dreams, and delete them. Raises Failure.
 
         picture   the picture that was dreamed: uint8 (h, w, 3)
-        caption   what it is called
-        commands  of each name the command that dreams it
+        caption   its name
+        commands  function of a name that returns the command for its dream
         words     {name: what it likes}
-        recipe    what all dreams have in common"""
+        recipe    the settings that all dreams share"""
         dreams = [self._path(name) for name in self._names]
         if self._output.suffix.lower() in PAGES:
             text = page(caption, picture, [(name, reading.read(path).pixels, commands(name), words.get(name, ""))
-                                           for name, path in zip(self._names, dreams, strict=True)])
+                                           for name, path in zip(self._names, dreams, strict=True)], full)
             try:
                 with files.replacing(self._output) as file:
                     file.write(text.encode())

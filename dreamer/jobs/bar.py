@@ -1,4 +1,4 @@
-"""A listener for a terminal: a bar with an honest ETA there, a line for each step (of a film: frame) elsewhere."""
+"""A listener that prints: a bar with an honest ETA in a terminal, elsewhere a line for each step (of a film: frame)."""
 
 import os
 import sys
@@ -11,25 +11,24 @@ from dreamer.jobs import events
 from dreamer.jobs.events import Event
 from dreamer.machine import limits
 
-TENTHS = 10  # seconds, below which their tenths are told too
-COLUMNS = 100  # of a terminal that does not know how wide it is
+TENTHS = 10  # below this many seconds to go, tenths are shown
+COLUMNS = 100  # width of the bar in a terminal of unknown width
 
 
 class Bar:
-    """Tells events to the stream `out`, and warnings to standard error; all but warnings are silent where `out` is
-    None.
+    """Prints events to the stream `out`, and warnings to standard error. If `out` is None, it prints warnings only.
 
-    of  what is told: the "dream", or an "atlas" with a line for each of its dreams"""
+    of  "dream", or "atlas", which prints one line for each of its dreams"""
 
     def __init__(self, out: TextIO | None, of: str = "dream") -> None:
         self._out, self._of = out, of
-        self._alone = True  # whether there is one dream, and not one after the other
+        self._alone = True  # whether there is only one dream
         self._bar: Any = None  # a tqdm
         self._dream: events.Began | None = None
         self._line, self._shown, self._start, self._done = "", 0.0, 0.0, 0
 
     def __call__(self, event: Event) -> None:
-        """Tell it."""
+        """Print the event."""
         match event:
             case events.Began() | events.Stepped() | events.FrameDone() | events.Tick():
                 if self._of == "dream":
@@ -65,20 +64,21 @@ class Bar:
                 self._show(left, 0.2)
 
     def _tell(self, line: str) -> None:
-        """Tell a line; where nobody listens any more (`| head`, say), the dream goes on in silence."""
+        """Print a line. If the reader is gone (`| head`, say), the dream continues in silence."""
         if self._out:
             try:
                 print(line, file=self._out, flush=True)
             except OSError:
                 with open(os.devnull, "wb") as nothing:
-                    os.dup2(nothing.fileno(), self._out.fileno())  # what is left in its buffer goes there at the end
+                    os.dup2(nothing.fileno(), self._out.fileno())  # at exit, the rest of its buffer goes there
                 self._out = None
 
     def _begin(self, dream: events.Began) -> None:
         self._dream, self._start, self._done = dream, time.monotonic(), dream.after[0]
-        if self._alone:
-            self._tell(textwrap.fill("layers: " + " ".join(dream.layers), 100, subsequent_indent="        ",
-                                     break_on_hyphens=False))
+        if self._alone and self._out is not sys.stderr:
+            line = "layers: " + " ".join(dream.layers)
+            self._tell(textwrap.fill(line, 100, subsequent_indent="        ", break_on_hyphens=False)
+                       if self._out and self._out.isatty() else line)
         height, width = dream.sizes[-1]
         film = f"{dream.frames} frames, " if dream.frames > 1 else ""
         film += f"{dream.rate:g} a second, " if film and not dream.of_steps else ""
@@ -88,15 +88,15 @@ class Bar:
         frames, octaves, iterations = dream.after
         if self._moves():
             if any(dream.after):
-                self._tell(f"goes on from frame {frames + 1}")
+                self._tell(f"continues from frame {frames + 1}")
         elif octaves or iterations:
-            self._tell(f"goes on from octave {octaves + 1}, iteration {iterations}")
+            self._tell(f"continues from octave {octaves + 1}, iteration {iterations}")
         if self._out and self._out.isatty() and sys.stderr.isatty():
             from tqdm import tqdm
 
-            # without a thread of its own: a process that has one cannot fork
+            # without tqdm's own thread, because a process with threads cannot fork safely
             still: Any = type("still", (tqdm,), {"monitor_interval": 0})
-            wide = os.get_terminal_size(sys.stderr.fileno()).columns  # 0 where it does not know
+            wide = os.get_terminal_size(sys.stderr.fileno()).columns  # 0 if unknown
             self._bar = still(total=dream.total, initial=dream.done, dynamic_ncols=bool(wide),
                               ncols=None if wide else COLUMNS,
                               bar_format="{percentage:3.0f} % |{bar}| {elapsed}, {desc}")
@@ -116,7 +116,7 @@ class Bar:
             self._bar.n = step.done
             self._show(step.left, 0.1)
         elif not self._moves():
-            self._tell(line)
+            self._tell(line + (f"  {_told(step.left)} to go" if step.left and step.left >= 0.5 else ""))
 
     def _frame(self, frame: events.FrameDone) -> None:
         assert self._dream, "it began"  # noqa: S101
@@ -128,7 +128,7 @@ class Bar:
                        + (f", {rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02} to go" if rest else ""))
 
     def _show(self, left: float | None, interval: float) -> None:
-        """Show the bar as it is now, and the seconds to go, if the last time is so many seconds ago."""
+        """Draw the bar, with `left` seconds to go, unless it was drawn less than `interval` seconds ago."""
         if self._bar is not None and time.monotonic() - self._shown >= interval:
             self._shown = time.monotonic()
             time_left = ("?" if left is None else f"{left:.1f} s" if left < TENTHS
@@ -136,7 +136,7 @@ class Bar:
             self._bar.set_description_str(f"{time_left} to go  {self._line}")
 
     def _close(self, whole: bool = False) -> None:
-        """Leave the terminal as it should be; the bar is full where the `whole` is done."""
+        """Close the bar; fill it first if the `whole` is done."""
         if self._bar is not None:
             if whole:
                 self._bar.n = self._bar.total
@@ -146,5 +146,5 @@ class Bar:
 
 
 def _told(seconds: float) -> str:
-    """A time for people."""
+    """A duration as text, in seconds or minutes."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,6 +1,6 @@
-"""A dream's state on disk: a run that was stopped or killed goes on from there, to the same picture.
+"""A dream's state on disk. After a stop or a kill, a run resumes from it and makes the same picture.
 
-The file is hidden beside the output: a line of JSON, then the picture's floats. It is replaced whole, and
+The file is hidden beside the output: a line of JSON, then the picture's floats. It is always replaced as a whole, and
 removed when the dream is done."""
 
 import hashlib
@@ -20,24 +20,24 @@ from dreamer.state import State
 
 
 class Checkpoint:
-    """Of the dream that will be written to `output`.
+    """The saved state of the dream that will be written to `output`.
 
-    dream  all but the seed that decides what the finished picture is, for JSON: a state is of one such dream alone
-    image  the input's pixels, which decide too"""
+    dream  every setting that the finished picture depends on, except the seed, as data for JSON
+    image  the input's pixels; a state that was saved for other pixels or settings is not loaded"""
 
     def __init__(self, output: str | os.PathLike[str], dream: dict[str, Any], image: NDArray[Any]) -> None:
         self.path = beside(output, "dreaming")
         self._key = key(dream, image)
 
     def save(self, state: State) -> None:
-        """Keep it; raises OSError."""
+        """Save the state. Raises OSError."""
         random = state.random | {"state": {"key": state.random["state"]["key"].tolist(),
                                            "pos": int(state.random["state"]["pos"])}}
         save(self.path, self._key, state.picture, octave=state.octave, iteration=state.iteration, seed=state.seed,
              random=random)
 
     def load(self, seed: int | None = None) -> State | None:
-        """The State that was kept last; None where there is none of this dream (and `seed`, if one is named)."""
+        """The last State that was saved; None if there is none of this dream (with `seed`, if that is given)."""
         found = load(self.path, self._key)
         if not found or seed not in (None, found[0]["seed"]):
             return None
@@ -47,19 +47,19 @@ class Checkpoint:
         return State(header["octave"], header["iteration"], picture, random, header["seed"])
 
     def remove(self) -> None:
-        """Forget the dream."""
+        """Delete the saved state."""
         self.path.unlink(missing_ok=True)
 
 
 def beside(output: str | os.PathLike[str], kind: str) -> Path:
-    """The path of a hidden file beside `output`, of that kind."""
+    """The path of a hidden file beside `output`, with the extension `kind`."""
     path = Path(os.path.realpath(output))
-    name = os.fsdecode(os.fsencode(path.name)[:200])  # a folder takes 255 bytes, whatever the alphabet
+    name = os.fsdecode(os.fsencode(path.name)[:200])  # a name has at most 255 bytes, in any alphabet
     return path.with_name(f".{name}.{kind}")
 
 
 def key(dream: dict[str, Any], image: NDArray[Any]) -> str:
-    """Text that stands for a dream, which is for JSON, of an image."""
+    """A checksum that identifies a dream, given as data for JSON, of an image."""
     digest = hashlib.sha256(json.dumps(dream, sort_keys=True).encode())
     digest.update(repr(image.shape).encode())
     digest.update(np.ascontiguousarray(image).data)
@@ -67,16 +67,16 @@ def key(dream: dict[str, Any], image: NDArray[Any]) -> str:
 
 
 def save(path: str | os.PathLike[str], dream: str, planes: Planes, **header: Any) -> None:
-    """Keep `planes` and what else there is, for JSON, of the dream with that key; raises OSError."""
+    """Save `planes` and `header`, data for JSON, for the dream with the key `dream`. Raises OSError."""
     header |= {"dream": dream, "shape": planes.shape, "crc": zlib.crc32(planes.data)}
     line = json.dumps(header).encode()
     with files.replacing(path) as file:
-        file.write(line + b" " * (-(len(line) + 1) % 64) + b"\n")  # floats that are mapped are best aligned
+        file.write(line + b" " * (-(len(line) + 1) % 64) + b"\n")  # aligns the floats for mapping
         file.write(planes.data)
 
 
 def load(path: str | os.PathLike[str], dream: str) -> tuple[dict[str, Any], Planes] | None:
-    """(header, planes) that were kept; None where the file is damaged, or there is none of that dream."""
+    """(header, planes) as saved; None if the file is missing, damaged, or of a different dream."""
     try:
         with open(path, "rb") as file:
             header = json.loads(file.readline())
@@ -89,10 +89,10 @@ def load(path: str | os.PathLike[str], dream: str) -> tuple[dict[str, Any], Plan
 
 
 def _floats(file: BinaryIO, shape: tuple[int, ...]) -> Planes:
-    """The floats from here to the end of an open file. Mapped, not read: there may be less memory left than they take.
+    """The floats from here to the end of an open file. They are mapped, not read, because they may not fit in memory.
 
-    On a shared folder they are read, for not every one maps files, or replaces one that is mapped. Raises OSError,
-    ValueError."""
+    In a shared folder they are read, because not every such folder can map a file, or replace a mapped one. Raises
+    OSError and ValueError."""
     if shared(os.path.dirname(file.name)):
         return np.frombuffer(file.read(), np.float32).reshape(shape)
     return np.memmap(file, np.float32, "r", file.tell(), shape)

@@ -17,11 +17,11 @@ from dreamer.state import State, Step
 
 @dataclasses.dataclass
 class Dream(Job):
-    """Of one picture; with a reel its steps are the frames of a film.
+    """The dream of one picture. With a reel, its steps are the frames of a film.
 
-    dream       function of (net, each_step, state), as dreamify.deepdream
-    checkpoint  where it is kept, or None
-    state       to go on from, or None"""
+    dream       function of (net, each_step, state), such as dreamify.deepdream
+    checkpoint  where its state is saved, or None
+    state       the State to resume from, or None"""
 
     dream: Callable[..., Pixels]
     checkpoint: Checkpoint | None = None
@@ -31,7 +31,7 @@ class Dream(Job):
         return bool(self.checkpoint and self.checkpoint.load())
 
     def _save_last(self) -> bool:
-        """The output as it was at the last checkpoint."""
+        """Write the output from the last checkpoint; returns whether there was one."""
         state = self.checkpoint and self.checkpoint.load()
         if state:
             self._write_so_far(state)
@@ -55,7 +55,7 @@ class Dream(Job):
             self._show(child, lambda: small.picture(step.octave, step.picture), self._unfinished(state))
 
         pixels = self.dream(net, each_step=each_step, state=self.state)
-        net.close()  # a large picture on its way into a file takes as much again
+        net.close()  # writing a large picture takes as much memory again
         if self.reel:
             self.reel.finish(steps, order.recipe)
             self.reel.remove()
@@ -65,7 +65,7 @@ class Dream(Job):
             self.checkpoint.remove()
 
     def _so_far(self, state: State) -> Picture:
-        """The picture as it is in that state."""
+        """The Picture in this state of the dream."""
         order = self.order
         pixels = unfinished.picture(order.model, order.picture.pixels, order.sizes, state.octave, state.picture,
                                     self._allocate, order.mask)

@@ -1,28 +1,28 @@
-"""How long a dream will still take, from how long its steps took."""
+"""Estimates how long a dream will still take from how long its steps took."""
 
 import bisect
 import time
 from collections.abc import Callable, Sequence
 
-# As measured, on one and two threads, from 320×240 to 1920×1080:
-FIXED = 30_000  # a step costs as much as if it had so many pixels more than it has
-FRESH = 0.5  # and the first of an octave so much of its cost more: the memory for its size is new
-FIRST = 2  # the very first takes so many times as long: much is loaded and allotted only then
-WRITING = 0.35  # a picture that is written, as a frame too, takes as long as so much of a step of the last octave
-ENCODING = 0.25  # and its part in a film that is encoded so much more
-RECENT = 0.8  # of the work done, the last part, whose speed is that of all that is to come: a machine's load changes
+# Measured on one and two threads, from 320×240 to 1920×1080:
+FIXED = 30_000  # fixed cost of a step, in pixels
+FRESH = 0.5  # extra cost of an octave's first step, in steps: the memory for its size is new
+FIRST = 2  # the very first step takes this many times as long: much is loaded and allocated only then
+WRITING = 0.35  # cost of writing a picture or a frame, in steps of the last octave
+ENCODING = 0.25  # extra cost of a frame that is encoded, in the same unit
+RECENT = 0.8  # the latest share of the work done; its speed predicts the rest, because a machine's load changes
 
 
 class Estimate:
-    """Of a dream from one of its steps on.
+    """Estimates the time left of a dream, starting at one of its steps.
 
-    pixels      that a step of each octave computes, the smallest octave first
+    pixels      pixels that a step computes in each octave, the smallest octave first
     iterations  steps in each octave
-    frames      each of which is dreamed so
-    step        (frame, octave, iteration) of the step that is next
-    clock       function that gives seconds
-    of_steps    whether each step is a frame of a film, rather than each dream
-    encoded     how many frames are encoded together; 0 where none is"""
+    frames      number of frames, each a dream with these octaves
+    step        (frame, octave, iteration) of the next step
+    clock       function that returns the time in seconds
+    of_steps    whether the frames of the film are steps, not dreams
+    encoded     number of frames that are encoded together; 0 if none are"""
 
     def __init__(self, pixels: Sequence[int], iterations: int, frames: int = 1, step: tuple[int, int, int] = (0, 0, 0),
                  clock: Callable[[], float] = time.monotonic, of_steps: bool = False, encoded: int = 0) -> None:
@@ -33,29 +33,29 @@ class Estimate:
         self._times, self._works = [clock()], [self._before(*step)]
 
     def step(self, frame: int, octave: int, iteration: int) -> None:
-        """The step is done."""
+        """Note that this step is done."""
         self._times.append(self._clock())
         self._works.append(self._before(frame, octave, iteration + 1))
 
     @property
     def done(self) -> float:
-        """Of `total`, the work that is done."""
+        """The work done so far, out of `total`."""
         return self._works[-1]
 
     def left(self) -> float | None:
-        """Seconds; None before the first step is done."""
+        """Seconds to go; None until the first step is done."""
         if len(self._works) == 1:
             return None
         first = self._works[min(1, len(self._works) - 2)]
         since = bisect.bisect_right(self._works, max(first, self.done - RECENT * (self.done - first)),
                                     hi=len(self._works) - 1) - 1
         speed = (self.done - self._works[since]) / (self._times[-1] - self._times[since])
-        if not since:  # no other step is known
+        if not since:  # only the first step is known
             speed *= FIRST
         return max(0, (self.total - self.done) / speed - (self._clock() - self._times[-1]))
 
     def _before(self, frame: int, octave: int, iteration: int) -> float:
-        """The work of all that is done before this step."""
+        """The work that is done before this step."""
         written = octave * self._iterations + iteration if self._of_steps else frame
         return (self._dreaming(frame, octave, iteration)
                 + self._writing(written, written - written % self._encoded if self._encoded else 0))

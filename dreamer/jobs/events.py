@@ -1,7 +1,7 @@
-"""What happens while something is dreamed. Faces listen: a bar in a terminal, a page, another program.
+"""Events: what happens during a dream. Faces listen to them: a bar in a terminal, a page, another program.
 
-README's section "From another program" has them in a table. Octaves, iterations and frames count from 1, octaves from
-the smallest; sizes are (height, width) in pixels."""
+The page "From another program" of the manual lists them. Octaves, iterations and frames count from 1, octaves from the
+smallest; sizes are (height, width) in pixels."""
 
 import json
 import os
@@ -14,22 +14,22 @@ from dreamer.machine.signals import LOOK, Stop
 
 
 class Began(NamedTuple):
-    """A dream begins, or goes on from where an earlier run of it ended."""
+    """A dream begins, or continues where an earlier run ended."""
 
     output: str
     layer: str
-    layers: list[str]  # all of the model's that can be dreamed
+    layers: list[str]  # all layers of the model that can be dreamed
     sizes: list[tuple[int, int]]  # of the octaves
     iterations: int  # in each of them
     frames: int  # of a film; 1 for a picture
-    rate: float | None  # frames a second; None for a picture
+    rate: float | None  # frames per second; None for a picture
     of_steps: bool  # whether each step is a frame of the film
     seed: int
-    memory: int  # bytes that it takes at most
+    memory: int  # maximum bytes that it takes
     threads: int
-    overhead: float  # how many times its pixels are computed: 1 unless it is dreamed in tiles
+    overhead: float  # how often each pixel is computed on average: 1 unless dreamed in tiles
     work: list[int]  # pixels that a step of each octave computes
-    done: float  # of the work, in such pixels
+    done: float  # work done, in such pixels
     total: float
     after: tuple[int, int, int]  # (frames, octaves, iterations in the next octave) that an earlier run has done
 
@@ -41,9 +41,9 @@ class Stepped(NamedTuple):
     octave: int
     iteration: int
     objective: float  # before the step
-    done: float = 0  # of the work, as in Began
+    done: float = 0  # work, as in Began
     total: float = 0
-    left: float | None = None  # seconds to go; None before there is a way to tell
+    left: float | None = None  # seconds to go; None if not known yet
 
 
 class FrameDone(NamedTuple):
@@ -64,7 +64,7 @@ class PreviewWritten(NamedTuple):
 
 
 class Warned(NamedTuple):
-    """Something is amiss, and the dream goes on."""
+    """Something is wrong, and the dream continues."""
 
     line: str
 
@@ -73,11 +73,11 @@ class MemoryShared(NamedTuple):
     """Another dream on this machine has reserved memory."""
 
     line: str
-    waits: bool  # until that one has ended; otherwise this one makes do with the rest
+    waits: bool  # whether this dream waits until that one has ended; otherwise it uses the rest
 
 
 class Taken(NamedTuple):
-    """A picture of a folder, or a dream of an atlas, is next."""
+    """The next picture of a folder, or the next dream of an atlas, begins."""
 
     number: int
     of: int
@@ -86,26 +86,26 @@ class Taken(NamedTuple):
 
 
 class Missed(NamedTuple):
-    """A picture of a folder cannot be dreamed; the others are."""
+    """A picture of a folder cannot be dreamed; the job continues with the others."""
 
     name: str
     lines: list[str]
 
 
 class Watching(NamedTuple):
-    """A folder is waited for: what comes into it is dreamed."""
+    """A folder is watched: each picture that arrives is dreamed."""
 
     folder: str
 
 
 class Finished(NamedTuple):
-    """All is done and written."""
+    """Everything is done and written."""
 
     output: str
 
 
 class Stopped(NamedTuple):
-    """It was asked to end, and has."""
+    """The dream was stopped on request."""
 
     output: str
     saved: bool  # whether the output is the dream so far
@@ -113,14 +113,14 @@ class Stopped(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """It cannot be done, or could not."""
+    """The dream failed, or cannot be started."""
 
     lines: list[str]
     exit_code: int
 
 
 class Tick(NamedTuple):
-    """Some time has passed; comes a few times a second, to listeners only."""
+    """Some time has passed. Listeners get this a few times a second; a Log does not write it."""
 
     left: float | None  # seconds to go
 
@@ -129,7 +129,7 @@ Event: TypeAlias = (Began | Stepped | FrameDone | PreviewWritten | Warned | Memo
                     | Watching | Finished | Stopped | Failed | Tick)
 Listener: TypeAlias = Callable[[Event], None]
 
-# what each is called where it is written
+# the name of each event in a line of JSON
 KINDS: dict[type, str] = {Began: "began", Stepped: "step", FrameDone: "frame", PreviewWritten: "preview",
                           Warned: "warning", MemoryShared: "memory", Taken: "taken", Missed: "missed",
                           Watching: "watching", Finished: "finished", Stopped: "stopped", Failed: "failed"}
@@ -141,17 +141,17 @@ def line(event: Event) -> str:
 
 
 class Log:
-    """A listener that writes each event as a line of JSON to a file, or to fd:N, which is open already. Raises Mistake
-    where that cannot be. If nobody reads any more, or nobody while the end is asked for, the dream goes on without.
+    """A listener that writes each event as a line of JSON to a file, or to fd:N, an open file. Raises Mistake if it
+    cannot be opened. If the reader is gone, or does not read during a stop, no more events are written.
 
-    stop  asks for the end"""
+    stop  says when to stop"""
 
     def __init__(self, where: str, stop: Stop) -> None:
         self._file: IO[bytes] | None = _opened(where)
         self._stop = stop
 
     def __call__(self, event: Event) -> None:
-        """Write it."""
+        """Write the event."""
         rest = b"" if isinstance(event, Tick) else line(event).encode() + b"\n"
         while rest and self._file:
             try:
@@ -163,14 +163,14 @@ class Log:
                 self.close()
 
     def _may_write(self, file: IO[bytes]) -> bool:
-        """Whether PIPE_BUF bytes can be written at once, now or soon: a reader may be slow, and who stops a dream does
-        not wait for it."""
+        """Whether PIPE_BUF bytes can be written now or within LOOK seconds. A reader may be slow, and a stop must not
+        wait for it."""
         waiting = select.poll()
         waiting.register(file, select.POLLOUT)
         return bool(waiting.poll(LOOK * 1000))
 
     def close(self) -> None:
-        """There is nothing more to write."""
+        """Close the file."""
         if self._file:
             self._file.close()
             self._file = None

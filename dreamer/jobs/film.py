@@ -1,4 +1,4 @@
-"""A film as a job: frame after frame by one child process, which may die between any two steps."""
+"""A film as a job: one child process dreams frame after frame, and may die between any two steps."""
 
 import dataclasses
 import functools
@@ -14,15 +14,15 @@ from dreamer.machine.worker import Worker
 from dreamer.pictures import reading
 from dreamer.state import Step
 
-ARRAYS = 36  # bytes a pixel: the frame before, what it becomes, its 8-bit copy and file
+ARRAYS = 36  # bytes per pixel: the previous frame, the new one, its 8-bit copy and its file
 
 
 @dataclasses.dataclass
 class Film(Job):
-    """Of `count` frames of the size of the picture.
+    """A film of `count` frames, of the size of the picture.
 
-    dream  function of (net, each_step, first, before, state) that gives the frames from number `first` on, an iterator
-           over float32 (h, w, 3), as dreamify.zooming; `before` is the frame before that, `state` one of its own"""
+    dream  function of (net, each_step, first, before, state), such as dreamer.films.sequence.zooming, that returns an
+           iterator over the frames, float32 (h, w, 3), from `first` on; `before`: the one before, `state`: its State"""
 
     dream: Callable[..., Iterator[Pixels]]
     reel: Reel
@@ -33,7 +33,7 @@ class Film(Job):
         return bool(number or self.reel.frame(number).load(self.order.recipe["seed"]))
 
     def _save_last(self) -> bool:
-        """The film as far as it has come."""
+        """Write the film so far; returns whether it has any frames."""
         done, _ = self.reel.done()
         if done:
             self.reel.finish(done, self.order.recipe | {"unfinished": {"frame": done}})
@@ -66,6 +66,6 @@ class Film(Job):
 
 
 def _small(pixels: Pixels) -> Pixels:
-    """A frame (h, w, 3) as a preview shows it."""
+    """A frame (h, w, 3) at the size of a preview."""
     width, height = reading.shrunk((pixels.shape[1], pixels.shape[0]), LONGEST)
     return reduced(pixels.transpose(2, 0, 1), height, width).transpose(1, 2, 0)

@@ -1,4 +1,4 @@
-"""A dream as a job: in a child process that may die, kept at checkpoints, shown on the way."""
+"""A dream as a job: it runs in a child process that may die, is saved at checkpoints, and shows a preview."""
 
 import abc
 import contextlib
@@ -30,22 +30,22 @@ from dreamer.pictures.mask import resized
 from dreamer.pictures.picture import Picture
 from dreamer.state import State, Step
 
-CHECKPOINT_SECONDS = 30  # between two checkpoints in one octave; each octave but the last ends with one too
+CHECKPOINT_SECONDS = 30  # between two checkpoints in one octave; every octave except the last ends with one too
 
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """What to dream, and where to keep it: what the dream of a picture and that of a film have in common.
+    """What to dream, and where to save it: the part that pictures and films have in common.
 
-    make_net    function of the number of a process that waits, or None, that gives what dreams
-    model       whose net that is
-    layer       what of it is dreamed, in words
-    picture     to dream
-    recipe      what is kept in the output
-    sizes       of the octaves, the smallest first; iterations: the steps in each
+    make_net    function of the number of a process that waits for this one, or None; returns the Net
+    model       the model of that Net
+    layer       the layers to dream, as text
+    picture     the picture to dream
+    recipe      the settings that the output records
+    sizes       (height, width) of the octaves, the smallest first; iterations: the steps in each
     output      path of the finished picture or film
-    preview     what shows the dream so far, or None
-    mask        where to dream, as dreamify.deepdream has it, or None"""
+    preview     the Preview of the dream so far, or None
+    mask        where to dream, as for dreamify.deepdream, or None"""
 
     make_net: Callable[[int | None], Net]
     model: Model
@@ -61,26 +61,26 @@ class Order:
 
 @dataclasses.dataclass
 class Job(abc.ABC):
-    """Of an order.
+    """Carries out an order.
 
     dream  function of (net, each_step, …) that dreams
-    reel   of a film, or None"""
+    reel   the Reel of a film, or None"""
 
     order: Order
     dream: Callable[..., Any]
     reel: Reel | None
 
     def run(self, listen: Listener, stop: Stop) -> None:
-        """Dream and write the output. Raises Stopped or Died, with what was saved told in the message.
+        """Dream and write the output. Raises Stopped or Died; the message says what was saved.
 
-        listen  is called with what happens
-        stop    asks for the end"""
+        listen  called with each event
+        stop    says when to stop"""
         self._kept, self._warned = time.monotonic(), set[str]()
         for path in (self.order.output, self.order.preview.path if self.order.preview else None):
             if path and path != inputs.STANDARD:
                 files.sweep(os.path.dirname(os.path.realpath(path)))
         self._allocate = budget.allocate
-        if "caffe" in sys.modules:  # used by whoever called us
+        if "caffe" in sys.modules:  # the calling program uses it
             binding.mind_forks()
         listening = _Listening(listen, self.reel.encoded if self.reel else 0)
         try:
@@ -102,21 +102,21 @@ class Job(abc.ABC):
 
     @abc.abstractmethod
     def _has_kept(self) -> bool:
-        """Whether there is something to go on from."""
+        """Whether there is something to resume from."""
 
     @abc.abstractmethod
     def _save_last(self) -> bool:
-        """Write the output from what was kept last; returns whether there was something."""
+        """Write the output from the last saved state; returns whether there was one."""
 
     def _goes_on(self) -> str:
-        return "run the same command to continue" if self._has_kept() else "nothing was kept"
+        return "run the same command to continue" if self._has_kept() else "nothing was saved"
 
     def _begin(self, child: Worker, frames: int, after: tuple[int, int, int], arrays: int = 0,
                of_steps: bool = False) -> Net:
-        """What dreams, when all that it takes is told.
+        """Report the start of the dream, and return its Net.
 
-        frames, after, of_steps  as events.Began has them
-        arrays                   bytes a pixel beside those of one dream"""
+        frames, after, of_steps  as in events.Began
+        arrays                   bytes per pixel in addition to those of one dream"""
         order = self.order
         net, need, overhead = self._planned(child, arrays)
         self._allocate = net.budget.allocate
@@ -128,9 +128,9 @@ class Job(abc.ABC):
         return net
 
     def _planned(self, child: Worker, arrays: int) -> tuple[Net, int, float]:
-        """(what dreams, bytes that it needs, overhead as of Budget.fit), with the memory that other dreams leave, or
-        when they have ended."""
-        self._reservation, told = Reservation(), False  # as long as this process lives
+        """(Net, bytes that it needs, overhead as in Budget.fit). It uses the memory that other dreams leave; if that is
+        too little, it waits until they end."""
+        self._reservation, told = Reservation(), False  # held until this process ends
         while True:
             with self._reservation.planning(child.asked) as others:
                 try:
@@ -141,10 +141,10 @@ class Job(abc.ABC):
                                                        "this one uses the rest", False))
                     return net, need, overhead
                 except TooLittle as error:
-                    if not others or error.lacks > others:  # if they end, that is no help
+                    if not others or error.lacks > others:  # even their end would not help
                         raise
             if not told:
-                child.send(events.MemoryShared(f"waits for memory: another dream has reserved {limits.told(others)}",
+                child.send(events.MemoryShared(f"waiting for memory: another dream has reserved {limits.told(others)}",
                                                True))
                 told = True
             while not reservations.changed(others):
@@ -152,9 +152,9 @@ class Job(abc.ABC):
                     raise Stopped(number)
 
     def _fitted(self, waiting: int | None, arrays: int, shared: bool) -> tuple[Net, int, float]:
-        """As _planned; raises TooLittle where the memory that is left now is too little.
+        """Like _planned, but raises TooLittle if the memory that is left now is too little.
 
-        shared  whether there are other dreams: then so is what --memory allows where they leave less"""
+        shared  whether other dreams run, so that less memory may be left than --memory allows"""
         net = self.order.make_net(waiting)
         try:
             height, width = self.order.sizes[-1]
@@ -163,7 +163,7 @@ class Job(abc.ABC):
                 net.budget.base += self.reel.arrays * height * width
             need, overhead = net.budget.fit(height, width)
             if shared and need - net.budget.base > limits.memory():
-                told = TooLittle(f"{limits.told(limits.memory())} of memory are left")
+                told = TooLittle(f"only {limits.told(limits.memory())} of memory is left")
                 told.lacks = 0
                 raise told
         except TooLittle:
@@ -172,24 +172,24 @@ class Job(abc.ABC):
         return net, need, overhead
 
     def _state(self, step: Step) -> State:
-        """Where the dream is after a step."""
+        """The State of the dream after a step."""
         return State(step.octave, step.iteration + 1, step.picture, step.random, self.order.recipe["seed"])
 
     def _stepped(self, child: Worker, frame: int, step: Step, checkpoint: Checkpoint | None) -> int | None:
-        """Tell a step of a frame, from 0, and keep it where it is time; returns the signal that asks for the end, or
-        None."""
+        """Report a step of `frame`, counted from 0, and save a checkpoint if it is time. Returns the signal that asks
+        for a stop, or None."""
         child.send(events.Stepped(frame + 1, step.octave + 1, step.iteration + 1, step.objective))
         now, stop = time.monotonic(), child.asked()
         octave_ends = step.iteration + 1 == self.order.iterations and step.octave + 1 < len(self.order.sizes)
         if checkpoint and (stop or octave_ends or now - self._kept > CHECKPOINT_SECONDS):
-            with self._done_without(child, "the dream so far cannot be kept"):
+            with self._done_without(child, "the dream so far cannot be saved"):
                 checkpoint.save(self._state(step))
             self._kept = now
         return stop
 
     def _show(self, child: Worker, pixels: Callable[[], Pixels], more: dict[str, Any]) -> None:
-        """Write the preview where there is to be one and it is time: pixels that are made for it, small ones, and
-        what `more` there is in the recipe."""
+        """Write the preview if there is one and it is time. `pixels` returns its small pixels; `more` is added to the
+        recipe."""
         def picture() -> Picture:
             small, alpha = pixels(), self.order.picture.alpha
             return dataclasses.replace(self._picture(small, more),
@@ -201,7 +201,7 @@ class Job(abc.ABC):
 
     @contextlib.contextmanager
     def _done_without(self, child: Worker, words: str) -> Iterator[None]:
-        """What goes wrong in this block, on a full disk say, ends no dream: it is told once, in these words."""
+        """An error in this block (a full disk, say) does not end the dream. It is reported once, after `words`."""
         try:
             yield
         except (OSError, Failure) as error:
@@ -214,16 +214,16 @@ class Job(abc.ABC):
 
 
 class _Listening:
-    """In the parent: what the child tells, and how long it will still take, go to a listener.
+    """In the parent: passes the child's events on to a listener, with the estimated time to go.
 
-    encoded  as Estimate has it"""
+    encoded  as for Estimate"""
 
     def __init__(self, listen: Listener, encoded: int) -> None:
         self._listen, self._encoded = listen, encoded
         self._estimate: Estimate | None = None
 
     def hear(self, event: Event) -> None:
-        """Pass on what the child tells."""
+        """Pass on an event of the child."""
         if isinstance(event, events.Began):
             frames = 1 if event.of_steps else event.frames
             self._estimate = Estimate(event.work, event.iterations, frames, event.after, of_steps=event.of_steps,
@@ -237,5 +237,5 @@ class _Listening:
         self._listen(event)
 
     def tick(self) -> None:
-        """Some time has passed."""
+        """Tell the listener that some time has passed."""
         self._listen(events.Tick(self._estimate.left() if self._estimate else None))

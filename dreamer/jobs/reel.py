@@ -1,5 +1,4 @@
-"""A film in the making: what is kept of it, in a hidden folder beside it, so that a run that is stopped or killed goes
-on."""
+"""An unfinished film, saved in a hidden folder beside the output, so that a stopped or killed run can continue."""
 
 import json
 import shutil
@@ -24,31 +23,31 @@ from dreamer.pictures.picture import Picture
 
 
 class Form(Protocol):
-    """What becomes of the frames. All methods raise OSError or Failure.
+    """The form in which frames are stored. All methods raise OSError or Failure.
 
-    arrays   bytes a pixel that it takes, processes of its own included
-    encoded  how many frames are encoded together; 0 where none is"""
+    arrays   bytes per pixel that it takes, including its own processes
+    encoded  number of frames that are encoded together; 0 if none are"""
 
     arrays: int
     encoded: int
 
     def begin(self) -> None:
-        """Be ready for frames."""
+        """Prepare for frames."""
 
     def keep(self, number: int, picture: Picture) -> None:
-        """Keep frame `number`, from 0."""
+        """Store frame `number`, counted from 0."""
 
     def finish(self, count: int, made: dict[str, Any]) -> None:
         """Write the film of the first `count` frames; `made` is its recipe."""
 
 
 class Reel:
-    """Of the film at `output`.
+    """The saved state of the film at `output`.
 
-    dream   all but the seed that decides what the film is, for JSON: what is kept is of one such film alone
-    image   pixels that decide too
-    rate    ticks a second
-    video   what moves that it is made of: each frame is shown for its ticks, the sound of a Video is kept"""
+    dream   every setting that the film depends on, except the seed, as data for JSON
+    image   pixels that it depends on too; what was saved for other pixels or settings is not used
+    rate    ticks per second
+    video   the moving input, or None: each frame keeps its ticks, and the film gets the sound of a Video"""
 
     def __init__(self, output: str, dream: dict[str, Any], image: Pixels, rate: Fraction = Fraction(RATE),
                  video: Moving | None = None) -> None:
@@ -57,7 +56,7 @@ class Reel:
         self._key = checkpoint.key(dream, image)
         self.folder = checkpoint.beside(output, "film")
         self._form = self._formed(video)
-        self.arrays = (self._form.arrays + ffmpeg.DECODING * bool(video)  # bytes a pixel
+        self.arrays = (self._form.arrays + ffmpeg.DECODING * bool(video)  # bytes per pixel
                        + flow.ARRAYS * bool(dream.get("flow")))
         self.encoded = self._form.encoded
 
@@ -70,7 +69,7 @@ class Reel:
         return Pieces(self.output, self.folder, self.rate, ticks)
 
     def seed(self) -> int | None:
-        """The seed of an earlier run of this film, to go on with; None where there is none."""
+        """The seed of an earlier run of this film, to resume with; None if there is none."""
         try:
             kept = json.loads((self.folder / "film").read_text())
             return int(kept["seed"]) if kept["key"] == self._key else None
@@ -78,8 +77,8 @@ class Reel:
             return None
 
     def begin(self, seed: int, afresh: bool = False) -> None:
-        """Be ready for frames of the film with this seed; what is kept of any other goes. Raises Failure, also where
-        the sound cannot be kept."""
+        """Prepare for frames of the film with this seed. What was saved for a different film is deleted; with `afresh`,
+        so is what was saved for this one. Raises Failure, also if the sound cannot be saved."""
         try:
             if afresh or self.seed() != seed:
                 self.remove()
@@ -96,7 +95,7 @@ class Reel:
         return checkpoint.Checkpoint(self.folder / "frame", self._dream | {"frame": number}, self._image)
 
     def done(self) -> tuple[int, Pixels | None]:
-        """(number of frames done, the last of them, float32 (h, w, 3)); (0, None) where there are none."""
+        """(number of frames done, the last of them, float32 (h, w, 3)); (0, None) if there are none."""
         found = checkpoint.load(self.folder / "last", self._key)
         if not found:
             return 0, None
@@ -104,7 +103,7 @@ class Reel:
         return header["frames"], planes.transpose(1, 2, 0)
 
     def add(self, number: int, picture: Picture) -> None:
-        """Keep frame `number`, and with it that all up to this are done. Raises Failure."""
+        """Store frame `number`, and record that all frames up to it are done. Raises Failure."""
         self.keep(number, picture)
         planes = np.ascontiguousarray(picture.pixels.transpose(2, 0, 1), np.float32)
         try:
@@ -113,7 +112,7 @@ class Reel:
             raise self._failure(error) from None
 
     def keep(self, number: int, picture: Picture) -> None:
-        """Keep frame `number`. Raises Failure."""
+        """Store frame `number`. Raises Failure."""
         try:
             self._form.keep(number, picture)
         except OSError as error:
@@ -127,7 +126,7 @@ class Reel:
             raise self._failure(error) from None
 
     def remove(self) -> None:
-        """Forget what is kept."""
+        """Delete the saved state."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _failure(self, error: OSError) -> Failure:

@@ -1,4 +1,4 @@
-"""What a dream looks like before it is done: the picture with what has been added so far."""
+"""An unfinished dream: the picture with what has been added to it so far."""
 
 from collections.abc import Callable
 
@@ -16,10 +16,10 @@ def picture(model: Model, image: Pixels, sizes: list[tuple[int, int]], octave: i
             allocate: Callable[[int, int], Planes], mask: Light | None = None) -> Pixels:
     """The dream so far of `image` (h, w, 3): float32 (h, w, 3), RGB.
 
-    sizes     those of the octaves, the smallest first
-    octave    the one that is being dreamed, an index of sizes
-    dreamed   what it has come to: float32 (3, h', w')
-    allocate  function of a height and width that gives an array (3, height, width), as Budget.allocate
+    sizes     (height, width) of the octaves, the smallest first
+    octave    the octave that is being dreamed, an index of sizes
+    dreamed   that octave's picture so far: float32 (3, h', w')
+    allocate  function of a height and width that returns an array (3, height, width), as Budget.allocate does
     mask      where to dream, uint8 (h, w), or None"""
     whole = allocate(*sizes[-1])
     if octave == len(sizes) - 1:
@@ -35,17 +35,18 @@ def picture(model: Model, image: Pixels, sizes: list[tuple[int, int]], octave: i
 
 
 class Small:
-    """The same, about, at a small size, to be shown again and again: what stays the same is kept. Pillow scales it,
-    in 8 bits: that takes 20 ms for 1280×960 pixels, and zoom takes 60.
+    """Approximately the same at a small size, for repeated previews: it caches what stays the same. Pillow scales it in
+    8 bits, which takes 20 ms for 1280×960 pixels; zoom would take 60.
 
-    longest  the most pixels of the longest side; the other arguments as those of `picture`"""
+    longest  maximum pixels of the longest side; the other arguments are as for `picture`"""
 
     def __init__(self, model: Model, image: Pixels, sizes: list[tuple[int, int]], longest: int,
                  mask: Light | None = None) -> None:
         self._model, self._image, self._mask = model, image, mask
         self._sizes = [_within(longest, *size) for size in sizes]
         self._bases: list[Pixels] = []  # the image at these sizes
-        self._octave, self._lacks = -1, np.empty(0)  # what an octave lacks of the whole image, as it is enlarged
+        self._octave = -1
+        self._lacks: Pixels = np.empty(0)  # the image minus this octave of it, enlarged
 
     def picture(self, octave: int, dreamed: Planes) -> Pixels:
         """float32 (h', w', 3), RGB."""
@@ -72,6 +73,6 @@ class Small:
 
 
 def _within(longest: int, height: int, width: int) -> tuple[int, int]:
-    """The size of a picture that is shrunk so that no side has more than `longest` pixels."""
+    """(height, width), shrunk so that no side has more than `longest` pixels."""
     factor = min(1, longest / max(height, width))
     return max(1, round(height * factor)), max(1, round(width * factor))

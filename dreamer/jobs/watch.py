@@ -1,6 +1,6 @@
-"""Watching a folder: what comes into it is dreamed. It is looked at again and again, which costs 6 ms a look at 1,000
-files: the kernel tells of no changes in a folder that is shared with a host or over a network, and a file that has
-just come must settle for a second in any case."""
+"""Watches a folder and dreams each picture that arrives. It looks once a second (6 ms for 1,000 files), because the
+kernel does not report changes in a folder that is shared with a host or over a network, and because a new file must
+settle for a second anyway."""
 
 import os
 import time
@@ -9,26 +9,27 @@ from typing import TypeAlias
 from dreamer.errors import Failure, Mistake
 from dreamer.jobs import events
 from dreamer.jobs.events import Listener
-from dreamer.jobs.folder import Folder, dream_name, names
+from dreamer.jobs.folder import Folder, names
+from dreamer.pictures.writing import dream_name
 
 LOOK = 1.0  # seconds between two looks
-SETTLED = 1.0  # seconds for which a file must stay as it is before it is taken: it may still be being copied
-PATIENCE = 20  # seconds that one which stays as it is, and cannot be read, is given: copying may have come to a halt
+SETTLED = 1.0  # seconds for which a file must stay unchanged before it is dreamed: copying may not be finished
+PATIENCE = 20  # seconds after which an unchanged file that cannot be read counts as failed: copying may have paused
 
-_Like: TypeAlias = tuple[int, int]  # what changes when a file does
+_Like: TypeAlias = tuple[int, int]  # (size, time of change) of a file
 
 
 class Watch:
-    """Of a Folder."""
+    """Watches a Folder."""
 
     def __init__(self, folder: Folder, listen: Listener) -> None:
         self._folder, self._listen = folder, listen
-        # what a file was like when it was looked at, and when that was first so
+        # each file as it was at the last look, and the time since when it has been so
         self._seen: dict[str, tuple[_Like, float]] = {}
-        self._over: dict[str, _Like] = {}  # what a file was like that need not be looked at again
+        self._over: dict[str, _Like] = {}  # files that are finished, as they were then
 
     def run(self) -> None:
-        """Dream all that are not yet and all that come, until the end is asked for: raises Stopped."""
+        """Dream all pictures that have no dream yet, and all that arrive, until a stop is asked for: raises Stopped."""
         self._listen(events.Watching(str(self._folder.source)))
         there = True
         with self._folder.stop.heard():
@@ -43,7 +44,7 @@ class Watch:
                 self._folder.stop.wait(SETTLED / 2 if soon else LOOK)
 
     def _look(self) -> bool:
-        """Take what has settled; returns whether something has yet to settle."""
+        """Dream the files that have settled; returns whether others have yet to settle."""
         soon, found = False, names(self._folder.source)
         dreams = set(map(dream_name, found))
         if not self._folder.target.is_dir():
@@ -69,9 +70,9 @@ class Watch:
         return soon
 
     def _like(self, name: str) -> _Like | None:
-        """None where there is no such file."""
+        """(size, time of change) of a file; None if it does not exist."""
         try:
             status = os.stat(self._folder.source / name)
         except OSError:
             return None
-        return status.st_size, status.st_mtime_ns  # not the inode: on a shared folder a file may get another any time
+        return status.st_size, status.st_mtime_ns  # not the inode: in a shared folder a file's may change at any time

@@ -2,9 +2,15 @@
 # What a container starts with: a dream, or the shell or Python that was asked for. It runs as the owner of the folder
 # it works in, so that nothing there ends up belonging to root. All is exec'ed: `docker stop` reaches the dream itself.
 
-[ $# -gt 0 ] || set -- --help
+# The post's command: the image's own script, unless a clone with one is mounted here.
+case $1,$2 in
+python,dreamify.py | python3,dreamify.py | python,./dreamify.py | python3,./dreamify.py)
+    [ -e "$2" ] || shift 2
+    ;;
+esac
 case $1 in
-bash | sh | python | python3 | dreamify) ;;
+bash | sh | python | python3) export DREAMER_PLACE=shell ;;
+dreamify) ;;
 *) set -- dreamify "$@" ;;
 esac
 

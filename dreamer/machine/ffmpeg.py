@@ -1,4 +1,4 @@
-"""ffmpeg, the distribution's own program, in processes of its own."""
+"""ffmpeg, the distribution's program, run in its own processes."""
 
 import contextlib
 import json
@@ -10,27 +10,28 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from dreamer.errors import Failure, Mistake
+from dreamer.machine import here
 
-ENCODING, DECODING = 100, 60  # bytes a pixel that it takes, by measurement at 1920×1080
+ENCODING, DECODING = 100, 60  # bytes of memory per pixel, measured at 1920×1080
 
 
 def find(program: str = "ffmpeg") -> str:
-    """The program's path; raises Mistake where it is not installed."""
+    """The program's path; raises Mistake if it is not installed."""
     path = shutil.which(program)
     if not path:
-        raise Mistake(f"{program} is not installed; run ./provision.sh film (.gif and .webp films do not need it)")
+        raise Mistake(f"{program} is not installed (.gif and .webp films do not need it); {here.provision('film')}")
     return path
 
 
 def is_mp4(file: IO[bytes]) -> bool:
-    """Whether the open file is a film as join() makes them; it stays where it is."""
+    """Whether the open file is an MP4 as ffmpeg writes it; the file's position is 0 before and after."""
     start = file.read(12)
     file.seek(0)
     return start[4:] == b"ftypisom"
 
 
 def comment(path: str | os.PathLike[str]) -> str:
-    """The comment in a film; "" where there is none. Raises Mistake where it cannot be read."""
+    """The comment in a film; "" if none can be read. Raises Mistake if ffprobe is not installed."""
     done = subprocess.run([find("ffprobe"), "-v", "error", "-show_entries", "format_tags=comment", "-of", "json",
                            local(path)], capture_output=True, check=False)
     try:
@@ -42,20 +43,20 @@ def comment(path: str | os.PathLike[str]) -> str:
 @contextlib.contextmanager
 def running(*words: str, stdin: int | None = subprocess.DEVNULL, stdout: int | None = None,
             bad: Callable[[], bool] = lambda: True) -> Iterator["subprocess.Popen[bytes]"]:
-    """ffmpeg with these words, until it ends; raises Failure where it does not end well, and that
-    is `bad()`.
+    """Run ffmpeg with these arguments during the block, and wait for its end; raises Failure if it fails
+    and `bad()` is true.
 
-    Ctrl-C in a terminal does not reach it: who started it ends it. Where the block raises, it is killed."""
+    Ctrl-C in a terminal does not reach it, because its parent ends it. If the block raises, it is killed."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen([find(), "-v", "error", "-nostdin", *words], stdin=stdin, stdout=stdout,
                                    stderr=said, start_new_session=True)
         try:
-            with contextlib.suppress(BrokenPipeError):  # it says why itself
+            with contextlib.suppress(BrokenPipeError):  # ffmpeg itself says why
                 yield process
                 if process.stdin:
                     process.stdin.close()
             if process.stdout:
-                process.stdout.close()  # whoever does not read on needs no more of it
+                process.stdout.close()  # the block has read all that it needs
             code = process.wait()
         finally:
             if process.poll() is None:
@@ -72,5 +73,5 @@ def running(*words: str, stdin: int | None = subprocess.DEVNULL, stdout: int | N
 
 
 def local(path: str | os.PathLike[str]) -> str:
-    """The name of a file for ffmpeg, which else takes some for protocols or options."""
+    """A file's name for ffmpeg, which takes some bare names for protocols or options."""
     return f"file:{os.path.abspath(path)}"

@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all, and belong to whom the folder belongs.
+"""Files that appear whole or not at all, and belong to the folder's owner.
 
-So they do on folders that are shared with a host or over a network too, where this or that cannot be: syncing,
-changing modes and owners, locks, renaming or removing what is open, renaming over what is there."""
+This also works on folders shared with a host or over a network, where some operations may fail: syncing, changing
+modes and owners, locking, renaming or removing open files, renaming over existing files."""
 
 import contextlib
 import errno
@@ -17,25 +17,25 @@ from typing import IO
 
 from dreamer.errors import Mistake
 
-_PREFIX, _SUFFIX = ".dreamer-", ".part"  # of the names of files that are not whole yet
+_PREFIX, _SUFFIX = ".dreamer-", ".part"  # of the names of unfinished files
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None) -> Iterator[IO[bytes]]:
     """An open binary file that becomes the file at `path` when the block ends well, and vanishes otherwise.
 
-    It is made in the same folder (or another one on that disk), synced to disk and renamed; where `path` is a link,
-    what it points to is replaced. Raises OSError."""
+    It is made in the same folder (or in `folder`, on the same disk), synced to disk and renamed. If `path` is a link,
+    its target is replaced. Raises OSError."""
     path = Path(os.path.realpath(path))
     with _part(folder or path.parent) as file:
         try:
             yield file
             file.flush()
             if not _sync(file):
-                file.close()  # the next that may tell that a disk is full
+                file.close()  # the next call that may report a full disk
             give(file.name, path.parent)
             try:
-                os.replace(file.name, path)  # while it is locked
+                os.replace(file.name, path)  # while it is still locked
             except OSError:
                 file.close()
                 move(file.name, path)
@@ -46,8 +46,8 @@ def replacing(path: str | os.PathLike[str], folder: str | os.PathLike[str] | Non
 
 
 def _sync(file: IO[bytes]) -> bool:
-    """Have the file on the disk; returns whether its file system knows how to. Raises OSError where the disk is full,
-    or broken."""
+    """Sync the file to the disk; returns whether its file system supports that. Raises OSError if the disk is full or
+    broken."""
     try:
         os.fsync(file.fileno())
     except OSError as error:
@@ -58,14 +58,14 @@ def _sync(file: IO[bytes]) -> bool:
 
 
 def move(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-    """os.replace, also where nothing may be renamed over a file that is there: that one is moved out of the way, and
-    comes back if need be. Raises OSError."""
+    """os.replace, even if the file system cannot rename over an existing file: that file is then moved out of the way,
+    and moved back on an error. Raises OSError."""
     try:
         os.replace(path, target)
     except OSError:
         if not os.path.isfile(target):
             raise
-        old = f"{path}.old"  # unlike the names that are swept away
+        old = f"{path}.old"  # sweep() does not remove such names
         os.replace(target, old)
         try:
             os.replace(path, target)
@@ -76,15 +76,15 @@ def move(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
 
 
 def _part(folder: str | os.PathLike[str]) -> IO[bytes]:
-    """An open file with a new name in `folder`, locked, so that `sweep` knows that somebody writes it."""
+    """A new open file in `folder`, locked so that `sweep` knows that it is being written."""
     while True:
         file = tempfile.NamedTemporaryFile(dir=folder, prefix=_PREFIX, suffix=_SUFFIX, delete=False)  # noqa: SIM115
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # somebody is about to sweep it away
+        except BlockingIOError:  # another process is about to sweep it away
             file.close()
             continue
-        except OSError:  # not every shared folder has locks; nor is it swept then
+        except OSError:  # some shared folders have no locks; sweep() removes nothing there
             return file
         if os.path.exists(file.name):
             return file
@@ -92,15 +92,15 @@ def _part(folder: str | os.PathLike[str]) -> IO[bytes]:
 
 
 def check(folder: str | os.PathLike[str]) -> None:
-    """Raise OSError unless files can be made in `folder`: on shared folders what access(2) says is not always so."""
+    """Raise OSError unless files can be made in `folder`: on shared folders, access(2) is not always right."""
     with _part(folder) as file:
         pass
-    with contextlib.suppress(FileNotFoundError):  # somebody swept it away
+    with contextlib.suppress(FileNotFoundError):  # another process swept it away
         os.unlink(file.name)
 
 
 def entries(folder: str | os.PathLike[str]) -> list[Path]:
-    """What is in a folder; raises Mistake where it cannot be read."""
+    """The paths in a folder; raises Mistake if it cannot be read."""
     try:
         return list(Path(folder).iterdir())
     except OSError as error:
@@ -108,9 +108,11 @@ def entries(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def foreign(path: str | os.PathLike[str]) -> str | None:
-    """What to write instead of a path as Windows has it, which here would be an odd name in the current folder; None if
-    it is none, or if there is such a file."""
+    """What to do instead of naming a Windows path or a URL, which here would be an odd name in the current folder; None
+    if `path` is neither, or if it exists."""
     text = os.fspath(path)
+    if re.match(r"(https?|ftp|file|data):/*\S", text, re.I) and not os.path.lexists(text):
+        return "a URL is not a file: download it first"
     drive = re.match(r"([A-Za-z]):[\\/]", text)
     if not ("\\" in text or drive) or os.path.lexists(text):
         return None
@@ -122,23 +124,29 @@ def foreign(path: str | os.PathLike[str]) -> str | None:
         f"name the file as this machine sees it, such as ./{there.rpartition('/')[2]}")
 
 
+def hint(path: str | os.PathLike[str]) -> str:
+    """What foreign() says of `path`, to be put behind a message that there is no such file; "" if it is None."""
+    instead = foreign(path)
+    return f"; {instead}" if instead else ""
+
+
 def natural(name: str) -> tuple[list[int | str], str]:
-    """A key by which names come in the order that people count: frame2 before frame10."""
+    """A sort key that puts names in the order in which people count: frame2 before frame10."""
     parts: list[int | str] = list(re.split(r"([0-9]+)", name.lower()))
     parts[1::2] = map(int, parts[1::2])
     return parts, name
 
 
 def check_here() -> None:
-    """Raise Mistake where the current folder has been removed: no relative path means anything there."""
+    """Raise Mistake if the current folder was removed: relative paths would mean nothing."""
     try:
         os.getcwd()
     except FileNotFoundError:
-        raise Mistake("the folder that you are in was removed: go to another one") from None
+        raise Mistake("the current folder was removed; change to another folder") from None
 
 
 def sweep(folder: str | os.PathLike[str]) -> None:
-    """Remove from `folder` what writers left that were killed."""
+    """Remove the unfinished files of killed writers from `folder`."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if (entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)
@@ -153,32 +161,32 @@ def sweep(folder: str | os.PathLike[str]) -> None:
 
 
 def give(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
-    """Give the file or folder `path` the mode of any new one and, where we are root, the owner of `folder`.
+    """Give the file or folder `path` the mode of a new one and, if we are root, the owner of `folder`.
 
-    Root is who runs a container, and the folder is the user's own, shared with it."""
-    with contextlib.suppress(OSError):  # a share has modes of its own
+    A container runs as root, but a folder shared with it belongs to the user."""
+    with contextlib.suppress(OSError):  # a shared folder may have fixed modes
         os.chmod(path, (0o777 if os.path.isdir(path) else 0o666) & ~_umask())
     if os.geteuid() == 0:
         owner = os.stat(folder)
-        with contextlib.suppress(OSError):  # and owners; and not every root has this right (docker's --cap-drop ALL)
+        with contextlib.suppress(OSError):  # or fixed owners; and root may lack this right (docker's --cap-drop ALL)
             os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _umask() -> int:
-    """That of this process. The kernel tells it; os.umask would change it for a moment, for all threads."""
+    """The umask of this process, from the kernel: os.umask would change it for a moment, for all threads."""
     with open("/proc/self/status") as file:
         return next((int(line.split()[1], 8) for line in file if line.startswith("Umask:")), 0o022)
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:
-    """Make the folder `path` where it is not there; raises OSError."""
+    """Make the folder `path` unless it exists; raises OSError."""
     if not os.path.isdir(path):
         os.mkdir(path)
         give(path, Path(os.path.realpath(path)).parent)
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-    """The checksum of a file, in hexadecimal. It is computed anew when the file is not what it was."""
+    """The checksum of a file, in hexadecimal. It is computed again only if the file has changed."""
     status = os.stat(path)
     return _sha256(os.fspath(path), (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns,
                                      status.st_ctime_ns))

@@ -1,6 +1,8 @@
-"""Which Python runs us, and what to say where it lacks a package."""
+"""The Python that runs this program, and the advice if it lacks a package."""
 
 import sys
+
+from dreamer.machine import here
 
 SYSTEM = "/usr/bin/python3"  # provision.sh installs for the distribution's Python
 
@@ -9,5 +11,5 @@ def advice(error: ImportError) -> str:
     """One line for an ImportError: which Python to use, or what to run."""
     what = f"this Python ({sys.executable}) has no {error.name}"
     if sys.prefix == "/usr":
-        return f"{what}: run ./provision.sh"
-    return f"{what}: run ./provision.sh once, then ./dreamify.py or {SYSTEM} dreamify.py"
+        return f"{what}: {here.provision()}"
+    return f"{what}: {here.provision()} once, then {here.command()} or {SYSTEM} {here.script('dreamify.py')}"

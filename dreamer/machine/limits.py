@@ -1,4 +1,4 @@
-"""What this process may use of the machine: cores and memory, its control group's limits included."""
+"""The cores and memory that this process may use, within the limits of its control groups."""
 
 import math
 import os
@@ -11,16 +11,16 @@ from dreamer.errors import Mistake
 from dreamer.machine import reservations
 
 CGROUP = Path("/sys/fs/cgroup")
-BEGIN = 160 << 20  # bytes of address space; OpenBLAS's threads try for ever to get as much, and fork waits for them
-LOAD = 128 << 20  # what is loaded takes so many more
-THREAD = 136 << 20  # and each of OpenBLAS's threads but the first: its stack and buffer
+BEGIN = 160 << 20  # bytes of address space; without them OpenBLAS's threads try for ever, and fork waits for them
+LOAD = 128 << 20  # more for the imports
+THREAD = 136 << 20  # more for each OpenBLAS thread except the first: its stack and buffer
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def threads() -> int:
-    """How many threads can really run at once: the cores we may run on, or the CPU quota where that is less.
+    """The number of threads that can run at once: the cores we may run on, or the CPU quota if that is less.
 
-    A container with `--cpus 1` sees all cores; as many threads as that would mostly wait for each other."""
+    A container with `--cpus 1` sees all cores, but one thread for each would mostly wait for the others."""
     cores = len(os.sched_getaffinity(0))
     for group in _groups("cpu"):
         quota, period = (_read(group / "cpu.max") or "max 1").split()  # version 2
@@ -32,7 +32,7 @@ def threads() -> int:
 
 
 def memory() -> int:
-    """Bytes that this process can still take without being killed or made to swap, or taking what another dream has
+    """Bytes that this process can still take without being killed, swapping, or taking memory that another dream has
     reserved."""
     free = _number(Path("/proc/meminfo"), "MemAvailable:") << 10
     for most, used in _caps():
@@ -51,14 +51,14 @@ def reservable() -> float:
 
 
 def lacking(room: int) -> str | None:
-    """What to tell where this process cannot reserve so many bytes more."""
+    """The error message if this process cannot reserve `room` more bytes, else None."""
     missing = room - reservable()
     return None if missing <= 0 else ("ulimit -v (or -d) is too low to start: raise it by at least "
                                       f"{told(missing)}")
 
 
 def needed() -> int:
-    """Bytes of address space that are needed to load all that a dream needs, and to begin it."""
+    """Bytes of address space needed to load everything for a dream, and to start it."""
     cores = len(os.sched_getaffinity(0))
     asked = os.environ.get("OMP_NUM_THREADS", "")
     blas = min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
@@ -66,38 +66,38 @@ def needed() -> int:
 
 
 def cap() -> int | None:
-    """Bytes that the control groups, a container's say, allow in all; None where they allow more than there is."""
+    """Bytes that the control groups (for example a container's) allow in all; None if they allow all that there is."""
     total = _number(Path("/proc/meminfo"), "MemTotal:") << 10
     least = min((most for most, _ in _caps()), default=total)
     return least if least < total else None
 
 
 def _caps() -> Iterator[tuple[int, int]]:
-    """(the most, the used) bytes of memory of each control group that has a limit."""
+    """(limit, usage) in bytes of memory, for each control group that has a limit."""
     for group in _groups("memory"):
         for limit, usage, cache in (("memory.max", "memory.current", "inactive_file"),
                                     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")):
             if (most := _read(group / limit) or "max") != "max":
                 used = int(_read(group / usage) or 0)
-                # what files have left in the cache is given back before anything is killed
+                # the kernel frees cached files before it kills anything
                 used -= _number(group / "memory.stat", cache)
                 yield int(most), used
 
 
 def used(waiting: int | None = None) -> int:
-    """Bytes of memory that this process holds now, and the process `waiting`, which has no other work than to wait for
-    it (see worker.py)."""
+    """Bytes of memory that this process holds now, plus those of the process `waiting`, which only waits for this one
+    (see worker.py)."""
     return held("self") + (held(str(waiting)) if waiting else 0) or _pages(1)
 
 
 def held(process: str) -> int:
-    """Bytes of memory that a process, a number or "self", holds now, its share of what is shared. 0 where it is
-    gone."""
+    """Bytes of memory that a process (a number or "self") holds now, including its part of shared memory. 0 if it has
+    ended."""
     return _number(Path("/proc", process, "smaps_rollup"), "Pss:") << 10
 
 
 def most_used() -> int:
-    """The most bytes of memory that this process ever held: loading the weights takes more than keeping them."""
+    """The most bytes of memory that this process has ever held: loading the weights takes more than holding them."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
@@ -106,12 +106,12 @@ def size(text: str) -> int:
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
     count = float(found[1]) * UNITS[found[2]] if found else 0.0
     if not 1 <= count < 1 << 63:
-        raise Mistake(f"{text!r} is not a size of memory such as 512m or 1.5g")
+        raise Mistake(f"{text!r} is not a memory size such as 512m or 1.5g")
     return int(count)
 
 
 def told(count: float) -> str:
-    """A number of bytes for people: 820 MB, 12.5 GB; rounded up, since it is asked for again as a limit."""
+    """A number of bytes for people: 820 MB, 12.5 GB. It is rounded up, because it may come back as a limit."""
     if count < 10_000 << 20:
         return f"{math.ceil(count / (1 << 20))} MB"
     return f"{math.ceil(count / (1 << 30) * 10) / 10:.1f} GB"
@@ -122,7 +122,7 @@ def _pages(field: int) -> int:
 
 
 def _number(path: Path, name: str) -> int:
-    """The number behind `name` in a file of such lines; 0 where there is none."""
+    """The number after `name`, at the start of a line of a file; 0 if there is none."""
     found = re.search(rf"^{name} *(\d+)", _read(path) or "", re.MULTILINE)
     return int(found[1]) if found else 0
 
@@ -137,7 +137,7 @@ def _read(path: Path) -> str | None:
 def _groups(controller: str) -> Iterator[Path]:
     """Folders of this process's control groups, from its own up to the root, in version 1 and 2.
 
-    In a container the path in /proc/self/cgroup may be the host's: then only the root is there, and is ours."""
+    In a container the path in /proc/self/cgroup may be the host's: then only the root exists, and it is ours."""
     for line in (_read(Path("/proc/self/cgroup")) or "").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):

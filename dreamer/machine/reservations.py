@@ -1,7 +1,7 @@
-"""What the dreams of one user on this machine have reserved of its memory, so that the next one plans with the rest.
+"""The memory that a user's dreams have reserved on this machine, so that the next dream plans with the rest.
 
-Each has a file, locked as long as it runs, in a folder of the user's: when it ends, however it does, the kernel opens
-the lock. Where there is no such folder (a read-only container, say) each dream is alone."""
+Each dream has a file in a folder of the user's, and locks it. When the dream ends, in whatever way, the kernel releases
+the lock. If there is no such folder (for example in a read-only container), each dream plans alone."""
 
 import contextlib
 import fcntl
@@ -14,23 +14,23 @@ from typing import IO
 
 from dreamer.errors import Stopped
 
-LOOK = 0.5  # seconds between two looks at whether another dream has ended
+LOOK = 0.5  # seconds between two checks whether another dream has ended
 
 
 class Reservation:
-    """Of this process; nothing is reserved yet."""
+    """The reservation of this process; at first, nothing is reserved."""
 
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
 
     @contextlib.contextmanager
     def planning(self, asked: Callable[[], int | None]) -> Iterator[int]:
-        """In this block no other dream plans; gives the bytes that others have reserved in all. Raises Stopped where
-        the end is asked for while another one plans.
+        """In this block no other dream plans. Yields the bytes that the others have reserved in all. Raises Stopped if
+        the end is asked for while another dream plans.
 
-        asked  gives the signal that asks for the end, or None"""
+        asked  function that returns the signal that asks for the end, or None"""
         with contextlib.ExitStack() as stack:
-            with contextlib.suppress(OSError):  # a disk that is full, say: then this one plans alone
+            with contextlib.suppress(OSError):  # for example a full disk: then this dream plans alone
                 if folder := _folder():
                     lock = stack.enter_context(open(folder / "planning", "ab"))
                     while not _locked(lock):
@@ -40,12 +40,12 @@ class Reservation:
             yield reserved()
 
     def make(self, count: int, *processes: int) -> None:
-        """Reserve `count` bytes for this process and others that belong to it, until it ends."""
+        """Reserve `count` bytes for this process and the `processes` that belong to it, until it ends."""
         folder = _folder()
         with contextlib.suppress(OSError):
             if folder is None:
                 return
-            made = folder / f"new-{os.getpid()}"  # which nobody reads before it is locked
+            made = folder / f"new-{os.getpid()}"  # nobody reads this name before it is locked
             self._file = open(made, "wb", buffering=0)  # noqa: SIM115 - held until the end
             fcntl.flock(self._file, fcntl.LOCK_EX)
             self._file.write(" ".join(map(str, (count, os.getpid(), *processes))).encode())
@@ -53,7 +53,7 @@ class Reservation:
 
 
 def _locked(file: IO[bytes]) -> bool:
-    """Lock the file, if nobody else has; returns whether it is ours. Raises OSError where files know no locks."""
+    """Lock the file unless another process has; returns whether it is ours. Raises OSError if it cannot be locked."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -62,7 +62,7 @@ def _locked(file: IO[bytes]) -> bool:
 
 
 def changed(before: int) -> bool:
-    """Whether others have reserved something else than so many bytes in all; after a while."""
+    """Wait a little; returns whether others now reserve more or less than `before` bytes in all."""
     time.sleep(LOOK)
     return reserved() != before
 
@@ -73,14 +73,14 @@ def reserved() -> int:
 
 
 def others(held: Callable[[str], int]) -> int:
-    """Bytes that other dreams have reserved and not taken yet.
+    """Bytes that other dreams have reserved but not taken yet.
 
-    held  function of a process's number that gives the bytes that it holds"""
+    held  function that returns the bytes that a process holds, given its number"""
     return sum(max(0, count - sum(map(held, processes))) for count, processes in _others())
 
 
 def _others() -> Iterator[tuple[int, list[str]]]:
-    """(bytes, [numbers of its processes]) of each other dream that runs; the files of those that do not are removed."""
+    """(bytes, [numbers of its processes]) of each other running dream; removes the files of those that have ended."""
     try:
         folder = _folder()
         paths = list(folder.iterdir()) if folder else []
@@ -100,14 +100,14 @@ def _others() -> Iterator[tuple[int, list[str]]]:
 
 
 def _folder() -> Path | None:
-    """The folder of the user's reservations; None where there can be none that nobody else writes to."""
+    """The folder of the user's reservations; None if none is possible that only this user can write to."""
     user = os.geteuid()
     for place in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}", "/dev/shm", "/tmp"):
         if place and os.path.isabs(place):
             with contextlib.suppress(OSError):
-                # numbers of processes mean something in their own namespace only
+                # process numbers are only valid in their own namespace
                 path = Path(place, f"image-dreamer-{user}-{os.stat('/proc/self/ns/pid').st_ino}")
-                if os.stat(place).st_uid not in (0, user):  # who owns it could plant a link there
+                if os.stat(place).st_uid not in (0, user):  # its owner could plant a link there
                     continue
                 path.mkdir(mode=0o700, exist_ok=True)
                 status = path.lstat()

@@ -2,7 +2,7 @@
 memory runs out. The parent survives, and says in one line what happened.
 
 If the parent has no other thread, the child is a fork. Otherwise it is a new interpreter that gets the work as a
-pickle, because a fork would have copies of locks that nobody opens. That takes 0.7 s, mostly for imports.
+pickle, because a fork would have copies of locks that nobody releases. That takes 0.7 s, mostly for imports.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ class Worker:
 
 def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: Stop,
         idle: Callable[[], None] = lambda: None) -> None:
-    """Call work(worker) in a child process; in this one, receive(message) for each message it sends, and idle() often.
+    """Call work(worker) in a child process; call receive(message) here for each message it sends, and idle() often.
 
     Raises the work's error if that is a Mistake, Failure or Stopped, and Died for any other end except success. When
     `stop` asks for the end, the child is asked too, and killed if it does not end in time. The child is also killed
@@ -68,7 +68,7 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
     reader, writer = os.pipe()
-    alive, living = os.pipe()  # the child has `alive`, which closes when this process ends
+    alive, living = os.pipe()  # the child has `alive`: the pipe ends when this process does
     with os.fdopen(os.memfd_create("stderr"), "w+b") as words, stop.heard():
         try:
             child = _fork(work, reader, writer, alive, living, words) if _alone() else _exec(work, writer, alive, words)
@@ -128,7 +128,7 @@ def _fork(work: Callable[[Worker], None], reader: int, writer: int, alive: int, 
 
 
 def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[bytes]) -> int:
-    """Start a new interpreter that calls begin(); returns its number. Raises Mistake if it cannot get the work."""
+    """Start a new interpreter that calls begin(); returns its process number. Raises Mistake if it can't get `work`."""
     from multiprocessing import spawn  # takes 5 ms, and a process without threads does not need it
     with os.fdopen(os.memfd_create("work"), "w+b") as handed:
         try:
@@ -140,7 +140,7 @@ def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[byt
             raise Mistake('a script that dreams from threads must do so inside: if __name__ == "__main__":') from None
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise Mistake("a program with threads dreams in a new process: the functions that it passes to the dream "
-                          f"must be in a module ({error})") from None
+                          f"must be at the top level of a module ({error})") from None
         handed.seek(0)
         pipes = writer, alive, words.fileno(), handed.fileno()
         command = [sys.executable, "-I", "-c", _BEGIN, str(Path(__file__).resolve().parents[2]), *map(str, pipes)]

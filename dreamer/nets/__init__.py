@@ -1,1 +1,1 @@
-"""The nets: models and their weights, layers and their names, and Caffe running them within the memory there is."""
+"""The nets: models and their weights, layers and their names, and Caffe, which runs them within the free memory."""

@@ -1,4 +1,4 @@
-"""Caffe itself, as pycaffe has it: a net is loaded here, and what there is one of in a process is set here."""
+"""Caffe itself, through pycaffe: loads nets, and changes the settings of the whole process."""
 
 import contextlib
 import functools
@@ -7,22 +7,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from dreamer.errors import Failure
+from dreamer.machine import here
 from dreamer.nets import prototxt
 from dreamer.nets.prototxt import Message
 
 
 def _caffe() -> Any:
-    """The module; raises Failure where it cannot be loaded."""
-    os.environ.setdefault("GLOG_minloglevel", "2")  # Caffe's log: glog reads this when it is loaded
+    """The module; raises Failure if it cannot be loaded."""
+    os.environ.setdefault("GLOG_minloglevel", "2")  # glog, which writes Caffe's log, reads this when it is loaded
     try:
         import caffe
     except ImportError as error:
-        raise Failure(f"Caffe cannot be loaded ({error}): run ./provision.sh") from None
+        raise Failure(f"Caffe cannot be loaded ({error}): {here.provision()}") from None
     return caffe
 
 
 def load(layers: list[Message]) -> Any:
-    """A caffe.Net of `layers` (as shapes.cut gives them), its weights yet to come. Raises Failure without Caffe."""
+    """A caffe.Net of `layers` (as shapes.cut returns them), still without weights. Raises Failure without Caffe."""
     caffe = _caffe()
     mind_forks()
     with _in_memory(_trainless(layers)) as description:
@@ -31,7 +32,7 @@ def load(layers: list[Message]) -> Any:
 
 @functools.cache
 def mind_forks() -> None:
-    """Let Caffe's threads end before a fork: the child has none of them, and would wait for them for ever."""
+    """End Caffe's threads before each fork: the child does not have them, and would wait for them for ever."""
     caffe = _caffe()
     counts: list[int] = []
 
@@ -46,17 +47,17 @@ def mind_forks() -> None:
 
 
 def trim_memory() -> None:
-    """Give the memory that Caffe keeps for later back to the system."""
+    """Return the memory that Caffe holds for later use to the system."""
     _caffe().trim_memory()
 
 
 def set_threads(count: int) -> None:
-    """Let Caffe work with `count` threads."""
+    """Make Caffe use `count` threads."""
     _caffe().set_threads(count)
 
 
 def instructions() -> str:
-    """What Caffe's kernels use of this processor: "baseline", "avx2" or "avx512"."""
+    """The instructions that Caffe's kernels use on this processor: "baseline", "avx2" or "avx512"."""
     return str(_caffe().instructions())
 
 
@@ -75,7 +76,7 @@ def _trainless(layers: list[Message]) -> str:
 
 @contextlib.contextmanager
 def _in_memory(text: str) -> Iterator[str]:
-    """A path from which Caffe can read `text`, without a disk: a container's may be read-only."""
+    """A path from which Caffe can read `text`; it needs no disk, because a container's may be read-only."""
     with os.fdopen(os.memfd_create("net.prototxt"), "w") as file:
         file.write(text)
         file.flush()

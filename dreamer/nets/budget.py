@@ -1,4 +1,4 @@
-"""How a dream keeps within the memory that it may take."""
+"""Plans a dream so that it stays within its memory limit."""
 
 import math
 import os
@@ -17,31 +17,31 @@ from dreamer.nets import tiles
 from dreamer.nets.layers import Layers
 from dreamer.nets.prototxt import Message
 
-SHARE = 0.8  # of what is free; the rest is left for everybody else
-ARRAYS = 48  # bytes a pixel beside the net: picture, its base and gradient (12 each), the last octave's detail, 8-bit
-LOOSE = 1.15  # the net's memory is not packed without gaps: what it came to, over its own account, for one tile
-LOOSER = 1.4  # and for tiles of several sizes
+SHARE = 0.8  # of the free memory; the rest is left for other programs
+ARRAYS = 48  # bytes per pixel outside the net: picture, base and gradient (12 each), the last octave's detail, 8-bit
+LOOSE = 1.15  # the net's memory has gaps: the measured size divided by the calculated one, for one tile
+LOOSER = 1.4  # the same for tiles of several sizes
 FILES = 24 << 20  # bytes for the file that is written, buffers and the like
-WINDOW = 64 << 20  # bytes of such arrays that are in memory at a time where they are kept in files
-WRITING = 11  # bytes a pixel, when the net is gone: 8-bit, Pillow's copy of that, and the file
-LOADING = 2, 32 << 20  # what to load weights takes: so many times their size, and the engine
-LEAST = 7, 40 << 20  # and what a dream takes at least, roughly
-BLOB = 2 ** 31 - 1  # the most numbers that a blob of Caffe's can have
+WINDOW = 64 << 20  # bytes of the arrays that are in memory at a time if the arrays are in files
+WRITING = 11  # bytes per pixel, after the net is freed: 8-bit, Pillow's copy of that, and the file
+LOADING = 2, 32 << 20  # memory to load weights: so many times their size, plus the engine's bytes
+LEAST = 7, 40 << 20  # the same for a whole dream, at least, roughly
+BLOB = 2 ** 31 - 1  # the most numbers that one of Caffe's blobs can have
 
 
 class TooLittle(Failure):
     """There is too little memory now.
 
-    lacks  bytes of free memory that would be enough; math.inf where none would, because --memory or a ulimit is what
-           allows no more"""
+    lacks  bytes of free memory that are missing; math.inf if more would not help, because --memory or a ulimit is the
+           limit"""
 
     lacks: float = math.inf
 
 
 def check_loading(name: str, path: str | os.PathLike[str]) -> None:
-    """Raise TooLittle where there is not even the memory to load the weights at `path`, those of the model `name`: the
-    kernel would kill us on the way. Where another dream has reserved memory, what a dream takes at least must be there:
-    one that loads weights only to wait would take what the other needs."""
+    """Raise TooLittle if there is not even the memory to load the weights at `path`, of the model `name`: the kernel
+    would kill the process. If another dream has reserved memory, there must be enough for a whole dream, because one
+    that loads its weights and then waits would take memory that the other needs."""
     size, free = os.path.getsize(path), limits.memory()
     times, more = LEAST if reservations.reserved() else LOADING
     if free < times * size + more:
@@ -53,7 +53,7 @@ def check_loading(name: str, path: str | os.PathLike[str]) -> None:
 
 
 class Sized(Protocol):
-    """What a Budget needs to know of its dreamer.nets.net.Net."""
+    """The part of dreamer.nets.net.Net that its Budget uses."""
 
     layers: list[Message]
     what: Layers
@@ -69,13 +69,13 @@ class Sized(Protocol):
 
 
 class Budget:
-    """Of one Net: how large a tile may be, and where big arrays go.
+    """The plan for one Net: how large a tile may be, and where big arrays go.
 
-    memory   bytes that this process may take in all; most of what is free where it is None
-    tile     the most pixels of a tile, whatever the memory; what fits where it is None
-    waiting  number of the process that waits for this one: what it holds counts too
-    arrays   bytes a pixel beside the net, to which who needs more than one dream does adds its own
-    seen     what else there is while somebody has it: a guide's activations, whose `bytes` count"""
+    memory   bytes that this process may take in all (default: most of the free memory)
+    tile     the most pixels of a tile, whatever the memory (default: as many as fit)
+    waiting  number of the process that waits for this one: its memory counts too
+    arrays   bytes per pixel outside the net; callers that need more (for films) add theirs
+    seen     a guide's activations, as long as they are in use; their `bytes` count"""
 
     def __init__(self, net: Sized, memory: int | None = None, tile: int | None = None,
                  waiting: int | None = None) -> None:
@@ -91,7 +91,7 @@ class Budget:
         self.pixels = 0
         self._tile = tile
         self._most = self._holds()
-        self._folder: str | None = None  # where big arrays go, unless that is into memory
+        self._folder: str | None = None  # where big arrays go; None: into memory
 
     @property
     def base(self) -> int:
@@ -103,10 +103,10 @@ class Budget:
         self._base += count - self.base
 
     def fit(self, height: int, width: int) -> tuple[int, float]:
-        """Decide for dreams of pictures of height × width pixels; returns (bytes, overhead): what the process will
-        need in all, and how many times a picture's pixels the tiles compute (1 for a single one).
+        """Plan for pictures of height × width pixels; returns (bytes, overhead): the memory that the process will need
+        in all, and the pixels of all tiles divided by the picture's (1 for a single tile).
 
-        Raises TooLittle, naming the least memory that would do, where there is too little."""
+        Raises TooLittle, which names the least memory that would do, if there is too little."""
         arrays, self._folder = self.arrays * height * width, None
         need = self.memory + 1
         if arrays <= WINDOW or self.base + arrays <= self.memory * 3 / 4:
@@ -119,19 +119,19 @@ class Budget:
         return max(need, limits.most_used()), overhead
 
     def _divide(self, arrays: int, height: int, width: int) -> tuple[int, float]:
-        """(need, overhead), as for `fit`, where so many bytes of arrays are in memory."""
+        """(need, overhead), as for `fit`, with so many bytes of arrays in memory."""
         self.pixels = self._tile or self._largest(self.memory - self.base - arrays, height, width)
         while True:
             rows, columns = tiles.layout(self._net.layers, self._net.what.names, height, width, self.pixels)
             tall, wide = max(w.size for w in rows), max(w.size for w in columns)
             net = self.net_bytes(tall, wide, LOOSE if len(rows) == len(columns) == 1 else LOOSER)
             need = self.base + arrays + max(net, WRITING * height * width if self._folder else 0)
-            if need <= self.memory or self._tile or tall * wide > self.pixels:  # which are the smallest there are
+            if need <= self.memory or self._tile or tall * wide > self.pixels:  # no tiles are smaller
                 return need, tiles.overhead(rows, columns, height, width)
-            self.pixels = int(tall * wide * 0.95)  # these are longer than they are wide, which takes more
+            self.pixels = int(tall * wide * 0.95)  # tiles that are not square take more
 
     def _too_little(self, need: int) -> TooLittle:
-        """What says so where `need` bytes do not fit. A container is told the limit that it needs."""
+        """The error if `need` bytes do not fit. In a container it names the limit that would do."""
         given = self._cap or self.memory
         lacks = (need - self.base) / SHARE - self._free
         if self._cap:
@@ -147,13 +147,13 @@ class Budget:
         return _allocated(height, width, self._folder)
 
     def net_bytes(self, height: int, width: int, loose: float) -> int:
-        """What the net takes for a tile of that size."""
+        """Bytes that the net takes for a tile of that size, with gaps (see LOOSE)."""
         self._net.shape(height, width)
         return int(self._net.caffe.memory_needed(self._net.end) * loose)
 
     def _holds(self) -> int:
-        """The most pixels of a tile whose every blob is one that Caffe can have."""
-        side = self._net.smallest_side + 1000  # where borders weigh little
+        """The most pixels of a tile whose blobs all stay within Caffe's limit."""
+        side = self._net.smallest_side + 1000  # so large that borders hardly matter
         self._net.shape(side, side)
         return int(BLOB / max(blob.count for blob in self._net.caffe.blobs.values()) * side * side * 0.9)
 
@@ -169,7 +169,7 @@ class Budget:
 
 
 def allocate(height: int, width: int) -> Planes:
-    """As Budget.allocate, for who has no net and wants a few: in memory where there is plenty."""
+    """As Budget.allocate, for a few arrays of callers without a net: in memory if there is plenty."""
     return _allocated(height, width, _disk() if 100 * height * width > limits.memory() else None)
 
 
@@ -179,7 +179,7 @@ def _allocated(height: int, width: int, folder: str | None) -> Planes:
         return np.empty(shape, np.float32)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            # space that is only promised ends the process by a signal on the day it is not there
+            # reserve the space now: if the disk were full later, a signal would kill the process
             os.posix_fallocate(file.fileno(), 0, count)
             return np.memmap(file, np.float32, "r+", shape=shape)
     except OSError as error:

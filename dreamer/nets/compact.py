@@ -37,7 +37,7 @@ def pack(path: str | os.PathLike[str], layers: Weights) -> None:
 
 
 def unpack(path: str | os.PathLike[str]) -> Weights:
-    """What pack() was given, after rounding; raises Failure where the file is damaged."""
+    """The weights that pack() was given, rounded; raises Failure if the file is damaged."""
     try:
         with np.load(path) as file:
             arrays = dict(file)
@@ -46,7 +46,7 @@ def unpack(path: str | os.PathLike[str]) -> Weights:
                                           arrays[name + ".bias"]) for name in names}
     except OSError as error:
         raise Failure(f"{path}: {error.strerror or error}") from None
-    except Exception:  # zip, zlib and numpy each have errors of their own for a damaged file
+    except Exception:  # zip, zlib and numpy each raise different errors for a damaged file
         raise Failure(f"{path} is damaged; restore it with: git checkout -- {path}") from None
 
 

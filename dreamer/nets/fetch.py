@@ -1,4 +1,4 @@
-"""Getting a model's weights onto this machine.
+"""Gets a model's weights onto this machine.
 
     $ python3 -m dreamer.nets.fetch bvlc_googlenet
 """
@@ -16,16 +16,16 @@ from dreamer.machine import files
 from dreamer.nets import model, prototxt
 
 CONNECT_SECONDS = 10
-SLOWEST = 10_000  # bytes a second; slower than this for STALL_SECONDS means the next source
+SLOWEST = 10_000  # bytes per second; after STALL_SECONDS below this, the next source is tried
 STALL_SECONDS = 20
-NO_RANGES = 33  # curl's exit code where a server cannot resume
+NO_RANGES = 33  # curl's exit code if a server cannot resume
 
 
 def fetch(chosen: model.Model, say: Callable[[str], None]) -> None:
-    """Make the weights of the model be in its folder.
+    """Bring the weights of the model into its folder.
 
-    A file that is there, or that the model's variable names, is taken when it fits the net. Otherwise the
-    sources are tried in order, each going on where the last broke off. Raises Failure where none has it."""
+    A file that exists there, or that the model's variable names, is used; raises Mistake if it does not fit the net.
+    Otherwise the sources are tried in order, each resuming where the last stopped. Raises Failure if all fail."""
     if chosen.compact:
         say(f"{chosen.name}: comes with this repository")
         return
@@ -50,15 +50,14 @@ def fetch(chosen: model.Model, say: Callable[[str], None]) -> None:
             files.move(part, target)
             say(f"{chosen.name}: weights from {url}")
             return
-        say(f"{chosen.name}: not from {url} ({why})")
-    raise Failure(f"no source of the weights of {chosen.name} answers. Caffe is installed and well; what is missing "
-                  f"is one file. Get {chosen.weights} ({chosen.weights_size:,} bytes, sha256 {chosen.weights_sha256}) "
-                  f"from anywhere, put it into {target.parent}, and run ./provision.sh again; or try again later, "
-                  f"what has arrived so far is kept.")
+        say(f"{chosen.name}: no weights from {url} ({why})")
+    raise Failure(f"no source has the weights of {chosen.name}. Caffe is installed and works; only one file is "
+                  f"missing. Get {chosen.weights} ({chosen.weights_size:,} bytes, sha256 {chosen.weights_sha256}) "
+                  f"from anywhere; then {chosen.get_weights()}. An interrupted download resumes.")
 
 
 def download(url: str, part: Path, size: int, checksum: str) -> str | None:
-    """Bring the file at `url` to the path `part`, going on from what is there; returns None, or why not."""
+    """Download `url` to the path `part`, resuming if a part exists; returns None, or the reason why it failed."""
     if part.exists() and part.stat().st_size > size:
         part.unlink()
     began = part.stat().st_size if part.exists() else 0
@@ -72,16 +71,16 @@ def download(url: str, part: Path, size: int, checksum: str) -> str | None:
     if part.stat().st_size != size:
         why = f"{part.stat().st_size:,} bytes, not {size:,}"
     elif files.sha256(part) != checksum:
-        why = "another file: its sha256 differs"
+        why = "it is a different file: its sha256 differs"
     else:
         return None
     part.unlink()
-    # what was there before may have been the bad part
+    # the part that was there before may have been bad
     return download(url, part, size, checksum) if began else why
 
 
 def _curl(url: str, part: Path, size: int) -> tuple[int, str]:
-    """(exit code, message) of one try; curl resumes, follows, and gives up in time."""
+    """(exit code, message) of one try; curl resumes, follows redirects, and gives up if the server is too slow."""
     command = ["curl", "--fail", "--location", "--output", str(part), "--continue-at", "-",
                "--connect-timeout", str(CONNECT_SECONDS), "--max-filesize", str(size),
                "--speed-limit", str(SLOWEST), "--speed-time", str(STALL_SECONDS),
@@ -92,7 +91,7 @@ def _curl(url: str, part: Path, size: int) -> tuple[int, str]:
 
 
 def verify(chosen: model.Model, path: str | os.PathLike[str]) -> None:
-    """Raise Mistake where the weights at `path` do not fit the net of the model, layer by layer."""
+    """Raise Mistake if the weights at `path` do not fit the net of the model, layer by layer."""
     from dreamer.nets import binding, weights
     weights.check(path, binding.load(prototxt.values(chosen.net, "layer")))
 

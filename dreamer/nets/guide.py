@@ -1,9 +1,9 @@
-"""Guided dreams: what a layer sees in a picture is led towards what it sees in another one, the guide.
+"""Guided dreams: what a layer sees in the picture is led towards what it sees in another picture, the guide.
 
-At each position of the dream's layer, that position of the guide's is looked for whose activations have the largest
-dot product with the dream's. All these products are a 1×1 convolution, whose filters are the guide's activations: Caffe
-does it as fast as any, with the threads and in the order of sums that the dream has. All at once they would be
-gigabytes for large pictures: they are computed a block at a time, and of each block the best are kept.
+For each position of the dream, we search for the position of the guide whose activations have the largest dot product
+with the dream's there. All these products are a 1×1 convolution whose filters are the guide's activations. Caffe
+computes it as fast as any other, with the dream's threads and order of sums. For large pictures all products together
+would take gigabytes, so they are computed a block at a time, and only the best of each block are kept.
 """
 
 from typing import Any
@@ -15,9 +15,9 @@ from dreamer.arrays import Pixels, Planes
 from dreamer.nets import binding, prototxt
 from dreamer.nets.net import Net
 
-SIZE = 512  # pixels of a guide's longest side: more takes memory, and tells little more
+SIZE = 512  # pixels of a guide's longest side: more would take memory and add little
 FILTERS = 4096  # positions of the guide in a block
-POSITIONS = 512  # and of the dream: 8 MB of products
+POSITIONS = 512  # positions of the dream in a block: 8 MB of products
 _BLOCK = """
 layer {{ name: "dream" type: "Input" top: "dream" input_param {{ shape {{ dim: 1 dim: {} dim: 1 dim: {} }} }} }}
 layer {{ name: "products" type: "Convolution" bottom: "dream" top: "products"
@@ -34,9 +34,9 @@ class Guide:
         self._seen: list[Seen] = []
 
     def seen(self, net: Net) -> list["Seen"]:
-        """What a Net sees in it, for each of its Terms. It is computed once for a Net.
+        """A Net's activations for the guide, for each of its Terms. They are computed once for a Net.
 
-        The Net must be resized afterwards. Raises Mistake where the picture is too small for it."""
+        The Net must be resized afterwards. Raises Mistake if the guide is too small for it."""
         if self._net is not net:
             height, width = self._image.shape[:2]
             net.budget.fit(height, width)
@@ -45,7 +45,7 @@ class Guide:
                      for tile in net.tiles(net.preprocess(self._image), 0, 0)]
             self._net, self._seen = net, [Seen(np.concatenate(some)) for some in zip(*parts, strict=True)]
             net.forwarded = None
-            net.warm_up()  # a small step: what the guide's has taken goes back
+            net.warm_up()  # a small step frees the memory that the guide's took
             binding.trim_memory()
             for seen in self._seen:
                 net.budget.seen.add(seen)
@@ -56,19 +56,19 @@ class Seen:
     """A guide's activations (positions, channels) at one layer."""
 
     def __init__(self, activations: NDArray[np.float32]) -> None:
-        self._blocks: list[Any] = []  # a caffe.Net for each
+        self._blocks: list[Any] = []  # each is a caffe.Net
         for start in range(0, len(activations), FILTERS):
             filters = activations[start:start + FILTERS]
             text = _BLOCK.format(filters.shape[1], POSITIONS, len(filters))
             block = binding.load(prototxt.values(prototxt.parse(text), "layer"))
             block.params["products"][0].data[:, :, 0, 0] = filters
             self._blocks.append(block)
-        # what Caffe has: the filters, the same in its kernels' order, and a block of products
+        # in Caffe: the filters, a copy of them in its kernels' order, and a block of products
         self.bytes = 2 * activations.nbytes + 4 * POSITIONS * min(FILTERS, len(activations)) * len(self._blocks)
 
     def match(self, activations: Planes) -> tuple[NDArray[np.float32], Planes]:
-        """(products, best) for the dream's `activations` (channels, h, w): at each position the largest dot product
-        with the guide's at any position, float32 (h * w), and the guide's there, float32 (channels, h, w)."""
+        """(products, best) for the dream's `activations` (channels, h, w): at each position, the largest dot product
+        with the guide's anywhere, float32 (h * w), and the guide's that gave it, float32 (channels, h, w)."""
         dream = activations.reshape(len(activations), -1)
         best = np.empty(dream.shape, np.float32)
         largest = np.full(dream.shape[1], -np.inf, np.float32)

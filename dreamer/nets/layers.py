@@ -1,15 +1,15 @@
-"""What to dream, in a small language: layers of a net, some of their channels, and how much of each.
+"""A small language that says what to dream: layers of a net, some of their channels, and how much of each.
 
     inception_4c/output                           a layer
     inception_4c/output:56                        one of its channels, counted from 0
     inception_4c/output:3,7-9                     channels 3, 7, 8 and 9
-    inception_3b/output*0.3+inception_4d/3x3      a sum: three tenths of one layer, and another
+    inception_3b/output*0.3+inception_4d/3x3      a sum: one layer times 0.3, plus another
     inception_3b/output+inception_4d/3x3*-1       towards one, and away from the other
-    inception_4?/output                           the sum of all layers of such names; ? is any character
+    inception_4?/output                           the sum of all layers with such names; ? is any character
 
-A text that is the name of a layer is that layer, whatever characters are in it. In a pattern * stands for any
-characters and [ab] for one of some; right before a number it is a weight. All is checked against the net's
-description, before Caffe is loaded.
+If the whole text is the name of a layer, it means that layer, whatever characters it has. In a pattern, * matches any
+characters, and [ab] one of a set; a * directly before a number makes it a weight. Everything is checked against the
+net's description, before Caffe is loaded.
 """
 
 import fnmatch
@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from dreamer.arrays import Planes
 from dreamer.errors import Mistake
+from dreamer.machine import here
 from dreamer.nets import shapes
 from dreamer.nets.model import Model
 
@@ -34,12 +35,12 @@ class Term(NamedTuple):
     weight: float
 
     def of(self, activations: Planes) -> Planes:
-        """Those of the layer's `activations` (channels, h, w) that are meant."""
+        """The chosen channels of the layer's `activations` (channels, h, w)."""
         return activations if self.channels is None else activations[self.channels]
 
 
 class Layers(NamedTuple):
-    """What to dream: the text that says it (aliases replaced, no spaces), and its Terms, which are to be summed."""
+    """What to dream: the text (aliases replaced, no spaces), and its Terms, which are summed."""
 
     text: str
     terms: list[Term]
@@ -54,9 +55,9 @@ class Layers(NamedTuple):
 
 
 def parse(text: str, model: Model) -> tuple[Layers, list[str]]:
-    """(Layers, warnings) for `text`, in that model; a warning says what was taken for what is not there.
+    """(Layers, warnings) for `text`, in that model; a warning names the layer that replaces a missing one.
 
-    Raises Mistake, which says where in the text it is."""
+    Raises Mistake, which says where in the text the error is."""
     if text in model.keys or text in model.aliases:
         name, warning = model.layer(text)
         return Layers(name, [Term(name, None, 1.0)]), [warning] if warning else []
@@ -74,7 +75,7 @@ def parse(text: str, model: Model) -> tuple[Layers, list[str]]:
 
 
 def _term(text: str, piece: str, start: int, model: Model) -> tuple[list[Term], str, str | None]:
-    """([Term], text, warning) for a `piece` of the whole `text` that begins at its character `start`."""
+    """([Term], text, warning) for `piece`, which begins at the character `start` of the whole `text`."""
     found = _WEIGHT.search(piece)
     weight = float(found[1]) if found else 1.0
     if found and not (weight and math.isfinite(weight)):
@@ -87,8 +88,8 @@ def _term(text: str, piece: str, start: int, model: Model) -> tuple[list[Term], 
         raise _wrong(text, at, piece.strip(), "is not the name of a layer")
     layers = [name] if name in model.keys else fnmatch.filter(model.keys, name) if re.search(r"[*?[]", name) else []
     if not layers and re.search(r"[*?[]", name):
-        raise _wrong(text, at, name, f"matches no layer of {model.name}; list them with: dreamify.py "
-                                     "keys")
+        raise _wrong(text, at, name, f"matches no layer of {model.name}; list them with: "
+                                     f"{here.command('keys')}")
     if not layers:
         try:
             name, warning = model.layer(name)
@@ -101,7 +102,7 @@ def _term(text: str, piece: str, start: int, model: Model) -> tuple[list[Term], 
 
 
 def _channels(text: str, numbers: str, start: int, layer: str, model: Model) -> list[int]:
-    """The channels, sorted, that `numbers` (at the character `start` of `text`) names in the layer."""
+    """The channels of the layer, sorted, that `numbers` (at the character `start` of `text`) names."""
     count = shapes.channels(shapes.cut(model.net, [layer]))[layer]
     chosen: set[int] = set()
     for piece in numbers.split(","):

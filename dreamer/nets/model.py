@@ -1,17 +1,17 @@
 """A model: a folder in models/ that describes itself in model.toml.
 
-    licence          what one may do with the weights
+    licence          how the weights may be used
     prototxt         Caffe's description of the net; prototxt_sha256 pins it
     weights          the trained numbers; weights_size (bytes) and weights_sha256 pin the download
     sources          URLs of the weights, tried in order
     compact          instead of sources: the weights in 8 bits, in the repository (see compact.py)
     channel_order    "bgr" or "rgb": the order of the net's input channels
-    mean             what is taken off each input channel, in channel_order, 0..255
-    default_layer    the layer that is dreamed when none is named
-    described        files that say what each layer likes: "layer" = "words"; a later one holds against an earlier
-    [aliases]        layer names that are taken for others
+    mean             three values to subtract from the input channels, in channel_order, 0..255
+    default_layer    the layer to dream if none is named
+    described        files that say what each layer likes: "layer" = "words"; later files override earlier ones
+    [aliases]        other names for layers: "name" = "layer"
 
-A file that the description names is looked for beside it, then in the folder of the same name where
+Files named here are searched for beside model.toml, then in the folder of the same name where
 provision.sh installed Caffe (bvlc_googlenet's prototxt comes with Caffe's source).
 """
 
@@ -24,10 +24,12 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from dreamer.errors import Failure, Mistake
+from dreamer.machine import files, here
 from dreamer.nets import prototxt, vintage
 from dreamer.nets.compact import caffemodel, unpack
 from dreamer.nets.prototxt import Message
@@ -43,9 +45,17 @@ DEFAULT = "bvlc_googlenet"
 SPARE = "daydream"  # comes with the repository
 
 
+class Look(NamedTuple):
+    """A layer with the steps in each octave and the octaves (of a picture of up to 1.5 megapixels) that suit it."""
+
+    layer: str
+    iterations: int
+    octaves: int
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """What model.toml says, and where it stands."""
+    """The contents of a model.toml, and its folder."""
 
     folder: Path
     prototxt: str
@@ -73,38 +83,43 @@ class Model:
         return [self.folder / file, *installed]
 
     def prototxt_path(self) -> Path:
-        """The net's description; raises Failure where it is not installed."""
+        """The path of the net's description; raises Failure if it is not installed."""
         for path in self.places(self.prototxt):
             if path.is_file():
                 return path
-        raise Failure(f"{self.prototxt} of {self.name} is not installed: run ./provision.sh")
+        raise Failure(f"{self.prototxt} of {self.name} is not installed: {here.provision()}")
 
     def weights_path(self, chosen: str | os.PathLike[str] | None = None) -> Path:
-        """The weights to use: `chosen`, else what the variable DREAMER_WEIGHTS_NAME says (NAME is the model's, in
-        capitals; BVLC_GOOGLENET does too), else the file that model.toml names, else any .caffemodel in the folder.
-        Raises Mistake where a chosen file is not there, Failure where there is none at all."""
-        variables = [f"DREAMER_WEIGHTS_{re.sub(r'[^A-Z0-9]', '_', self.name.upper())}"]
-        variables += ["BVLC_GOOGLENET"] if self.name == "bvlc_googlenet" else []
-        for origin, path in (("--weights", chosen), *((name, os.environ.get(name)) for name in variables)):
+        """The path of the weights: `chosen`, else the variable DREAMER_WEIGHTS_NAME (NAME: the model's in capitals; or
+        BVLC_GOOGLENET), else the file that model.toml names, else `compact`, else any .caffemodel in the folder.
+        Raises Mistake if a chosen file does not exist, Failure if there are no weights."""
+        for origin, path in (("--weights", chosen), *((name, os.environ.get(name)) for name in self._variables())):
             if path:
                 if not os.path.isfile(path):
-                    raise Mistake(f"{origin}: no file {path}")
+                    raise Mistake(f"{origin}: no such file: {path}{files.hint(path)}")
                 return Path(path)
         for path in self.places(self.weights):
             if path.is_file():
                 return path
         if self.compact:
-            net = prototxt.value(self.net, "name", self.name)  # which a copy of the folder keeps
+            net = prototxt.value(self.net, "name", self.name)  # the same in a copy of the folder
             return _unpacked(self.folder / self.compact, net, self.weights_sha256)
         for folder in {path.parent: None for path in self.places(self.weights)}:
             for path in sorted(folder.glob("*.caffemodel")):
                 return path
-        raise Failure(f"the weights of {self.name} are missing: run ./provision.sh model {self.name}, "
-                      f"or put {self.weights} into {self.folder}")
+        raise Failure(f"the weights of {self.name} are missing: {self.get_weights()}")
+
+    def get_weights(self) -> str:
+        """What to do if they are missing."""
+        return here.get_weights(self.name, self.weights, self._variables()[-1])
+
+    def _variables(self) -> list[str]:
+        own = f"DREAMER_WEIGHTS_{re.sub(r'[^A-Z0-9]', '_', self.name.upper())}"
+        return [own, "BVLC_GOOGLENET"] if self.name == "bvlc_googlenet" else [own]
 
     @functools.cached_property
     def net(self) -> Message:
-        """The net's description; raises Failure where it is not the pinned one."""
+        """The net's description; raises Failure if it is not the pinned one."""
         path = self.prototxt_path()
         text = path.read_bytes()
         if self.prototxt_sha256 and hashlib.sha256(text).hexdigest() != self.prototxt_sha256:
@@ -113,8 +128,7 @@ class Model:
 
     @functools.cached_property
     def obstacles(self) -> dict[str, str]:
-        """{blob: why it cannot be dreamed} of those for which the size of the picture is fixed, or for which it is not
-        known which part of the picture they see."""
+        """{blob: why it cannot be dreamed}, for blobs that need an unsupported layer (see shapes.obstacle)."""
         found: dict[str, str] = {}
         for layer in prototxt.values(self.net, "layer"):
             name, own = prototxt.value(layer, "name"), obstacle(layer)
@@ -128,11 +142,11 @@ class Model:
     def keys(self) -> list[str]:
         """Names of the layers that can be dreamed, in the order of the net.
 
-        A layer qualifies when a blob of its own name holds its output (a ReLU works in place and has none),
-        and when it makes sense at any size of picture: not the input, and nothing from the last pooling
-        before a classifier on."""
+        A layer qualifies if a blob of its own name holds its output (a ReLU works in place and has none),
+        and if it works at any picture size: not the input, and nothing from the last pooling before a
+        classifier onwards."""
         layers = prototxt.values(self.net, "layer")
-        flat: set[str] = set()  # blobs that only a fixed size of picture gives, or that lead only to such a one
+        flat: set[str] = set()  # inputs and outputs of the classifier's layers
         for layer in reversed(layers):
             bottoms, tops = prototxt.values(layer, "bottom"), prototxt.values(layer, "top")
             kind = prototxt.value(layer, "type")
@@ -144,25 +158,50 @@ class Model:
                 and prototxt.value(layer, "type") not in ("Input", "InnerProduct", "Softmax")
                 and not (name in flat and prototxt.value(layer, "type") == "Pooling")]
 
+    def looks(self) -> dict[str, Look]:
+        """{name: Look}; empty if no file has any. Raises Failure if a file cannot be read or has a damaged one."""
+        found: dict[str, Look] = {}
+        for path, content in self._described():
+            for name, fields in content.get("looks", {}).items():
+                try:
+                    look = Look(**fields)
+                except TypeError:
+                    look = Look("", 0, 0)
+                if look.layer not in self.keys or not all(type(n) is int and n > 0 for n in look[1:]):
+                    raise Failure(f"{path}: the look {name} needs a layer of {self.name}, iterations and octaves")
+                found[name] = look
+        return found
+
+    def described_looks(self) -> list[str]:
+        """A line for each look: its name, layer, steps, octaves, and what it likes. Raises Failure as `looks` does."""
+        looks, words = self.looks(), self.likes()
+        width, longest = max(map(len, looks), default=0), max((len(look.layer) for look in looks.values()), default=0)
+        return [f"{name:<{width}}  {layer:<{longest}}  {iterations} {octaves}  {words.get(layer, '')}".rstrip()
+                for name, (layer, iterations, octaves) in looks.items()]
+
     def likes(self) -> dict[str, str]:
-        """{layer: what it likes, in words}; empty where nobody has said. Raises Failure where a file cannot be read."""
+        """{layer: what it likes, in words}; empty if no file says so. Raises Failure if a file cannot be read."""
         words: dict[str, str] = {}
-        for path in (self.folder / file for file in self.described):
-            try:
-                found = tomllib.loads(path.read_text("utf-8"))
-            except (OSError, ValueError) as error:
-                raise Failure(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-            words |= {name: str(text) for name, text in found.items()}
+        for _, found in self._described():
+            words |= {name: str(text) for name, text in found.items() if name != "looks"}
         return words
 
+    def _described(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """(path, content) of each file that says what the layers like. Raises Failure."""
+        for path in (self.folder / file for file in self.described):
+            try:
+                yield path, tomllib.loads(path.read_text("utf-8"))
+            except (OSError, ValueError) as error:
+                raise Failure(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
     def described_keys(self) -> list[str]:
-        """A line for each of the keys: it, and what it likes. Raises Failure as `likes`."""
+        """A line for each of the keys: the layer, and what it likes. Raises Failure, as `likes` does."""
         width, words = max(map(len, self.keys), default=0), self.likes()
         return [f"{name:<{width}}  {words.get(name, '')}".rstrip() for name in self.keys]
 
     def layer(self, name: str) -> tuple[str, str | None]:
-        """(layer, warning): the layer to dream for `name`; the warning is None, or says what was taken instead.
-        Raises Mistake, with the nearest names, where there is no such layer."""
+        """(layer, warning): the layer to dream for `name`; the warning is None, or says that another layer is used.
+        Raises Mistake, with the closest names, if there is no such layer."""
         if name in self.keys:
             return name, None
         if name in self.aliases:
@@ -170,18 +209,44 @@ class Model:
             return taken, f"{self.name} has no {name}: {taken} is dreamed instead"
         if name in self.obstacles:
             raise Mistake(f"{self.name} cannot dream the layer {name!r}: {self.obstacles[name]}")
-        near = difflib.get_close_matches(name, self.keys, 3, 0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "list them with: dreamify.py keys"
+        if meant := self._meant(name):
+            return meant, f"{name} is taken for {meant}"
+        near = difflib.get_close_matches(name, [*self.keys, *self._look_names()], 3, 0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"list them with: {here.command('keys')}"
         raise Mistake(f"{self.name} has no layer {name!r} that can be dreamed; {hint}")
+
+
+    def _meant(self, name: str) -> str | None:
+        """The layer that people mean by `name`: in other letters, without "inception_" or with TensorFlow's "mixed"
+        instead, without "/output": 4c, mixed4c, Inception_4c. None if that is not one layer."""
+        plain = _plain(name).replace("mixed", "inception")
+        keys: dict[str, list[str]] = {}
+        for key in self.keys:
+            keys.setdefault(_plain(key), []).append(key)
+        for form in (plain, f"{plain}output", f"inception{plain}", f"inception{plain}output"):
+            if len(keys.get(form, ())) == 1:
+                return keys[form][0]
+        return None
+
+    def _look_names(self) -> list[str]:
+        try:
+            return list(self.looks())
+        except Failure:  # reported where it is needed
+            return []
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 @functools.cache
 def _unpacked(path: Path, name: str, sha256: str) -> Path:
-    """Path of the compact weights as Caffe reads them: a file in memory, because the folder may be read-only. However
-    many Models are made of a folder, there is one."""
+    """Path of the compact weights in Caffe's format: a file in memory, because the folder may be read-only. All Models
+    of a folder share it."""
     weights = caffemodel(unpack(path), name)
     if hashlib.sha256(weights).hexdigest() != sha256:
-        raise Failure(f"{path} is not the file that model.toml describes; restore it with: git checkout -- {path}")
+        raise Failure(f"{path} is not the file that model.toml describes; restore it with git checkout, or: "
+                      f"{here.provision()}")
     fd = os.memfd_create(name)
     with open(fd, "wb", closefd=False) as file:
         file.write(weights)
@@ -189,68 +254,42 @@ def _unpacked(path: Path, name: str, sha256: str) -> Path:
 
 
 def default(weights: str | os.PathLike[str] | None = None) -> tuple[Model, str | None]:
-    """(Model, warning): bvlc_googlenet, or daydream with a line that says so where there are no weights for the other.
+    """(Model, warning): bvlc_googlenet and None; or, if its weights are missing, daydream and a line that says so.
 
-    weights  a file of weights that was chosen, or None"""
+    weights  path of chosen weights, or None"""
     wanted = find(DEFAULT)
     try:
         wanted.weights_path(weights)
         wanted.prototxt_path()
-    except Failure:
-        return find(SPARE), (f"the weights of {DEFAULT} are missing, so the small net {SPARE} dreams; run "
-                             "./provision.sh model to get them")
-    except Mistake:  # a file that was chosen is not there: told when it is used
+    except Failure as error:
+        return find(SPARE), f"{error}; until then the small net {SPARE} dreams"
+    except Mistake:  # a chosen file does not exist: reported when it is used
         pass
     return wanted, None
 
 
 def names() -> list[str]:
-    """Names of the models that are there."""
+    """Names of the models in models/."""
     return sorted(path.parent.name for path in MODELS.glob("*/model.toml"))
 
 
-def inventory() -> list[str]:
-    """A line for each model: its name, its default layer, its weights and their size, and where they are."""
-    told = []
-    for name in names():
-        try:
-            found = find(name)
-        except Mistake as error:
-            told.append((name, "", "", "; ".join(error.args)))
-            continue
-        size = found.weights_size
-        try:
-            path = found.weights_path()
-            size, where = path.stat().st_size, f"here: {path}"
-            if path == found.places(found.weights)[0]:
-                where = "here"
-            if found.compact and path.is_relative_to("/proc"):
-                size, where = (found.folder / found.compact).stat().st_size, "comes with this repository"
-        except (Failure, Mistake) as error:
-            where = f"missing: ./provision.sh model {name}" if isinstance(error, Failure) else str(error)
-        told.append((name, found.default_layer, f"{size / 1e6:.1f} MB", where))
-    widths = [max(len(line[column]) for line in told) for column in range(3)]
-    return [f"{name:<{widths[0]}}  {layer:<{widths[1]}}  {size:>{widths[2]}}  {where}"
-            for name, layer, size, where in told]
-
-
 def find(name: str) -> Model:
-    """The Model called `name`, or in the folder `name`; raises Mistake where there is none or its file is wrong."""
+    """The Model called `name`, or in the folder `name`; raises Mistake if there is none or its model.toml is wrong."""
     folder = MODELS / name if (MODELS / name / "model.toml").is_file() else Path(name)
     description = folder / "model.toml"
     if not description.is_file():
-        raise Mistake(f"no model {name!r}; there are: {', '.join(names())}")
+        raise Mistake(f"no model {name!r}; the models are: {', '.join(names())}")
     try:
         fields = tomllib.loads(description.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise Mistake(f"{description}: {getattr(error, 'strerror', None) or error}") from None
-    wrong = [f"{name}: no such field" for name in fields if name not in _FIELDS]
+    wrong = [f"{name} is not a field of a model" for name in fields if name not in _FIELDS]
     wrong += [f"{name} is missing" for name in _NEEDED if name not in fields]
-    wrong += [f"{name}: it must be {what}" for name, (what, fits) in _FIELDS.items()
+    wrong += [f"{name} must be {what}" for name, (what, fits) in _FIELDS.items()
               if name in fields and not fits(fields[name])]
     if wrong:
         raise Mistake(*(f"{description}: {line}" for line in wrong))
-    fields.pop("licence", None)  # for people
+    fields.pop("licence", None)  # only for people
     lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
     return Model(folder=folder.resolve(), **fields | lists | {"mean": tuple(map(float, fields["mean"]))})
 
@@ -272,8 +311,8 @@ def _is_mean(value: object) -> bool:
             and all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in value))
 
 
-# What each field of a model.toml must be
-_TEXT: tuple[str, Callable[[object], bool]] = ("a text", _is_text)
+# The requirements for each field of a model.toml
+_TEXT: tuple[str, Callable[[object], bool]] = ("a non-empty string", _is_text)
 _CHECKSUM: tuple[str, Callable[[object], bool]] = ("64 hexadecimal digits", _is_checksum)
 _NEEDED = ("prototxt", "weights", "mean", "default_layer")
 _FIELDS: dict[str, tuple[str, Callable[[object], bool]]] = {

@@ -1,4 +1,4 @@
-"""A Caffe net made for dreaming: cut off above what is dreamed, and ready to compute the gradient of its input."""
+"""A Caffe net made for dreaming: cut off above the dreamed layers, and ready to compute the gradient of its input."""
 
 import math
 import os
@@ -18,24 +18,24 @@ from dreamer.nets.preprocess import deprocess, mean, preprocess
 from dreamer.nets.prototxt import Message
 from dreamer.nets.tiles import Window
 
-TILE = 2 << 20  # pixels of a tile where it must be the same on all machines: 1920×1080 is one
-_ALL = "all that is dreamed"  # a blob
+TILE = 2 << 20  # pixels of a tile that must be the same on all machines; 1920×1080 fits in one
+_ALL = "all that is dreamed"  # name of a blob
 
 
 class Net:
     """The part of a model that a dream needs, loaded into Caffe.
 
-    what     what to dream: a layer's name or more (see layers.py), as text or parsed
-    weights  path of the weights; the model's own where it is None
-    memory   bytes that this process may take in all; most of what is free where it is None
-    threads  how many to work with (all nets together); what limits.threads() says where it is None
-    reproducible  give the same bits on every x86-64 machine that has AVX2: the sums are in one order whatever the
-             instructions and threads (see native/), so this only fixes the tiles, which memory decides otherwise
-    waiting  number of the process that waits for this one: what it holds counts as ours
+    what          what to dream: a layer's name or more (see layers.py), as text or parsed
+    weights_file  path of the weights (default: the model's own)
+    memory        bytes that this process may take in all (default: most of the free memory)
+    threads       number of threads, for all nets together (default: limits.threads())
+    reproducible  give the same bits on every x86-64 machine with AVX2. The order of sums never depends on instructions
+                  or threads (see native/), so this only fixes the tiles, which otherwise depend on memory
+    waiting       number of the process that waits for this one: its memory counts as ours
 
-    Layers that `what` does not need are not even built, and weights get no gradient: neither is part of a dream.
-    Raises Mistake where `what` cannot be dreamed or the weights do not fit the model, Failure where this machine
-    cannot be reproducible."""
+    Layers that `what` does not need are not built, and weights get no gradient, because a dream needs neither.
+    Raises Mistake if `what` cannot be dreamed or the weights do not fit the model, Failure if this machine cannot be
+    reproducible or has too little memory."""
 
     caffe: Any  # a caffe.Net
     windows: tuple[list[Window], list[Window]]  # of the tiles: their rows and columns
@@ -45,13 +45,13 @@ class Net:
                  memory: int | None = None, threads: int | None = None, reproducible: bool = False,
                  waiting: int | None = None) -> None:
         if reproducible and binding.instructions() == "baseline":
-            raise Failure("this processor has no AVX2: its dreams differ in the last bit, and cannot be reproducible")
+            raise Failure("this processor has no AVX2, so its dreams differ in the last bits; leave out --reproducible")
         self.model = model
         self.what = parse(what, model)[0] if isinstance(what, str) else what
         self.layers = shapes.cut(model.net, self.what.names)
         path = model.weights_path(weights_file)
         check_loading(model.name, path)
-        # Caffe runs up to one blob, and takes a gradient there: several are put into one.
+        # Caffe runs up to one blob and takes the gradient there, so several layers are joined in one.
         self.end = self.what.names[0] if len(self.what.names) == 1 else _ALL
         self.caffe = binding.load(self.layers + (_gathering(self.what.names) if self.end is _ALL else []))
         self.threads = threads or limits.threads()
@@ -65,11 +65,11 @@ class Net:
 
     @property
     def lowest(self) -> Planes:
-        """The black of a picture as the net has it: float32 (3, 1, 1); 255 more is its white."""
+        """Black in the net's format: float32 (3, 1, 1). White is 255 more."""
         return -mean(self.model)
 
     def preprocess(self, image: Pixels) -> Planes:
-        """`image` (h, w, 3), RGB, 0..255, as the net has it: float32 (3, h, w), in its order, minus its mean."""
+        """`image` (h, w, 3), RGB, 0..255, in the net's format: float32 (3, h, w), in its order, minus its mean."""
         return preprocess(image, self.model, self.budget.allocate(*image.shape[:2]))
 
     def deprocess(self, dreamed: Planes) -> Pixels:
@@ -77,7 +77,7 @@ class Net:
         return deprocess(dreamed, self.model)
 
     def resize(self, height: int, width: int) -> None:
-        """Be ready for pictures of height × width pixels; raises Mistake where that is too small for the net."""
+        """Prepare for pictures of height × width pixels; raises Mistake if that is too small for the net."""
         if min(height, width) < self.smallest_side:
             raise Mistake(f"{width}×{height} pixels are too few for {self.what}; "
                           f"each side needs at least {self.smallest_side}")
@@ -85,17 +85,17 @@ class Net:
         self.gradient = self.budget.allocate(height, width)
 
     def close(self) -> None:
-        """Give all memory back, where something large follows that needs no net."""
+        """Free all memory, for something large that follows and does not need the net."""
         self.caffe, self.gradient = None, np.empty((3, 0, 0), np.float32)
         binding.trim_memory()
 
     def work(self, height: int, width: int) -> int:
-        """The pixels of all tiles of a picture of height × width."""
+        """The number of pixels in all tiles of a picture of height × width."""
         rows, columns = tiles.layout(self.layers, self.what.names, height, width, self.budget.pixels)
         return sum(row.size for row in rows) * sum(column.size for column in columns)
 
     def warm_up(self) -> None:
-        """Take the smallest step there is: kernels turn the weights into their own form once, and keep them."""
+        """Take the smallest possible step, in which the kernels convert the weights to their own format, once."""
         source = self.shape(self.smallest_side, self.smallest_side)
         source.data[...] = 0
         self.caffe.forward(end=self.end)
@@ -111,7 +111,7 @@ class Net:
         return blob
 
     def blobs(self, kind: str) -> dict[str, Planes]:
-        """{layer: its activations (kind "data") or their gradient ("diff"), float32 (channels, h', w')}, views."""
+        """{layer: its activations (kind "data") or their gradient ("diff"), float32 (channels, h', w')}, as views."""
         whole = getattr(self.caffe.blobs[self.end], kind)[0]
         if self.end is not _ALL:
             return {self.end: whole}
@@ -123,9 +123,9 @@ class Net:
         return views
 
     def tiles(self, picture: Planes, oy: int, ox: int) -> list["Tile"]:
-        """The Tiles of `picture` (3, h, w), rolled by oy rows and ox columns: one where memory is enough.
+        """The Tiles of `picture` (3, h, w), rolled by oy rows and ox columns: only one if there is enough memory.
 
-        When all have gone backward, self.gradient (3, h, w) is the objective's gradient with respect to `picture`."""
+        After backward() of each, self.gradient (3, h, w) is the objective's gradient with respect to `picture`."""
         rows, columns = self.windows
         whole = len(rows) == len(columns) == 1
         if not whole:
@@ -146,13 +146,13 @@ class Tile:
                        for to_x, from_x in tiles.wrapped(column, width, ox)]
 
     def forward(self) -> list[Planes]:
-        """The activations of each of the Net's Terms that are this tile's share: [float32 (channels, h', w')].
+        """The tile's share of the activations of each of the Net's Terms: [float32 (channels, h', w')].
 
-        They hold until another tile goes forward; a second time costs nothing until then."""
+        They are valid until another tile goes forward. Before that, and before backward(), a second call is free."""
         net = self._net
         if net.forwarded is not self:
             if not self._whole:
-                binding.trim_memory()  # holes that this tile, of another size than the last, might not fill
+                binding.trim_memory()  # gaps that this tile might not fill if its size differs from the last one's
             source = net.shape(self._row.size, self._column.size)
             for here, there in self._parts:
                 source.data[0][here] = self._picture[there]
@@ -162,9 +162,9 @@ class Tile:
         return [term.of(self._own(found[term.layer], term.layer)) for term in net.what.terms]
 
     def backward(self, gradients: Iterable[tuple[float, Planes]]) -> None:
-        """Take the objective's gradient back to the picture, once for all Terms.
+        """Take the objective's gradient back to the picture, for all Terms at once.
 
-        gradients  for each of the Net's Terms: (factor, gradient shaped like what forward() gave), to be multiplied"""
+        gradients  for each of the Net's Terms: (factor, gradient shaped like forward()'s result), to be multiplied"""
         net = self._net
         diffs = net.blobs("diff")
         whole = self._whole and len(net.what.terms) == 1 and net.what.terms[0].channels is None

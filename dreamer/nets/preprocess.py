@@ -1,4 +1,4 @@
-"""A picture in the order of a model's input, minus its mean, and back."""
+"""Converts a picture to a model's input (its channel order, minus its mean) and back."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dreamer.nets.model import Model
 
 
 def preprocess(image: Pixels, model: Model, out: Planes | None = None) -> Planes:
-    """`image` (h, w, 3), RGB, 0..255, as the nets of the model have it: in its order, minus its mean."""
+    """`image` (h, w, 3), RGB, 0..255, as the model's input: float32 (3, h, w), in its order, minus its mean."""
     planes = np.empty((3, *image.shape[:2]), np.float32) if out is None else out
     for rows in bands(planes):
         planes[:, rows] = _ordered(image[rows].transpose(2, 0, 1), model)

@@ -1,7 +1,7 @@
 """Caffe's net descriptions (prototxt, protobuf's text format), read without Caffe.
 
 A message is a list of (name, value) pairs in the order of the file; a value is another message or a
-str (quotes kept, so that writing gives back what was read).
+str (with its quotes, so that unparse writes what parse has read).
 """
 
 import re
@@ -9,14 +9,14 @@ from typing import Any, TypeAlias
 
 from dreamer.errors import Mistake
 
-Message: TypeAlias = list[tuple[str, Any]]  # which fields are messages is known to whoever reads them
+Message: TypeAlias = list[tuple[str, Any]]  # the reader of a field must know whether it is a message
 
 _TOKEN = re.compile(r"""\#[^\n]* | ( "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | [-+.\w]+ | \S )""", re.VERBOSE)
 _ATOM = re.compile(r"""["'][^\n]*["']|[-+.\w]+""")
 
 
 def parse(text: str) -> Message:
-    """The message in `text`; raises Mistake with the line where it cannot be read."""
+    """The message in `text`; raises Mistake, with the line number, if it cannot be read."""
     tokens = [(t[1], t.start()) for t in _TOKEN.finditer(text) if t[1]] + [("", len(text))]
     at = 0
 
@@ -25,7 +25,7 @@ def parse(text: str) -> Message:
         token, start = tokens[at]
         if not re.fullmatch(wanted, token):
             line = text.count("\n", 0, start) + 1
-            raise Mistake(f"not a net description (prototxt): line {line}, at {token or 'its end'}")
+            raise Mistake(f"not a net description (prototxt): line {line}, at {token or 'the end'}")
         at += 1
         return token
 
@@ -36,7 +36,7 @@ def parse(text: str) -> Message:
         fields: Message = []
         while not next_is(close):
             name = take(r"\w+")
-            if not next_is("{"):  # a message may do without
+            if not next_is("{"):  # before a message, the colon is optional
                 take(":")
             if next_is("{"):
                 take("{")
@@ -59,7 +59,7 @@ def parse(text: str) -> Message:
 
 
 def unparse(message: Message, indent: str = "") -> str:
-    """The text of a message, one field a line."""
+    """The text of a message, one field per line."""
     lines = []
     for name, value in message:
         if isinstance(value, str):
@@ -80,10 +80,10 @@ def value(message: Message, name: str, default: Any = None) -> Any:
 
 
 def bare(value: Any) -> Any:
-    """`value`, a string without its quotes."""
+    """`value`, without its quotes if it is a string."""
     return value[1:-1] if isinstance(value, str) and value[:1] in ('"', "'") else value
 
 
 def quoted(text: str) -> str:
-    """`text` as a string is written."""
+    """`text` in quotes."""
     return f'"{text}"'

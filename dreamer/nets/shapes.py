@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dreamer.nets import prototxt
 from dreamer.nets.prototxt import Message
 
-# Types of layers whose output at a position depends on the input at that position alone
+# Types of layers whose output at a position depends only on the input at that position
 POINTWISE = ("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Dropout", "ELU", "Eltwise", "Exp", "LRN", "Log",
              "PReLU", "Power", "ReLU", "Scale", "Sigmoid", "Softmax", "Split", "Swish", "TanH", "Threshold")
 
@@ -13,8 +13,8 @@ POINTWISE = ("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Dropout",
 def cut(net: Message, ends: Collection[str]) -> list[Message]:
     """The layers of `net` that the blobs `ends` need, in order, and no others.
 
-    A layer that works in place on one of `ends` (the ReLU behind a convolution) changes what was asked
-    for. It stays only where another layer that is kept reads its result, and then has a blob of its own."""
+    A layer that works in place on one of `ends` (the ReLU after a convolution) would change the blob that
+    was asked for. It is kept only if another kept layer reads its result, and then gets a blob of its own."""
     kept: list[Message] = []
     wanted: set[str] = set()
     for layer in reversed(prototxt.values(net, "layer")):
@@ -27,9 +27,9 @@ def cut(net: Message, ends: Collection[str]) -> list[Message]:
 
 
 def _out_of_place(layers: list[Message], ends: Collection[str]) -> list[Message]:
-    """`layers` where those that work in place on one of the blobs `ends` put their result beside it."""
+    """`layers`, in which those that work in place on one of the blobs `ends` now write to a new blob."""
     apart: list[Message] = []
-    called: dict[str, str] = {}  # the blob of `ends` -> what has its place in the layers that follow
+    called: dict[str, str] = {}  # blob of `ends` -> the blob that replaces it in the layers that follow
     for layer in layers:
         tops, before = prototxt.values(layer, "top"), dict(called)
         for blob in set(tops).intersection(prototxt.values(layer, "bottom"), ends):
@@ -41,8 +41,8 @@ def _out_of_place(layers: list[Message], ends: Collection[str]) -> list[Message]
 
 
 def obstacle(layer: Message) -> str | None:
-    """Why nothing can be dreamed through this layer; None if it can. Such a layer sees all of the picture, or nobody
-    knows here which part of it: tiles and sizes would be wrong."""
+    """Why this layer cannot be part of a dream; None if it can. Such a layer sees all of the picture, or an unknown
+    part of it: tiles and sizes would be wrong."""
     kind = str(prototxt.value(layer, "type"))
 
     def says(message: str, field: str, value: str) -> bool:
@@ -56,16 +56,16 @@ def obstacle(layer: Message) -> str | None:
         return "takes its statistics from all of the picture (use_global_stats: false)"
     for message, field in (("concat_param", "axis"), ("softmax_param", "axis"), ("concat_param", "concat_dim")):
         if prototxt.value(prototxt.value(layer, message, []), field, "1") not in ("1", "-3"):
-            return "works along another axis than the channels"
+            return "works along an axis other than the channels"
     if kind not in POINTWISE and kind not in ("Convolution", "Pooling", "Input"):
         return f"is of the type {kind}, which is not supported"
     return None
 
 
 def window(layer: Message, axis: str) -> tuple[int, int, int]:
-    """(kernel, stride, pad) of a layer along axis "h" or "w"; the kernel as far as it reaches with its dilation.
+    """(kernel, stride, pad) of a layer along axis "h" or "w"; the kernel's size includes its dilation.
 
-    (1, 1, 0) where a position of the output depends on the same position of the input alone."""
+    (1, 1, 0) if a position of the output depends only on the same position of the input."""
     kind = prototxt.value(layer, "type")
     if kind not in ("Convolution", "Pooling"):
         return 1, 1, 0
@@ -74,7 +74,7 @@ def window(layer: Message, axis: str) -> tuple[int, int, int]:
     def one(name: str, short: str, default: int) -> int:
         if (value := prototxt.value(parameters, short)) is not None:
             return int(value)
-        several = prototxt.values(parameters, name)  # a convolution may say (h, w)
+        several = prototxt.values(parameters, name)  # a convolution may have two values, (h, w)
         return int(several[-1 if axis == "w" else 0]) if several else default
 
     reach = one("dilation", "", 1) * (one("kernel_size", f"kernel_{axis}", 1) - 1) + 1
@@ -82,7 +82,7 @@ def window(layer: Message, axis: str) -> tuple[int, int, int]:
 
 
 def _out(layer: Message, size: int, axis: str) -> int:
-    """The size of a layer's output along an axis whose input has `size`; below 1 where there is none."""
+    """The size of a layer's output along an axis, for an input of that size; below 1 if there is no output."""
     kernel, stride, pad = window(layer, axis)
     if prototxt.value(layer, "type") != "Pooling":
         return (size + 2 * pad - kernel) // stride + 1
@@ -92,7 +92,7 @@ def _out(layer: Message, size: int, axis: str) -> int:
 
 
 def along(layers: list[Message], blob: str, size: int, axis: str) -> int:
-    """The size of `blob` along one axis, for a picture that has `size` pixels there."""
+    """The size of `blob` along one axis, for a picture that has `size` pixels along it."""
     return spatial(layers, size, size)[blob][axis == "w"]
 
 
@@ -120,7 +120,7 @@ def channels(layers: list[Message]) -> dict[str, int]:
 
 
 def smallest_side(layers: list[Message]) -> int:
-    """The fewest pixels a picture's side must have so that no blob of the layers is empty."""
+    """The smallest number of pixels of a picture's side for which no blob of the layers is empty."""
     side = 1
     while min(min(size) for size in spatial(layers, side, side).values()) < 1:
         side += 1

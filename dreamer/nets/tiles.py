@@ -1,9 +1,9 @@
-"""Dreaming a picture piece by piece where the whole would not fit into memory.
+"""Dreams a picture piece by piece if the whole would not fit into memory.
 
-A piece of a layer's activations depends on a window of the picture only. So the activations are divided
+A piece of a layer's activations depends only on a window of the picture. So the activations are divided
 among tiles; each tile runs the net on the window that its share needs, and adds its share of the gradient.
-The sum is the gradient of the whole picture, up to rounding: there are no seams. Where several layers are
-dreamed, a tile has a share of each, and its window is what all of them need.
+The sum is the gradient of the whole picture, up to rounding: there are no seams. If several layers are
+dreamed, a tile has a share of each, and its window covers the needs of all.
 """
 
 import math
@@ -12,18 +12,18 @@ from typing import NamedTuple
 from dreamer.nets import prototxt, shapes
 from dreamer.nets.prototxt import Message
 
-# Windows begin at multiples of so many positions of the layer (of each, where there are several). Each layer's own
-# grid begins anew there, and so do Winograd's tiles, 2, 3 or 4 outputs wide, in every layer below: the sums are the
-# same to the last bit as in the whole picture. (Else decisions of ReLU and pooling that are close to a tie go both
-# ways, and 66 dB are left of 155.)
+# Windows begin at multiples of this many positions of the layer (of each, if there are several). The grid of every
+# layer below begins there too, and so do its Winograd tiles (2, 3 or 4 outputs wide): the sums are the same, to the
+# last bit, as in the whole picture. (Otherwise ReLU and pooling would decide some near ties differently, and the match
+# would fall from 155 dB to 66 dB.)
 GRID = 12
-# And so many pixels more than what the share sees: a Winograd tile that has a window's edge in it mixes that into its
-# other outputs' rounding, 3 outputs of the first layer and 4 of the second deep.
+# A window has this many pixels more than its share sees: in a Winograd tile, a window's edge changes the rounding of
+# the tile's other outputs, as deep as 3 outputs of the first layer and 4 of the second.
 MARGIN = 24
 
 
 class Window(NamedTuple):
-    """Along one axis: the pixels that a tile needs of the picture, and which positions of each layer are its share."""
+    """Along one axis: the pixels of the picture that a tile needs, and its share of the positions of each layer."""
 
     start: int
     size: int
@@ -49,10 +49,10 @@ def reach(layers: list[Message], end: str, axis: str) -> tuple[int, int, int]:
 
 
 def windows(seen: dict[str, tuple[int, int, int]], lengths: dict[str, int], size: int, count: int) -> list[Window]:
-    """At most `count` Windows along an axis of `size` pixels that share the positions of the layers there.
+    """At most `count` Windows that divide the positions of the layers along an axis of `size` pixels.
 
-    seen     {layer: what `reach` says of it along the axis}
-    lengths  {layer: its number of positions there}"""
+    seen     {layer: its `reach` along the axis}
+    lengths  {layer: its number of positions along the axis}"""
     ahead = {layer: -(-before // stride) for layer, (stride, before, _) in seen.items()}  # positions before a share
     grid = GRID * math.lcm(*(stride for stride, _, _ in seen.values()))
     coarse = max(seen, key=lambda layer: seen[layer][:2])  # the layer whose positions are divided evenly
@@ -69,7 +69,7 @@ def windows(seen: dict[str, tuple[int, int, int]], lengths: dict[str, int], size
         for layer, (stride, _, after) in seen.items():
             first, following = shares[layer][number:number + 2]
             own[layer] = slice(first - start // stride, following - start // stride)
-            if first < following:  # a window ends with the picture, or where the last of its share has all that it sees
+            if first < following:  # a window ends after all that its share sees, or with the picture
                 stop = max(stop, (following - 1) * stride + after + 1)
         made.append(Window(start, min(size, stop) - start, own))
     return made
@@ -77,12 +77,12 @@ def windows(seen: dict[str, tuple[int, int, int]], lengths: dict[str, int], size
 
 def layout(layers: list[Message], ends: list[str], height: int, width: int,
          pixels: int) -> tuple[list[Window], list[Window]]:
-    """(rows, columns): tiles of no more than `pixels` pixels each that compute the fewest in all.
-    They share the positions of all the layers `ends`.
+    """(rows, columns): the tiles of at most `pixels` pixels each that compute the fewest pixels in all.
+    They divide the positions of all the layers `ends`.
 
-    Where no tiles are that small, the smallest there are."""
+    If no tiles are that small, the smallest possible tiles."""
     def choices(axis: str, size: int) -> list[tuple[list[Window], int, int]]:
-        """Of 1, 2, 3… tiles along the axis: (their Windows, the pixels of the largest, the pixels of all)."""
+        """For 1, 2, 3… tiles along the axis: (their Windows, the pixels of the largest, the pixels of all)."""
         seen = {end: reach(layers, end, axis) for end in ends}
         lengths = {end: shapes.along(layers, end, size, axis) for end in ends}
         most = 1 if height * width <= pixels else min(lengths.values())
@@ -98,12 +98,12 @@ def layout(layers: list[Message], ends: list[str], height: int, width: int,
 
 
 def overhead(rows: list[Window], columns: list[Window], height: int, width: int) -> float:
-    """How many times the picture's pixels all tiles together compute."""
+    """The pixels of all tiles together, divided by the picture's."""
     return sum(r.size for r in rows) * sum(c.size for c in columns) / (height * width)
 
 
 def wrapped(window: Window, length: int, offset: int) -> list[tuple[slice, slice]]:
-    """[(to, from)]: how a window of an axis of `length` pixels that is rolled by `offset` is put together."""
+    """[(to, from)]: the slices that fill a window of an axis of `length` pixels, rolled by `offset`."""
     at, done, parts = (window.start - offset) % length, 0, []
     while done < window.size:
         step = min(window.size - done, length - at)

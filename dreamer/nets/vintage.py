@@ -1,5 +1,5 @@
-"""Net descriptions as they were written before 2015, brought to today's form. (Caffe does so too when it loads one, but
-what is dreamed is chosen before.)
+"""Converts net descriptions from before 2015 to today's form. (Caffe does so too when it loads one, but the layers to
+dream are chosen before that.)
 
     input: "data"  input_dim: 1  input_dim: 3  …        a layer of the type Input
     layers { type: CONVOLUTION … }                      layer { type: "Convolution" … }"""
@@ -11,11 +11,11 @@ TYPES = {"ABSVAL": "AbsVal", "BNLL": "BNLL", "CONCAT": "Concat", "CONVOLUTION": 
          "ELTWISE": "Eltwise", "EXP": "Exp", "FLATTEN": "Flatten", "INNER_PRODUCT": "InnerProduct", "LRN": "LRN",
          "MVN": "MVN", "POOLING": "Pooling", "POWER": "Power", "RELU": "ReLU", "SIGMOID": "Sigmoid", "SLICE": "Slice",
          "SOFTMAX": "Softmax", "SPLIT": "Split", "TANH": "TanH", "THRESHOLD": "Threshold"}
-_TRAINING = {"blobs_lr", "weight_decay", "param", "blob_share_mode"}  # which a dream has no use for
+_TRAINING = {"blobs_lr", "weight_decay", "param", "blob_share_mode"}  # a dream does not need them
 
 
 def modern(net: Message) -> Message:
-    """The net in today's form; what is in that already stays."""
+    """The net in today's form; fields that already have it do not change."""
     inputs = [(name, value) for name, value in net if name in ("input", "input_dim", "input_shape")]
     fields = [("layer", _layer(value)) if name == "layers" else (name, value)
               for name, value in net if (name, value) not in inputs]
@@ -29,6 +29,6 @@ def modern(net: Message) -> Message:
 
 
 def _layer(old: Message) -> Message:
-    """A layer of before 2015; one of a type that is unknown stays, and is told by whoever cannot use it."""
+    """A layer from before 2015, in today's form; an unknown type does not change, and gives an error if it is used."""
     return [(name, prototxt.quoted(TYPES.get(value, str(value))) if name == "type" else value)
             for name, value in old if name not in _TRAINING]

@@ -1,4 +1,4 @@
-"""Does a file of weights fit a net? Caffe itself would abort the whole process where it does not."""
+"""Checks whether a file of weights fits a net. Caffe itself would abort the whole process if it does not."""
 
 import os
 import warnings
@@ -10,13 +10,13 @@ from dreamer.errors import Mistake
 
 
 def shapes(path: str | os.PathLike[str]) -> dict[str, list[tuple[int, ...]]]:
-    """{layer: [shape of each of its blobs]} of the .caffemodel at `path`; raises Mistake where it is none."""
+    """{layer: [shape of each of its blobs]} of the .caffemodel at `path`; raises Mistake if it is not one."""
     from caffe.proto import caffe_pb2
     from google.protobuf.message import DecodeError
 
     net = caffe_pb2.NetParameter()
     try:
-        with warnings.catch_warnings(record=True) as behind_the_end:  # protobuf only warns of data there
+        with warnings.catch_warnings(record=True) as behind_the_end:  # protobuf only warns of that
             net.ParseFromString(Path(path).read_bytes())
         damaged = bool(behind_the_end)
     except OSError as error:
@@ -30,8 +30,8 @@ def shapes(path: str | os.PathLike[str]) -> dict[str, list[tuple[int, ...]]]:
 
 
 def _shape(blob: Any) -> tuple[int, ...]:
-    """A blob's shape as a tuple without leading ones, which the format of 2014 added up to four axes.
-    Empty where the numbers in the blob are not as many as the shape says."""
+    """A blob's shape as a tuple without leading ones, which the format of 2014 added to reach four axes.
+    Empty if the blob does not have as many numbers as the shape says."""
     shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
     count = 1
     for size in shape:
@@ -49,7 +49,7 @@ def _trim(shape: Iterable[int]) -> tuple[int, ...]:
 
 
 def check(path: str | os.PathLike[str], net: Any) -> None:
-    """Raise Mistake where the weights at `path` do not fit the caffe.Net `net` in every layer's shape."""
+    """Raise Mistake unless the weights at `path` fit the caffe.Net `net` in every layer's shape."""
     there = shapes(path)
     for layer, blobs in net.params.items():
         wanted = [_trim(blob.data.shape) for blob in blobs]

@@ -1,1 +1,1 @@
-"""Options: what was asked for and what it means; all of it is checked before any work is done."""
+"""Options: what was asked for, what it means, and whether it can be done; all before any work."""

@@ -1,5 +1,4 @@
-"""Whether a dream can be written where it is asked for: a picture, a film, an atlas, a folder. All of it is seen before
-any work is done."""
+"""Checks, before any work is done, whether a dream can be written to OUTPUT: a picture, film, atlas or folder."""
 
 import os
 import stat
@@ -12,9 +11,10 @@ from dreamer.errors import Mistake
 from dreamer.films import gif, mp4, webp
 from dreamer.films.names import FILMS
 from dreamer.films.numbered import NUMBER, is_frame_of, name, numbered
-from dreamer.machine import ffmpeg, files
+from dreamer.machine import ffmpeg, files, here
 from dreamer.options.request import Request
 from dreamer.pictures import inputs, page, writing
+from dreamer.pictures.ours import is_ours
 from dreamer.pictures.picture import Picture
 from dreamer.pictures.recipe import read_recipe
 
@@ -24,7 +24,7 @@ def check_picture(path: str | os.PathLike[str], source: str | os.PathLike[str] |
     """Raise Mistake unless a picture can be written to `path` ("-" is standard output).
 
     source      the picture that must not be overwritten, unless `force`
-    extensions  of the files that will do"""
+    extensions  those that `path` may have"""
     if path == inputs.STANDARD:
         _check_standard_output()
         return
@@ -48,17 +48,34 @@ def check_picture(path: str | os.PathLike[str], source: str | os.PathLike[str] |
             raise Mistake(f"output: {path} is the input itself; name another file, or add --force")
         if not os.access(path, os.W_OK):
             raise Mistake(f"output: {path} is write-protected")
+        if not force:
+            check_ours(path)
     if not there and not folder.is_dir():
-        raise Mistake(f"output: there is no folder {folder}")
+        raise Mistake(f"output: the folder {folder} does not exist")
     check_folder(folder)
+    check_stays(path, force)
 
 
-def check_folder(folder: str | os.PathLike[str]) -> None:
-    """Raise Mistake unless files can be made in `folder`."""
+def check_ours(path: str | os.PathLike[str]) -> None:
+    """Raise Mistake if the file at `path` was not made by this program: it would be lost."""
+    if not is_ours(path):
+        raise Mistake(f"output: {path} exists and is not a dream; name another file (or a folder, for the dreams of "
+                      "several pictures), or add --force")
+
+
+def check_stays(path: str | os.PathLike[str], force: bool) -> None:
+    """Raise Mistake if a file at `path` would disappear with our container, unless `force`."""
+    if not force and (why := here.lost(path)):
+        raise Mistake(f"output: {why}; use --force to dream anyway")
+
+
+def check_folder(folder: str | os.PathLike[str], force: bool = True) -> None:
+    """Raise Mistake unless files can be created in `folder`; without `force`, they must also outlast our container."""
     try:
         files.check(folder)
     except OSError as error:
         raise Mistake(f"output: cannot write into {folder}: {error.strerror}") from None
+    check_stays(folder, force)
 
 
 def _check_standard_output() -> None:
@@ -69,7 +86,7 @@ def _check_standard_output() -> None:
 
 
 def _is(source: str | os.PathLike[str], status: os.stat_result) -> bool:
-    """Whether the input `source` is the file of that os.stat, by whatever name or link."""
+    """Whether the input `source` is the file with this os.stat, under any name or link."""
     try:
         return os.path.samestat(os.fstat(0) if source == inputs.STANDARD else os.stat(source), status)
     except (OSError, ValueError):
@@ -77,35 +94,39 @@ def _is(source: str | os.PathLike[str], status: os.stat_result) -> bool:
 
 
 def check_no_picture_of(folder: str, path: str) -> None:
-    """Raise Mistake if `path` is a picture in the folder that is dreamed; what has a recipe is ours."""
+    """Raise Mistake if `path` is a picture in `folder`, which is to be dreamed. Files with a recipe are dreams."""
     if os.path.isfile(path) and os.path.dirname(os.path.realpath(path)) == os.path.realpath(folder):
         try:
             read_recipe(path)
         except Mistake:
-            raise Mistake(f"{path} is a picture of the folder {folder}; name another file") from None
+            raise Mistake(f"{path} is one of the pictures in {folder}; name another file") from None
 
 
 def check_path(path: str | os.PathLike[str]) -> None:
-    """Raise Mistake if the path is one as Windows has it."""
+    """Raise Mistake if this is a Windows path."""
     if instead := files.foreign(path):
-        raise Mistake(f"output: {path} is a path of Windows: {instead}")
+        raise Mistake(f"output: {path} is a Windows path: {instead}")
 
 
 def check_film(path: str | os.PathLike[str], source: str | os.PathLike[str] | None = None,
                force: bool = False) -> None:
-    """Raise Mistake unless a film can be written to `path`; as check_picture."""
+    """Raise Mistake unless a film can be written to `path`; arguments as for check_picture."""
     extension = Path(path).suffix.lower()
     if numbered(path):
         if len(NUMBER.findall(Path(path).name)) > 1 or NUMBER.search(str(Path(path).parent)):
-            raise Mistake(f"output: {path}: one number is enough")
+            raise Mistake(f"output: {path}: use %d only once, and only in the file's name")
         check_picture(name(path, 0), source, force)
         sources: Iterable[str | os.PathLike[str]] = ()
         if source is not None and source != inputs.STANDARD:
             sources = files.entries(source) if os.path.isdir(source) else [source]
-        if not force and any(is_frame_of(path, each) for each in sources):
-            raise Mistake(f"output: {path} would overwrite the input; name another file, or add --force")
+        if any(is_frame_of(path, each) for each in sources):
+            raise Mistake(f"output: {path} would overwrite the input; name other files")
+        if not force:
+            for each in files.entries(Path(os.path.realpath(path)).parent):
+                if is_frame_of(path, each):
+                    check_ours(each)
     elif extension not in FILMS:
-        raise Mistake(f"output: a film ends in one of {' '.join(FILMS)}, or has a number in its name, such as "
+        raise Mistake(f"output: a film must end in one of {' '.join(FILMS)}, or have a number in its name, such as "
                       "frame-%04d.png")
     else:
         check_picture(path, source, force, FILMS)
@@ -117,31 +138,31 @@ def check_film(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
 
 
 def check_atlas(path: str, source: str | None, force: bool) -> None:
-    """Raise Mistake unless an atlas can be written to `path`; as check_picture."""
+    """Raise Mistake unless an atlas can be written to `path`; arguments as for check_picture."""
     check_picture(path, source, force, (*writing.FORMATS, *page.PAGES))
 
 
 def check_picture_fits(path: str | os.PathLike[str], picture: Picture, warn: Callable[[str], None]) -> None:
-    """Raise Mistake where the format of `path` cannot hold a Picture of this size; warn of what it cannot
-    hold of it: alpha, too much EXIF."""
+    """Raise Mistake if the format of `path` cannot hold a Picture of this size. Warn if it loses transparency or
+    EXIF."""
     kind, _, longest = writing.FORMATS[writing.extension(path)]
     height, width = picture.pixels.shape[:2]
     if max(height, width) > longest:
-        raise Mistake(f"output: a {kind} holds at most {longest} pixels a side: use .png, or --max-size {longest}")
+        raise Mistake(f"output: a {kind} has at most {longest} pixels per side; use .png, or --max-size {longest}")
     if kind == "JPEG" and picture.alpha is not None and picture.alpha.min() < 255:
-        warn("output: a JPEG holds no transparency: it is lost; a .png keeps it")
+        warn("output: a JPEG cannot be transparent, so the transparency is lost; a .png keeps it")
     if kind == "JPEG" and picture.exif and (lacks := picture.exif.block(height, width, writing.EXIF)[1]):
-        warn(f"output: a JPEG holds at most 64 kB of EXIF, so the longest values are lost ({lacks}); a .png keeps all")
+        warn(f"output: a JPEG holds at most 64 kB of EXIF, so some values are lost ({lacks}); a .png keeps all")
 
 
 def check_film_fits(path: str | os.PathLike[str], picture: Picture, rate: Fraction, moves: bool,
                     warn: Callable[[str], None]) -> None:
-    """Raise Mistake where the film at `path` cannot have frames like `picture`, or `rate` of them a second; warn where
-    it holds no alpha: none does that is one file, or that moves."""
+    """Raise Mistake if the film at `path` cannot have frames of this size, or `rate` frames per second. Warn if
+    transparency is lost: only the numbered steps of one picture's dream keep it."""
     extension = Path(path).suffix.lower()
     height, width = picture.pixels.shape[:2]
     if picture.alpha is not None and picture.alpha.min() < 255 and (moves or not numbered(path)):
-        warn("output: a film holds no transparency: it is lost")
+        warn("output: this film cannot be transparent, so the transparency is lost")
     if moves or not numbered(path):
         picture.alpha = None
     if numbered(path):
@@ -149,21 +170,21 @@ def check_film_fits(path: str | os.PathLike[str], picture: Picture, rate: Fracti
     else:
         longest = {".gif": gif.LONGEST, ".webp": webp.LONGEST, ".mp4": mp4.LONGEST}[extension]
     if max(height, width) > longest:
-        raise Mistake(f"output: a film in {extension} has at most {longest} pixels a side: add --max-size {longest}")
+        raise Mistake(f"output: a film in {extension} has at most {longest} pixels per side; add --max-size {longest}")
     if extension == ".mp4" and min(height, width) < 2:
         raise Mistake("output: a film in .mp4 needs at least 2 pixels on each side")
     if extension == ".gif" and rate > gif.FASTEST:
-        raise Mistake(f"output: a film in .gif shows at most {gif.FASTEST} frames a second")
+        raise Mistake(f"output: a film in .gif can show at most {gif.FASTEST} frames a second")
 
 
 def check_events(request: Request) -> None:
-    """Raise Mistake unless events can be written where it says; nothing is."""
+    """Raise Mistake unless events can be written to `request.events`. Writes nothing."""
     where = str(request.events)
     if where == inputs.STANDARD:
         raise Mistake("events: name a file, or fd:1 for standard output")
     if where.startswith("fd:"):
         if not where[3:].isdecimal() or not where[3:].isascii():
-            raise Mistake(f"events: {where}: fd: is followed by the number of an open file")
+            raise Mistake(f"events: {where}: fd: must be followed by the number of an open file")
         try:
             os.fstat(int(where[3:]))
         except (OSError, OverflowError):
@@ -172,16 +193,16 @@ def check_events(request: Request) -> None:
     for field in ("input", "output", "preview", "guide", "mask", "like", "weights"):
         other = getattr(request, field)
         if other is not None and os.path.realpath(other) == os.path.realpath(where):
-            raise Mistake(f"events: {where} is also another file of this dream; name another file")
+            raise Mistake(f"events: this dream uses {where} for something else; name another file")
     if request.output and numbered(request.output) and is_frame_of(request.output, where):
         raise Mistake(f"events: {where} is a frame of the film; name another file")
     try:
         with open(where, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not (file.read(10) or b'{"event": ').startswith(
                     b'{"event": '):
-                raise Mistake(f"events: {where} is there and holds something else: name another file")
+                raise Mistake(f"events: {where} exists and does not contain events; name another file")
     except FileNotFoundError:
         if not os.path.isdir(os.path.dirname(os.path.realpath(where))):
-            raise Mistake(f"events: there is no folder for {where}") from None
+            raise Mistake(f"events: {where} is in a folder that does not exist") from None
     except (OSError, ValueError) as error:
         raise Mistake(f"events: {where}: {getattr(error, 'strerror', None) or error}") from None

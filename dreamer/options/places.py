@@ -1,5 +1,5 @@
-"""From where to where: INPUT is a picture, a video, or a folder of either, and OUTPUT what that can become. Here it is
-seen whether they can be read and written, before any work is done."""
+"""Checks, before any work is done, whether INPUT (a picture, video or folder) can be read, and whether OUTPUT fits it
+and can be written."""
 
 import functools
 import os
@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from dreamer.arrays import Light
-from dreamer.errors import Wrong
+from dreamer.errors import Mistake, Wrong
 from dreamer.films import flow, frames, moving, names, video
 from dreamer.options import outputs
 from dreamer.options.understood import Subject, Understood
@@ -21,15 +21,18 @@ _Warn = Callable[[str], None]
 
 
 def find(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool) -> Subject | None:
-    """See where INPUT and OUTPUT are, "" where they are not named, and read what is there; None where that is a folder
-    of pictures. What is wrong with them is noted.
+    """Check INPUT and OUTPUT, which are "" if not given, and read the input. None for a folder of pictures, and if the
+    input cannot be read. Errors are added to `wrong`.
 
-    warn   is called with a line on what is lost
+    warn   called with a line about each thing that is lost
     sheet  whether OUTPUT is to be an atlas"""
     if sheet:
         return find_picture(asked, wrong, warn, sheet)
     if _is_video(asked):
         return _find_video(asked, wrong, warn)
+    if asked.pictures is not None:
+        _check_pictures(asked, wrong)
+        return None
     if asked.watch or (asked.input and os.path.isdir(asked.input)):
         _check_folders(asked, wrong)
         return None
@@ -37,7 +40,7 @@ def find(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool) -> Subject |
 
 
 def find_picture(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool = False) -> Subject | None:
-    """Read the picture, and see whether the dream can be written, or a `sheet` of dreams. None where it cannot."""
+    """Read the picture, and check whether its dream, or a `sheet` of them, can be written. None if it is unreadable."""
     film = not sheet and (asked.zoom is not None or names.always_film(asked.output))
     if sheet and inputs.STANDARD in (asked.input, asked.output):
         wrong.append("atlas: INPUT and OUTPUT must be files, not -, so that a stopped atlas can continue")
@@ -45,7 +48,7 @@ def find_picture(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool = Fal
         wrong.append("input: name a picture")
     if not asked.output:
         if asked.input and os.path.isfile(asked.input) and video.named_so(asked.input):
-            wrong.append(f"output: name a film for the dream of the video {asked.input}: {' '.join(names.FILMS)}")
+            wrong.append(f"output: {asked.input} is a video; name a film for its dream ({' '.join(names.FILMS)})")
             return None
         wrong.append("output: name the file for the dream")
     else:
@@ -55,9 +58,7 @@ def find_picture(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool = Fal
         with wrong.noted():
             check = outputs.check_atlas if sheet else outputs.check_film if film else outputs.check_picture
             check(asked.output, asked.input or None, asked.force)
-    if asked.flow or asked.blend:
-        warn("--flow and --blend have no effect here: INPUT is not a video")
-    if not asked.input or (wrong and asked.input == inputs.STANDARD):  # which may be slow
+    if not asked.input or (wrong and asked.input == inputs.STANDARD):  # reading it may be slow
         return None
     with wrong.noted():
         picture = reading.read(asked.input, asked.max_size, asked.max_pixels, asked.keep_location, warn)
@@ -75,13 +76,13 @@ def _where(asked: Understood, shape: tuple[int, ...], warn: _Warn) -> Light | No
 
 
 def _is_video(asked: Understood) -> bool:
-    """Whether a film is to be made of a moving picture."""
+    """Whether INPUT is a video or a folder of frames, and OUTPUT a film of it."""
     return bool(asked.input and asked.output and not asked.watch and not asked.zoom
                 and names.may_be_film(asked.output) and moving.moves(asked.input))
 
 
 def _find_video(asked: Understood, wrong: Wrong, warn: _Warn) -> Subject | None:
-    """See what the video, or the folder of frames, is, and whether the film can be written."""
+    """Open the video or folder of frames, and check whether the film can be written. None if it cannot be opened."""
     with wrong.noted():
         outputs.check_film(asked.output, asked.input, asked.force)
     with wrong.noted():
@@ -105,20 +106,45 @@ def _opened(asked: Understood, warn: _Warn) -> moving.Moving:
                          read)
 
 
+def _check_pictures(asked: Understood, wrong: Wrong) -> None:
+    """Note what is wrong with several pictures and the folder for their dreams."""
+    assert asked.pictures is not None  # noqa: S101
+    if asked.watch:
+        wrong.append("watch: name one folder to watch, not pictures")
+    for path in asked.pictures:
+        with wrong.noted(), inputs.opened(path):
+            if video.named_so(path):
+                raise Mistake(f"input: {path} is a video: dream it by itself, with a film as OUTPUT")
+    called: dict[str, str] = {}
+    for path in asked.pictures:
+        if (other := called.setdefault(writing.dream_name(os.path.basename(path)), path)) != path:
+            wrong.append(f"input: the dreams of {other} and {path} would have the same name")
+        dream = os.path.join(asked.output, writing.dream_name(os.path.basename(path)))
+        with wrong.noted():
+            if os.path.isfile(dream) and not asked.force:
+                outputs.check_ours(dream)
+    _check_target(asked, wrong)
+
+
 def _check_folders(asked: Understood, wrong: Wrong) -> None:
-    """See whether the dreams of a folder can be written."""
+    """Check whether the dreams of a folder can be written."""
     if not os.path.isdir(asked.input):
         wrong.append(f"watch: {asked.input} is not a folder")
+    _check_target(asked, wrong)
+
+
+def _check_target(asked: Understood, wrong: Wrong) -> None:
+    """Note what is wrong with the folder for dreams."""
     if asked.zoom:
-        wrong.append("zoom: a zoom begins with one picture, and INPUT is a folder")
+        wrong.append("zoom: a zoom needs a single picture")
     with wrong.noted():
         outputs.check_path(asked.output)
     if os.path.isdir(asked.output):
         with wrong.noted():
-            outputs.check_folder(asked.output)
+            outputs.check_folder(asked.output, asked.force)
     elif (os.path.lexists(asked.output) or asked.output == inputs.STANDARD
           or os.path.splitext(asked.output)[1].lower() in writing.FORMATS):
-        wrong.append(f"output: {asked.output} is not a folder; INPUT is one, so OUTPUT must be a folder too")
+        wrong.append(f"output: {asked.output} is not a folder; the dreams of several pictures need one")
     else:
         with wrong.noted():
-            outputs.check_folder(os.path.dirname(os.path.realpath(asked.output)))
+            outputs.check_folder(os.path.dirname(os.path.realpath(asked.output)), asked.force)

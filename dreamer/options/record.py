@@ -1,4 +1,4 @@
-"""What is recorded of a dream in its output, known before it is dreamed: its recipe."""
+"""The recipe of a dream: the settings, known before it starts, that its output records."""
 
 import hashlib
 import os
@@ -11,14 +11,14 @@ from dreamer.options.sizes import fitting_sizes
 from dreamer.options.understood import Sizes, Subject, Understood
 from dreamer.pictures import inputs
 
-_BESIDE = ("guide", "mask")  # options that name a picture: a recipe has its name and checksum
+_BESIDE = ("guide", "mask")  # options that name a picture: a recipe records its name and checksum
 
 
 def recipe(understood: Understood, sizes: list[tuple[int, int]], subject: Subject | None = None) -> dict[str, Any]:
-    """How the dream is made, all but its seed: what is kept in the picture.
+    """The recipe, without the seed.
 
-    sizes    those of the octaves
-    subject  what is dreamed, where that is no picture of a folder"""
+    sizes    (height, width) of the octaves
+    subject  what is dreamed; None for a picture of a folder"""
     made = {"version": __version__, "model": understood.model.name,
             "weights_sha256": sha256(understood.model.weights_path(understood.weights)),
             "layer": understood.layer.text, "iterations": understood.iterations, "octaves": len(sizes),
@@ -46,9 +46,9 @@ def _of_moving(moving: Moving) -> dict[str, str]:
 
 
 def is_of(found: dict[str, Any], understood: Understood, octave_sizes: Sizes) -> bool:
-    """Whether the recipe `found` is that of the dream that is asked for, of a picture of the size in it."""
+    """Whether `found` is the recipe of the dream that is asked for, if the picture has the size that `found` gives."""
     height, width = found.get("height"), found.get("width")
-    if not (type(height) is int and type(width) is int and height > 0 and width > 0):  # somebody else wrote it
+    if not (type(height) is int and type(width) is int and height > 0 and width > 0):  # not written by us
         return False
     made = recipe(understood, fitting_sizes(understood, octave_sizes, height, width))
     return ("unfinished" not in found and understood.seed in (None, found.get("seed"))

@@ -1,5 +1,5 @@
-"""What is asked for, as plain data: from the command line, a call or another program's JSON, before anybody has looked
-whether it makes sense."""
+"""The Request: what is asked for, as plain data, not checked yet. It comes from the command line, a call or another
+program's JSON."""
 
 import dataclasses
 import json
@@ -10,19 +10,19 @@ from typing import Any, TypeAlias
 
 from dreamer.errors import Mistake
 
-Number: TypeAlias = int | float | str  # or its text
+Number: TypeAlias = int | float | str  # str: the number as text
 
 
 @dataclass(frozen=True)
 class Request:
-    """The parameters of dreamify.dreamify, which has their defaults and says what they mean (a test compares them).
-    Paths are text."""
+    """The parameters of dreamify.dreamify, which has their defaults and explains them (a test compares the two). Paths
+    are text."""
 
-    input: str | None
+    input: str | tuple[str, ...] | None  # several pictures: OUTPUT is the folder for their dreams
     output: str | None
     layer: str | None
     iterations: Number
-    octaves: Number
+    octaves: Number | None
     scale: Number
     seed: Number | None
     step_size: Number
@@ -60,27 +60,29 @@ class Request:
 
 
 def request(asked: Mapping[str, Any], usual: Mapping[str, Any]) -> Request:
-    """The Request of what was asked for, {field: value}. What was not, or is None, is as usual: {field: default}.
+    """The Request for `asked`, {field: value}. Fields that are missing or None get their defaults, `usual`.
 
-    Raises Mistake where a name is no field, or a value is not of its kind."""
-    wrong = [f"request: there is no {name!r}" for name in asked if name not in usual]
+    Raises Mistake for an unknown field, or a value of the wrong type."""
+    wrong = [f"request: unknown argument {name!r}" for name in asked if name not in usual]
     values = dict(usual)
     for name, value in asked.items():
         if name in usual and value is not None:
             plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+            if name == "input" and isinstance(value, list | tuple):
+                plain = tuple(os.fspath(each) if isinstance(each, os.PathLike) else each for each in value)
             plain = plain.item() if hasattr(plain, "item") else plain  # numpy's numbers
             plain = tuple(plain) if isinstance(plain, list) else plain
             if _fits(plain, usual[name], name):
                 values[name] = plain
             else:
-                wrong.append(f"{name.replace('_', '-')}: {value!r} makes no sense")
+                wrong.append(f"{name.replace('_', '-')}: {value!r} is not a valid value")
     if wrong:
         raise Mistake(*wrong)
     return Request(**values)
 
 
 def from_json(text: str | bytes) -> dict[str, Any]:
-    """What was asked for, {field: value}, in JSON such as Request.json() gives or another program writes; raises
+    """What is asked for, {field: value}, from JSON such as Request.json() returns or another program writes. Raises
     Mistake."""
     try:
         asked = json.loads(text)
@@ -89,7 +91,7 @@ def from_json(text: str | bytes) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise Mistake('request: it must be a JSON object, such as {"input": "photo.jpg", "output": "dream.png"}')
     if asked.get("input") == "-":
-        raise Mistake("request: INPUT cannot be standard input, which the request itself comes from")
+        raise Mistake("request: INPUT cannot be standard input, because the request itself comes from it")
     return asked
 
 
@@ -102,12 +104,14 @@ def _can_be_a_name(text: str) -> bool:
 
 
 def _fits(value: object, usual: object, name: str) -> bool:
-    """Whether a value is of the kind that the field `name` has."""
+    """Whether a value has a type that suits the field `name`, whose default is `usual`."""
     if isinstance(usual, bool):
         return isinstance(value, bool)
     if isinstance(value, str) and not _can_be_a_name(value):
         return False
     if name == "pan" and isinstance(value, tuple):
         return len(value) == 2 and all(isinstance(part, int | float | str) for part in value)
+    if name == "input" and isinstance(value, tuple):
+        return bool(value) and all(isinstance(each, str) and _can_be_a_name(each) for each in value)
     number = Request.__annotations__[name] in (Number, Number | None)
     return isinstance(value, str) or (number and isinstance(value, int | float) and not isinstance(value, bool))

@@ -1,4 +1,4 @@
-"""What the command line says of each parameter, and how its value is checked."""
+"""The help for each parameter, and the check of its value."""
 
 import os
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from dreamer.films import flow
 from dreamer.films.names import FILMS
+from dreamer.machine import here
 from dreamer.nets.model import DEFAULT, SPARE
 from dreamer.options import values
 from dreamer.pictures import writing
@@ -13,11 +14,11 @@ from dreamer.pictures.page import PAGES
 
 
 class Option(NamedTuple):
-    """What the command line says of a parameter.
+    """The help for a parameter, and the check of its value.
 
     help     one line
-    metavar  what its value is called; None where there is no value to give
-    check    function of a value, or its text, that returns what is meant by it; raises Mistake"""
+    metavar  the name of its value in the help; None for a flag
+    check    function of a value, or its text, that returns the value in its own type; raises Mistake"""
 
     help: str
     metavar: str | None = None
@@ -26,32 +27,35 @@ class Option(NamedTuple):
 
 OPTIONS = {
     "file": Option("a picture or film that was dreamed", "FILE"),
-    "input": Option("a picture, a video, a folder of pictures, or - for standard input; or a command, see below",
-                    "INPUT"),
+    "input": Option("a picture, a video, a folder of pictures, several pictures if OUTPUT is a folder, or - "
+                    "for standard input; or a command, see below",
+                    "INPUT", lambda value: value),
     "output": Option(f"the dream: a picture ({' '.join(sorted(writing.FORMATS))}), a film ({' '.join(FILMS)}), a file "
                      "for each frame of a film (frame-%04d.png), a folder if INPUT is one (default: the same folder), "
                      "or - for standard output, as PNG", "OUTPUT"),
-    "layer": Option("the layer whose activations grow; or channels, sums and patterns of layers: NAME:3,7-9, "
-                    f"NAME*0.3+NAME, NAM? (default: the model's own, inception_4c/output for {DEFAULT})", "LAYER", str),
+    "layer": Option("the layer whose activations grow; or a look, such as eyes (keys --looks lists them); or channels, "
+                    "sums and patterns of layers: NAME:3,7-9, NAME*0.3+NAME, NAM? (default: the model's own, "
+                    f"inception_4c/output for {DEFAULT})", "LAYER", str),
     "iterations": Option("steps in each octave", "ITERATIONS", values.whole(1, 10 ** 9)),
-    "octaves": Option("number of sizes at which to dream", "OCTAVES", values.whole(1, 100)),
+    "octaves": Option("number of sizes at which to dream (default: 4; above 1.5 megapixels as many more as make the "
+                      "smallest about 375 pixels long)", "OCTAVES", values.whole(1, 100)),
     "scale": Option("how much larger each octave is than the one before", "SCALE", values.number(above=1, most=100)),
     "seed": Option("seed of the random shifts: the same seed gives the same dream (default: random; the picture "
                    "records it)", "N", values.whole(0, 2 ** 32 - 1)),
     "step_size": Option("mean change of a pixel value in each step, on a scale of 0 to 255", "X",
                         values.number(above=0, most=10 ** 6)),
-    "jitter": Option("largest random shift of the picture in each step, in pixels", "PIXELS",
-                     values.whole(0, 10 ** 6)),
-    "no_clip": Option("let pixel values leave 0 to 255 between steps"),
+    "jitter": Option("largest random shift of the picture in each step, in pixels", "PIXELS", values.whole(0, 10 ** 6)),
+    "no_clip": Option("let pixel values go beyond 0 to 255 between steps"),
     "guide": Option("lead the dream towards what the layer sees in this picture", "PICTURE"),
     "guide_size": Option("shrink the guide so that its longest side has at most N pixels", "N", values.whole(1)),
     "mask": Option("dream only where this picture is white, and keep the pixels where it is black", "PICTURE"),
-    "model": Option(f"a folder in models/ (default: {DEFAULT}, or {SPARE} if its weights are missing)", "NAME"),
+    "model": Option(f"the network, a folder in models/ (default: {DEFAULT}, or {SPARE} if {DEFAULT} has no weights)",
+                    "NAME"),
     "weights": Option("use this .caffemodel instead of the model's own weights", "FILE"),
     "max_size": Option("shrink the picture so that its longest side has at most N pixels", "N", values.whole(1)),
-    "max_pixels": Option("refuse an input of more pixels, because it may be an attack", "N", values.whole(1)),
+    "max_pixels": Option("refuse an input with more than N pixels: it may be an attack", "N", values.whole(1)),
     "keep_location": Option("keep the GPS position too (all other EXIF data is always kept, except the thumbnail)"),
-    "force": Option("allow OUTPUT to overwrite INPUT"),
+    "force": Option("overwrite a file that is not a dream, or INPUT if OUTPUT names it"),
     "memory": Option("memory limit, for example 512m or 1.5g; a larger picture is dreamed in tiles (default: most of "
                      "the free memory)", "SIZE", values.size),
     "threads": Option("number of threads (default: all cores, or the CPU quota)", "N", values.whole(1, 1024)),
@@ -59,9 +63,11 @@ OPTIONS = {
                            "of a fixed size"),
     "like": Option("dream as this picture was dreamed: its recipe replaces the defaults", "FILE"),
     "preview": Option("show the dream so far in this file, at most 1280 pixels a side", "FILE"),
-    "events": Option("write each event to this file as a line of JSON; fd:N is an open file", "FILE"),
+    "events": Option("write each event to this file as a line of JSON; fd:N is the open file number N", "FILE"),
     "no_resume": Option("start again, even if an earlier run left something to resume"),
     "describe": Option("say what each layer likes"),
+    "looks": Option("list the looks instead: names that LAYER takes, each with its layer, steps and octaves"),
+    "full": Option("dream at the picture's own size, and show it so (default: at most 256 pixels a side)"),
     "watch": Option("watch the folder INPUT and dream each picture that arrives (default: the current folder)"),
     "quiet": Option("print only errors and warnings"),
     "zoom": Option("make a film of this many frames: each is the dream of a closer look at the frame before (without "
@@ -78,13 +84,13 @@ OPTIONS = {
                     f"--flow {flow.BLEND})", "X", values.number(least=0, most=1)),
 }
 
-# What a command says otherwise
+# Help that differs for one command
 OF_COMMANDS = {
     "atlas": {
         "input": "a picture",
         "output": f"one picture of all dreams ({' '.join(sorted(writing.FORMATS))}), or a page that shows each at its "
                   f"full size ({' '.join(PAGES)})",
-        "layer": "layers or channels to dream, each by itself: a pattern such as inception_4?/output, or NAME:3,7-9 "
+        "layer": "layers or channels to dream, each separately: a pattern such as inception_4?/output, or NAME:3,7-9 "
                  "(default: all layers)",
         "seed": "seed of the random shifts: the same seed gives the same atlas",
     },
@@ -98,7 +104,20 @@ def told(function: str, name: str, default: object) -> str:
     return (f"{text} (default: {default})" if shown else text).replace("%", "%%")  # for argparse
 
 
-# What belongs together in --help; all others say how to dream
+def short(usage: str) -> str:
+    """The text for a command line without arguments."""
+    examples = (("photo.jpg dream.png", "animals, pagodas, fish"),
+                ("photo.jpg dream.png eyes", "a look; list them with: keys --looks"),
+                ("photo.jpg dream.png inception_3b/output 20 5", "a layer, 20 steps, 5 octaves; list the layers: keys"),
+                ("*.jpg dreams/", "several pictures: their dreams go into a folder"),
+                ("photo.jpg zoom.gif --zoom 50", "a film: the endless zoom"))
+    return "\n".join([f"usage: dreamify.py [options]{usage}", "",
+                      *(f"  {here.command(words)}\n      {what}" for words, what in examples), "",
+                      f"All options and commands: {here.command('--help')}",
+                      "The manual: README.md and docs/ in the project's folder"])
+
+
+# The groups of options in --help; all other options are in the group "dream"
 GROUPS = {
     "picture": ("max_size", "max_pixels", "keep_location", "force", "preview", "watch"),
     "film": ("zoom", "zoom_step", "rotate", "pan", "fps", "flow", "blend"),

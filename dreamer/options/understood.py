@@ -1,4 +1,4 @@
-"""What was asked for, and what that was found to mean. Nothing in it changes any more."""
+"""What was asked for, and what it means. Nothing in it changes afterwards."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ Sizes: TypeAlias = Callable[[int, int, int, float], list[tuple[int, int]]]  # as
 
 @dataclass(frozen=True)
 class Subject:
-    """What is dreamed, and what becomes of it."""
+    """What is dreamed, and into what."""
 
-    picture: Picture  # of what moves: a black one of the size of its frames
+    picture: Picture  # for moving input: a black one of the size of its frames
     moving: Moving | None
     film: bool  # whether the output is a film
-    rate: Fraction  # its ticks a second
-    fps: float  # the same, as it is kept in the recipe
+    rate: Fraction  # the film's ticks per second
+    fps: float  # the same, as the recipe records it
     blend: float
     where: Light | None  # the mask at the picture's size
 
 
 @dataclass(frozen=True)
 class Understood:
-    """A Request whose values make sense; the fields that have the names of options are those options."""
+    """A Request with checked values. Each field with the name of an option is the value of that option."""
 
     request: Request
-    input: str
+    input: str  # "" if INPUT is several pictures
     output: str
     layer: Layers
     iterations: int
-    octaves: int
+    octaves: int | None  # None: they follow from the size
     scale: float
     seed: int | None
     step_size: float
@@ -70,9 +70,11 @@ class Understood:
     flow: bool
     blend: float | None
 
+    pictures: tuple[str, ...] | None  # if INPUT is several pictures
+    usual_octaves: int  # of a picture of up to 1.5 megapixels
     model: Model
-    followed: Mapping[str, Any]  # the recipe that is followed; {} where none is
+    followed: Mapping[str, Any]  # the recipe that is followed; {} if there is none
     light: Light | None  # the mask as it was read
     leader: Guide | None  # the guide as it was read
-    subject: Subject | None  # None where INPUT is a folder, whose pictures have one each
-    warnings: tuple[str, ...]  # lines to tell before the dream
+    subject: Subject | None  # None if INPUT is a folder: each of its pictures has its own
+    warnings: tuple[str, ...]  # lines to print before the dream

@@ -1,5 +1,5 @@
-"""What a setting may be. Each function here gives a check: a function of a value (its text will do) that returns
-the value as it is meant, and raises Mistake with what it should be."""
+"""Checks of settings. A check is a function of a value, or its text, that returns the value in its own type, or raises
+Mistake with what it should be. `size` is a check; `whole`, `number` and `pair` return one."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _Value = TypeVar("_Value")
 def whole(least: int, most: float = math.inf) -> Callable[[object], int]:
     """A whole number within these bounds."""
     return _check(int, lambda n: least <= n <= most,
-                  f"a whole number from {least}" + (f" to {most}" if most < math.inf else ""))
+                  f"a whole number from {least} " + (f"to {most}" if most < math.inf else "up"))
 
 
 def number(above: float = -math.inf, least: float = -math.inf, most: float = math.inf,
@@ -27,7 +27,7 @@ def number(above: float = -math.inf, least: float = -math.inf, most: float = mat
 
 
 def pair(least: float, most: float) -> Callable[[Any], tuple[float, float]]:
-    """Two numbers within these bounds, as a tuple: X,Y in text."""
+    """Two numbers within these bounds, as a tuple; as text: X,Y."""
     def check(value: Any) -> tuple[float, float]:
         try:
             x, y = map(float, value.split(",") if isinstance(value, str) else value)
@@ -40,7 +40,7 @@ def pair(least: float, most: float) -> Callable[[Any], tuple[float, float]]:
 
 
 def size(value: object) -> int:
-    """A size of memory, in bytes: 512m, 1.5g or a number."""
+    """An amount of memory in bytes, from text such as 512m, 1.5g or a plain number."""
     return limits.size(str(value))
 
 

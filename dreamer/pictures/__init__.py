@@ -1,1 +1,1 @@
-"""Pictures in and out: every format, its colours and what else is in the file; sheets and pages of them."""
+"""Pictures in and out: every format, its colours and its metadata; contact sheets and pages of pictures."""

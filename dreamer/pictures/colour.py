@@ -1,4 +1,4 @@
-"""From the colours of any picture to 8-bit sRGB, which is what the nets were trained on."""
+"""Converts the colours of any picture to 8-bit sRGB, which the nets were trained on."""
 
 import io
 import struct
@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageCms
 
-# as lcms numbers them: Pillow's names come and go
+# lcms's own numbers, because Pillow's names for them come and go
 _RELATIVE_COLORIMETRIC, _BLACK_POINT_COMPENSATION, _EXACTLY = 1, 0x2000, 0x100
-_BITS = 258  # TIFF's tag: of a sample
-_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # what a profile is for -> the Pillow mode that it takes
+_BITS = 258  # the TIFF tag BitsPerSample
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # colour space of a profile -> the Pillow mode that it needs
 
 
 def _srgb() -> bytes:
-    """The sRGB profile. The time of its making is taken out: the same dream gives the same file."""
+    """The sRGB profile, with a fixed date of creation, so that the same dream gives the same file."""
     profile: bytes = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile[:24] + struct.pack(">6H", 2015, 7, 1, 0, 0, 0) + profile[36:]
 
@@ -23,18 +23,18 @@ SRGB = _srgb()
 
 
 def to_srgb(image: Image.Image, warn: Callable[[str], None]) -> Image.Image:
-    """`image`, loaded and of any mode, in mode RGB or, where it has transparency, RGBA.
+    """`image` (loaded, of any mode) in mode RGB, or in RGBA if it has transparency.
 
-    `warn` is called with a line where its colour profile is of no use."""
+    `warn` is called with a line if its colour profile cannot be used."""
     colours, alpha = _plain(image)
     profile = image.info.get("icc_profile")
-    if colours.mode == "LAB":  # is a profile in itself
+    if colours.mode == "LAB":  # LAB defines its colours without a profile
         colours = _transformed(colours, ImageCms.createProfile("LAB"))
     elif profile and profile != SRGB:
         try:
             colours = _by_profile(colours, profile)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError, KeyError):
-            warn("input: its colour profile is damaged or of another kind of colour, and is ignored")
+            warn("input: its colour profile is damaged or does not fit its colours, so it is ignored")
     colours = colours.convert("RGB")
     if alpha:
         colours.putalpha(alpha)
@@ -44,15 +44,15 @@ def to_srgb(image: Image.Image, warn: Callable[[str], None]) -> Image.Image:
 def _by_profile(colours: Image.Image, data: bytes) -> Image.Image:
     profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
     wanted = _MODES[profile.profile.xcolor_space.strip()]
-    if colours.mode == "L" and wanted == "RGB":  # a grey picture with the profile of the photo that it was
+    if colours.mode == "L" and wanted == "RGB":  # a photo turned grey may still have its RGB profile
         colours = colours.convert("RGB")
     if colours.mode != wanted:
-        raise ValueError(f"a profile for {wanted} in a picture of {colours.mode}")
+        raise ValueError(f"the profile is for {wanted}, but the picture is {colours.mode}")
     return _transformed(colours, profile)
 
 
 def _transformed(colours: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    if colours.mode == "L" and colours.size != (256, 1):  # of greys there are but 256
+    if colours.mode == "L" and colours.size != (256, 1):  # convert only the 256 greys
         greys = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
         return Image.fromarray(np.asarray(_transformed(greys, profile))[0][np.asarray(colours)])
     flags = _BLACK_POINT_COMPENSATION | (_EXACTLY if colours.mode == "L" else 0)
@@ -68,7 +68,7 @@ def _plain(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         alpha = rgba.getchannel("A")
-        if image.mode in ("PA", "RGBa"):  # no way to RGB but by RGBA
+        if image.mode in ("PA", "RGBa"):  # Pillow converts these to RGB only through RGBA
             image = rgba
     mode = {"1": "L", "LA": "L", "La": "L"}.get(image.mode, image.mode)
     if mode not in _MODES.values() and mode != "LAB":
@@ -77,7 +77,7 @@ def _plain(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def _grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """_plain for one channel of more than 8 bits, of which neither the file nor Pillow tells the white."""
+    """_plain for one channel of more than 8 bits. Neither the file nor Pillow says which value is white."""
     values = np.asarray(image)
     alpha = None
     if isinstance(nothing := image.info.get("transparency"), int):
@@ -93,7 +93,7 @@ def _grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         whites = [255, 65535]
     black: float = 0
     white: float = next((white for white in whites if values.max() <= white), values.max())
-    if values.min() < 0 or white not in whites:  # measurements of something: from the lowest to the highest
+    if values.min() < 0 or white not in whites:  # probably measurements: scale lowest..highest to 0..255
         black, white = float(values.min()), float(values.max())
     scaled = (values - black) * (255 / max(white - black, 1e-30))
     return Image.fromarray(np.uint8(np.rint(np.clip(scaled, 0, 255)))), alpha

@@ -1,6 +1,6 @@
-"""EXIF: what the camera wrote beside the picture. After CIPA DC-008 (EXIF 2.32).
+"""EXIF: the metadata that a camera adds to a picture. Source: CIPA DC-008 (EXIF 2.32).
 
-It is kept, but rebuilt from what may be kept: a thumbnail, or a place, is not hidden somewhere in its bytes.
+The block is rebuilt from the allowed values, not copied, so no thumbnail or GPS position stays hidden in its bytes.
 """
 
 import io
@@ -16,8 +16,8 @@ from dreamer.pictures import tiff
 _ORIENTATION, _EXIF, _GPS, _INTEROPERABILITY, _MAKER_NOTE = 0x0112, 0x8769, 0x8825, 0xA005, 0x927C
 _COLOUR_SPACE, _WIDTH, _HEIGHT = 0xA001, 0xA002, 0xA003
 
-# Tags of the first directory that say how pixels are stored, or hold other metadata or a raw photo: none of it is
-# true of a dream. (In a TIFF picture, all tags are in this one directory.)
+# Tags of the first directory that say how pixels are stored, or hold other metadata or a raw photo: these do not apply
+# to a dream. (A TIFF picture has all its tags in this one directory.)
 _STORAGE = frozenset([*range(254, 267), 273, *range(277, 282), *range(284, 296), 297, 301, *range(317, 326),
                       *range(326, 348), 351, *range(512, 533), 700, 33421, 33422, 33550, 33723, 33922, 34016, 34264,
                       34377, 34675, 34735, 34736, 34737, 37724, 42112, 42113, *range(50706, 52600)])
@@ -25,16 +25,16 @@ _STORAGE = frozenset([*range(254, 267), 273, *range(277, 282), *range(284, 296),
 
 @dataclass
 class Exif:
-    """EXIF as read: `directory` as in tiff.py, `order` "<" or ">" its byte order, `orientation` 1 to 8."""
+    """EXIF as read. `order`: the byte order, "<" or ">"; `directory`: as in tiff.py; `orientation`: 1 to 8."""
 
     order: str
     directory: dict[int, Any]
     orientation: int = 1
-    note_at: int = 0  # the camera's own notes point into themselves, as offsets in the whole block: they stay put
+    note_at: int = 0  # offset of the maker note, which must not move: it contains offsets in the whole block
 
     @property
     def fixed(self) -> tuple[int, int, bytes] | None:
-        """The value that must stay where it was, as tiff.Writer takes it."""
+        """The value that must keep its offset, as tiff.Writer takes it; None if there is none."""
         note = self.directory.get(_EXIF, {}).get(_MAKER_NOTE)
         return (_MAKER_NOTE, self.note_at, note[1]) if note and len(note[1]) > 4 and 8 <= self.note_at < 65536 else None
 
@@ -48,10 +48,9 @@ class Exif:
         return self.directory | ({_EXIF: of_picture | new} if new else {})
 
     def block(self, height: int, width: int, limit: int | None = None) -> tuple[bytes, int]:
-        """(the EXIF block for a picture of this size, without the heading that a JPEG puts before it; how many values
-        it lacks).
+        """(EXIF block for a picture of this size, without a JPEG's heading; number of values left out).
 
-        Where it would be longer than `limit` the camera's notes are left out, and then the longest values."""
+        If the block would exceed `limit` bytes, the maker note is left out first, then the longest values."""
         directory, fixed, lacks = self.fitted(height, width), self.fixed, 0
         while True:
             writer = tiff.Writer(self.order, fixed)
@@ -63,20 +62,20 @@ class Exif:
 
 
 def _longest(directory: tiff.Directory, excess: int) -> set[tuple[int, ...]]:
-    """The tags that lead to the notes, where there are any, else to the longest values: so many bytes in all."""
+    """Paths of values to leave out: the maker note if there is one, else the longest values, `excess` bytes in all."""
     gone: set[tuple[int, ...]] = set()
     for is_note, length, path in sorted(_values(directory), reverse=True):
         if excess <= 0:
             break
         gone.add(path)
         excess -= 12 + length
-        if is_note:  # what there was for them to stay put is gone too
+        if is_note:  # the padding before it goes too: measure again
             break
     return gone
 
 
 def _values(directory: tiff.Directory, path: tuple[int, ...] = ()) -> Iterator[tuple[bool, int, tuple[int, ...]]]:
-    """(whether it is the notes, length, tags that lead to it) of each value."""
+    """For each value: (whether it is the maker note, its length, its path: the tags that lead to it)."""
     for tag, value in directory.items():
         if isinstance(value, dict):
             yield from _values(value, (*path, tag))
@@ -90,12 +89,12 @@ def _without(directory: tiff.Directory, gone: set[tuple[int, ...]], path: tuple[
 
 
 def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Exif | None:
-    """The Exif of `image`, which was read from `file`, or None where it has none.
+    """The Exif of `image`, which was read from `file`; None if it has none.
 
-    The thumbnail is left out, and GPS unless `keep_location`. Raises ValueError where it is damaged."""
+    The thumbnail is left out, and so is GPS unless `keep_location`. Raises ValueError if the EXIF is damaged."""
     if image.format == "TIFF":
         file.seek(0)
-        if file.read(4) in (b"II+\0", b"MM\0+"):  # BigTIFF, made for maps and microscopes
+        if file.read(4) in (b"II+\0", b"MM\0+"):  # BigTIFF (maps, microscopes): not supported
             return None
         source = file
     else:
@@ -115,6 +114,6 @@ def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Ex
 
 
 def _of_imagemagick(image: Image.Image) -> bytes | None:
-    """The EXIF block that ImageMagick hides in a PNG's text: three lines of heading, then hexadecimal."""
+    """The EXIF block that ImageMagick stores in a PNG's text: three lines of heading, then hexadecimal."""
     text = image.info.get("Raw profile type exif")
     return bytes.fromhex("".join(text.split("\n")[3:])) if isinstance(text, str) else None

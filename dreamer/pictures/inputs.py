@@ -1,4 +1,4 @@
-"""Files that somebody else made: opened and decoded so that nothing in them can do harm."""
+"""Opens and decodes files that others made, so that nothing in them can do harm."""
 
 import contextlib
 import io
@@ -14,42 +14,41 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 
 from dreamer.errors import Mistake
-from dreamer.machine import files
+from dreamer.machine import files, here
 
 STANDARD = "-"  # standard input or output
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS  # Pillow's own limit
-_NO_PICTURE = "not a picture in a format that can be read, such as JPEG, PNG, WebP, TIFF, BMP or GIF"
+_NO_PICTURE = "not a picture in a supported format, such as JPEG, PNG, WebP, TIFF, BMP or GIF"
 _LONGEST_PIPE = 1 << 30  # bytes
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its notes on damaged files go to standard error
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its notes on damaged files appear on standard error
 
-# Formats that Pillow reads with code of its own or of sound libraries. Others run programs (EPS runs Ghostscript),
-# or are no more than a stub.
+# Formats that Pillow reads with its own code or with trusted libraries. Others run programs (EPS runs Ghostscript) or
+# are only stubs.
 _FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI", "SGI",
             "TGA", "TIFF", "WEBP")
 
 
 def formats() -> list[str]:
-    """Names of the formats that are read, as this Pillow knows them."""
+    """Names of the formats that can be read: those above that this Pillow supports."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], str]]:
-    """(file, name) of the regular file at `path`, or of standard input where that is "-": a seekable binary file,
-    and what to call it. Raises Mistake where there is none; never waits for a device or a pipe."""
+    """(seekable binary file, its name in messages) of the regular file at `path`; if that is "-", of standard input.
+    Raises Mistake if it cannot be opened; never waits for a device or a pipe at `path`."""
     if path == STANDARD:
         yield _standard_input(), "standard input"
         return
     name = os.fspath(path)
     try:
-        # a pipe that nobody writes to would else wait to be opened
+        # without O_NONBLOCK, opening a pipe that nobody writes to would wait
         file = open(  # noqa: SIM115 - closed below
             path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY))
     except FileNotFoundError:
-        instead = files.foreign(name)
-        raise Mistake(f"input: no such file: {name}" + (f"; {instead}" if instead else "")) from None
+        raise Mistake(f"input: no such file: {name}{files.hint(name) or here.not_mounted(name)}") from None
     except IsADirectoryError:
         raise Mistake(f"input: {name} is a folder, not a file") from None
     except (OSError, ValueError) as error:
@@ -64,31 +63,31 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], str]]:
 
 
 def _standard_input() -> IO[bytes]:
-    """All of standard input, in memory: pictures are not read from front to back."""
+    """All of standard input, in memory, because decoders do not read a picture from front to back."""
     if sys.stdin is None:
         raise Mistake("input: standard input is closed")
     if sys.stdin.isatty():
-        raise Mistake("input: - reads standard input, which is a terminal: send a picture into it with < or |")
+        raise Mistake("input: standard input is a terminal; send a picture to it with < or |")
     try:
         start = sys.stdin.buffer.read(16)
         if not start:
             raise Mistake("input: standard input is empty")
-        # what never ends (a device, say) is found out by its beginning
+        # recognises endless input (a device, say) by its first bytes
         if not any(accept and accept(start.ljust(16, b"\0")) for _, accept in map(Image.OPEN.get, formats())):
             raise Mistake(f"input: standard input is {_NO_PICTURE}")
         rest = sys.stdin.buffer.read(_LONGEST_PIPE)
     except OSError as error:
         raise Mistake(f"input: standard input cannot be read: {error.strerror or error}") from None
     if len(rest) == _LONGEST_PIPE:
-        raise Mistake("input: standard input is longer than any picture")
+        raise Mistake("input: standard input is longer than 1 GiB, the limit")
     return io.BytesIO(start + rest)
 
 
 @contextlib.contextmanager
 def picture(path: str | os.PathLike[str],
             max_pixels: int = MAX_PIXELS) -> Iterator[tuple[Image.Image, IO[bytes], str]]:
-    """(picture, file, name) of what is at `path` as Pillow has it, not decoded yet. Raises Mistake where there is none,
-    where it has more than `max_pixels`, and for whatever goes wrong with it in the block."""
+    """(Pillow's image, not decoded yet; its file; its name in messages) for the picture at `path`. Raises Mistake if it
+    cannot be opened or has more than `max_pixels`, and for any error with it in the block."""
     with opened(path) as (file, name), decoding(name, max_pixels), identified(file) as image:
         if image.size[0] * image.size[1] > max_pixels:
             raise Image.DecompressionBombError
@@ -96,17 +95,17 @@ def picture(path: str | os.PathLike[str],
 
 
 def identified(file: IO[bytes]) -> Image.Image:
-    """What Image.open gives, which holds pictures to a limit that is the whole process's. Raises what Pillow does."""
+    """Like Image.open, but only for the formats above, and without its process-wide limit on pixels. Same errors."""
     start = file.read(16)
     for name in formats():
         factory, accept = Image.OPEN[name]
         try:
             accepted = accept is None or accept(start)
-            if not accepted or isinstance(accepted, str):  # words on what it lacks
+            if not accepted or isinstance(accepted, str):  # a text says why it was not accepted
                 continue
             file.seek(0)
             image: Image.Image = factory(file, "")
-        except (SyntaxError, IndexError, TypeError, struct.error):  # it is of another format
+        except (SyntaxError, IndexError, TypeError, struct.error):  # it has a different format
             continue
         return image
     raise UnidentifiedImageError
@@ -114,8 +113,8 @@ def identified(file: IO[bytes]) -> Image.Image:
 
 @contextlib.contextmanager
 def decoding(name: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
-    """Whatever goes wrong with the picture `name` in this block becomes a Mistake, and so does a picture of more
-    than `max_pixels`."""
+    """Turns any error with the picture `name` in this block into a Mistake. `max_pixels` is the limit that the message
+    names if the picture is too large."""
     try:
         yield
     except Mistake:
@@ -127,19 +126,19 @@ def decoding(name: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
         raise Mistake(f"input: {name} is {_NO_PICTURE}") from None
     except MemoryError:
         raise Mistake(f"input: {name} is too large for this machine's memory") from None
-    except Exception as error:  # damaged files make Pillow's decoders raise anything at all
-        if isinstance(error, OSError) and (error.errno or 0) > 0:  # the disk's fault, or the system's
+    except Exception as error:  # with damaged files, Pillow's decoders raise all kinds of exceptions
+        if isinstance(error, OSError) and (error.errno or 0) > 0:  # an error of the disk or the system
             raise Mistake(f"input: {name} cannot be read: {error.strerror}") from None
         known = isinstance(error, (OSError, SyntaxError, ValueError))
         why = str(error) if known else ""
-        why = f" ({why})" if any(map(str.isalpha, why)) else ""  # some tell no more than a number
+        why = f" ({why})" if any(map(str.isalpha, why)) else ""  # some messages are only a number
         raise Mistake(f"input: {name} is damaged or cut short{why}") from None
 
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """What a library in C writes to standard error in this block is dropped: libtiff's notes on damaged files. Not
-    where the process has other threads, which may have something to say there."""
+    """Drops what C libraries write to standard error in this block, such as libtiff's notes on damaged files. Does
+    nothing if the process has other threads, because they may write there too."""
     try:
         before = os.dup(2) if threading.active_count() == 1 else None
     except OSError:  # closed

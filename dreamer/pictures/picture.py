@@ -1,4 +1,4 @@
-"""What a picture is here: its pixels, and what else is in its file."""
+"""A picture: its pixels and its metadata."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,9 @@ class Picture:
     """A picture, upright.
 
     pixels  (h, w, 3), sRGB, 0..255; uint8 as read, any real dtype to write
-    alpha   uint8 (h, w), 255 opaque; None where the picture has no transparency
-    exif    what the camera wrote beside it
-    recipe  how it was dreamed, for JSON; write() keeps it in the file"""
+    alpha   uint8 (h, w), 255 opaque; None if the picture has no transparency
+    exif    the camera's metadata
+    recipe  how it was dreamed, as data for JSON; write() stores it in the file"""
 
     pixels: Pixels
     alpha: Light | None = None
@@ -26,8 +26,8 @@ class Picture:
 
 
 def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
-    """`pixels` (h, w, 3), of any real dtype, as a new uint8 array: cut to 0..255 and to whole numbers."""
+    """`pixels` (h, w, 3), of any real dtype, as a new uint8 array: clipped to 0..255 and truncated."""
     cut = np.empty(pixels.shape, np.uint8)
-    for top in range(0, len(cut), 64):  # a copy of all as floats would be four times the file's own pixels
+    for top in range(0, len(cut), 64):  # a float copy of the whole would take four times the memory of the result
         cut[top:top + 64] = np.clip(pixels[top:top + 64], 0, 255)
     return cut

@@ -17,12 +17,12 @@ _UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOT
 
 def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
          keep_location: bool = False, warn: Callable[[str], None] = lambda line: None) -> Picture:
-    """The Picture at `path`; "-" is standard input. Raises Mistake where it is none.
+    """The Picture at `path`; "-" is standard input. Raises Mistake if it cannot be read.
 
-    max_size       the longest side, in pixels, to which a larger picture is shrunk
-    max_pixels     more than this many pixels in the file are a Mistake: they may be an attack on the memory
+    max_size       shrink a larger picture so that its longest side has this many pixels
+    max_pixels     raise Mistake if the file has more pixels than this: it may be an attack on the memory
     keep_location  keep the GPS position in the EXIF
-    warn           function that is called with a line on what of the file is of no use"""
+    warn           called with a line about each part of the file that cannot be used"""
     with inputs.picture(path, max_pixels) as (image, file, name):
         with inputs.silence():
             image.load()
@@ -33,7 +33,7 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         except ValueError:
             warn("input: its EXIF is damaged and is ignored")
             found = None
-        upright = image.format == "TIFF"  # which Pillow turns by itself
+        upright = image.format == "TIFF"  # Pillow turns it by itself
         image = colour.to_srgb(image, warn)
         if shrunk(image.size, max_size) != image.size:
             image = image.resize(shrunk(image.size, max_size), Image.LANCZOS)
@@ -45,7 +45,7 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
 
 
 def shrunk(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
-    """The (width, height) that a picture of that `size` is brought to."""
+    """(width, height) of a picture of this `size` after it is shrunk to `max_size`."""
     if not max_size or max(size) <= max_size:
         return size
     width, height = (max(1, round(side * max_size / max(size))) for side in size)
@@ -54,7 +54,7 @@ def shrunk(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
 
 def sides(path: str | os.PathLike[str], max_size: int | None = None,
           max_pixels: int = inputs.MAX_PIXELS) -> list[int]:
-    """The sides of what `read` would make of the picture at `path`, the shorter first; it is not decoded for that.
+    """[shorter, longer side] in pixels of the Picture that `read` would return for `path`, found without decoding it.
     Raises Mistake."""
     with inputs.picture(path, max_pixels) as (image, _, _):
         return sorted(shrunk(image.size, max_size))

@@ -1,7 +1,7 @@
-"""The recipe: how a dream was made, JSON that travels in the picture's own file.
+"""The recipe: how a dream was made, as JSON in the picture's own file.
 
-A PNG keeps it as text under the keyword image-dreamer; JPEG, WebP and TIFF in an XMP packet (ISO 16684-1), as the
-property dreamer:recipe; GIF and MP4 as a comment.
+A PNG stores it as text under the keyword image-dreamer; JPEG, WebP and TIFF store it in an XMP packet (ISO 16684-1) as
+the property dreamer:recipe; GIF and MP4 store it as a comment.
 """
 
 import html
@@ -26,12 +26,12 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <rdf:Description rdf:about="" xmlns:dreamer="urn:image-dreamer:"><dreamer:recipe>{}</dreamer:recipe></rdf:Description>
 </rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>"""
-# as we write it, and as tools write it that shorten a property to an attribute
+# an element, as we write it, or an attribute, as some tools rewrite it
 _IN_PACKET = re.compile(r"""dreamer:recipe(?:>([^<]*)<|="([^"]*)"|='([^']*)')""")
 
 
 def text(recipe: dict[str, Any]) -> str:
-    """The JSON of `recipe` in ASCII on one line; raises ValueError where it is too long to be kept."""
+    """The JSON of `recipe` in ASCII on one line; raises ValueError if it is too long for a picture."""
     written = json.dumps(recipe, allow_nan=False)
     if len(html.escape(written)) > _LONGEST:
         raise ValueError(f"a recipe of {len(written)} characters is too long for a picture")
@@ -39,7 +39,7 @@ def text(recipe: dict[str, Any]) -> str:
 
 
 def check_length(recipe: dict[str, Any]) -> None:
-    """Raise Mistake where a picture could not hold `recipe`, with some words more on how far the dream is."""
+    """Raise Mistake if `recipe`, with a note on how far the dream is, would be too long for a picture."""
     try:
         text(recipe | {"more": 1000 * " "})
     except ValueError as error:
@@ -52,7 +52,7 @@ def packet(recipe: dict[str, Any]) -> bytes:
 
 
 def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The recipe in the picture at `path` ("-" is standard input); raises Mistake where it has none."""
+    """The recipe in the picture at `path` ("-" is standard input); raises Mistake if it has none."""
     with inputs.opened(path) as (file, name):
         written = ffmpeg.comment(path) if ffmpeg.is_mp4(file) else None
         if written is None:
@@ -60,7 +60,7 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
                 written = _written(image)
     try:
         found = json.loads(written)
-        json.dumps(found, allow_nan=False)  # Python would read NaN and Infinity, which are no JSON
+        json.dumps(found, allow_nan=False)  # Python reads NaN and Infinity, which are not JSON
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
@@ -69,10 +69,10 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _written(image: Image.Image) -> str:
-    """The recipe's JSON in a picture; "" where there is none."""
+    """The recipe's JSON in a picture; "" if there is none."""
     if image.format == "PNG":
         if KEYWORD not in image.info:
-            image.load()  # a tool may have moved it behind the pixels
+            image.load()  # a tool may have moved the text after the pixels
         found = image.info.get(KEYWORD, "")
         return found if isinstance(found, str) else ""
     if image.format == "GIF":

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-TILE = 256  # most pixels of a tile's side
+TILE = 256  # maximum pixels of a tile's side
 GAP = 6
-ASPECT = 4 / 3  # width to height, about, of the whole
+ASPECT = 4 / 3  # of the sheet, approximately: width to height
 PAPER, INK = (24, 24, 24), (230, 230, 230)
 
 
@@ -32,12 +32,12 @@ def sheet(tiles: list[tuple[str, NDArray[np.uint8]]]) -> NDArray[np.uint8]:
 
 
 def label(name: str) -> Image.Image:
-    """A picture of the name, by the font that is in Pillow itself."""
+    """The name as a picture, in Pillow's built-in font."""
     font = ImageFont.load_default()
-    text = name.encode("latin-1", "replace").decode("latin-1")  # the letters that it has
+    text = name.encode("latin-1", "replace").decode("latin-1")  # the font has no other letters
     try:
         left, top, right, bottom = font.getbbox(text)
-    except AttributeError:  # Ubuntu 22.04's Pillow has its letters as bitmaps, without that
+    except AttributeError:  # Ubuntu 22.04's Pillow has a bitmap font without getbbox
         left, top, (right, bottom) = 0, 0, font.getmask(text).size
     image = Image.new("RGB", (right - left + 4, bottom - top + 4), PAPER)
     ImageDraw.Draw(image).text((2 - left, 2 - top), text, INK, font)

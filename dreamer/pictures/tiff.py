@@ -1,7 +1,7 @@
-"""The directories of a TIFF file, which are also what EXIF is made of, and TIFF files.
+"""Reads and writes TIFF directories, which EXIF consists of too, and writes TIFF files.
 
-After TIFF 6.0 (Adobe, 1992). A directory is a dict: tag -> (type, value), where the value is bytes in the
-file's byte order, or tag -> another directory.
+Source: TIFF 6.0 (Adobe, 1992). A directory is a dict: tag -> (type, value), with the value as bytes in the file's byte
+order, or tag -> another directory.
 """
 
 import struct
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Directory: TypeAlias = dict[int, Any]
-Fixed: TypeAlias = tuple[int, int, bytes]  # (tag, offset, value) of a value that must lie where it lay
+Fixed: TypeAlias = tuple[int, int, bytes]  # (tag, offset, value) of a value that must keep its offset
 
 _ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # type -> bytes of one item
 BYTE, SHORT, LONG, UNDEFINED = 1, 3, 4, 7
-_LARGEST, _LARGEST_OF_ALL = 1 << 20, 4 << 20  # bytes of one value and of all: more is damage, or the picture itself
-ROWS = 64  # in a strip
+_LARGEST, _LARGEST_OF_ALL = 1 << 20, 4 << 20  # maximum bytes of one value and of all: more is damage or the picture
+ROWS = 64  # of pixels in a strip
 XMP, ICC = 700, 34675  # tags
 
 
@@ -26,15 +26,15 @@ def read(file: IO[bytes], parts: dict[int, Any],
          without: Collection[int] = frozenset()) -> tuple[str, Directory, dict[int, int]]:
     """(byte order "<" or ">", directory, {tag: offset of its value}) of the TIFF in the seekable `file`.
 
-    parts    {tag: the same for the directory it points to}: the tags of directories to read within the first
+    parts    directories to read inside the first: {tag that points to one: `parts` of that directory}
     without  tags of the first directory to leave out
 
-    What is damaged is left out; raises ValueError where it is no TIFF or has no directory."""
+    Damaged values are left out. Raises ValueError if the file is not a TIFF or has no directory."""
     file.seek(0)
     head = file.read(8)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
     if order is None or len(head) < 8:
-        raise ValueError("no TIFF")
+        raise ValueError("not a TIFF")
     offsets: dict[int, int] = {}
     left = _LARGEST_OF_ALL
 
@@ -43,7 +43,7 @@ def read(file: IO[bytes], parts: dict[int, Any],
         file.seek(at)
         count = file.read(2)
         if len(count) < 2:
-            raise ValueError("a directory behind the end")
+            raise ValueError("a directory lies beyond the end of the file")
         entries = file.read(12 * struct.unpack(order + "H", count)[0])
         found: Directory = {}
         for tag, kind, count, value in struct.iter_unpack(order + "HHI4s", entries[:len(entries) // 12 * 12]):
@@ -72,7 +72,7 @@ class Writer:
     """Builds a TIFF in `data`, which is complete after finish().
 
     order  "<" or ">", the byte order
-    fixed  the one value that must lie where it lay"""
+    fixed  the one value that must keep its offset, or None"""
 
     def __init__(self, order: str, fixed: Fixed | None = None) -> None:
         self.order = order
@@ -86,7 +86,7 @@ class Writer:
         return at
 
     def finish(self, directory: Directory) -> None:
-        """Put the first directory, the fixed value and the head."""
+        """Write the first directory, the fixed value and the header."""
         first = self._directory(directory)
         self.data[:8] = (b"II*\0" if self.order == "<" else b"MM\0*") + struct.pack(self.order + "I", first)
         if self._value:
@@ -118,14 +118,14 @@ class Writer:
 
 
 def encode(pixels: NDArray[np.uint8], tags: Directory, order: str = "<", fixed: Fixed | None = None) -> bytearray:
-    """A TIFF file, deflated: `pixels` (h, w, 3) RGB or (h, w, 4) RGBA, and more `tags`,
-    which are a directory in the byte order `order`; `fixed` as for Writer."""
+    """A TIFF file of `pixels`, (h, w, 3) RGB or (h, w, 4) RGBA, compressed with deflate. `tags` is a directory, in the
+    byte order `order`, that is added to the picture's own tags; `fixed` is as for Writer."""
     height, width, channels = pixels.shape
     writer = Writer(order, fixed)
     strips = []
     for top in range(0, height, ROWS):
         rows = pixels[top:top + ROWS].copy()
-        rows[:, 1:] -= pixels[top:top + ROWS, :-1]  # predictor 2: the difference from the left
+        rows[:, 1:] -= pixels[top:top + ROWS, :-1]  # predictor 2: difference from the left neighbour
         strips.append(zlib.compress(rows.tobytes(), 1))
     offsets = [writer.put(strip) for strip in strips]
 
@@ -134,7 +134,7 @@ def encode(pixels: NDArray[np.uint8], tags: Directory, order: str = "<", fixed: 
     picture = {
         256: numbers(LONG, width),
         257: numbers(LONG, height),
-        258: numbers(SHORT, *[8] * channels),  # bits
+        258: numbers(SHORT, *[8] * channels),  # bits per sample
         259: numbers(SHORT, 8),  # compression: deflate
         262: numbers(SHORT, 2),  # RGB
         273: numbers(LONG, *offsets),
@@ -144,6 +144,6 @@ def encode(pixels: NDArray[np.uint8], tags: Directory, order: str = "<", fixed: 
         317: numbers(SHORT, 2),  # predictor
     }
     if channels == 4:
-        picture[338] = numbers(SHORT, 2)  # the extra channel is alpha, not multiplied in
+        picture[338] = numbers(SHORT, 2)  # the extra channel is alpha, and the colours are not multiplied by it
     writer.finish(tags | picture)
     return writer.data

@@ -1,4 +1,4 @@
-"""Pictures out: from an array to a file, of each format that is written."""
+"""Pictures out: from an array to a file, in each format that can be written."""
 
 import io
 import os
@@ -15,23 +15,23 @@ from dreamer.machine import files
 from dreamer.pictures import colour, inputs, recipe, tiff
 from dreamer.pictures.picture import Picture, eight_bit
 
-# extension -> Pillow's format, how to save it, and the most pixels that a side may have
+# extension -> Pillow's name of the format, options for saving, maximum pixels of a side
 FORMATS: dict[str, tuple[str, dict[str, Any], int]] = {
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}, 65500),
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}, 65500),
-    ".png": ("PNG", {"compress_level": 1}, 2 ** 31 - 1),  # level 6 takes five times as long for a tenth less
+    ".png": ("PNG", {"compress_level": 1}, 2 ** 31 - 1),  # level 6 takes five times as long and saves a tenth
     ".tif": ("TIFF", {}, 2 ** 31 - 1),
     ".tiff": ("TIFF", {}, 2 ** 31 - 1),
     ".webp": ("WEBP", {"quality": 95, "method": 4}, 16383),
 }
-_SEGMENT = 65533  # bytes that a piece of a JPEG's metadata can have
-EXIF = _SEGMENT - 6  # of it that are EXIF's, behind its heading
+_SEGMENT = 65533  # maximum bytes of content in a JPEG's segment of metadata
+EXIF = _SEGMENT - 6  # the same for EXIF, which has a heading
 
 
 def write(path: str | os.PathLike[str], picture: Picture) -> None:
-    """Write the Picture, cut to 8 bits, to `path`, all of it or nothing; "-" is standard output, as PNG.
+    """Write the Picture, clipped to 8 bits, to the file `path`, whole or not at all; "-" is standard output, as PNG.
 
-    A file that root makes (in a container, say) is given to the owner of the folder. Raises Failure."""
+    If root writes the file (in a container, say), it belongs to the owner of its folder. Raises Failure."""
     data = encode(picture, FORMATS[extension(path)][0])
     try:
         if path == inputs.STANDARD:
@@ -47,13 +47,19 @@ def write(path: str | os.PathLike[str], picture: Picture) -> None:
         raise Failure(f"{name} could not be written: {error.strerror or error}") from None
 
 
+def dream_name(name: str) -> str:
+    """The name of the dream of the file `name`. No two files give the same name."""
+    stem, extension = os.path.splitext(name)
+    return f"{stem}-dream{extension}" + ("" if extension.lower() in FORMATS else ".png")
+
+
 def extension(path: str | os.PathLike[str]) -> str:
-    """That of the file that is written at `path`; standard output is a PNG."""
+    """The extension of `path`, in lower case; ".png" for standard output."""
     return ".png" if path == inputs.STANDARD else Path(path).suffix.lower()
 
 
 def encode(picture: Picture, kind: str) -> bytes | bytearray | memoryview:
-    """The bytes of the Picture's file in the format `kind`, one of those in FORMATS."""
+    """The bytes of a file with the Picture in the format `kind`, one of Pillow's names in FORMATS."""
     pixels = eight_bit(picture.pixels)
     height, width = pixels.shape[:2]
     if picture.alpha is not None and kind != "JPEG":
@@ -72,7 +78,7 @@ def encode(picture: Picture, kind: str) -> bytes | bytearray | memoryview:
         elif kind == "WEBP":
             options["xmp"] = recipe.packet(picture.recipe)
     file, image = io.BytesIO(), Image.fromarray(pixels)
-    del pixels  # the image is a copy
+    del pixels  # the image has a copy of them
     image.save(file, kind, **options)
     if kind == "JPEG" and picture.recipe is not None:
         return _with_packet(file.getvalue(), recipe.packet(picture.recipe))
@@ -80,7 +86,7 @@ def encode(picture: Picture, kind: str) -> bytes | bytearray | memoryview:
 
 
 def _with_packet(jpeg: bytes, packet: bytes) -> bytes:
-    """`jpeg` with an XMP packet, behind the segments that must come first."""
+    """`jpeg` with an XMP packet added, after the segments that must come first."""
     at = 2
     while jpeg[at + 1] in (0xE0, 0xE1):
         at += 2 + int.from_bytes(jpeg[at + 2:at + 4], "big")
@@ -89,7 +95,7 @@ def _with_packet(jpeg: bytes, packet: bytes) -> bytes:
 
 
 def _tiff(pixels: NDArray[np.uint8], picture: Picture) -> bytearray:
-    """A TIFF with all its metadata; Pillow's writer drops some and garbles some."""
+    """A TIFF with all metadata: Pillow's writer would drop some of it and garble some."""
     tags = {tiff.ICC: (tiff.UNDEFINED, colour.SRGB)}
     if picture.recipe is not None:
         tags[tiff.XMP] = tiff.BYTE, recipe.packet(picture.recipe)

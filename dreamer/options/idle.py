@@ -1,0 +1,35 @@
+"""Options that were given but have no effect on this dream."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from dreamer.films import frames, sequence
+from dreamer.films.names import RATE
+from dreamer.nets.guide import SIZE
+from dreamer.options.understood import Understood
+
+_ZOOM = {name: parameter.default for name, parameter in inspect.signature(sequence.zooming).parameters.items()
+         if name in ("zoom_step", "rotate")} | {"pan": "0,0"}
+
+
+def idle(asked: Understood) -> list[str]:
+    """Warnings, one line for each reason."""
+    subject = asked.subject
+    film, moving = (subject.film, subject.moving) if subject else (False, None)
+    reasons: list[tuple[Mapping[str, Any], bool, str]] = [
+        (_ZOOM, not asked.zoom, "without --zoom"),
+        ({"fps": RATE}, not film, "because OUTPUT is not a film"),
+        ({"fps": RATE}, moving is not None and not isinstance(moving, frames.Frames),
+         "because a video keeps its own rate"),
+        ({"flow": False, "blend": None}, moving is None, "because INPUT is not a video"),
+        ({"guide_size": SIZE}, asked.guide is None, "without --guide"),
+    ]
+    told = []
+    for options, without_effect, why in reasons:
+        # a value from the command line is text, so that even a typed default counts as given
+        given = [f"--{name.replace('_', '-')}" for name, default in options.items()
+                 if getattr(asked.request, name) not in (default, (0, 0) if name == "pan" else default)]
+        if given and without_effect:
+            told.append(f"{' and '.join(given)} {'have' if len(given) > 1 else 'has'} no effect {why}")
+    return told

@@ -1,0 +1,117 @@
+"""The words of a command line: what people mean who type them, and which parameter each is."""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from dreamer.errors import Mistake
+from dreamer.options.texts import OPTIONS
+from dreamer.pictures import inputs
+
+_MEANT = {"help": "--help", "version": "--version", "list": "keys", "layers": "keys", "layer": "keys", "key": "keys",
+          "looks": "keys --looks", "model": "models"}
+_OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-size", "--resize": "--max-size",
+            "--steps": "--iterations", "--n": "--iterations", "--octave": "--octaves", "--rate": "--step-size",
+            "--learning-rate": "--step-size", "--gpu": "--threads", "--cores": "--threads", "--overwrite": "--force",
+            "--watch-folder": "--watch", "--out": "--output", "--o": "--output", "--i": "--input",
+            "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help"}
+_ORDER = ("first", "second", "third")
+
+
+def meant(arguments: Sequence[str]) -> list[str]:
+    """The arguments without the program's own name, which people copy into a container's command, and with commands
+    called by the names that people try first."""
+    words = list(arguments)
+    if words and os.path.basename(words[0]) in ("dreamify", "dreamify.py"):
+        words.pop(0)
+    if words and words[0].lower() in _MEANT and not os.path.lexists(words[0]):
+        instead = _MEANT[words[0].lower()].split()
+        words = [*words[1:], *instead] if instead[0].startswith("-") else [*instead, *words[1:]]
+    return words
+
+
+def sorted_out(typed: Sequence[str], strange: Sequence[str], arguments: Sequence[str], names: Sequence[str],
+               options: Sequence[str], pictures: bool) -> tuple[dict[str, Any], list[str]]:
+    """({name: what was typed for it}, errors, one line each) for a command line.
+
+    typed      the words that are not options
+    strange    the options that do not exist, and words behind them
+    arguments  all words
+    names      names of the arguments without dashes, in their order; options: names of the options
+    pictures   whether the first words may be several pictures, with the folder for their dreams behind them"""
+    known = {f"--{name.replace('_', '-')}": bool(OPTIONS[name].metavar) for name in options}
+    wrong = twice(arguments, [name for name, has_value in known.items() if has_value])
+    rest = [*typed, *(word for word in strange if not word.startswith("-"))]
+    for word in (word for word in strange if word.startswith("-")):
+        if os.path.lexists(word):
+            raise Mistake(f"{word} looks like an option; to name the file, write ./{word}")
+        line, has_value = unknown(word, known, names)
+        wrong.append(line)
+        if has_value and (value := [*arguments, ""][arguments.index(word) + 1]) in rest:
+            rest.remove(value)
+    given, more = assigned(rest, names, pictures)
+    return given, [*wrong, *more]
+
+
+def unknown(word: str, options: Mapping[str, bool], arguments: Sequence[str]) -> tuple[str, bool]:
+    """(the error for an option that does not exist, with the one that was meant; whether a value follows it).
+
+    options    {the program's own, such as --max-size: whether it takes a value}
+    arguments  names of the arguments without dashes, in their order"""
+    name = "--" + word.partition("=")[0].lstrip("-").replace("_", "-").lower()
+    name = _OPTIONS.get(name, name)
+    if name[2:] in arguments:
+        at = arguments.index(name[2:])
+        place = f"the {_ORDER[at]} word" if at < 3 else f"the {_ORDER[at - 3]} number after LAYER"
+        return f"unknown option: {word}; {name[2:].upper()} has no dashes: it is {place}", "=" not in word
+    near = [name] if name in options else difflib.get_close_matches(name, options, 1, 0.6)
+    if near:
+        return f"unknown option: {word}; did you mean {near[0]}?", options[near[0]] and "=" not in word
+    return f"unknown option: {word}; --help lists the options", False
+
+
+def twice(words: Sequence[str], options: Iterable[str]) -> list[str]:
+    """An error for each option with a value that is given more than once: only one would count."""
+    given = [word.partition("=")[0] for word in words]
+    return [f"{option} is given {given.count(option)} times; it takes one value"
+            for option in options if given.count(option) > 1]
+
+
+def assigned(typed: Sequence[str], names: Sequence[str], pictures: bool) -> tuple[dict[str, Any], list[str]]:
+    """({name: its word}, errors, one line each).
+
+    pictures  whether the first words may be several pictures, with the folder for their dreams behind them"""
+    words, at = typed, _folder(typed) if pictures else None
+    if at is not None:
+        words = words[at - 1:]
+    if pictures and len(words) > 2 and _is_file(words[2]):
+        raise Mistake("several pictures: name a folder for their dreams; quote names with spaces")
+    given: dict[str, Any] = dict(zip(names, words, strict=False))
+    if at is not None:
+        given["input"] = tuple(typed[:at])
+    return given, [f"too many arguments: {word}" for word in words[len(names):]]
+
+
+def _folder(words: Sequence[str]) -> int | None:
+    """The place of the word that is the folder for the dreams of the pictures before it; None if there is none, or if
+    the first word is a folder."""
+    if not words or os.path.isdir(words[0]):
+        return None
+    for at, word in enumerate(words[1:], 1):
+        if inputs.STANDARD in words[:at]:
+            return None
+        look = word.isidentifier() and not all(map(os.path.exists, words[:at]))  # a folder may have the name of a look
+        if word.endswith("/") or (os.path.isdir(word) and not look):
+            return at
+    return None
+
+
+def _is_file(word: str) -> bool:
+    """Whether a word in LAYER's place is a file, or has the name of a picture."""
+    Image.init()
+    return os.path.isfile(word) or Path(word).suffix.lower() in Image.registered_extensions()
+
