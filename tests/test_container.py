@@ -295,7 +295,8 @@ MISTAKES: list[tuple[tuple[str, ...], tuple[str, ...], int, tuple[str, ...]]] = 
 
 def test_mistakes(docker: str, image: str, folder: Path) -> None:
     """The answer fits where it is given: it names docker's commands, and no picture is lost."""
-    shutil.copy(folder / "photo.jpg", folder / "photo2.jpg")
+    shutil.copyfile(folder / "photo.jpg", folder / "photo2.jpg")
+    os.chown(folder / "photo2.jpg", *OWNER)
     photos = {name: (folder / name).read_bytes() for name in ("photo.jpg", "photo2.jpg")}
     for options, typed, code, words in MISTAKES:
         done = run(docker, "run", "--rm", *(word.format(folder=folder) for word in options), image, *typed, ok=False)
@@ -492,7 +493,7 @@ def test_the_hosts_are_asked_again_and_a_file_that_is_dropped_is_taken(
         assert "Caffe: built" not in said
         return said
 
-    asked = "bvlc_googlenet: not from"
+    asked = "bvlc_googlenet: no weights from"
     assert asked in build()
     assert asked not in build()  # this layer is cached
     assert asked in build("--build-arg", "AGAIN=2")

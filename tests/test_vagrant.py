@@ -69,6 +69,16 @@ def test_dreamify_works_anywhere(machine: Vagrant) -> None:
     assert len(machine.ssh("cd /tmp && dreamify keys").stdout.split()) == 81
 
 
+def test_advice_is_for_the_machine(machine: Vagrant) -> None:
+    """It names commands that work there, and the folder that both sides see."""
+    said = machine.ssh("cd /tmp && dreamify photo.jpg dream.png nolayer", ok=False).stderr
+    assert "list them with: /vagrant/dreamify.py keys" in said
+    assert "the folder of the Vagrantfile is /vagrant here" in said
+    assert "run /vagrant/provision.sh film" in machine.ssh(
+        "cd /tmp && dreamify /vagrant/photo.jpg film.mp4 --zoom 2", ok=False).stderr
+    assert "dreamify" in machine.ssh("cd /tmp && python -c 'import dreamify; print(dreamify.__name__)'").stdout
+
+
 def test_caffe_is_there_to_tinker_with(machine: Vagrant) -> None:
     assert machine.ssh("python -c 'import caffe; print(caffe.Net.__name__)'").stdout.strip() == "Net"
 
