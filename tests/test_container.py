@@ -466,7 +466,9 @@ def test_an_image_without_the_weights_dreams_without_a_network(docker: str, imag
     description.write_text(re.sub(r'"https?://[^"]*"', nowhere, description.read_text()))
     built = run(docker, "build", "--progress", "plain", "--tag", "image-dreamer:offline",
                 "--build-arg", f"BASE={base}", clone, env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=1200)
-    assert "daydream dreams" in built.stdout + built.stderr
+    last = (built.stdout + built.stderr).rpartition("dreamed a small picture")[2]
+    assert "daydream dreams" in last
+    assert "--build-arg AGAIN=2" in last
     done = run(docker, "run", "--rm", "--network", "none", "--volume", f"{folder}:/vagrant", "image-dreamer:offline",
                *QUICK)
     assert len(done.stderr.splitlines()) == 1
@@ -498,6 +500,11 @@ def test_the_hosts_are_asked_again_and_a_file_that_is_dropped_is_taken(
     assert asked not in build()  # this layer is cached
     assert asked in build("--build-arg", "AGAIN=2")
     assert build("--target", "caffe", "--build-arg", "EXTRA=film").count("CACHED") > 3
+    shutil.copyfile(model.find(model.DEFAULT).weights_path(), folder / "beside.caffemodel")
+    run(docker, "run", "--rm", "--volume", f"{folder}:/vagrant", "--env", "BVLC_GOOGLENET=/vagrant/beside.caffemodel",
+        "image-dreamer:again", *QUICK)
+    assert '"model": "bvlc_googlenet"' in run(docker, "run", "--rm", "--volume", f"{folder}:/vagrant",
+                                              "image-dreamer:again", "recipe", "dream.png").stdout
     drop_weights(clone)
     assert asked not in build()
     run(docker, "run", "--rm", "--volume", f"{folder}:/vagrant", "image-dreamer:again", *QUICK)
