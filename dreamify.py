@@ -235,8 +235,7 @@ def atlas(input: File | None = None, output: File | None = None, layer: str = "*
     """Dream a picture at each layer, and put the dreams side by side with their names.
 
     `layer` selects some layers (a pattern), or channels of a layer, instead of all layers."""
-    asked = locals()
-    dream(ask(asked | {"max_size": None if asked.pop("full") else max_size}), atlas)
+    dream(ask(sheet(locals())), atlas)
 
 
 def keys(*, model: File | None = None, describe: bool = False, looks: bool = False) -> list[str]:
@@ -278,6 +277,12 @@ def ask(asked: dict[str, Any]) -> Request:
     """The Request for `asked`, {parameter of dreamify: value}, with defaults replaced by the recipe in `like`."""
     defaults = usual(dreamify)
     return request(look.filled(like.filled(vars(request(asked, defaults)), defaults), defaults), defaults)
+
+
+def sheet(asked: dict[str, Any]) -> dict[str, Any]:
+    """`asked`, {parameter of atlas: value}, in the parameters of dreamify: --full is a picture's own size."""
+    gone = {"full", "max_size"} if asked.get("full") else {"full"}
+    return {name: value for name, value in asked.items() if name not in gone}
 
 
 def usual(function: Callable[..., Any]) -> dict[str, Any]:
@@ -400,7 +405,7 @@ def run(arguments: list[str]) -> None:
         return
     function, asked, wrong = parse(arguments)
     if wrong and function in (dreamify, atlas):
-        dream(ask(asked), function, wrong)
+        dream(ask(sheet(asked)), function, wrong)
     if wrong:
         raise Mistake(*wrong)
     found = function(**asked)

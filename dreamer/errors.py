@@ -77,11 +77,13 @@ class Wrong(list[str]):
 
     @contextlib.contextmanager
     def noted(self, about: str = "") -> Iterator[None]:
-        """Catch a Mistake in this block, and add its lines, each with the prefix `about`."""
+        """Catch a Mistake in this block, and add its lines, each with the prefix `about`; it replaces "input: " or
+        "output: ", because the line is about another file."""
         try:
             yield
         except Mistake as error:
-            self.extend(about + line for line in error.args)
+            self.extend(about + line.removeprefix("input: ").removeprefix("output: ") if about else line
+                        for line in error.args)
 
     def tell(self) -> None:
         """Raise Mistake with all messages, if there are any."""

@@ -167,13 +167,21 @@ def test_names_in_any_locale(run: Run, tmp_path: Path, photo: Path, locale: str)
 
 @pytest.mark.parametrize(("name", "why"), [
     ("a.xyz", r"must end in one of \.jpeg \.jpg \.png \.tif \.tiff \.webp"), ("a", "must end in one of"),
-    ("no/a.png", "does not exist"), ("folder.png", "is a folder"), ("pipe.png", "device or a pipe"),
+    ("no/a.png", "does not exist"), ("pipe.png", "device or a pipe"),
     ("in.png/a.png", "Not a directory|not a folder"), ("/proc/a.png", "cannot write into /proc")])
 def test_a_bad_output_is_told_before_the_work(run: Run, tmp_path: Path, photo: Path, name: str | bytes,
                                               why: str) -> None:
-    (tmp_path / "folder.png").mkdir()
     os.mkfifo(tmp_path / "pipe.png")
     refused(run("in.png", name), "output: ", why)
+
+
+def test_a_folder_takes_the_dream_of_a_picture_that_has_a_name(run: Run, tmp_path: Path, photo: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    assert run("in.png", "folder.png").returncode == 0
+    assert os.listdir(tmp_path / "folder.png") == ["in-dream.png"]
+    assert run("in.png", ".").returncode == 0
+    assert sorted(os.listdir(tmp_path)) == ["folder.png", "in-dream.png", "in.png"]
+    refused(run("-", "folder.png", stdin=None, input=photo.read_bytes()), "output: folder.png is a folder")
 
 
 @pytest.mark.parametrize("link", [None, os.symlink, os.link], ids=["itself", "symlink", "hard link"])
@@ -195,10 +203,17 @@ def test_the_input_is_not_overwritten_without_force(run: Run, tmp_path: Path, ph
     assert sorted(os.listdir(tmp_path)) == sorted({"in.png", output.name})
 
 
-def test_another_output_is_overwritten_as_ever(run: Run, tmp_path: Path, photo: Path) -> None:
+def test_another_output_is_overwritten_if_it_is_a_dream_or_with_force(run: Run, tmp_path: Path, photo: Path) -> None:
     (tmp_path / "out.png").write_bytes(b"old")
-    assert run("in.png", "out.png").returncode == 0
-    assert Image.open(tmp_path / "out.png").size == (60, 40)
+    refused(run("in.png", "out.png"), "output: out.png exists and is not a dream", "--force")
+    assert (tmp_path / "out.png").read_bytes() == b"old"
+    for options in ((), ("--force",)):  # an empty file, and then a text
+        (tmp_path / "out.png").write_bytes(b"old" if options else b"")
+        assert run("in.png", "out.png", options=options).returncode == 0
+        assert Image.open(tmp_path / "out.png").size == (60, 40)
+    dream = (tmp_path / "out.png").read_bytes()
+    assert run("in.png", "out.png", options=("--step-size", "9")).returncode == 0
+    assert (tmp_path / "out.png").read_bytes() != dream
 
 
 @pytest.fixture
@@ -225,7 +240,7 @@ def noisy(tmp_path: Path) -> Callable[[int, int], None]:
 def test_a_full_disk_leaves_the_old_file_and_says_so(run: Run, noisy: Callable[[int, int], None],
                                                      small_disk: list[str]) -> None:
     noisy(300, 300)
-    done = run("noisy.png", "disk/out.png", prefix=small_disk, options=("--quiet",))
+    done = run("noisy.png", "disk/out.png", prefix=small_disk, options=("--quiet", "--force"))
     assert done.returncode == 1
     assert re.fullmatch(rb"dreamify: disk/out.png could not be written: No space left on device\n", done.stderr)
     assert done.stdout == b"in.png\nout.png\nold\n"
@@ -235,7 +250,7 @@ def test_a_limit_on_file_size_leaves_the_old_file_and_says_so(run: Run, noisy: C
                                                               tmp_path: Path) -> None:
     noisy(300, 300)
     (tmp_path / "out.png").write_bytes(b"old\n")
-    done = run("noisy.png", "out.png", prefix=("sh", "-c", 'ulimit -f 40; exec "$@"', "sh"))
+    done = run("noisy.png", "out.png", prefix=("sh", "-c", 'ulimit -f 40; exec "$@"', "sh"), options=("--force",))
     assert done.returncode == 1
     assert re.fullmatch(rb"dreamify: out.png could not be written: File too large\n", done.stderr)
     assert (tmp_path / "out.png").read_bytes() == b"old\n"
@@ -247,7 +262,7 @@ def test_a_disk_that_is_too_full_to_keep_a_dream_on_its_way_ends_no_dream(run: R
     """All that is wanted fits: the dream does. What it is kept in between two octaves is larger."""
     noisy(90, 80)
     done = run("noisy.png", "disk/out.png", "--", "mix/output", "2", "4", "1.02", prefix=small_disk,
-               options=("--quiet",))
+               options=("--quiet", "--force"))
     assert done.returncode == 0
     assert done.stderr == b"dreamify: warning: the dream so far cannot be saved: No space left on device\n"  # once
     assert done.stdout.startswith(b"in.png\nout.png\n\x89PNG")
@@ -319,7 +334,7 @@ def test_alpha_exif_and_size_go_through_the_whole_command(run: Run, tmp_path: Pa
         assert np.abs(np.float32(out) - np.asarray(oracle))[..., :3].mean() > 0.1  # it was dreamed
         assert exif[0x010F] == "Camera"
         assert 0x8825 not in exif
-    assert run("in.png", "out.jpg", options=("--keep-location",)).stderr.count(b"no transparency") == 1
+    assert run("in.png", "out.jpg", options=("--keep-location",)).stderr.count(b"cannot be transparent") == 1
     assert Image.open(tmp_path / "out.jpg").getexif().get_ifd(0x8825)[1] == "N"
 
 

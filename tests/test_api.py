@@ -12,6 +12,7 @@ import pytest
 import dreamify
 from dreamer.errors import Mistake
 from dreamer.nets.model import Model
+from dreamer.options.sizes import USUAL
 from dreamer.options.texts import OPTIONS
 from dreamer.options.understand import understand
 from dreamer.options.understood import Understood
@@ -44,7 +45,9 @@ def test_what_the_algorithm_has_too_has_its_defaults() -> None:
     ours, algorithms = (inspect.signature(f).parameters for f in (dreamify.dreamify, dreamify.deepdream))
     both = [name for name in ours if name in algorithms and name != "seed"]  # which is picked where none is named
     assert {"iterations", "octaves", "scale", "step_size", "jitter"} <= set(both)
-    assert all(ours[name].default == algorithms[name].default for name in both)
+    assert ours["octaves"].default is None  # they follow from the size; of a small picture:
+    usual = {name: ours[name].default for name in both} | {"octaves": USUAL}
+    assert usual == {name: algorithms[name].default for name in both}
     assert ours["no_clip"].default is not algorithms["clip"].default
 
 

@@ -158,10 +158,21 @@ def test_a_picture_too_small_for_any_octave_is_told(googlenet: Model, tmp_path: 
 
 def test_help_tells_every_default() -> None:
     text = " ".join(run("--help").stdout.split())
-    for name in ("iterations", "octaves", "scale", "step_size", "jitter"):
+    for name in ("iterations", "scale", "step_size", "jitter"):
         assert f"(default: {dreamify.DEFAULTS[name]})" in text, name
-    assert "(default: bvlc_googlenet, or daydream if its weights are missing)" in text
-    assert run().stdout == run("--help").stdout
+    assert f"(default: {dreamify.DEFAULTS['octaves']}; above 1.5 megapixels as many more as make the smallest about" in text
+    assert "(default: bvlc_googlenet, or daydream if bvlc_googlenet has no weights)" in text
+
+
+def test_without_arguments_a_short_text_says_how_to_begin() -> None:
+    done = run()
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == run("--help").stdout.splitlines()[0]  # the usage
+    assert len(lines) <= 24  # a terminal
+    assert max(map(len, lines)) <= 100
+    for word in ("photo.jpg dream.png", "*.jpg dreams/", "--zoom", "keys --looks", "--help", "README.md"):
+        assert word in done.stdout
 
 
 def test_version() -> None:
@@ -173,7 +184,7 @@ def test_another_python_is_told_which_to_use(tmp_path: Path) -> None:
     done = run("keys", python=tmp_path / "venv/bin/python")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "/usr/bin/python3 dreamify.py" in done.stderr
+    assert re.search(r"/usr/bin/python3 \S*dreamify\.py$", done.stderr)
 
 
 def test_the_script_finds_its_python_whatever_comes_first_in_path(tmp_path: Path) -> None:
@@ -267,7 +278,7 @@ def test_a_video_alone_is_asked_for_a_film(tmp_path: Path) -> None:
     (tmp_path / "base.mp4").touch()
     done = run("base.mp4", cwd=tmp_path)
     assert done.returncode == 2
-    assert re.fullmatch(r"dreamify: output: name a film .*base.mp4.*\.gif \.mp4 \.webp\n", done.stderr)
+    assert re.fullmatch(r"dreamify: output: base.mp4 is a video; name a film .*\.gif \.mp4 \.webp\)\n", done.stderr)
 
 
 @pytest.mark.parametrize(("wish", "warned"), [("avx3", True), ("baseline", False), ("", False)])

@@ -75,9 +75,9 @@ def test_models_lists_them(clone: Path, photo: Path, tmp_path: Path) -> None:
     assert "model.toml" in lines["broken"]
     assert re.fullmatch(r"daydream +inception_4c/output +3\.\d MB  comes with this repository", lines["daydream"])
     assert re.fullmatch(rf"tiny +mix/output +0\.0 MB  here: {weights}", lines["tiny"])
-    assert lines["ymit"].endswith("missing: ./provision.sh model ymit")
+    assert lines["ymit"].endswith(f"missing: run {clone}/provision.sh model ymit")
     assert gone.returncode == 1
-    assert "./provision.sh model ymit" in gone.stderr
+    assert f"run {clone}/provision.sh model ymit, or put tiny.caffemodel into {clone}/models/ymit" in gone.stderr
     assert run(clone, "models").stdout.splitlines()[-1].endswith("0.0 MB  here")
 
 

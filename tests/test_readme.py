@@ -236,14 +236,17 @@ def test_commands(googlenet: Model, clone: Path, command: Command) -> None:
         return
     before = {path.name for path in clone.iterdir()}
     for name in command.outputs:
-        if name not in ("photo.jpg", "video.mp4"):
+        if name not in ("photo.jpg", "photo2.jpg", "video.mp4"):
             (clone / name).unlink(missing_ok=True)
+    shutil.rmtree(clone / "dreams", ignore_errors=True)
     said = bash(command.line, clone, BVLC_GOOGLENET=str(googlenet.weights_path()))
     written(command, clone)
     if " keys" in command.line:
         assert len(said.splitlines()) == 81
     elif command.line.startswith("./dreamify.py photos dreams"):
         assert {path.name for path in (clone / "dreams").iterdir()} == {"one-dream.jpg", "two-dream.png"}
+    elif " dreams/" in command.line:
+        assert {path.name for path in (clone / "dreams").iterdir()} >= {"photo-dream.jpg", "photo2-dream.jpg"}
     elif "frame-%04d.png" in command.line:
         assert len(list(clone.glob("frame-*.png"))) == 20
     elif "./dreamify.py" in command.line:

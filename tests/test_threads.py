@@ -210,7 +210,7 @@ def test_what_dreams_may_be_another_function_of_a_module(tiny: Model, tmp_path: 
         thread = threading.Thread(target=work, args=[deepdream])
         thread.start()
         thread.join(60)
-    assert ["must be a function of a module" in str(error) for error in raised] == [True]
+    assert ["must be at the top level of a module" in str(error) for error in raised] == [True]
     with Image.open(request.input) as source, Image.open(request.output) as dream:
         assert source.getpixel((5, 5)) == tuple(255 - value for value in dream.getpixel((5, 5)))
 

@@ -107,11 +107,16 @@ def entries(folder: str | os.PathLike[str]) -> list[Path]:
         raise Mistake(f"input: {folder} cannot be read: {error.strerror}") from None
 
 
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` is a URL, and no file that exists."""
+    return bool(re.match(r"(https?|ftp|file|data):/*\S", os.fspath(path), re.I)) and not os.path.lexists(path)
+
+
 def foreign(path: str | os.PathLike[str]) -> str | None:
     """What to do instead of naming a Windows path or a URL, which here would be an odd name in the current folder; None
     if `path` is neither, or if it exists."""
     text = os.fspath(path)
-    if re.match(r"(https?|ftp|file|data):/*\S", text, re.I) and not os.path.lexists(text):
+    if is_url(text):
         return "a URL is not a file: download it first"
     drive = re.match(r"([A-Za-z]):[\\/]", text)
     if not ("\\" in text or drive) or os.path.lexists(text):

@@ -53,16 +53,17 @@ def provision(step: str = "") -> str:
     return "build the image again: docker build -t image-dreamer ."
 
 
-def get_weights(name: str, file: str, variable: str) -> str:
+def get_weights(folder: Path, file: str, variable: str) -> str:
     """What to do if the weights of a model are missing.
 
+    folder    the model's
     file      their name
     variable  the environment variable that names another file"""
     if not contained():
-        return f"{provision(f'model {name}')}, or put {file} into {_CLONE / 'models' / name}"
+        return f"{provision(f'model {folder.name}')}, or put {file} into {folder}"
     given = f"-e {variable}=/vagrant/{file}" if place() == CONTAINER else f"--weights {file}"
-    return (f"put {file} beside your photos and add {given}; or put it into models/{name}/ of the checkout and build "
-            "the image again; or ask its hosts again: docker build --build-arg AGAIN=2 -t image-dreamer .")
+    return (f"put {file} beside your photos and add {given}; or put it into models/{folder.name}/ of the checkout and "
+            "build the image again; or ask its hosts again: docker build --build-arg AGAIN=2 -t image-dreamer .")
 
 
 def lost(path: str | os.PathLike[str]) -> str | None:

@@ -111,7 +111,7 @@ class Model:
 
     def get_weights(self) -> str:
         """What to do if they are missing."""
-        return here.get_weights(self.name, self.weights, self._variables()[-1])
+        return here.get_weights(self.folder, self.weights, self._variables()[-1])
 
     def _variables(self) -> list[str]:
         own = f"DREAMER_WEIGHTS_{re.sub(r'[^A-Z0-9]', '_', self.name.upper())}"
@@ -211,10 +211,12 @@ class Model:
             raise Mistake(f"{self.name} cannot dream the layer {name!r}: {self.obstacles[name]}")
         if meant := self._meant(name):
             return meant, f"{name} is taken for {meant}"
+        if name in self._look_names():
+            raise Mistake(f"the look {name} stands alone; in a sum or with channels, write its layer: "
+                          f"{self.looks()[name].layer}")
         near = difflib.get_close_matches(name, [*self.keys, *self._look_names()], 3, 0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"list them with: {here.command('keys')}"
         raise Mistake(f"{self.name} has no layer {name!r} that can be dreamed; {hint}")
-
 
     def _meant(self, name: str) -> str | None:
         """The layer that people mean by `name`: in other letters, without "inception_" or with TensorFlow's "mixed"

@@ -25,11 +25,12 @@ def idle(asked: Understood) -> list[str]:
         ({"flow": False, "blend": None}, moving is None, "because INPUT is not a video"),
         ({"guide_size": SIZE}, asked.guide is None, "without --guide"),
     ]
+    recipe = {name: tuple(value) if name == "pan" else value for name, value in asked.followed.items()}
     told = []
     for options, without_effect, why in reasons:
-        # a value from the command line is text, so that even a typed default counts as given
-        given = [f"--{name.replace('_', '-')}" for name, default in options.items()
-                 if getattr(asked.request, name) not in (default, (0, 0) if name == "pan" else default)]
+        # a value from the command line is text, so that even a typed default counts as given; one of --like does not
+        given = [f"--{name.replace('_', '-')}" for name, default in options.items() if getattr(asked.request, name)
+                 not in (default, (0, 0) if name == "pan" else default, recipe.get(name, default))]
         if given and without_effect:
             told.append(f"{' and '.join(given)} {'have' if len(given) > 1 else 'has'} no effect {why}")
     return told

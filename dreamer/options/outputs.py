@@ -102,8 +102,17 @@ def check_no_picture_of(folder: str, path: str) -> None:
             raise Mistake(f"{path} is one of the pictures in {folder}; name another file") from None
 
 
+def check_none_of(pictures: Collection[str], path: str) -> None:
+    """Raise Mistake if `path` is one of the `pictures`, which are to be dreamed, and no dream itself."""
+    there = os.stat(path)
+    if any(_is(each, there) for each in pictures) and not is_ours(path):
+        raise Mistake(f"output: {path} is one of the pictures; name another folder")
+
+
 def check_path(path: str | os.PathLike[str]) -> None:
-    """Raise Mistake if this is a Windows path."""
+    """Raise Mistake if this is a URL or a Windows path."""
+    if files.is_url(path):
+        raise Mistake(f"output: {path} is a URL; name a file")
     if instead := files.foreign(path):
         raise Mistake(f"output: {path} is a Windows path: {instead}")
 
@@ -115,12 +124,12 @@ def check_film(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
     if numbered(path):
         if len(NUMBER.findall(Path(path).name)) > 1 or NUMBER.search(str(Path(path).parent)):
             raise Mistake(f"output: {path}: use %d only once, and only in the file's name")
-        check_picture(name(path, 0), source, force)
         sources: Iterable[str | os.PathLike[str]] = ()
         if source is not None and source != inputs.STANDARD:
             sources = files.entries(source) if os.path.isdir(source) else [source]
         if any(is_frame_of(path, each) for each in sources):
             raise Mistake(f"output: {path} would overwrite the input; name other files")
+        check_picture(name(path, 0), source, force)
         if not force:
             for each in files.entries(Path(os.path.realpath(path)).parent):
                 if is_frame_of(path, each):
@@ -192,8 +201,9 @@ def check_events(request: Request) -> None:
         return
     for field in ("input", "output", "preview", "guide", "mask", "like", "weights"):
         other = getattr(request, field)
-        if other is not None and os.path.realpath(other) == os.path.realpath(where):
-            raise Mistake(f"events: this dream uses {where} for something else; name another file")
+        for each in other if isinstance(other, tuple) else (other,):
+            if each is not None and os.path.realpath(each) == os.path.realpath(where):
+                raise Mistake(f"events: this dream uses {where} for something else; name another file")
     if request.output and numbered(request.output) and is_frame_of(request.output, where):
         raise Mistake(f"events: {where} is a frame of the film; name another file")
     try:

@@ -121,8 +121,10 @@ def _check_pictures(asked: Understood, wrong: Wrong) -> None:
             wrong.append(f"input: the dreams of {other} and {path} would have the same name")
         dream = os.path.join(asked.output, writing.dream_name(os.path.basename(path)))
         with wrong.noted():
-            if os.path.isfile(dream) and not asked.force:
-                outputs.check_ours(dream)
+            if os.path.isfile(dream):
+                outputs.check_none_of(asked.pictures, dream)
+                if not asked.force:
+                    outputs.check_ours(dream)
     _check_target(asked, wrong)
 
 

@@ -142,11 +142,11 @@ def _check_others(draft: Understood, wrong: Wrong) -> None:
                 path = getattr(draft.request, name)
                 if path and _same(draft.preview, path):
                     raise Mistake(f"{path} is also the file of --{name}; name another file")
-            if draft.input and _same(draft.preview, draft.input):
+            if any(source and _same(draft.preview, source) for source in draft.pictures or (draft.input,)):
                 raise Mistake(f"{draft.preview} is the input itself; name another file")
-            outputs.check_picture(draft.preview, None, draft.force)
             if draft.input and os.path.isdir(draft.input):
                 outputs.check_no_picture_of(draft.input, draft.preview)
+            outputs.check_picture(draft.preview, None, draft.force)
 
 
 def _same(output: str, path: str) -> bool:
@@ -156,6 +156,6 @@ def _same(output: str, path: str) -> bool:
     if os.path.realpath(output) == os.path.realpath(path):  # even if it does not exist
         return True
     try:
-        return os.path.samefile(output, path)
+        return os.path.samestat(os.stat(output), os.fstat(0) if path == inputs.STANDARD else os.stat(path))
     except OSError:
         return False

@@ -18,7 +18,10 @@ _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-
             "--steps": "--iterations", "--n": "--iterations", "--octave": "--octaves", "--rate": "--step-size",
             "--learning-rate": "--step-size", "--gpu": "--threads", "--cores": "--threads", "--overwrite": "--force",
             "--watch-folder": "--watch", "--out": "--output", "--o": "--output", "--i": "--input",
-            "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help"}
+            "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help",
+            "--l": "--layer", "--m": "--model"}
+_COMMANDS = ("atlas", "keys", "models", "recipe", "list", "layers", "looks")
+_LONG_DASHES = "–—"  # which word processors and web pages make of hyphens
 _ORDER = ("first", "second", "third")
 
 
@@ -44,8 +47,11 @@ def sorted_out(typed: Sequence[str], strange: Sequence[str], arguments: Sequence
     names      names of the arguments without dashes, in their order; options: names of the options
     pictures   whether the first words may be several pictures, with the folder for their dreams behind them"""
     known = {f"--{name.replace('_', '-')}": bool(OPTIONS[name].metavar) for name in options}
-    wrong = twice(arguments, [name for name, has_value in known.items() if has_value])
+    wrong = twice(arguments, [f"--{name}" for name in options if OPTIONS[name].metavar in ("PICTURE", "FILE")])
     rest = [*typed, *(word for word in strange if not word.startswith("-"))]
+    for word in [word for word in rest if word.startswith(tuple(_LONG_DASHES)) and not os.path.lexists(word)]:
+        wrong.append(f"{word} begins with a long dash; write hyphens: --{word.lstrip(_LONG_DASHES + '-')}")
+        rest.remove(word)
     for word in (word for word in strange if word.startswith("-")):
         if os.path.lexists(word):
             raise Mistake(f"{word} looks like an option; to name the file, write ./{word}")
@@ -68,14 +74,20 @@ def unknown(word: str, options: Mapping[str, bool], arguments: Sequence[str]) ->
         at = arguments.index(name[2:])
         place = f"the {_ORDER[at]} word" if at < 3 else f"the {_ORDER[at - 3]} number after LAYER"
         return f"unknown option: {word}; {name[2:].upper()} has no dashes: it is {place}", "=" not in word
-    near = [name] if name in options else difflib.get_close_matches(name, options, 1, 0.6)
+    if name[2:] in _COMMANDS:
+        return f"unknown option: {word}; the command {name[2:]} has no dashes: it is the first word", False
+    plain = {option[2:]: option for option in (*options, "--help")}
+    near = difflib.get_close_matches(name[2:], plain, 1, 0.65)
     if near:
-        return f"unknown option: {word}; did you mean {near[0]}?", options[near[0]] and "=" not in word
-    return f"unknown option: {word}; --help lists the options", False
+        meant = plain[near[0]]
+        return f"unknown option: {word}; did you mean {meant}?", options.get(meant, False) and "=" not in word
+    other = OPTIONS.get(name[2:].replace("-", "_"))  # of another command
+    return (f"unknown option: {word}; --help lists the options",
+            other is not None and bool(other.metavar) and "=" not in word)
 
 
 def twice(words: Sequence[str], options: Iterable[str]) -> list[str]:
-    """An error for each option with a value that is given more than once: only one would count."""
+    """An error for each of these options that is given more than once: only one would count."""
     given = [word.partition("=")[0] for word in words]
     return [f"{option} is given {given.count(option)} times; it takes one value"
             for option in options if given.count(option) > 1]

@@ -53,8 +53,8 @@ def test_octaves_that_are_too_small_are_told_once_for_all_layers(photo: Path, ti
 
 def test_a_page_shows_every_layer_at_its_size_with_the_command_that_dreams_it(photo: Path, tiny: Model,
                                                                               tmp_path: Path) -> None:
-    done = run("atlas", photo, tmp_path / "all.html", "*", 2, 2, "--model", tiny.folder, "--max-size", 100, "--jitter",
-               5, "--step-size", 9)
+    done = run("atlas", photo, tmp_path / "all.html", "*", 2, 2, "--model", tiny.folder, "--full", "--jitter", 5,
+               "--step-size", 9)
     assert (done.returncode, done.stderr) == (0, "")
     *taken, last = done.stdout.splitlines()
     assert [line.split()[1] for line in taken] == tinymodel.KEYS
@@ -63,7 +63,7 @@ def test_a_page_shows_every_layer_at_its_size_with_the_command_that_dreams_it(ph
     assert not re.search(r"https?:|<link|<iframe", (tmp_path / "all.html").read_text())  # it needs nothing else
     (caption, original, *_), *dreams = figures(tmp_path / "all.html")
     assert caption == "the picture"
-    assert original.shape == (67, 100, 3)
+    assert original.shape == (80, 120, 3)
     assert [name for name, *_ in dreams] == tinymodel.KEYS
     for name, pixels, command, _ in dreams[::3]:
         words = shlex.split(command)
@@ -74,6 +74,17 @@ def test_a_page_shows_every_layer_at_its_size_with_the_command_that_dreams_it(ph
         assert read_recipe(tmp_path / "dream.png")["layer"] == name
         assert psnr(pixels, exact) > 30
         assert psnr(pixels, exact) > psnr(pixels, original) + 5
+
+
+def test_the_command_of_a_small_dream_dreams_the_picture_at_its_own_size(photo: Path, tiny: Model,
+                                                                         tmp_path: Path) -> None:
+    done = run("atlas", photo, tmp_path / "all.html", "mix/output", "--model", tiny.folder, "--max-size", 100)
+    assert (done.returncode, done.stderr) == (0, "")
+    (_, original, *_), (_, dream, command, _) = figures(tmp_path / "all.html")
+    assert original.shape == dream.shape == (67, 100, 3)
+    *_, source, output, layer, seed, zero, model, folder = shlex.split(command)  # and nothing that is as usual
+    assert [source, output, layer] == [str(photo), "dream.png", "mix/output"]
+    assert [seed, zero, model, folder] == ["--seed", "0", "--model", str(tiny.folder)]
 
 
 def test_a_sheet_has_the_picture_and_every_dream_in_order(photo: Path, tiny: Model, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import tinymodel
 from dreamer.films import numbered
 from dreamer.films.numbered import is_frame_of
 from dreamer.machine import worker
+from dreamer.machine.here import provision
 from dreamer.machine.signals import Stop
 from dreamer.nets.model import Model
 from helpers import ROOT, decoded, made, names, probed, psnr, run, shown, start, wait_for
@@ -235,8 +236,8 @@ def test_without_ffmpeg_only_mp4_is_refused(command: Callable[..., list[str]], t
     words = ["/usr/bin/python3", *command("z.mp4", "--zoom", "2")]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
-    assert done.stderr == ("dreamify: output: ffmpeg is not installed; run ./provision.sh film (.gif and .webp "
-                           "films do not need it)\n")
+    assert done.stderr == ("dreamify: output: ffmpeg is not installed (.gif and .webp films do not need it); "
+                           f"{provision('film')}\n")
     assert names(tmp_path) == []
     words[3] = str(tmp_path / "z.gif")
     subprocess.run(words, capture_output=True, check=True, env=environment)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 import subprocess
 import tracemalloc
 from pathlib import Path
@@ -160,10 +161,18 @@ def test_the_command_takes_a_guide_and_its_recipe_asks_for_it(tiny: model.Model,
     assert not {"guide", "guide_size", "guide_sha256"} & set(read_recipe(tmp_path / "plain.png"))
 
     like = [image, tmp_path / "b.png", *net, "--like", tmp_path / "a.png"]
-    done = run(*like)
-    assert done.returncode == 2
-    assert done.stderr == (f"dreamify: like: {tmp_path}/a.png was guided by guide.png; "
-                           "name that picture with --guide\n")
+    done = run(*like)  # the guide lies beside it
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
+    (tmp_path / "b.png").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    guide = guide.rename(tmp_path / "elsewhere/guide.png")
+    for _ in range(2):  # the second time, another picture has its name
+        done = run(*like)
+        assert done.returncode == 2
+        assert done.stderr == (f"dreamify: like: {tmp_path}/a.png was guided by guide.png; "
+                               "name that picture with --guide\n")
+        shutil.copyfile(other, tmp_path / "guide.png")
     done = run(*like, "--guide", guide)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()

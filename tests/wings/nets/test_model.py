@@ -25,12 +25,22 @@ def test_keys_of_a_model_are_layers_with_a_blob_before_the_classifier(tiny: mode
 
 @pytest.mark.parametrize(("name", "near"), [
     ("inception_4c/outptu", "inception_4c/output"),
-    ("Inception_4c/output", "inception_4c/output"),
     ("inception_4c/relu_1x1", "inception_4c/1x1"),
     ("nothing like it", "dreamify.py keys"),
 ])
 def test_an_unknown_layer_is_answered_with_the_nearest(described: model.Model, name: str, near: str) -> None:
     with pytest.raises(Mistake, match=near):
+        described.layer(name)
+
+
+@pytest.mark.parametrize("name", ["Inception_4c/output", "inception_4c", "4c", "mixed4c", "MIXED4C", "4C/OUTPUT"])
+def test_what_people_call_a_layer_is_taken_for_it(described: model.Model, name: str) -> None:
+    assert described.layer(name) == ("inception_4c/output", f"{name} is taken for inception_4c/output")
+
+
+@pytest.mark.parametrize("name", ["conv1", "3x3", "pool", "norm", "inception", "output", "4", "c"])
+def test_what_may_be_several_layers_is_taken_for_none(described: model.Model, name: str) -> None:
+    with pytest.raises(Mistake):
         described.layer(name)
 
 
