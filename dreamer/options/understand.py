@@ -146,7 +146,7 @@ def _check_others(draft: Understood, wrong: Wrong) -> None:
                 raise Mistake(f"{draft.preview} is the input itself; name another file")
             outputs.check_picture(draft.preview, None, draft.force)
             if draft.input and os.path.isdir(draft.input):
-                outputs.check_no_picture_of(draft.input, draft.preview)
+                outputs.check_no_picture_of(draft.input, draft.preview, draft.recursive)
 
 
 def _same(output: str, path: str) -> bool:
