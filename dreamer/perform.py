@@ -176,6 +176,7 @@ class _Performing:
             return ([found.get("height"), found.get("width")] in (sides, sides[::-1])
                     and record.is_of(found, dataclasses.replace(understood, input=str(source)), self._sizes))
 
+        new = not os.path.isdir(understood.output)
         try:
             files.make_folder(understood.output)
         except OSError as error:
@@ -184,7 +185,13 @@ class _Performing:
                        understood.pictures, understood.recursive)
         if understood.watch:
             Watch(found, self._listen).run()
-        found.dream_all()
+        try:
+            found.dream_all()
+        except Failure:
+            with contextlib.suppress(OSError):  # some pictures have dreams in it
+                if new:
+                    os.rmdir(understood.output)
+            raise
 
     def _warn_of_first(self, name: str) -> None:
         """Say once for all pictures of a folder that the first of several pages or frames is taken."""

@@ -237,7 +237,7 @@ def test_what_grows_into_a_picture_is_seen(tmp_path: Path) -> None:
     (("sub/a.txt", "out/b.txt"), "1 subfolder is left out without --recursive")])
 def test_a_folder_in_which_nothing_can_be_dreamed_is_a_failure(tmp_path: Path, tiny: Model, names: tuple[str, ...],
                                                                why: str) -> None:
-    """The output folder is none of its subfolders."""
+    """The output folder is none of its subfolders, and none is left that is new and empty."""
     (tmp_path / "in").mkdir()
     for name in names:
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
@@ -245,6 +245,7 @@ def test_a_folder_in_which_nothing_can_be_dreamed_is_a_failure(tmp_path: Path, t
     done = run(tmp_path / "in", tmp_path / "in/out", "--model", tiny.folder, "--quiet")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"dreamify: there is nothing to dream in {tmp_path}/in: {why}\n"
+    assert (tmp_path / "in/out").exists() == ("out/b.txt" in names)
 
 
 def test_a_folder_of_dreams_is_a_failure(photos: Path, tiny: Model, tmp_path: Path) -> None:
