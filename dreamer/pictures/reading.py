@@ -36,14 +36,15 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         except ValueError:
             warn("input: its EXIF is damaged and is ignored")
             found = None
-        upright = image.format == "TIFF"  # Pillow turns it by itself
+        kind = image.format
+        upright = kind == "TIFF"  # Pillow turns it by itself
         image = colour.to_srgb(image, warn)
         if shrunk(image.size, max_size) != image.size:
             image = image.resize(shrunk(image.size, max_size), Image.LANCZOS)
         if found and not upright and found.orientation in _UPRIGHT:
             image = image.transpose(_UPRIGHT[found.orientation])
         pixels = np.asarray(image)
-        if _has_more(file):
+        if kind in ("GIF", "PNG", "TIFF", "WEBP") and _has_more(file):
             warn(FIRST)
     return Picture(np.ascontiguousarray(pixels[..., :3]),
                    np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found)
@@ -56,7 +57,7 @@ def _has_more(file: IO[bytes]) -> bool:
     try:
         with inputs.identified(file) as image:
             if image.format != "TIFF" or not image.is_animated:
-                return image.format in ("AVIF", "GIF", "PNG", "WEBP") and bool(image.is_animated)
+                return bool(image.is_animated)
             for number in range(1, 4):
                 image.seek(number)
                 if not image.tag_v2.get(tiff.KIND, 0) & 1:  # it is not a smaller version of another page
