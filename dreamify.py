@@ -214,9 +214,10 @@ def dreamify(input: File | Sequence[File] | None = None, output: File | None = N
              keep_location: bool = False, force: bool = False, memory: int | str | None = None,
              threads: int | None = None, reproducible: bool = False, like: File | None = None,
              preview: File | None = None, events: File | None = None, no_resume: bool = False, watch: bool = False,
-             quiet: bool = False, zoom: int | None = None, zoom_step: float = DEFAULTS["zoom_step"],
-             rotate: float = DEFAULTS["rotate"], pan: str | tuple[float, float] = "0,0", fps: float = names.RATE,
-             flow: bool = False, blend: float | None = None) -> None:
+             recursive: bool = False, quiet: bool = False, zoom: int | None = None,
+             zoom_step: float = DEFAULTS["zoom_step"], rotate: float = DEFAULTS["rotate"],
+             pan: str | tuple[float, float] = "0,0", fps: float = names.RATE, flow: bool = False,
+             blend: float | None = None) -> None:
     """Dream into a picture as Google's DeepDream did in 2015, or into all pictures of a folder.
 
     Raises Mistake, before any work, with everything that is wrong; Failure if something breaks; Stopped if a signal

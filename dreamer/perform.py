@@ -119,6 +119,7 @@ class _Performing:
 
     def __init__(self, listen: Listener, deepdream: Deepdream, sizes: Sizes, stop: Stop) -> None:
         self._listen, self._deepdream, self._sizes, self._stop = listen, deepdream, sizes, stop
+        self._warned_of_first = False
 
     def dream(self, understood: Understood, subject: Subject) -> None:
         """Dream the subject, a picture or a video, and write the dream."""
@@ -164,6 +165,9 @@ class _Performing:
             single = dataclasses.replace(understood, input=str(source), pictures=None, output=str(output), warnings=())
             subject = places.find_picture(single, wrong, warnings.append)
             wrong.tell()
+            if reading.FIRST in warnings:
+                warnings.remove(reading.FIRST)
+                self._warn_of_first(os.path.relpath(source, understood.input) if understood.input else str(source))
             assert subject, "nothing was wrong"  # noqa: S101
             return functools.partial(self._dream_one_of, dataclasses.replace(single, warnings=tuple(warnings)), subject)
 
@@ -172,15 +176,29 @@ class _Performing:
             return ([found.get("height"), found.get("width")] in (sides, sides[::-1])
                     and record.is_of(found, dataclasses.replace(understood, input=str(source)), self._sizes))
 
+        new = not os.path.isdir(understood.output)
         try:
             files.make_folder(understood.output)
         except OSError as error:
             raise Failure(f"the folder {understood.output} cannot be made: {error.strerror}") from None
         found = Folder(understood.input, understood.output, read, wanted, understood.force, self._listen, self._stop,
-                       understood.pictures)
+                       understood.pictures, understood.recursive)
         if understood.watch:
             Watch(found, self._listen).run()
-        found.dream_all()
+        try:
+            found.dream_all()
+        except Failure:
+            with contextlib.suppress(OSError):  # some pictures have dreams in it
+                if new:
+                    os.rmdir(understood.output)
+            raise
+
+    def _warn_of_first(self, name: str) -> None:
+        """Say once for all pictures of a folder that the first of several pages or frames is taken."""
+        if not self._warned_of_first:
+            self._listen(events.Warned(f"{name} has several pages or frames, of which the first is taken; this holds "
+                                       "for all such pictures here"))
+            self._warned_of_first = True
 
     def _dream_one_of(self, single: Understood, subject: Subject) -> None:
         self.dream(single, subject)

@@ -33,16 +33,17 @@ class Row(NamedTuple):
 
 
 def make(folder: Path) -> Path:
-    """Fill the folder, and return it: pictures, one of them a dream, and all kinds of files that nobody wants to lose."""
+    """Fill the folder, and return it: pictures, one of them a dream, and files of all kinds that are not to be lost."""
     folder.mkdir(parents=True, exist_ok=True)
     sky = Image.open(ROOT / "tests/pictures/sky.jpg")
     for number, name in enumerate((
-            "photo.jpg", "photo2.jpg", "my photo.jpg", "guide.png", "mask.png", "victim.jpg", "victim.png", "victim.tif",
-            "victim.webp", "victim.gif", "film.gif", "frame-0002.png", "photos/one.jpg", "photos/two.jpg",
+            "photo.jpg", "photo2.jpg", "my photo.jpg", "guide.png", "mask.png", "victim.jpg", "victim.png",
+            "victim.tif", "victim.webp", "victim.gif", "film.gif", "frame-0002.png", "photos/one.jpg", "photos/two.jpg",
             "photos/one-dream.jpg", "-p.png")):
         (folder / name).parent.mkdir(exist_ok=True)
         small = sky.resize((90 + number, 60))
-        small.save(folder / name, **({"save_all": True, "append_images": [small.rotate(9)]} if name == "film.gif" else {}))
+        moves = {"save_all": True, "append_images": [small.rotate(9)]}
+        small.save(folder / name, **(moves if name == "film.gif" else {}))
     for name in ("notes.txt", "victim.mp4", "page.html", "film.mp4", "notes.caffemodel"):
         (folder / name).write_text("<p>something of mine</p>")
     (folder / "broken.jpg").write_bytes((folder / "photo.jpg").read_bytes()[:900])

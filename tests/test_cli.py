@@ -160,7 +160,7 @@ def test_help_tells_every_default() -> None:
     text = " ".join(run("--help").stdout.split())
     for name in ("iterations", "scale", "step_size", "jitter"):
         assert f"(default: {dreamify.DEFAULTS[name]})" in text, name
-    assert f"(default: {dreamify.DEFAULTS['octaves']}; above 1.5 megapixels as many more as make the smallest about" in text
+    assert f"(default: {dreamify.DEFAULTS['octaves']}; above 1.5 megapixels as many more as make the smallest" in text
     assert "(default: bvlc_googlenet, or daydream if bvlc_googlenet has no weights)" in text
 
 

@@ -37,6 +37,8 @@ class Bar:
                 tell("warning: ", line)
             case events.MemoryShared(line):
                 self._tell(line)
+            case events.Skipped(_, line):
+                self._tell(printable(line))
             case events.Watching(folder):
                 self._tell(f"watching {folder}; press Ctrl-C to stop")
             case events.Missed(name):

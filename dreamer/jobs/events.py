@@ -92,6 +92,13 @@ class Missed(NamedTuple):
     lines: list[str]
 
 
+class Skipped(NamedTuple):
+    """Files of a folder are left alone: dreams that are up to date, or what cannot be dreamed."""
+
+    number: int
+    line: str  # what they are, and why
+
+
 class Watching(NamedTuple):
     """A folder is watched: each picture that arrives is dreamed."""
 
@@ -126,13 +133,14 @@ class Tick(NamedTuple):
 
 
 Event: TypeAlias = (Began | Stepped | FrameDone | PreviewWritten | Warned | MemoryShared | Taken | Missed
-                    | Watching | Finished | Stopped | Failed | Tick)
+                    | Skipped | Watching | Finished | Stopped | Failed | Tick)
 Listener: TypeAlias = Callable[[Event], None]
 
 # the name of each event in a line of JSON
 KINDS: dict[type, str] = {Began: "began", Stepped: "step", FrameDone: "frame", PreviewWritten: "preview",
                           Warned: "warning", MemoryShared: "memory", Taken: "taken", Missed: "missed",
-                          Watching: "watching", Finished: "finished", Stopped: "stopped", Failed: "failed"}
+                          Skipped: "skipped", Watching: "watching", Finished: "finished", Stopped: "stopped",
+                          Failed: "failed"}
 
 
 def line(event: Event) -> str:

@@ -23,6 +23,8 @@ def idle(asked: Understood) -> list[str]:
         ({"fps": RATE}, moving is not None and not isinstance(moving, frames.Frames),
          "because a video keeps its own rate"),
         ({"flow": False, "blend": None}, moving is None, "because INPUT is not a video"),
+        ({"recursive": False}, subject is not None or asked.pictures is not None,
+         "because INPUT is not a folder of pictures"),
         ({"guide_size": SIZE}, asked.guide is None, "without --guide"),
     ]
     recipe = {name: tuple(value) if name == "pan" else value for name, value in asked.followed.items()}

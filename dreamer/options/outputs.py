@@ -93,9 +93,12 @@ def _is(source: str | os.PathLike[str], status: os.stat_result) -> bool:
         return False
 
 
-def check_no_picture_of(folder: str, path: str) -> None:
-    """Raise Mistake if `path` is a picture in `folder`, which is to be dreamed. Files with a recipe are dreams."""
-    if os.path.isfile(path) and os.path.dirname(os.path.realpath(path)) == os.path.realpath(folder):
+def check_no_picture_of(folder: str, path: str, recursive: bool = False) -> None:
+    """Raise Mistake if `path` is a picture in `folder`, which is to be dreamed. Files with a recipe are dreams.
+
+    recursive  whether pictures in subfolders are to be dreamed too"""
+    whole, inside = Path(os.path.realpath(folder)), Path(os.path.realpath(path)).parent
+    if os.path.isfile(path) and (inside == whole or (recursive and whole in inside.parents)):
         try:
             read_recipe(path)
         except Mistake:

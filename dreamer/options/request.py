@@ -45,6 +45,7 @@ class Request:
     events: str | None
     no_resume: bool
     watch: bool
+    recursive: bool
     quiet: bool
     zoom: Number | None
     zoom_step: Number

@@ -69,6 +69,7 @@ OPTIONS = {
     "looks": Option("list the looks instead: names that LAYER takes, each with its layer, steps and octaves"),
     "full": Option("dream at the picture's own size, and show it so (default: at most 256 pixels a side)"),
     "watch": Option("watch the folder INPUT and dream each picture that arrives (default: the current folder)"),
+    "recursive": Option("take the pictures in the subfolders of INPUT too; OUTPUT gets the same subfolders"),
     "quiet": Option("print only errors and warnings"),
     "zoom": Option("make a film of this many frames: each is the dream of a closer look at the frame before (without "
                    "this, a film shows every step of one dream)", "FRAMES", values.whole(1, 999999)),
@@ -119,7 +120,7 @@ def short(usage: str) -> str:
 
 # The groups of options in --help; all other options are in the group "dream"
 GROUPS = {
-    "picture": ("max_size", "max_pixels", "keep_location", "force", "preview", "watch"),
+    "picture": ("max_size", "max_pixels", "keep_location", "force", "preview", "watch", "recursive"),
     "film": ("zoom", "zoom_step", "rotate", "pan", "fps", "flow", "blend"),
     "machine": ("memory", "threads", "reproducible", "no_resume", "events", "quiet"),
 }

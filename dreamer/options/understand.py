@@ -145,7 +145,7 @@ def _check_others(draft: Understood, wrong: Wrong) -> None:
             if any(source and _same(draft.preview, source) for source in draft.pictures or (draft.input,)):
                 raise Mistake(f"{draft.preview} is the input itself; name another file")
             if draft.input and os.path.isdir(draft.input):
-                outputs.check_no_picture_of(draft.input, draft.preview)
+                outputs.check_no_picture_of(draft.input, draft.preview, draft.recursive)
             outputs.check_picture(draft.preview, None, draft.force)
 
 

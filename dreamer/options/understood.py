@@ -61,6 +61,7 @@ class Understood:
     events: str | None
     no_resume: bool
     watch: bool
+    recursive: bool
     quiet: bool
     zoom: int | None
     zoom_step: float

@@ -17,7 +17,8 @@ _MEANT = {"help": "--help", "version": "--version", "list": "keys", "layers": "k
 _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-size", "--resize": "--max-size",
             "--steps": "--iterations", "--n": "--iterations", "--octave": "--octaves", "--rate": "--step-size",
             "--learning-rate": "--step-size", "--gpu": "--threads", "--cores": "--threads", "--overwrite": "--force",
-            "--watch-folder": "--watch", "--out": "--output", "--o": "--output", "--i": "--input",
+            "--watch-folder": "--watch", "--r": "--recursive", "--recurse": "--recursive",
+            "--subfolders": "--recursive", "--out": "--output", "--o": "--output", "--i": "--input",
             "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help",
             "--l": "--layer", "--m": "--model"}
 _COMMANDS = ("atlas", "keys", "models", "recipe", "list", "layers", "looks")

@@ -2,17 +2,20 @@
 
 import os
 from collections.abc import Callable
+from typing import IO
 
 import numpy as np
 from PIL import Image
 
 from dreamer.errors import Mistake
-from dreamer.pictures import colour, exif, inputs
+from dreamer.pictures import colour, exif, inputs, tiff
 from dreamer.pictures.picture import Picture
 
 _UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,
             5: Image.TRANSPOSE, 6: Image.ROTATE_270, 7: Image.TRANSVERSE,
             8: Image.ROTATE_90}
+
+FIRST = "input: it has several pages or frames, of which the first is taken"  # a warning
 
 
 def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
@@ -33,15 +36,35 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         except ValueError:
             warn("input: its EXIF is damaged and is ignored")
             found = None
-        upright = image.format == "TIFF"  # Pillow turns it by itself
+        kind = image.format
+        upright = kind == "TIFF"  # Pillow turns it by itself
         image = colour.to_srgb(image, warn)
         if shrunk(image.size, max_size) != image.size:
             image = image.resize(shrunk(image.size, max_size), Image.LANCZOS)
         if found and not upright and found.orientation in _UPRIGHT:
             image = image.transpose(_UPRIGHT[found.orientation])
         pixels = np.asarray(image)
+        if kind in ("GIF", "PNG", "TIFF", "WEBP") and _has_more(file):
+            warn(FIRST)
     return Picture(np.ascontiguousarray(pixels[..., :3]),
                    np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found)
+
+
+def _has_more(file: IO[bytes]) -> bool:
+    """Whether there are pages or frames after the first. Thumbnails, layers and the second pictures of phones are
+    none."""
+    file.seek(0)
+    try:
+        with inputs.identified(file) as image:
+            if image.format != "TIFF" or not image.is_animated:
+                return bool(image.is_animated)
+            for number in range(1, 4):
+                image.seek(number)
+                if not image.tag_v2.get(tiff.KIND, 0) & 1:  # it is not a smaller version of another page
+                    return True
+    except Exception:  # the first one could be read, and nothing else matters
+        return False
+    return False
 
 
 def shrunk(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:

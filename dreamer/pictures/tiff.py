@@ -19,7 +19,7 @@ _ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 BYTE, SHORT, LONG, UNDEFINED = 1, 3, 4, 7
 _LARGEST, _LARGEST_OF_ALL = 1 << 20, 4 << 20  # maximum bytes of one value and of all: more is damage or the picture
 ROWS = 64  # of pixels in a strip
-XMP, ICC = 700, 34675  # tags
+KIND, XMP, ICC = 254, 700, 34675  # tags
 
 
 def read(file: IO[bytes], parts: dict[int, Any],

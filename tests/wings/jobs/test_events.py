@@ -124,7 +124,9 @@ def test_a_folder(words: list[Any], photos: Path, tmp_path: Path) -> None:
         ("taken", "a2.PNG"), ("began", f"{tmp_path}/out/a2-dream.PNG"), ("finished", f"{tmp_path}/out/a2-dream.PNG"),
         ("taken", "a10.jpg"), ("began", f"{tmp_path}/out/a10-dream.jpg"), ("finished", f"{tmp_path}/out/a10-dream.jpg"),
         ("taken", "b.bmp"), ("began", f"{tmp_path}/out/b-dream.bmp.png"),
-        ("finished", f"{tmp_path}/out/b-dream.bmp.png"), ("failed", None)]
+        ("finished", f"{tmp_path}/out/b-dream.bmp.png"), ("skipped", None), ("failed", None)]
+    assert [(event["number"], event["line"]) for event in found if event["event"] == "skipped"] == [
+        (1, "1 file is not a picture that can be read: notes.txt")]
     assert [(event["number"], event["of"]) for event in found if event["event"] == "taken"] == [(2, 4), (3, 4), (4, 4)]
 
 

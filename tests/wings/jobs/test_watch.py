@@ -64,7 +64,8 @@ def test_what_comes_is_dreamed_when_it_is_whole(photos: Path, watched: Callable[
     again = watched()
     again.until("watching ")
     time.sleep(2.5)
-    assert again.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")
+    assert again.end()[:3] == (143, "1 file is not a picture that can be read: notes.txt\n4 dreams are up to date\n",
+                               "dreamify: stopped by SIGTERM\n")
     assert dreams(photos) == first
 
 
@@ -125,6 +126,51 @@ def test_complaints_of_a_watch_are_warnings(photos: Path, watched: Callable[...,
         "dreamify: warning: b.bmp: b-dream.bmp.png exists and is not a dream; use --force to overwrite it\n")
     assert watcher.end()[0] == 143
     assert (photos / "b-dream.bmp.png").read_bytes() == b"no dream"
+
+
+def test_an_empty_folder_is_waited_for_and_what_is_no_picture_is_told_once(photos: Path,
+                                                                           watched: Callable[..., Watcher]) -> None:
+    (photos / "new").mkdir()
+    watcher = watched("new", "new")
+    watcher.until("watching ")
+    time.sleep(1.5)
+    for name in ("a.HEIC", "b.heic", "c.mov"):
+        (photos / "new" / name).write_text("no picture")
+    assert watcher.until("files ").splitlines()[-1] == (
+        "3 files are not pictures that can be read: 2 .HEIC, 1 .mov (videos are dreamed one by one)")
+    shutil.copy(photos / "a10.jpg", photos / "new")
+    said = watcher.until("a10-dream.jpg: done")
+    assert "files" not in said
+    (photos / "new/notes.txt").write_text("no picture")
+    assert watcher.until("file ").endswith("1 file is not a picture that can be read: notes.txt\n")
+    assert watcher.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")
+
+
+def test_subfolders_are_watched(photos: Path, watched: Callable[..., Watcher], tmp_path: Path) -> None:
+    """Also those that are made later; an output folder inside is not one of them."""
+    watcher = watched(photos, photos / "out", "--recursive")
+    watcher.until("b-dream.bmp.png: done")
+    (photos / "new/deep").mkdir(parents=True)
+    (photos / "b.bmp").rename(photos / "new/deep/c.bmp")
+    said = watcher.until("c-dream.bmp.png: done")
+    assert "new/deep/c.bmp\n" in said
+    code, rest, errors, _ = watcher.end()
+    assert (code, errors) == (143, "dreamify: stopped by SIGTERM\n")
+    assert "c.bmp" not in rest
+    assert (photos / "out/new/deep/c-dream.bmp.png").exists()
+
+
+def test_a_subfolder_that_cannot_be_read_is_told_once(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SETTLED", 0)
+    folder = Folder(photos, photos, lambda *_: (lambda: None), lambda *_: True, False, lambda _: None, Stop())
+    found = folder.contents()
+    monkeypatch.setattr(folder, "contents", lambda: found)
+    told = list[events.Event]()
+    tried = watch.Watch(folder, told.append)
+    found.unread["new"] = "Permission denied"
+    tried._look()
+    tried._look()
+    assert told == [events.Warned("new cannot be read: Permission denied")]
 
 
 def test_a_folder_that_goes_and_comes_back_is_watched_on(photos: Path, watched: Callable[..., Watcher],

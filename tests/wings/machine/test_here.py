@@ -94,7 +94,8 @@ def test_weights_are_put_where_they_are_looked_for(at: Callable[..., None], monk
     monkeypatch.chdir(ROOT)
     told = here.get_weights(Path("/srv/models/tiny"), "t.caffemodel", "DREAMER_WEIGHTS_TINY")
     wanted = {"": "run ./provision.sh model tiny, or put t.caffemodel into /srv/models/tiny",
-              here.CONTAINER: "put t.caffemodel beside your photos and add -e DREAMER_WEIGHTS_TINY=/vagrant/t.caffemodel",
+              here.CONTAINER: ("put t.caffemodel beside your photos and add "
+                               "-e DREAMER_WEIGHTS_TINY=/vagrant/t.caffemodel"),
               here.SHELL: "put t.caffemodel beside your photos and add --weights t.caffemodel"}
     assert told.startswith(wanted[place if place in wanted else ""])
     assert ("docker build" in told) == (place in (here.CONTAINER, here.SHELL))
@@ -201,7 +202,7 @@ def test_real_mounts_are_read(unshared: Callable[..., subprocess.CompletedProces
     if kind in here._LOST:
         pytest.skip(f"{tmp_path} is in a {kind}, as nothing that stays is")
     assert [path for path, why in lost.items() if why] == [paths[-1], str(tmp_path / "plain/inner/dream.png")]
-    assert f"write into " in lost[paths[-1]]
+    assert "write into " in lost[paths[-1]]
     assert str(tmp_path / "plain") in lost[paths[-1]]
 
 
@@ -228,8 +229,8 @@ def test_the_command_refuses_what_would_disappear(unshared: Callable[..., subpro
               'photo=$2 dream=$3\nshift 3\nfor words in "$@"; do\n'
               '  code=0; "$dream" "$photo" $words 2>said || code=$?; echo "$code $(cat said)"\ndone')
     short = "conv2/3x3 1 1 --max-size 40 --quiet"
-    done = unshared(script, str(tmp_path), str(sky), str(ROOT / "dreamify.py"), f"memory/a.png {short}", f"memory {short}",
-                    f"memory/new/ {short}", f"kept/a.png {short} --preview memory/p.png", f"kept/a.png {short}",
+    done = unshared(script, str(tmp_path), str(sky), str(ROOT / "dreamify.py"), f"memory/a.png {short}",
+                    f"memory {short}", f"memory/new/ {short}", f"kept/a.png {short} --preview memory/p.png", f"kept/a.png {short}",
                     f"kept {short}", f"memory/a.png {short} --force")
     if "tmpfs" in done.stderr:
         pytest.skip(f"{tmp_path} is in memory, as nothing that stays is")

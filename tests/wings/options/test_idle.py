@@ -14,8 +14,8 @@ from helpers import noise, run, saved
 STILL, FILM = {"output": "out.png"}, {"output": "out.gif"}
 ZOOM, FRAMES = {"output": "out.gif", "zoom": 3}, {"input": "frames", "output": "out.webp"}
 FOLDER = {"input": "frames", "output": "dreams"}
-NO_FILM, NO_ZOOM, NO_VIDEO, NO_GUIDE = ("because OUTPUT is not a film", "without --zoom", "because INPUT is not a video",
-                                        "without --guide")
+NO_FILM, NO_VIDEO = "because OUTPUT is not a film", "because INPUT is not a video"
+NO_ZOOM, NO_GUIDE = "without --zoom", "without --guide"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 import mutants
 from dreamer.errors import Mistake
@@ -159,3 +159,22 @@ def test_a_file_that_the_system_does_not_let_us_read_is_not_called_damaged(tmp_p
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", broken)
     with pytest.raises(Mistake, match="in.png cannot be read: Input/output error"):
         reading.read(path)
+
+
+def test_further_pages_and_frames_are_told_but_thumbnails_and_layers_are_not(tmp_path: Path) -> None:
+    """A smaller version of a TIFF's page is marked as such; a phone's second picture is part of the first."""
+    first, second = mutants.pixels("RGB"), mutants.pixels("RGB").rotate(180)
+    for name in ("a.gif", "a.png", "a.tif", "a.webp", "a.mpo"):
+        first.save(tmp_path / name, save_all=True, append_images=[second])
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "thumbnail.tif"), True) as file:
+        first.save(file, "TIFF")
+        file.newFrame()
+        second.resize((20, 16)).save(file, "TIFF", tiffinfo={254: 1})
+    for name in ("a.gif", "a.png", "a.tif", "a.webp"):
+        said: list[str] = []
+        assert reading.read(tmp_path / name, warn=said.append).pixels.shape == (40, 50, 3)
+        assert said == ["input: it has several pages or frames, of which the first is taken"], name
+    for name in ("a.mpo", "thumbnail.tif"):
+        with Image.open(tmp_path / name) as image:
+            assert image.n_frames == 2
+        reading.read(tmp_path / name, warn=pytest.fail)
