@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import os
 import random
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -220,8 +221,9 @@ class _Performing:
             self.dream(dataclasses.replace(single(name), output=str(output)), understood.subject)
 
         def told(name: str) -> str:
-            return command(dataclasses.replace(understood.request, output="dream.png", layer=parts[name].text,
-                                               max_size=None))
+            output = f"dream-{re.sub('[^a-zA-Z0-9_]+', '-', name)}.png"  # so that none replaces another
+            single = dataclasses.replace(understood.request, output=output, layer=parts[name].text, max_size=None)
+            return command(single)
 
         whole = Atlas(understood.output, self._large(understood, octaves))
         whole.fill(dream, lambda name, found: not understood.no_resume and record.is_of(found, single(name),

@@ -312,8 +312,8 @@ def test_mistakes(docker: str, image: str, folder: Path) -> None:
 def test_an_atlas_names_the_command_that_works_here(start: Start, folder: Path) -> None:
     start(("atlas", "photo.jpg", "atlas.html", "conv2/3x3", "1", "1"))
     command = html.unescape(search("<code>(docker run [^<]*)", (folder / "atlas.html").read_text())[1])
-    assert command == ('docker run --rm -it -v "${PWD}:/vagrant" image-dreamer photo.jpg dream.png conv2/3x3 1 1 '
-                       '--seed 0')
+    assert command == ('docker run --rm -it -v "${PWD}:/vagrant" image-dreamer photo.jpg dream-conv2-3x3.png '
+                       'conv2/3x3 1 1 --seed 0')
 
 
 EXPERIMENTS = re.findall("```python\n(.*?)```", (ROOT / "docs/hacking.md").read_text(), re.S)

@@ -9,7 +9,10 @@ python,dreamify.py | python3,dreamify.py | python,./dreamify.py | python3,./drea
     ;;
 esac
 case $1 in
-bash | sh | python | python3) export DREAMER_PLACE=shell ;;
+bash | sh | python | python3)
+    export DREAMER_PLACE=shell
+    if [ "$1" = bash ] && [ -t 0 ]; then echo 'Type: dreamify photo.jpg dream.png'; fi
+    ;;
 dreamify) ;;
 *) set -- dreamify "$@" ;;
 esac

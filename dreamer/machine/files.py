@@ -4,6 +4,7 @@ This also works on folders shared with a host or over a network, where some oper
 modes and owners, locking, renaming or removing open files, renaming over existing files."""
 
 import contextlib
+import difflib
 import errno
 import fcntl
 import functools
@@ -130,9 +131,17 @@ def foreign(path: str | os.PathLike[str]) -> str | None:
 
 
 def hint(path: str | os.PathLike[str]) -> str:
-    """What foreign() says of `path`, to be put behind a message that there is no such file; "" if it is None."""
-    instead = foreign(path)
-    return f"; {instead}" if instead else ""
+    """What to put behind a message that there is no file `path`: what foreign() says, or a file with a similar name; ""
+    if there is neither."""
+    if instead := foreign(path):
+        return f"; {instead}"
+    folder, name = os.path.split(os.fspath(path))
+    try:
+        there = {other.lower(): other for other in os.listdir(folder or os.curdir)}
+    except (OSError, ValueError):
+        return ""
+    near = difflib.get_close_matches(name.lower(), there, 1, 0.8)
+    return f"; did you mean {os.path.join(folder, there[near[0]])}?" if near else ""
 
 
 def natural(name: str) -> tuple[list[int | str], str]:

@@ -72,24 +72,34 @@ def lost(path: str | os.PathLike[str]) -> str | None:
     if not contained():
         return None
     mounts = _mounts()
-    if not any(_stays(point, kind) for point, kind in mounts.items()):
+    if not mounted():
         return _NOTHING
     real = Path(os.path.realpath(path))
     nearest = next(point for point in (real, *real.parents) if str(point) in mounts or point == Path("/"))
     if _stays(str(nearest), mounts.get(str(nearest), "overlay")):
         return None
-    kept = " or ".join(sorted(point for point, kind in mounts.items() if _stays(point, kind) and os.path.isdir(point)))
-    return (f"{path} would disappear with the container: " + (f"write into {kept}" if kept else
+    kept = [point for point in mounted() if os.path.isdir(point)]
+    return (f"{path} would disappear with the container: " + (f"write into {' or '.join(kept)}" if kept else
             "mount a folder, not a file: -v \"${PWD}:/vagrant\""))
 
 
 def not_mounted(path: str | os.PathLike[str]) -> str:
-    """What to put behind a message that there is no file `path`, if no folder of the user's is here; else ""."""
-    if contained() and not any(_stays(point, kind) for point, kind in _mounts().items()):
-        return f"; {_NOTHING}"
+    """What to put behind a message that `path` does not exist: it may be on the user's machine; "" if not."""
+    if contained():
+        seen = mounted()
+        if not seen:
+            return f"; {_NOTHING}"
+        real = os.path.realpath(path)
+        if not any(f"{real}/".startswith(f"{point}/") for point in seen):
+            return f"; of your files, the container sees only those in {' and '.join(seen)}"
     if place() == MACHINE and not os.path.realpath(path).startswith("/vagrant/"):
         return "; the folder of the Vagrantfile is /vagrant here"
     return ""
+
+
+def mounted() -> list[str]:
+    """The mount points in the container at which files of the user's are."""
+    return sorted(point for point, kind in _mounts().items() if _stays(point, kind))
 
 
 def _stays(point: str, kind: str) -> bool:

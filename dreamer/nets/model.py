@@ -176,8 +176,9 @@ class Model:
         """A line for each look: its name, layer, steps, octaves, and what it likes. Raises Failure as `looks` does."""
         looks, words = self.looks(), self.likes()
         width, longest = max(map(len, looks), default=0), max((len(look.layer) for look in looks.values()), default=0)
-        return [f"{name:<{width}}  {layer:<{longest}}  {iterations} {octaves}  {words.get(layer, '')}".rstrip()
-                for name, (layer, iterations, octaves) in looks.items()]
+        lines = [f"{name:<{width}}  {layer:<{longest}}  {iterations} steps, {octaves} octaves  {words.get(layer, '')}"
+                 for name, (layer, iterations, octaves) in looks.items()]
+        return [line.rstrip() for line in lines]
 
     def likes(self) -> dict[str, str]:
         """{layer: what it likes, in words}; empty if no file says so. Raises Failure if a file cannot be read."""

@@ -51,7 +51,7 @@ def check_picture(path: str | os.PathLike[str], source: str | os.PathLike[str] |
         if not force:
             check_ours(path)
     if not there and not folder.is_dir():
-        raise Mistake(f"output: the folder {folder} does not exist")
+        raise Mistake(f"output: the folder {folder} does not exist{here.not_mounted(folder)}")
     check_folder(folder)
     check_stays(path, force)
 
@@ -66,7 +66,7 @@ def check_ours(path: str | os.PathLike[str]) -> None:
 def check_stays(path: str | os.PathLike[str], force: bool) -> None:
     """Raise Mistake if a file at `path` would disappear with our container, unless `force`."""
     if not force and (why := here.lost(path)):
-        raise Mistake(f"output: {why}; use --force to dream anyway")
+        raise Mistake(f"output: {why}" + ("; use --force to dream anyway" if here.mounted() else ""))
 
 
 def check_folder(folder: str | os.PathLike[str], force: bool = True) -> None:

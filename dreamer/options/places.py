@@ -112,6 +112,8 @@ def _check_pictures(asked: Understood, wrong: Wrong) -> None:
     if asked.watch:
         wrong.append("watch: name one folder to watch, not pictures")
     for path in asked.pictures:
+        if os.path.isfile(path) and not os.path.getsize(path):
+            continue  # reported in its turn, like a damaged one
         with wrong.noted(), inputs.opened(path):
             if video.named_so(path):
                 raise Mistake(f"input: {path} is a video: dream it by itself, with a film as OUTPUT")

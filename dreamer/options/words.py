@@ -1,6 +1,7 @@
 """The words of a command line: what people mean who type them, and which parameter each is."""
 
 import difflib
+import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 from PIL import Image
 
 from dreamer.errors import Mistake
+from dreamer.machine import here
+from dreamer.machine.files import natural
 from dreamer.options.texts import OPTIONS
 from dreamer.pictures import inputs
 
@@ -21,6 +24,7 @@ _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-
             "--subfolders": "--recursive", "--out": "--output", "--o": "--output", "--i": "--input",
             "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help",
             "--l": "--layer", "--m": "--model"}
+_DOCKERS = ("-v", "--volume", "-e", "--env", "-it", "-i", "-t", "--rm", "--user", "--mount")
 _COMMANDS = ("atlas", "keys", "models", "recipe", "list", "layers", "looks")
 _LONG_DASHES = "–—"  # which word processors and web pages make of hyphens
 _ORDER = ("first", "second", "third")
@@ -69,6 +73,8 @@ def unknown(word: str, options: Mapping[str, bool], arguments: Sequence[str]) ->
 
     options    {the program's own, such as --max-size: whether it takes a value}
     arguments  names of the arguments without dashes, in their order"""
+    if here.place() == here.CONTAINER and word.partition("=")[0] in _DOCKERS:
+        return f"{word} is an option of docker: put it before image-dreamer", word in ("-v", "-e", "--volume", "--env")
     name = "--" + word.partition("=")[0].lstrip("-").replace("_", "-").lower()
     name = _OPTIONS.get(name, name)
     if name[2:] in arguments:
@@ -105,7 +111,7 @@ def assigned(typed: Sequence[str], names: Sequence[str], pictures: bool) -> tupl
         raise Mistake("several pictures: name a folder for their dreams; quote names with spaces")
     given: dict[str, Any] = dict(zip(names, words, strict=False))
     if at is not None:
-        given["input"] = tuple(typed[:at])
+        given["input"] = tuple(path for word in typed[:at] for path in _matching(word))
     return given, [f"too many arguments: {word}" for word in words[len(names):]]
 
 
@@ -117,10 +123,16 @@ def _folder(words: Sequence[str]) -> int | None:
     for at, word in enumerate(words[1:], 1):
         if inputs.STANDARD in words[:at]:
             return None
-        look = word.isidentifier() and not all(map(os.path.exists, words[:at]))  # a folder may have the name of a look
+        before = [path for word in words[:at] for path in _matching(word)]
+        look = word.isidentifier() and not all(map(os.path.exists, before))  # a folder may have the name of a look
         if word.endswith("/") or (os.path.isdir(word) and not look):
             return at
     return None
+
+
+def _matching(word: str) -> list[str]:
+    """The files that match the word *.jpg if the shell has not replaced it (Windows does not); else the word itself."""
+    return [word] if os.path.lexists(word) else sorted(glob.glob(word), key=natural) or [word]
 
 
 def _is_file(word: str) -> bool:

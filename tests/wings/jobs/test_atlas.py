@@ -70,8 +70,9 @@ def test_a_page_shows_every_layer_at_its_size_with_the_command_that_dreams_it(ph
         assert words[0] == "./dreamify.py"
         again = run(*words[1:], cwd=tmp_path)
         assert again.returncode == 0, again.stderr
-        exact = np.asarray(Image.open(tmp_path / "dream.png"), np.float64)
-        assert read_recipe(tmp_path / "dream.png")["layer"] == name
+        made = tmp_path / f"dream-{name.replace('/', '-')}.png"
+        exact = np.asarray(Image.open(made), np.float64)
+        assert read_recipe(made)["layer"] == name
         assert psnr(pixels, exact) > 30
         assert psnr(pixels, exact) > psnr(pixels, original) + 5
 
@@ -83,7 +84,7 @@ def test_the_command_of_a_small_dream_dreams_the_picture_at_its_own_size(photo: 
     (_, original, *_), (_, dream, command, _) = figures(tmp_path / "all.html")
     assert original.shape == dream.shape == (67, 100, 3)
     *_, source, output, layer, seed, zero, model, folder = shlex.split(command)  # and nothing that is as usual
-    assert [source, output, layer] == [str(photo), "dream.png", "mix/output"]
+    assert [source, output, layer] == [str(photo), "dream-mix-output.png", "mix/output"]
     assert [seed, zero, model, folder] == ["--seed", "0", "--model", str(tiny.folder)]
 
 

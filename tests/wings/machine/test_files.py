@@ -118,3 +118,10 @@ def test_a_path_of_windows_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_names_come_in_the_order_that_people_count() -> None:
     names = ["b1x2", "a10", "a2", "1²2", "1٣2", "b1x", "2", "10", "A3"]
     assert sorted(names, key=files.natural) == ["1²2", "1٣2", "2", "10", "a2", "A3", "a10", "b1x", "b1x2"]
+
+
+def test_a_file_with_a_similar_name_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "flowers.jpg").touch()
+    for name in ("Flowers.JPG", "flower.jpg"):
+        assert files.hint(tmp_path / name) == f"; did you mean {tmp_path}/flowers.jpg?"
+    assert files.hint(tmp_path / "cat.jpg") == files.hint(tmp_path / "none/flowers.jpg") == ""

@@ -135,7 +135,8 @@ def test_what_is_on_a_mount_stays(at: Callable[..., None], mounted: dict[str, st
     told = here.lost(path)
     assert (told is None) == stays
     assert stays or (told or "").startswith(f"{path} would disappear with the container: ")
-    assert here.not_mounted(path) == ""
+    inside = any(os.path.realpath(path).startswith(point) for point in ("/vagrant/", "/pics/", "/t/vagrant/"))
+    assert (here.not_mounted(path) == "") == (stays or (inside and "/pics" not in mounted))
 
 
 def test_it_is_told_which_folders_stay(at: Callable[..., None], tmp_path: Path) -> None:
@@ -229,9 +230,10 @@ def test_the_command_refuses_what_would_disappear(unshared: Callable[..., subpro
               'photo=$2 dream=$3\nshift 3\nfor words in "$@"; do\n'
               '  code=0; "$dream" "$photo" $words 2>said || code=$?; echo "$code $(cat said)"\ndone')
     short = "conv2/3x3 1 1 --max-size 40 --quiet"
-    done = unshared(script, str(tmp_path), str(sky), str(ROOT / "dreamify.py"), f"memory/a.png {short}",
-                    f"memory {short}", f"memory/new/ {short}", f"kept/a.png {short} --preview memory/p.png", f"kept/a.png {short}",
-                    f"kept {short}", f"memory/a.png {short} --force")
+    cases = (f"memory/a.png {short}", f"memory {short}", f"memory/new/ {short}",
+             f"kept/a.png {short} --preview memory/p.png", f"kept/a.png {short}", f"kept {short}",
+             f"memory/a.png {short} --force")
+    done = unshared(script, str(tmp_path), str(sky), str(ROOT / "dreamify.py"), *cases)
     if "tmpfs" in done.stderr:
         pytest.skip(f"{tmp_path} is in memory, as nothing that stays is")
     lines = [line for line in done.stdout.splitlines() if "until then the small net" not in line]

@@ -85,7 +85,8 @@ def test_the_command_dreams_it_and_its_recipe_names_the_layer(looking: Model, ph
     made = read_recipe(tmp_path / "look.png")
     assert (made["layer"], made["iterations"], made["octaves"]) == ("mix/3x3", 2, 3)
     done = run("keys", "--looks", "--model", looking.folder)
-    assert done.stdout.splitlines() == ["stripes  mix/3x3  2 3  stripes", "conv1    pool1    7 7"]
+    assert done.stdout.splitlines() == ["stripes  mix/3x3  2 steps, 3 octaves  stripes",
+                                        "conv1    pool1    7 steps, 7 octaves"]
 
 
 def test_a_recipe_has_its_own_steps(looking: Model, photo: Path, tmp_path: Path) -> None:
