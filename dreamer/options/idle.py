@@ -27,7 +27,7 @@ def idle(asked: Understood) -> list[str]:
          "because INPUT is not a folder of pictures"),
         ({"guide_size": SIZE}, asked.guide is None, "without --guide"),
     ]
-    recipe = {name: tuple(value) if name == "pan" else value for name, value in asked.followed.items()}
+    recipe = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.followed.items()}
     told = []
     for options, without_effect, why in reasons:
         # a value from the command line is text, so that even a typed default counts as given; one of --like does not

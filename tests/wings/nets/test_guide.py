@@ -216,6 +216,7 @@ def test_a_reproducible_guided_dream_has_the_same_bits_on_any_machine(tmp_path: 
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_sum_with_a_guide_and_a_mask_goes_on_to_the_same_bytes(tiny: model.Model, sky: Path, tmp_path: Path,
                                                                  pictures: list[Path]) -> None:
     mask = tmp_path / "mask.png"
