@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from dreamer.errors import Mistake
-from dreamer.pictures import colour, exif, inputs
+from dreamer.pictures import beside, colour, exif, inputs
 from dreamer.pictures.picture import Picture
 
 _UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,
@@ -21,7 +21,7 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
 
     max_size       shrink a larger picture so that its longest side has this many pixels
     max_pixels     raise Mistake if the file has more pixels than this: it may be an attack on the memory
-    keep_location  keep the GPS position in the EXIF
+    keep_location  keep what says where the picture was taken
     warn           called with a line about each part of the file that cannot be used"""
     with inputs.picture(path, max_pixels) as (image, file, name):
         with inputs.silence():
@@ -33,6 +33,10 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         except ValueError:
             warn("input: its EXIF is damaged and is ignored")
             found = None
+        others = beside.read(image, file, keep_location)
+        lost = others.lost | ({"maker notes"} if found and found.lost_notes else set())
+        if lost:
+            warn(f"input: what a dream cannot keep is left out: {', '.join(sorted(lost))}")
         upright = image.format == "TIFF"  # Pillow turns it by itself
         image = colour.to_srgb(image, warn)
         if shrunk(image.size, max_size) != image.size:
@@ -41,7 +45,7 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
             image = image.transpose(_UPRIGHT[found.orientation])
         pixels = np.asarray(image)
     return Picture(np.ascontiguousarray(pixels[..., :3]),
-                   np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found)
+                   np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found, beside=others)
 
 
 def shrunk(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:

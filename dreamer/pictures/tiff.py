@@ -16,10 +16,10 @@ Directory: TypeAlias = dict[int, Any]
 Fixed: TypeAlias = tuple[int, int, bytes]  # (tag, offset, value) of a value that must keep its offset
 
 _ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # type -> bytes of one item
-BYTE, SHORT, LONG, UNDEFINED = 1, 3, 4, 7
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
 _LARGEST, _LARGEST_OF_ALL = 1 << 20, 4 << 20  # maximum bytes of one value and of all: more is damage or the picture
 ROWS = 64  # of pixels in a strip
-XMP, ICC = 700, 34675  # tags
+XMP, IPTC, PHOTOSHOP, ICC = 700, 33723, 34377, 34675  # tags
 
 
 def read(file: IO[bytes], parts: dict[int, Any],
