@@ -58,7 +58,7 @@ class Beside:
 def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Beside:
     """The Beside of `image` (loaded), which was read from `file`. What says where the picture was taken is left out
     unless `keep_location`."""
-    found = Beside(resolution.read(image), iptc=iptc.cleaned(_iptc(image), keep_location),
+    found = Beside(resolution.read(image), iptc=iptc.cleaned(_iptc(image, file), keep_location),
                    texts=_texts(image, keep_location))
     packet = _packet(image)
     if packet.strip(b"\0 \r\n\t"):
@@ -72,7 +72,7 @@ def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Be
                 more = xmp.read(xmp.joined(_segments(image, "APP1"), found.xmp.more), keep_location)
                 found.xmp.descriptions += more.descriptions
                 found.xmp.lost |= more.lost
-        found.lost |= found.xmp.lost - {""}
+        found.lost |= found.xmp.lost
         if not found.xmp.descriptions:
             found.xmp = None
     with contextlib.suppress(OSError, ValueError, struct.error, KeyError, TypeError):  # of damaged trailers
@@ -99,7 +99,7 @@ def _packet(image: Image.Image) -> bytes:
     return found.encode("utf-8", "replace") if isinstance(found, str) else found if isinstance(found, bytes) else b""
 
 
-def _iptc(image: Image.Image) -> bytes:
+def _iptc(image: Image.Image, file: IO[bytes]) -> bytes:
     """The IPTC in the file; b"" if there is none."""
     if image.format in ("JPEG", "MPO"):
         return iptc.found(b"".join(data.removeprefix(iptc.IN_JPEG) for data in _segments(image, "APP13")
@@ -109,12 +109,15 @@ def _iptc(image: Image.Image) -> bytes:
     if image.format != "TIFF":
         hidden = _hidden(image, "iptc")
         return iptc.found(hidden) or hidden
-    found = image.tag_v2.get(tiff.IPTC, b"")
-    if isinstance(found, tuple) and all(isinstance(each, int) and 0 <= each < 1 << 32 for each in found):
-        both = [struct.pack(f"{order}{len(found)}I", *found) for order in "<>"]  # it is bytes, but called numbers
-        found = next((data for data in both if data.startswith(b"\x1c")), b"")
-    blocks = image.tag_v2.get(tiff.PHOTOSHOP, b"")
-    return found if isinstance(found, bytes) and found else iptc.found(blocks) if isinstance(blocks, bytes) else b""
+    try:  # not with Pillow, which takes the IPTC for one number
+        order, tags, _ = tiff.read(file, {}, only=(tiff.IPTC, tiff.PHOTOSHOP))
+    except ValueError:
+        return b""
+    kind, found = tags.get(tiff.IPTC, (tiff.UNDEFINED, b""))
+    if kind == tiff.LONG and found[:1] != b"\x1c":  # bytes that were turned round as if they were numbers
+        found = struct.pack(f"{'<' if order == '>' else '>'}{len(found) // 4}I",
+                            *struct.unpack(f"{order}{len(found) // 4}I", found))
+    return found or iptc.found(tags.get(tiff.PHOTOSHOP, (0, b""))[1])
 
 
 def _hidden(image: Image.Image, kind: str) -> bytes:

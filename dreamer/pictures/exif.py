@@ -23,7 +23,7 @@ _LONGEST = 4096  # bytes of a value that is no text: a longer one could be an im
 # to a dream. (A TIFF picture has all its tags in this one directory.)
 _STORAGE = frozenset([*range(254, 267), 273, *range(277, 282), *range(284, 296), 297, 301, *range(317, 326),
                       *range(326, 348), 351, *range(512, 533), 700, 33421, 33422, 33550, 33723, 33922, 34016, 34264,
-                      34377, 34675, 34735, 34736, 34737, 37724, 42112, 42113, *range(50706, 52600)])
+                      34377, 34675, 34735, 34736, 34737, 37724, 42112, 42113, *range(50706, 52600), 65024])
 
 
 @dataclass

@@ -71,7 +71,7 @@ _LAYOUTS = (
     _Layout(b"FOVEON\0\0", 10, False),
 )
 _BY_MAKE = {  # notes without a heading
-    "canon": _Layout(b"", 0, False, frozenset([0x00B6])),
+    "canon": _Layout(b"", 0, False, frozenset([0x0083, 0x00B6])),
     "casio": _Layout(b"", 0, False, *_CASIO),
     "konica minolta": _Layout(b"", 0, False, frozenset([0x0081, 0x0088, 0x0089, 0x0E00])),
     "minolta": _Layout(b"", 0, False, frozenset([0x0081, 0x0088, 0x0089, 0x0E00])),

@@ -56,7 +56,15 @@ def read(image: Image.Image) -> Resolution | None:
                 across, down = struct.unpack(">I4xI", data[:12])
                 return _sensible(across / 65536, down / 65536)
     dpi = info.get("dpi")
-    return _sensible(*dpi) if isinstance(dpi, tuple) and len(dpi) == 2 else None
+    if not isinstance(dpi, tuple) or len(dpi) != 2:
+        return None
+    found = _sensible(*dpi)
+    return Resolution(_whole(found.across), _whole(found.down)) if found else None
+
+
+def _whole(value: float) -> float:
+    """The whole number that a PNG or a BMP, which count dots per metre, cannot express."""
+    return float(round(value)) if abs(value - round(value)) < 0.013 else value
 
 
 def _sensible(across: float, down: float, inches: bool = True) -> Resolution | None:

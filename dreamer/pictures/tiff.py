@@ -22,12 +22,13 @@ ROWS = 64  # of pixels in a strip
 XMP, IPTC, PHOTOSHOP, ICC = 700, 33723, 34377, 34675  # tags
 
 
-def read(file: IO[bytes], parts: dict[int, Any],
-         without: Collection[int] = frozenset()) -> tuple[str, Directory, dict[int, int]]:
+def read(file: IO[bytes], parts: dict[int, Any], without: Collection[int] = frozenset(),
+         only: Collection[int] | None = None) -> tuple[str, Directory, dict[int, int]]:
     """(byte order "<" or ">", directory, {tag: offset of its value}) of the TIFF in the seekable `file`.
 
     parts    directories to read inside the first: {tag that points to one: `parts` of that directory}
     without  tags of the first directory to leave out
+    only     tags to read; None for all
 
     Damaged values are left out. Raises ValueError if the file is not a TIFF or has no directory."""
     file.seek(0)
@@ -48,7 +49,7 @@ def read(file: IO[bytes], parts: dict[int, Any],
         found: Directory = {}
         for tag, kind, count, value in struct.iter_unpack(order + "HHI4s", entries[:len(entries) // 12 * 12]):
             size = _ITEM.get(kind, 0) * count
-            if tag in without or not 0 < size <= min(_LARGEST, left):
+            if tag in without or (only is not None and tag not in only) or not 0 < size <= min(_LARGEST, left):
                 continue
             offset = struct.unpack(order + "I", value)[0]
             if tag in parts:

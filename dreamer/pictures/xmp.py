@@ -206,7 +206,8 @@ class _Reader:
     def _allowed(self, name: str, attribute: bool = False) -> bool:
         space, local = self._resolved(name, attribute)
         if space in _NEVER or name == "dreamer:recipe":
-            self.found.lost.add(_NEVER.get(space, ""))
+            if lost := _NEVER.get(space):
+                self.found.lost.add(lost)
             if local.startswith(("MotionPhoto", "MicroVideo")):
                 self.found.lost.add("video")
             return False
