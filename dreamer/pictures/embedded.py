@@ -5,7 +5,7 @@ import re
 # JPEG, PNG, TIFF, BigTIFF, DNG's and Panasonic's TIFF, GIF, WebP, JPEG XR, PSD, JPEG 2000, JPEG XL, HEIC and AVIF
 _STARTS = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n|II\*\0|MM\0\*|II\+\0|MM\0\+|IIU\0|GIF8[79]a|RIFF....WEBP|II\xbc\x01"
                      rb"|8BPS"
-                     rb"|\0\0\0\x0cjP  |\xff\x4f\xff\x51|\0\0\0\x0cJXL |\xff\x0a\xff|ftyp(?:heic|heix|mif1|avif|msf1)",
+                     rb"|\0\0\0\x0cjP  |\xff\x4f\xff\x51|\0\0\0\x0cJXL |ftyp(?:heic|heix|mif1|avif|msf1)",
                      re.DOTALL)
 # the same as text: base64 or hexadecimal
 _WRITTEN = re.compile(rb"(?:/9j/|iVBORw0KGgo|R0lGOD[dl]h|UklGR|SUkqA|TU0AK|(?i:ffd8ff[0-9a-f]|89504e470d0a))"

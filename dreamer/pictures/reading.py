@@ -24,6 +24,7 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
     keep_location  keep what says where the picture was taken
     warn           called with a line about each part of the file that cannot be used"""
     with inputs.picture(path, max_pixels) as (image, file, name):
+        longest = max(image.size)
         with inputs.silence():
             image.load()
         if not min(image.size):
@@ -41,6 +42,8 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         image = colour.to_srgb(image, warn)
         if shrunk(image.size, max_size) != image.size:
             image = image.resize(shrunk(image.size, max_size), Image.LANCZOS)
+        if others.xmp and max(image.size) != longest:
+            others.xmp.scale(max(image.size) / longest)
         if found and not upright and found.orientation in _UPRIGHT:
             image = image.transpose(_UPRIGHT[found.orientation])
         pixels = np.asarray(image)

@@ -17,7 +17,8 @@ LONGEST = 16 << 20  # bytes of a packet: expat reads these in a third of a secon
 IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"  # before a packet
 MORE_IN_JPEG = b"http://ns.adobe.com/xmp/extension/\0"  # before a part of an extended packet
 _PART = 65000  # bytes of such a part
-_DEEPEST, _NAMES = 100, 200  # elements inside each other; prefixes at one place: more is an attack
+# elements inside each other; prefixes at one place; elements in all, which take a second: more is an attack
+_DEEPEST, _NAMES, _ELEMENTS = 100, 200, 200_000
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _NOTE = "http://ns.adobe.com/xmp/note/"
@@ -40,6 +41,10 @@ _STORED = {(_BASIC, "Thumbnails"), (_PHOTOSHOP, "ICCProfile"), (_PHOTOSHOP, "Col
                "ReferenceBlackWhite", "WhitePoint", "PrimaryChromaticities", "TransferFunction", "NativeDigest"))}
 PLACE = re.compile(r"gps|latitude|longitude|altitude|^location|^sub-?location|^country|^city$|^state$|^province"
                    r"|^worldregion$", re.IGNORECASE)  # names of properties that say where
+
+# sizes of a panorama in pixels, as properties
+_PANORAMA = re.compile(r"(<(?:[\w-]+:)?(?:(?:CroppedArea|FullPano)(?:Image)?(?:Width|Height|Left|Top)Pixels"
+                       r"|LargestValidInteriorRect(?:Width|Height|Left|Top))>)(\d{1,9})<")
 
 _PACKET = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">
@@ -72,6 +77,12 @@ class Xmp:
     def packet(self, *others: Description) -> bytes:
         """The packet, with `others` at its beginning."""
         return (_PACKET % "\n".join(self._written(each) for each in [*others, *self.descriptions])).encode()
+
+    def scale(self, factor: float) -> None:
+        """Adapt a panorama's sizes to a picture that is scaled by `factor`."""
+        for each in self.descriptions:
+            each.properties = [_PANORAMA.sub(lambda found: f"{found[1]}{round(int(found[2]) * factor)}<", text)
+                               for text in each.properties]
 
     def split(self, limit: int, *others: Description) -> tuple[bytes, bytes]:
         """(packet of at most `limit` bytes with `others` at its beginning, extended packet with the rest or b"")."""
@@ -187,7 +198,7 @@ class _Reader:
         self._outer: dict[str, str] = {}  # the namespaces where the description begins
         self._pieces: list[str] = []  # of the property that is being read
         self._said: list[str] = []  # text since the last tag
-        self._size = 0
+        self._size = self._count = 0
 
     def _refuse(self, *_: object) -> None:
         raise ValueError("it has a document type")
@@ -222,8 +233,9 @@ class _Reader:
         attributes = dict(zip(pairs[::2], pairs[1::2], strict=True))
         new = {key[6:]: value for key, value in attributes.items() if key == "xmlns" or key.startswith("xmlns:")}
         scope = self._scopes[-1] | new if new else self._scopes[-1]
-        if len(scope) > _NAMES or len(self._scopes) > _DEEPEST or scope.get("rdf", _RDF) != _RDF:
-            raise ValueError("too many names, or elements inside each other")
+        self._count += 1
+        if self._count > _ELEMENTS or len(scope) > _NAMES or len(self._scopes) > _DEEPEST or scope.get("rdf", _RDF) != _RDF:
+            raise ValueError("too many names or elements")
         self._scopes.append(scope)
         depth = len(self._scopes) - 1
         self._flush()

@@ -108,7 +108,7 @@ def test_what_is_long_goes_into_an_extended_packet_and_comes_back() -> None:
 @pytest.mark.parametrize("data", [
     b"", b"<", b"<a>", b"<a:b/>", b"\xff\xfe\0", b"no", packet("<un:known/>"), packet("<dc:title>"),
     packet("<mine:a>" * 200 + "</mine:a>" * 200), packet("").replace(b"xmlns:rdf=\"http", b"xmlns:rdf=\"urn"),
-    packet("<mine:a " + " ".join(f'xmlns:n{number}="u"' for number in range(500)) + "/>"), bytes(17 << 20),
+    packet("<mine:a " + " ".join(f'xmlns:n{number}="u"' for number in range(500)) + "/>"), bytes(17 << 20), packet("<mine:a/>" * 200_000),
     b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', packet("<dc:title>&b;</dc:title>")])
 def test_what_is_damaged_or_hostile_is_refused(data: bytes) -> None:
     try:
@@ -131,3 +131,11 @@ def test_entities_are_never_expanded() -> None:
 def test_every_encoding_is_read(encoding: str) -> None:
     data = packet(TITLE).decode().encode(encoding) + bytes(40)
     assert "☃" in xmp.read(data).packet().decode()
+
+
+def test_a_panoramas_sizes_follow_the_picture() -> None:
+    found = xmp.read(packet("<GPano:FullPanoWidthPixels>8001</GPano:FullPanoWidthPixels><GPano:PoseHeadingDegrees>90"
+                            "</GPano:PoseHeadingDegrees>", 'GPano:CroppedAreaTopPixels="100"'))
+    found.scale(0.25)
+    for text in (b"WidthPixels>2000<", b"TopPixels>25<", b"Degrees>90<"):
+        assert text in found.packet()
