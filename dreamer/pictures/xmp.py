@@ -234,8 +234,10 @@ class _Reader:
         new = {key[6:]: value for key, value in attributes.items() if key == "xmlns" or key.startswith("xmlns:")}
         scope = self._scopes[-1] | new if new else self._scopes[-1]
         self._count += 1
-        if self._count > _ELEMENTS or len(scope) > _NAMES or len(self._scopes) > _DEEPEST or scope.get("rdf", _RDF) != _RDF:
+        if self._count > _ELEMENTS or len(scope) > _NAMES or len(self._scopes) > _DEEPEST:
             raise ValueError("too many names or elements")
+        if scope.get("rdf", _RDF) != _RDF:
+            raise ValueError("the prefix rdf has another meaning")
         self._scopes.append(scope)
         depth = len(self._scopes) - 1
         self._flush()

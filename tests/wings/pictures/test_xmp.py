@@ -108,7 +108,8 @@ def test_what_is_long_goes_into_an_extended_packet_and_comes_back() -> None:
 @pytest.mark.parametrize("data", [
     b"", b"<", b"<a>", b"<a:b/>", b"\xff\xfe\0", b"no", packet("<un:known/>"), packet("<dc:title>"),
     packet("<mine:a>" * 200 + "</mine:a>" * 200), packet("").replace(b"xmlns:rdf=\"http", b"xmlns:rdf=\"urn"),
-    packet("<mine:a " + " ".join(f'xmlns:n{number}="u"' for number in range(500)) + "/>"), bytes(17 << 20), packet("<mine:a/>" * 200_000),
+    packet("<mine:a " + " ".join(f'xmlns:n{number}="u"' for number in range(500)) + "/>"), bytes(17 << 20),
+    packet("<mine:a/>" * 200_000),
     b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', packet("<dc:title>&b;</dc:title>")])
 def test_what_is_damaged_or_hostile_is_refused(data: bytes) -> None:
     try:
