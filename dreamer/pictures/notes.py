@@ -131,7 +131,7 @@ def _orders(notes: bytes, layout: _Layout, order: str) -> list[str]:
     """The byte orders that the directory may have, the likelier first."""
     for mark, marked in ((b"II", "<"), (b"MM", ">")):
         if mark in (notes[8:10], notes[10:12], notes[12:14]) and layout.at >= 10 or notes[4:6] == mark and layout.at:
-            return [marked]
+            return [marked, "<" if marked == ">" else ">"]  # Pentax's mark may be wrong
     if layout.heading.startswith(b"FUJI"):
         return ["<"]
     return [order, "<" if order == ">" else ">"]

@@ -72,6 +72,7 @@ MAKERS = {
               pointing(b"Nikon\0\2\x10\0\0MM\0*\0\0\0\x08", ">", 10, 0x0004, (0x0201, 0x0202), 0x0011)),
     "Nikon, first": ("NIKON", pointing(b"Nikon\0\1\0", "<", -AT, 0x0003, (0x0201, 0x0202), 0x0011)),
     "Pentax": ("PENTAX Corporation", pointing(b"AOC\0MM", ">", -AT, 0x0229, (0x0004, 0x0003))),
+    "Pentax, marked wrongly": ("PENTAX", pointing(b"AOC\0MM", "<", -AT, 0x0229, (0x0004, 0x0003))),
     "Pentax, new": ("PENTAX", pointing(b"PENTAX \0MM", ">", 0, 0x0229, (0x0004, 0x0003))),
     "Casio": ("CASIO COMPUTER CO.,LTD", holding(b"QVC\0\0\0", ">", -AT, 0x0015, 0x2000)),
     "Samsung": ("SAMSUNG", pointing(b"", "<", 0, 0x0001, (0x0201, 0x0202), 0x0035)),
