@@ -106,7 +106,7 @@ def clean(notes: bytes, at: int, order: str, make: str, keep_location: bool = Fa
         new = bytearray(len(notes))
         new[:layout.at] = notes[:layout.at]
         try:
-            _copy(notes, new, layout.at, likely, base, without, layout.parts)
+            del new[_copy(notes, new, layout.at, likely, base, without, layout.parts):]  # mostly where a preview was
         except (ValueError, struct.error):
             continue
         if embedded.in_bytes(bytes(new[layout.at:])):
@@ -138,15 +138,15 @@ def _orders(notes: bytes, layout: _Layout, order: str) -> list[str]:
 
 
 def _copy(notes: bytes, new: bytearray, at: int, order: str, base: int, without: frozenset[int],
-          parts: Mapping[int, frozenset[int]]) -> None:
-    """Copy the directory at `at`, with its values, from `notes` to `new`. Raises ValueError if it is no directory, or
-    if it counts from the EXIF block's beginning and a value lies outside the notes.
+          parts: Mapping[int, frozenset[int]]) -> int:
+    """Copy the directory at `at`, with its values, from `notes` to `new`; returns the offset behind them. Raises
+    ValueError if it is no directory, or if it counts from the EXIF block's beginning and a value lies outside.
 
     base  the offset in `notes` that offsets count from"""
     count = struct.unpack_from(order + "H", notes, at)[0]
     if not 0 < count <= _MOST or at + 2 + 12 * count > len(notes):
         raise ValueError("no directory")
-    kept, valid = [], 0
+    kept, valid, end = [], 0, at + 2 + 12 * count + 4
     for start in range(at + 2, at + 2 + 12 * count, 12):
         tag, kind, items, offset = struct.unpack_from(order + "HHII", notes, start)
         size = _ITEM.get(kind, 0) * items
@@ -155,7 +155,7 @@ def _copy(notes: bytes, new: bytearray, at: int, order: str, base: int, without:
             continue
         if tag in parts:
             try:
-                _copy(notes, new, base + offset, order, base, parts[tag], {})
+                end = max(end, _copy(notes, new, base + offset, order, base, parts[tag], {}))
             except (ValueError, struct.error):
                 continue
         elif size > 4:
@@ -163,11 +163,13 @@ def _copy(notes: bytes, new: bytearray, at: int, order: str, base: int, without:
                 raise ValueError("a value lies outside the notes")
             if not _copied(notes, new, base + offset, size):
                 continue
+            end = max(end, base + offset + size)
         kept.append(notes[start:start + 12])
     if 2 * valid < count:
         raise ValueError("no directory")
     new[at:at + 2] = struct.pack(order + "H", len(kept))
     new[at + 2:at + 2 + 12 * len(kept)] = b"".join(kept)
+    return end
 
 
 def _copied(notes: bytes, new: bytearray, start: int, size: int) -> bool:

@@ -146,6 +146,7 @@ def test_no_preview_of_any_maker_survives(tmp_path: Path, name: str, extension: 
     writing.write(path, picture)
     assert b"UNDREAMED" not in path.read_bytes()
     assert (b"of the camera" in path.read_bytes()) == (name in MAKERS)
+    assert name in DROPPED or len(picture.exif.directory[0x8769][0x927C][1]) < 200  # no hole where the preview was
     assert not embedded.in_bytes(inner(path).replace(b"MM\0*\0\0\0\x08", b""))  # Nikon's notes are a TIFF
     assert shown(path) == []
     assert extracted(path) == b""
@@ -184,7 +185,7 @@ def test_any_bytes_end_in_clean_notes_or_none() -> None:
         for at in chance.randint(0, len(mutant), 5):
             mutant[at] = chance.choice([0, 1, 0x7F, 0x80, 0xFF])
         clean = notes.clean(bytes(mutant), AT, "<", make)
-        assert clean is None or len(clean.data) == len(mutant)
+        assert clean is None or len(clean.data) <= len(mutant)
 
 
 def test_anchored_notes_of_a_tiff_far_behind_are_left_out(tmp_path: Path) -> None:
