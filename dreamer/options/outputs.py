@@ -165,6 +165,8 @@ def check_picture_fits(path: str | os.PathLike[str], picture: Picture, warn: Cal
         warn("output: a JPEG cannot be transparent, so the transparency is lost; a .png keeps it")
     if kind == "JPEG" and picture.exif and (lacks := picture.exif.block(height, width, writing.EXIF)[1]):
         warn(f"output: a JPEG holds at most 64 kB of EXIF, so some values are lost ({lacks}); a .png keeps all")
+    if gone := picture.beside.without_room(kind):
+        warn(f"output: a {kind} has no room for the picture's {' and '.join(gone)}; a .png keeps all")
 
 
 def check_film_fits(path: str | os.PathLike[str], picture: Picture, rate: Fraction, moves: bool,

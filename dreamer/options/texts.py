@@ -54,7 +54,8 @@ OPTIONS = {
     "weights": Option("use this .caffemodel instead of the model's own weights", "FILE"),
     "max_size": Option("shrink the picture so that its longest side has at most N pixels", "N", values.whole(1)),
     "max_pixels": Option("refuse an input with more than N pixels: it may be an attack", "N", values.whole(1)),
-    "keep_location": Option("keep the GPS position too (all other EXIF data is always kept, except the thumbnail)"),
+    "keep_location": Option(
+        "keep the place where the photo was taken (all other metadata is always kept, except previews)"),
     "force": Option("overwrite a file that is not a dream, or INPUT if OUTPUT names it"),
     "memory": Option("memory limit, for example 512m or 1.5g; a larger picture is dreamed in tiles (default: most of "
                      "the free memory)", "SIZE", values.size),

@@ -1,6 +1,7 @@
 """EXIF: the metadata that a camera adds to a picture. Source: CIPA DC-008 (EXIF 2.32).
 
-The block is rebuilt from the allowed values, not copied, so no thumbnail or GPS position stays hidden in its bytes.
+The block is rebuilt from the allowed values, not copied, so no thumbnail or GPS position stays hidden in its bytes. No
+value that holds an image is allowed, and the maker notes are cleaned or left out.
 """
 
 import io
@@ -11,16 +12,18 @@ from typing import IO, Any
 
 from PIL import Image
 
-from dreamer.pictures import tiff
+from dreamer.pictures import embedded, notes, tiff
 
 _ORIENTATION, _EXIF, _GPS, _INTEROPERABILITY, _MAKER_NOTE = 0x0112, 0x8769, 0x8825, 0xA005, 0x927C
-_COLOUR_SPACE, _WIDTH, _HEIGHT = 0xA001, 0xA002, 0xA003
+_COLOUR_SPACE, _WIDTH, _HEIGHT, _MAKE = 0xA001, 0xA002, 0xA003, 0x010F
+_SAYS = frozenset([0x9286, *range(0x9C9B, 0x9CA0)])  # text that is not stored as text: a comment, and Windows' tags
+_LONGEST = 4096  # bytes of a value that is no text: a longer one could be an image without any heading
 
 # Tags of the first directory that say how pixels are stored, or hold other metadata or a raw photo: these do not apply
 # to a dream. (A TIFF picture has all its tags in this one directory.)
 _STORAGE = frozenset([*range(254, 267), 273, *range(277, 282), *range(284, 296), 297, 301, *range(317, 326),
                       *range(326, 348), 351, *range(512, 533), 700, 33421, 33422, 33550, 33723, 33922, 34016, 34264,
-                      34377, 34675, 34735, 34736, 34737, 37724, 42112, 42113, *range(50706, 52600)])
+                      34377, 34675, 34735, 34736, 34737, 37724, 42112, 42113, *range(50706, 52600), 65024])
 
 
 @dataclass
@@ -30,7 +33,8 @@ class Exif:
     order: str
     directory: dict[int, Any]
     orientation: int = 1
-    note_at: int = 0  # offset of the maker note, which must not move: it contains offsets in the whole block
+    note_at: int = 0  # offset of the maker note if it must not move: it contains offsets in the whole block
+    lost_notes: bool = False  # whether there were maker notes that could not be cleaned
 
     @property
     def fixed(self) -> tuple[int, int, bytes] | None:
@@ -91,7 +95,7 @@ def _without(directory: tiff.Directory, gone: set[tuple[int, ...]], path: tuple[
 def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Exif | None:
     """The Exif of `image`, which was read from `file`; None if it has none.
 
-    The thumbnail is left out, and so is GPS unless `keep_location`. Raises ValueError if the EXIF is damaged."""
+    Images are left out, and so is GPS unless `keep_location`. Raises ValueError if the EXIF is damaged."""
     if image.format == "TIFF":
         file.seek(0)
         if file.read(4) in (b"II+\0", b"MM\0+"):  # BigTIFF (maps, microscopes): not supported
@@ -108,9 +112,32 @@ def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Ex
     orientation = struct.unpack_from(order + form, turned)[0] if form else 1
     if not keep_location:
         directory.pop(_GPS, None)
-    if not directory and orientation == 1:
-        return None
-    return Exif(order, directory, orientation, offsets.get(_MAKER_NOTE, 0))
+    lost_notes, kept, note_at = False, None, 0
+    part = directory.get(_EXIF)
+    if isinstance(part, dict) and _MAKER_NOTE in part:
+        data, note_at = part.pop(_MAKER_NOTE)[1], offsets.get(_MAKER_NOTE, 0)
+        make = directory.get(_MAKE, (0, b""))[1].decode("latin-1")
+        kept = notes.clean(data, note_at, order, make, keep_location)
+        if kept and kept.anchored and not 8 <= note_at < 65536:
+            kept = None
+        lost_notes = not kept and len(data) > 4
+    directory = _without_images(directory)
+    if kept:
+        directory[_EXIF][_MAKER_NOTE] = tiff.UNDEFINED, kept.data
+    found = Exif(order, directory, orientation, note_at if kept and kept.anchored else 0, lost_notes)
+    return found if directory or orientation != 1 or lost_notes else None
+
+
+def _without_images(directory: tiff.Directory) -> tiff.Directory:
+    """The directory without values that hold an image or could be one."""
+    kept: tiff.Directory = {}
+    for tag, value in directory.items():
+        if isinstance(value, dict):
+            kept[tag] = _without_images(value)
+        elif not embedded.in_bytes(value[1]) and (
+                value[0] == tiff.ASCII or tag in _SAYS or len(value[1]) <= _LONGEST):
+            kept[tag] = value
+    return kept
 
 
 def _of_imagemagick(image: Image.Image) -> bytes | None:

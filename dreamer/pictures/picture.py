@@ -1,12 +1,13 @@
 """A picture: its pixels and its metadata."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dreamer.arrays import Light, Pixels
+from dreamer.pictures.beside import Beside
 from dreamer.pictures.exif import Exif
 
 
@@ -17,12 +18,14 @@ class Picture:
     pixels  (h, w, 3), sRGB, 0..255; uint8 as read, any real dtype to write
     alpha   uint8 (h, w), 255 opaque; None if the picture has no transparency
     exif    the camera's metadata
-    recipe  how it was dreamed, as data for JSON; write() stores it in the file"""
+    recipe  how it was dreamed, as data for JSON; write() stores it in the file
+    beside  resolution, XMP, IPTC and text"""
 
     pixels: Pixels
     alpha: Light | None = None
     exif: Exif | None = None
     recipe: dict[str, Any] | None = None
+    beside: Beside = field(default_factory=Beside)
 
 
 def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:

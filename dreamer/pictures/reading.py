@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dreamer.errors import Mistake
-from dreamer.pictures import colour, exif, inputs, tiff
+from dreamer.pictures import beside, colour, exif, inputs, tiff
 from dreamer.pictures.picture import Picture
 
 _UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,
@@ -24,9 +24,10 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
 
     max_size       shrink a larger picture so that its longest side has this many pixels
     max_pixels     raise Mistake if the file has more pixels than this: it may be an attack on the memory
-    keep_location  keep the GPS position in the EXIF
+    keep_location  keep what says where the picture was taken
     warn           called with a line about each part of the file that cannot be used"""
     with inputs.picture(path, max_pixels) as (image, file, name):
+        longest = max(image.size)
         with inputs.silence():
             image.load()
         if not min(image.size):
@@ -36,18 +37,24 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         except ValueError:
             warn("input: its EXIF is damaged and is ignored")
             found = None
+        others = beside.read(image, file, keep_location)
+        lost = others.lost | ({"maker notes"} if found and found.lost_notes else set())
+        if lost:
+            warn(f"input: what a dream cannot keep is left out: {', '.join(sorted(lost))}")
         kind = image.format
         upright = kind == "TIFF"  # Pillow turns it by itself
         image = colour.to_srgb(image, warn)
         if shrunk(image.size, max_size) != image.size:
             image = image.resize(shrunk(image.size, max_size), Image.LANCZOS)
+        if others.xmp and max(image.size) != longest:
+            others.xmp.scale(max(image.size) / longest)
         if found and not upright and found.orientation in _UPRIGHT:
             image = image.transpose(_UPRIGHT[found.orientation])
         pixels = np.asarray(image)
         if kind in ("GIF", "PNG", "TIFF", "WEBP") and _has_more(file):
             warn(FIRST)
     return Picture(np.ascontiguousarray(pixels[..., :3]),
-                   np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found)
+                   np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found, beside=others)
 
 
 def _has_more(file: IO[bytes]) -> bool:

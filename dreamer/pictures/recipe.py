@@ -15,17 +15,11 @@ from PIL import Image
 
 from dreamer.errors import Mistake
 from dreamer.machine import ffmpeg
-from dreamer.pictures import inputs, tiff
+from dreamer.pictures import inputs, tiff, xmp
+from dreamer.pictures.xmp import Description, Xmp
 
 KEYWORD = "image-dreamer"
-XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 _LONGEST = 60_000  # characters; a JPEG has room for 65,000 bytes
-
-_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about="" xmlns:dreamer="urn:image-dreamer:"><dreamer:recipe>{}</dreamer:recipe></rdf:Description>
-</rdf:RDF></x:xmpmeta>
-<?xpacket end="r"?>"""
 # an element, as we write it, or an attribute, as some tools rewrite it
 _IN_PACKET = re.compile(r"""dreamer:recipe(?:>([^<]*)<|="([^"]*)"|='([^']*)')""")
 
@@ -46,9 +40,15 @@ def check_length(recipe: dict[str, Any]) -> None:
         raise Mistake(f"recipe: {error}") from None
 
 
+def described(recipe: dict[str, Any]) -> Description:
+    """The `recipe` as a part of an XMP packet."""
+    written = html.escape(text(recipe))
+    return Description({"dreamer": "urn:image-dreamer:"}, [f"<dreamer:recipe>{written}</dreamer:recipe>"])
+
+
 def packet(recipe: dict[str, Any]) -> bytes:
-    """The XMP packet of `recipe`."""
-    return _PACKET.format(html.escape(text(recipe))).encode()
+    """An XMP packet with nothing but the `recipe`."""
+    return Xmp().packet(described(recipe))
 
 
 def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _written(image: Image.Image) -> str:
         return comment.decode("utf-8", "replace")
     packets: dict[str, Callable[[], Any]] = {
         "JPEG": lambda: b"".join(data for marker, data in image.applist
-                                 if marker == "APP1" and data.startswith(XMP_IN_JPEG)),
+                                 if marker == "APP1" and data.startswith(xmp.IN_JPEG)),
         "WEBP": lambda: image.info.get("xmp", b""),
         "TIFF": lambda: image.tag_v2.get(tiff.XMP, b""),
     }

@@ -16,18 +16,19 @@ Directory: TypeAlias = dict[int, Any]
 Fixed: TypeAlias = tuple[int, int, bytes]  # (tag, offset, value) of a value that must keep its offset
 
 _ITEM = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # type -> bytes of one item
-BYTE, SHORT, LONG, UNDEFINED = 1, 3, 4, 7
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
 _LARGEST, _LARGEST_OF_ALL = 1 << 20, 4 << 20  # maximum bytes of one value and of all: more is damage or the picture
 ROWS = 64  # of pixels in a strip
-KIND, XMP, ICC = 254, 700, 34675  # tags
+KIND, XMP, IPTC, PHOTOSHOP, ICC = 254, 700, 33723, 34377, 34675  # tags
 
 
-def read(file: IO[bytes], parts: dict[int, Any],
-         without: Collection[int] = frozenset()) -> tuple[str, Directory, dict[int, int]]:
+def read(file: IO[bytes], parts: dict[int, Any], without: Collection[int] = frozenset(),
+         only: Collection[int] | None = None) -> tuple[str, Directory, dict[int, int]]:
     """(byte order "<" or ">", directory, {tag: offset of its value}) of the TIFF in the seekable `file`.
 
     parts    directories to read inside the first: {tag that points to one: `parts` of that directory}
     without  tags of the first directory to leave out
+    only     tags to read; None for all
 
     Damaged values are left out. Raises ValueError if the file is not a TIFF or has no directory."""
     file.seek(0)
@@ -48,7 +49,7 @@ def read(file: IO[bytes], parts: dict[int, Any],
         found: Directory = {}
         for tag, kind, count, value in struct.iter_unpack(order + "HHI4s", entries[:len(entries) // 12 * 12]):
             size = _ITEM.get(kind, 0) * count
-            if tag in without or not 0 < size <= min(_LARGEST, left):
+            if tag in without or (only is not None and tag not in only) or not 0 < size <= min(_LARGEST, left):
                 continue
             offset = struct.unpack(order + "I", value)[0]
             if tag in parts:

@@ -1,8 +1,10 @@
 """Pictures out: from an array to a file, in each format that can be written."""
 
+import dataclasses
 import io
 import os
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ from PIL import Image, PngImagePlugin
 
 from dreamer.errors import Failure
 from dreamer.machine import files
-from dreamer.pictures import colour, inputs, recipe, tiff
+from dreamer.pictures import beside, colour, inputs, iptc, recipe, tiff, xmp
+from dreamer.pictures.exif import Exif
 from dreamer.pictures.picture import Picture, eight_bit
+from dreamer.pictures.resolution import Resolution
+from dreamer.pictures.xmp import Description, Xmp
 
 # extension -> Pillow's name of the format, options for saving, maximum pixels of a side
 FORMATS: dict[str, tuple[str, dict[str, Any], int]] = {
@@ -68,37 +73,103 @@ def encode(picture: Picture, kind: str) -> bytes | bytearray | memoryview:
         return _tiff(pixels, picture)
     options = next(options for format_, options, _ in FORMATS.values() if format_ == kind) | {
         "icc_profile": colour.SRGB}
-    if picture.exif:
-        block, _ = picture.exif.block(height, width, EXIF if kind == "JPEG" else None)
+    kept = _exif(picture, kind)
+    if kept:
+        block, _ = kept.block(height, width, EXIF if kind == "JPEG" else None)
         options["exif"] = block if kind == "WEBP" else b"Exif\0\0" + block
-    if picture.recipe is not None:
-        if kind == "PNG":
-            options["pnginfo"] = PngImagePlugin.PngInfo()
-            options["pnginfo"].add_text(recipe.KEYWORD, recipe.text(picture.recipe))
-        elif kind == "WEBP":
-            options["xmp"] = recipe.packet(picture.recipe)
+    if kind == "PNG":
+        options["pnginfo"] = _texts(picture)
+    elif kind == "WEBP" and (packet := _packet(picture)):
+        options["xmp"] = packet
     file, image = io.BytesIO(), Image.fromarray(pixels)
     del pixels  # the image has a copy of them
     image.save(file, kind, **options)
-    if kind == "JPEG" and picture.recipe is not None:
-        return _with_packet(file.getvalue(), recipe.packet(picture.recipe))
+    if kind == "JPEG":
+        return _with_segments(file.getvalue(), picture)
+    if kind == "PNG" and picture.beside.resolution:
+        return _with_resolution(file.getvalue(), picture.beside.resolution)
     return file.getbuffer()
 
 
-def _with_packet(jpeg: bytes, packet: bytes) -> bytes:
-    """`jpeg` with an XMP packet added, after the segments that must come first."""
+def _descriptions(picture: Picture) -> list[Description]:
+    """The recipe for XMP."""
+    return [] if picture.recipe is None else [recipe.described(picture.recipe)]
+
+
+def _packet(picture: Picture) -> bytes:
+    """The XMP packet with the recipe; b"" if there is neither."""
+    if picture.recipe is None and not picture.beside.xmp:
+        return b""
+    return (picture.beside.xmp or Xmp()).packet(*_descriptions(picture))
+
+
+def _exif(picture: Picture, kind: str) -> Exif | None:
+    """The EXIF for a file in the format `kind`; a WebP has no other place for the resolution."""
+    found, resolution = picture.exif, picture.beside.resolution
+    if kind != "WEBP" or not resolution or not resolution.inches:
+        return found
+    if not found:
+        return Exif("<", resolution.tags("<"))
+    return dataclasses.replace(found, directory=resolution.tags(found.order) | found.directory)
+
+
+def _texts(picture: Picture) -> PngImagePlugin.PngInfo:
+    """All text for a PNG: the recipe, XMP and IPTC are text too."""
+    info, others = PngImagePlugin.PngInfo(), picture.beside
+    if picture.recipe is not None:
+        info.add_text(recipe.KEYWORD, recipe.text(picture.recipe))
+    if others.xmp:
+        info.add_itxt(beside.XMP_IN_PNG, others.xmp.packet().decode())
+    if others.iptc:
+        info.add_text(beside.IPTC_IN_PNG, beside.hidden("iptc", iptc.block(others.iptc)), zip=True)
+    for text in others.texts:
+        long = len(text.text) > 1000
+        try:
+            text.text.encode("latin-1")
+            plain = not text.language and not text.translated
+        except ValueError:
+            plain = False
+        if plain:
+            info.add_text(text.keyword, text.text, zip=long)
+        else:
+            info.add_itxt(text.keyword, text.text, text.language, text.translated, zip=long)
+    return info
+
+
+def _with_resolution(png: bytes, resolution: Resolution) -> bytes:
+    """`png` with the chunk pHYs after its first chunk: Pillow would round it, and knows no ratio."""
+    chunk = b"pHYs" + resolution.phys()
+    return png[:33] + struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[33:]
+
+
+def _with_segments(jpeg: bytes, picture: Picture) -> bytes:
+    """`jpeg` with resolution, XMP, IPTC and comment, after the segments that must come first."""
+    others, segments = picture.beside, []
+    if picture.recipe is not None or others.xmp:
+        packet, more = (others.xmp or Xmp()).split(_SEGMENT - len(xmp.IN_JPEG), *_descriptions(picture))
+        segments += [(0xE1, xmp.IN_JPEG + packet), *((0xE1, part) for part in xmp.parts(more))]
+    if others.iptc:
+        segments.append((0xED, iptc.IN_JPEG + iptc.block(others.iptc)))
+    if others.comment:
+        segments.append((0xFE, others.comment))
     at = 2
     while jpeg[at + 1] in (0xE0, 0xE1):
         at += 2 + int.from_bytes(jpeg[at + 2:at + 4], "big")
-    content = recipe.XMP_IN_JPEG + packet
-    return jpeg[:at] + struct.pack(">HH", 0xFFE1, len(content) + 2) + content + jpeg[at:]
+    start = jpeg[:13] + others.resolution.jfif() + jpeg[18:at] if others.resolution else jpeg[:at]
+    return start + b"".join(struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+                            for marker, content in segments if len(content) <= _SEGMENT) + jpeg[at:]
 
 
 def _tiff(pixels: NDArray[np.uint8], picture: Picture) -> bytearray:
     """A TIFF with all metadata: Pillow's writer would drop some of it and garble some."""
+    found, others = picture.exif, picture.beside
+    order = found.order if found else "<"
     tags = {tiff.ICC: (tiff.UNDEFINED, colour.SRGB)}
-    if picture.recipe is not None:
-        tags[tiff.XMP] = tiff.BYTE, recipe.packet(picture.recipe)
-    if not picture.exif:
-        return tiff.encode(pixels, tags)
-    return tiff.encode(pixels, picture.exif.fitted(*pixels.shape[:2]) | tags, picture.exif.order, picture.exif.fixed)
+    if packet := _packet(picture):
+        tags[tiff.XMP] = tiff.BYTE, packet
+    if others.iptc:
+        tags[tiff.IPTC] = tiff.UNDEFINED, others.iptc
+    resolution = others.resolution.tags(order) if others.resolution else {}
+    if not found:
+        return tiff.encode(pixels, resolution | tags)
+    return tiff.encode(pixels, resolution | found.fitted(*pixels.shape[:2]) | tags, order, found.fixed)

@@ -16,7 +16,13 @@ from dreamer.pictures.picture import Picture
 
 NAME = "Zoë Ångström".encode()  # not ASCII, as cameras do write it
 
-NOTE = b"Maker\0" + struct.pack(">I", 3) + bytes(range(200))
+# the maker notes of a Fuji: a directory with one value, whose offset counts from the notes' beginning
+NOTE = b"FUJIFILM" + struct.pack("<IHHHIII", 12, 1, 0x0010, 7, 200, 30, 0) + bytes(range(200))
+
+
+def panasonic(order: str, at: int) -> bytes:
+    """The same of a Panasonic, whose offsets count from the beginning of the block, where the notes lie at `at`."""
+    return b"Panasonic\0\0\0" + struct.pack(order + "HHHIII", 1, 0x0025, 7, 200, at + 30, 0) + bytes(range(200))
 
 
 def latitude(order: str) -> bytes:
@@ -25,7 +31,8 @@ def latitude(order: str) -> bytes:
 
 def block(order: str = ">", note_at: int | None = None, thumbnail: bool = True) -> bytes:
     """An EXIF block as a camera writes it, thumbnail and place included, and a pointer to itself."""
-    writer = tiff.Writer(order, (0x927C, note_at, NOTE) if note_at else None)
+    note = panasonic(order, note_at) if note_at else NOTE
+    writer = tiff.Writer(order, (0x927C, note_at, note) if note_at else None)
 
     def short(number: int) -> tuple[int, bytes]:
         return 3, struct.pack(order + "H", number)
@@ -33,7 +40,7 @@ def block(order: str = ">", note_at: int | None = None, thumbnail: bool = True) 
         0x010F: (2, b"Camera\0"), 0x0112: short(6), 0x013B: (2, NAME + b"\0"),
         0x011A: (5, struct.pack(order + "II", 300, 1)),
         0x8769: {0x829A: (5, struct.pack(order + "II", 1, 250)), 0x9003: (2, b"2015:06:17 12:00:00\0"),
-                 0x927C: (7, NOTE), 0xA001: short(65535), 0xA002: short(50), 0xA003: short(40),
+                 0x927C: (7, note), 0xA001: short(65535), 0xA002: short(50), 0xA003: short(40),
                  0xA005: {1: (2, b"R98\0")}},
         0x8825: {1: (2, b"N\0"), 2: (5, latitude(order))}})
     data = writer.data
@@ -103,15 +110,16 @@ def test_it_goes_through_a_second_dream(tmp_path: Path) -> None:
 def test_the_cameras_notes_stay_where_they_were(tmp_path: Path, note_at: int, target: str) -> None:
     """They hold offsets that count from the block's beginning."""
     data = block(note_at=note_at)
-    assert data[note_at:note_at + len(NOTE)] == NOTE
+    note = panasonic(">", note_at)
+    assert data[note_at:note_at + len(note)] == note
     writing.write(tmp_path / f"out.{target}", reading.read(photo(tmp_path, "jpg", data)))
     with Image.open(tmp_path / f"out.{target}") as written:
         part = written.getexif().get_ifd(0x8769)
-        assert part[0x927C] == NOTE
+        assert part[0x927C] == note
         assert part[0x9003] == "2015:06:17 12:00:00"
         assert (np.asarray(written) == reading.read(tmp_path / f"out.{target}").pixels).all()
         out = written.info["exif"][6:] if target == "jpg" else (tmp_path / "out.tif").read_bytes()
-    assert out[note_at:note_at + len(NOTE)] == NOTE
+    assert out[note_at:note_at + len(note)] == note
 
 
 def test_notes_too_long_for_a_jpeg_are_left_out_and_the_rest_kept(tmp_path: Path) -> None:
