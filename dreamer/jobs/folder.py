@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from dreamer.errors import Failure, Mistake, Stopped
 from dreamer.jobs import events
 from dreamer.jobs.events import Listener
@@ -25,8 +23,7 @@ from dreamer.pictures.writing import dream_name
 def names(folder: str | os.PathLike[str]) -> list[str]:
     """Names of the files in `folder` with the extension of a picture, sorted as people count: 2 before 10. Raises
     Failure."""
-    kinds = inputs.formats()
-    extensions = {extension for extension, kind in Image.registered_extensions().items() if kind in kinds}
+    extensions = inputs.extensions()
     try:
         with os.scandir(folder) as entries:
             found = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()

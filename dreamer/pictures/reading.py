@@ -2,17 +2,16 @@
 
 import os
 from collections.abc import Callable
+from typing import IO
 
 import numpy as np
 from PIL import Image
 
 from dreamer.errors import Mistake
-from dreamer.pictures import colour, exif, inputs
+from dreamer.pictures import colour, exif, inputs, jpeg
 from dreamer.pictures.picture import Picture
 
-_UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,
-            5: Image.TRANSPOSE, 6: Image.ROTATE_270, 7: Image.TRANSVERSE,
-            8: Image.ROTATE_90}
+_TURNED = ("TIFF", "RAW", "HEIC", "AVIF", "JXL")  # formats that come upright, whatever their EXIF says
 
 
 def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
@@ -23,9 +22,9 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
     max_pixels     raise Mistake if the file has more pixels than this: it may be an attack on the memory
     keep_location  keep the GPS position in the EXIF
     warn           called with a line about each part of the file that cannot be used"""
-    with inputs.picture(path, max_pixels) as (image, file, name):
-        with inputs.silence():
-            image.load()
+    with inputs.picture(path, max_pixels, max_size) as (image, file, name):
+        upright = image.format in _TURNED
+        size = _decode(image, file, max_size, max_pixels, warn)
         if not min(image.size):
             raise Mistake(f"input: {name} has no pixels")
         try:
@@ -33,15 +32,29 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         except ValueError:
             warn("input: its EXIF is damaged and is ignored")
             found = None
-        upright = image.format == "TIFF"  # Pillow turns it by itself
         image = colour.to_srgb(image, warn)
-        if shrunk(image.size, max_size) != image.size:
-            image = image.resize(shrunk(image.size, max_size), Image.LANCZOS)
-        if found and not upright and found.orientation in _UPRIGHT:
-            image = image.transpose(_UPRIGHT[found.orientation])
+        if shrunk(size, max_size) != image.size:
+            image = image.resize(shrunk(size, max_size), Image.LANCZOS)
+        if found and not upright and found.orientation in colour.UPRIGHT:
+            image = image.transpose(colour.UPRIGHT[found.orientation])
         pixels = np.asarray(image)
     return Picture(np.ascontiguousarray(pixels[..., :3]),
                    np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found)
+
+
+def _decode(image: Image.Image, file: IO[bytes], max_size: int | None, max_pixels: int,
+            warn: Callable[[str], None]) -> tuple[int, int]:
+    """Decode the image; returns the size of the whole, even if the decoder shrinks it."""
+    size: tuple[int, int] = image.size
+    with inputs.silence():
+        if image.format not in ("JPEG", "MPO"):
+            image.load()
+            width, height = image.size
+            return width, height
+        if max_size and size[0] * size[1] > max_pixels:
+            jpeg.reduce(image, max_size)
+        jpeg.load(image, file, warn)
+        return size
 
 
 def shrunk(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
@@ -56,5 +69,5 @@ def sides(path: str | os.PathLike[str], max_size: int | None = None,
           max_pixels: int = inputs.MAX_PIXELS) -> list[int]:
     """[shorter, longer side] in pixels of the Picture that `read` would return for `path`, found without decoding it.
     Raises Mistake."""
-    with inputs.picture(path, max_pixels) as (image, _, _):
+    with inputs.picture(path, max_pixels, max_size) as (image, _, _):
         return sorted(shrunk(image.size, max_size))
