@@ -73,6 +73,7 @@ def load(image: Any, file: IO[bytes], warn: Callable[[str], None]) -> None:
     data = file.read()
     if data.endswith(_END):  # it is whole, and damaged inside
         raise OSError("damaged")
+    data = data.rstrip(b"\xff")  # half a mark
     first, second = (_decoded(data + end, size if scaled > 1 else None) for end in (_END, _NOISY_END))
     differ = (np.asarray(first) != np.asarray(second)).reshape(full[1], -1).any(1)
     missing = full[1] - int(differ.argmax()) if differ.any() else 0

@@ -15,7 +15,8 @@ _PICTURES = (
     ("RAW", rb"FUJIFILMCCD-RAW|FOVb|\0MRM|II.\0\0\0HEAP|IIR[OS]|MMOR|IIU\0|(?:II\*\0|MM\0\*)....CR|....ftypcrx "),
     ("TIFF", rb"II[*+]\0|MM\0[*+]"), ("BMP", rb"BM....\0\0\0\0"), ("PSD", rb"8BPS"), ("QOI", rb"qoif"),
     ("SGI", rb"\x01\xda[\x00\x01][\x01\x02]"), ("JPEG2000", rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
-    ("JXL", rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"), ("PPM", rb"P[1-7fFy]\s"), ("ICO", rb"\0\0\x01\0.\0"),
+    ("PCX", rb"\n[\x00\x02\x03\x04\x05][\x00\x01][\x01\x02\x04\x08]"), ("PPM", rb"P[1-7fFy]\s"),
+    ("JXL", rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"), ("ICO", rb"\0\0\x01\0.\0"),
     ("AVIF", rb"....ftyp(?:avi[fs]|.{8}(?:.{4})*?avi[fs])"),
     ("HEIC", rb"....ftyp(?:hei[cxms]|hev[cx]|mif[12]|msf1)"))
 _OTHERS = (

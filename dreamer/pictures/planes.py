@@ -32,6 +32,8 @@ def opened(file: IO[bytes]) -> Image.Image:
     samples, planar = numbers.get(_SAMPLES, [1])[0], numbers.get(_PLANAR, [1])[0] == 2
     bits = set(numbers.get(_BITS, [1]))
     photometric, float_ = numbers.get(_PHOTOMETRIC, [1])[0], _FLOAT in numbers.get(_FORMAT, [])
+    if bits == {32} and order == ">" and numbers.get(_COMPRESSION, [1])[0] != 1:  # Pillow may swap their bytes twice
+        raise kinds.cannot("a compressed big-endian TIFF picture of 32 bits")
     if samples in (3, 4) and photometric == 2 and ((float_ and bits == {32}) or (bits == {16} and planar)):
         return _mixed(file, order, tags, numbers)
     if float_ and (samples > 1 or bits != {32}):
@@ -48,6 +50,8 @@ def _check(image: Any) -> None:
     bits = tags.get(_BITS, (1,))
     if planar and (max(bits) > 8 or tags.get(_PHOTOMETRIC) == 6):
         raise kinds.cannot("a TIFF picture of separate planes" + (" in YCbCr" if max(bits) == 8 else " of 16 bits"))
+    if tags.get(_PHOTOMETRIC) == 6 and tags.get(_COMPRESSION, 1) == 1:
+        raise kinds.cannot("a TIFF picture in YCbCr without compression")
     if len(set(bits)) > 1:
         raise kinds.cannot("a TIFF picture whose channels differ in depth")
 

@@ -10,7 +10,7 @@ from PIL import Image, ImagePalette, Jpeg2KImagePlugin, PcxImagePlugin, PsdImage
 from dreamer.pictures import boxes, kinds
 from dreamer.pictures.lazy import lazy
 
-_PSD_MODES = {0: 1, 1: 1, 2: 1, 3: 3, 4: 4, 9: 3}  # a Photoshop file's mode -> channels of colour
+_PSD_CHANNELS = {0: 1, 1: 1, 2: 1, 3: 3, 4: 4, 9: 3}  # a Photoshop file's mode -> channels of colour
 _SYCC = 18  # the number of YCbCr in a colr box
 
 
@@ -18,8 +18,11 @@ def opened_tga(file: IO[bytes]) -> Image.Image:
     """Pillow's image, not decoded yet."""
     head = file.read(18)
     file.seek(0)
+    if len(head) == 18 and head[1] and head[7] == 15:  # which is the same as 16, but Pillow does not know it
+        data = file.read()
+        file = io.BytesIO(data[:7] + b"\x10" + data[8:])
     image: Image.Image = TgaImagePlugin.TgaImageFile(file, "")
-    if image.mode == "P" and head[1] and head[7] in (15, 16):  # Pillow reads these as 15 bits of nothing
+    if image.mode == "P" and head[1] and head[7] in (15, 16):  # Pillow garbles these palettes
         first, count = struct.unpack_from("<HH", head, 3)
         at = file.tell()
         file.seek(18 + head[0])
@@ -39,18 +42,20 @@ def opened_psd(file: IO[bytes]) -> Image.Image:
     head = file.read(26)
     file.seek(0)
     channels, bits, mode = (int.from_bytes(head[at:at + 2], "big") for at in (12, 22, 24))
-    if len(head) == 26 and (channels != _PSD_MODES.get(mode) or bits not in (1, 8)):
-        raise kinds.cannot(f"a Photoshop picture of {bits} bits" if bits not in (1, 8) else
-                           "a Photoshop picture with extra channels")
+    if len(head) == 26 and bits not in (1, 8):
+        raise kinds.cannot(f"a Photoshop picture of {bits} bits")
+    if len(head) == 26 and channels > _PSD_CHANNELS.get(mode, channels):  # Pillow would begin at the wrong place
+        raise kinds.cannot("a Photoshop picture with extra channels")
     try:
         image: Image.Image = PsdImagePlugin.PsdImageFile(file, "")
-        return image
     except KeyError:
         raise kinds.cannot("a Photoshop picture of an unusual mode") from None
+    return image
 
 
 def opened_jpeg2000(file: IO[bytes]) -> Image.Image:
-    """Pillow's image, not decoded yet. Raises kinds.UnreadableError for a palette, or for YCbCr."""
+    """Pillow's image, not decoded yet. Raises kinds.UnreadableError for a palette, YCbCr, or deep colours."""
+    start = 0
     for box in boxes.boxes(file):
         for inner in boxes.boxes(file, box.start, box.end) if box.kind == b"jp2h" else ():
             if inner.kind == b"pclr":
@@ -59,9 +64,14 @@ def opened_jpeg2000(file: IO[bytes]) -> Image.Image:
                     boxes.content(file, inner, 7)[3:] == _SYCC.to_bytes(4, "big")):
                 raise kinds.cannot("a JPEG 2000 picture in YCbCr")
         if box.kind == b"jp2c":
+            start = box.start
             break
+    file.seek(start)
+    head = file.read(43)  # up to the depth of the first channel
     file.seek(0)
     image: Image.Image = Jpeg2KImagePlugin.Jpeg2KImageFile(file, "")
+    if len(head) == 43 and head[42] & 0x7F > 7 and not image.mode.startswith("I"):  # white would become black
+        raise kinds.cannot("a JPEG 2000 picture of more than 8 bits that is not grey")
     return image
 
 
@@ -69,12 +79,14 @@ def opened_pcx(file: IO[bytes]) -> Image.Image:
     """Pillow's image, or one like it, not decoded yet."""
     head = file.read(128)
     file.seek(0)
-    if len(head) == 128 and head[3] == 1 and head[65] in (2, 3, 4):
+    if len(head) == 128 and head[2] == 1 and head[3] == 1 and head[65] in (2, 3, 4):
         left, top, right, bottom = struct.unpack_from("<4H", head, 4)
         if right < left or bottom < top or (bottom - top + 1) * head[65] > 65535:
             raise SyntaxError("no size")
         size = right - left + 1, bottom - top + 1
         return lazy("PCX", size, lambda: _of_planes(file, bytearray(head), *size))
+    if len(head) == 128 and head[2] != 1:
+        raise kinds.cannot("a PCX picture without compression")
     image: Image.Image = PcxImagePlugin.PcxImageFile(file, "")
     return image
 
