@@ -36,11 +36,6 @@ class Header:
     multiplied: bool = False  # the colours are multiplied by alpha
 
 
-def formats() -> list[str]:
-    """Names of those of the formats whose program is installed."""
-    return [kind for kind, names in _PROGRAMS.items() if decoders.find(*names)]
-
-
 def opened(file: IO[bytes], kind: str) -> Image.Image:
     """An image like Pillow's, not decoded yet; its `pixels` are the most of any part of the file.
 

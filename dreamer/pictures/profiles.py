@@ -76,11 +76,6 @@ def by_gamma(gamma: float, chromaticity: tuple[float, ...] = ()) -> bytes | None
         return None
 
 
-def is_hdr(transfer: int) -> bool:
-    """Whether this number of H.273 is of a curve that reaches beyond white."""
-    return transfer in (16, 18)
-
-
 def profile(points: tuple[tuple[float, float], ...], curve: Values) -> bytes:
     """An ICC profile: `points` are x, y of white, red, green and blue; `curve` is the light for signals in 0..1.
 

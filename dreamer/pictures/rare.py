@@ -44,12 +44,14 @@ def opened_psd(file: IO[bytes]) -> Image.Image:
     channels, bits, mode = (int.from_bytes(head[at:at + 2], "big") for at in (12, 22, 24))
     if len(head) == 26 and bits not in (1, 8):
         raise kinds.cannot(f"a Photoshop picture of {bits} bits")
-    if len(head) == 26 and channels > _PSD_CHANNELS.get(mode, channels):  # Pillow would begin at the wrong place
+    if len(head) == 26 and mode not in _PSD_CHANNELS:
+        raise kinds.cannot("a Photoshop picture of an unusual mode")
+    if len(head) == 26 and channels > _PSD_CHANNELS[mode]:  # Pillow would begin at the wrong place
         raise kinds.cannot("a Photoshop picture with extra channels")
     try:
         image: Image.Image = PsdImagePlugin.PsdImageFile(file, "")
-    except KeyError:
-        raise kinds.cannot("a Photoshop picture of an unusual mode") from None
+    except KeyError:  # a depth that this mode cannot have
+        raise SyntaxError("no mode") from None
     return image
 
 

@@ -203,6 +203,17 @@ def test_damage_and_limits(tmp_path: Path, kind: str, monkeypatch: pytest.Monkey
         reading.read(path)
 
 
+@pytest.mark.parametrize("kind", ["heic", "avif"])
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path, kind: str) -> None:
+    scene().save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", kind)
+    data = path.read_bytes()
+    at = data.index(b"ispe") + 8
+    path.write_bytes(data[:at] + struct.pack(">II", 60000, 60000) + data[at + 8:])
+    with pytest.raises(Mistake, match="more than 89478485 pixels; raise --max-pixels"):
+        reading.read(path)
+
+
 def test_too_much_memory_or_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mutants.pixels("RGB", 800, 1200).save(tmp_path / "a.png")
     path = encode(tmp_path / "a.png", "jxl")
