@@ -27,6 +27,7 @@ Steps, run in the order given (default: runtime caffe model check):
   model      download the weights of bvlc_googlenet into models/; with "model NAME", those of the model NAME
   check      dream a small picture
   film       install ffmpeg and OpenCV (about 850 MB), for films in .mp4, videos and --flow
+  raw        install LibRaw's programs (about 5 MB), which develop raw photos
 
   --dev      also install what the tests need
   --no-cache do not use or fill .cache/, where finished builds of Caffe are saved
@@ -64,11 +65,13 @@ distribution() {
   # shellcheck source=/dev/null
   . "${OS_RELEASE:-/etc/os-release}"
   extra=()
+  pictures=(libheif-examples libjxl-tools) # decode HEIC, AVIF and JPEG XL
   case "${ID:-} ${VERSION_ID:-}" in
     'debian 12' | 'debian 13') archive=(Debian bullseye main debian-archive-keyring) ;;
     'ubuntu 22.04')
       archive=(Ubuntu focal universe ubuntu-archive-keyring)
       extra=(python3-tomli) # Python 3.10 has no tomllib
+      pictures=(libheif-examples) # it has no JPEG XL
       ;;
     'ubuntu 24.04') archive=(Ubuntu focal universe ubuntu-archive-keyring) ;;
     *) die "${PRETTY_NAME:-this system} is not supported; Debian 12 and 13 and Ubuntu 22.04 and 24.04 are" ;;
@@ -106,7 +109,7 @@ step_runtime() {
   # A finished Caffe lists the libraries it was linked with, because their names differ between releases
   [ -e "$prefix/packages" ] && mapfile -t libraries <"$prefix/packages"
   apt_install 'packages for dreaming' libopenblas0-pthread python-is-python3 python3 python3-numpy python3-pil \
-    python3-protobuf python3-scipy python3-tqdm "${extra[@]}" "${libraries[@]}"
+    python3-protobuf python3-scipy python3-tqdm "${pictures[@]}" "${extra[@]}" "${libraries[@]}"
   if [ -d "$prefix/python" ]; then python_finds_caffe; fi
   if $dev; then
     apt_install 'packages for the tests' git libgtest-dev openssh-client patch procps python3-pytest \
@@ -122,6 +125,10 @@ step_runtime() {
 
 step_film() {
   apt_install 'packages for films' ffmpeg python3-opencv
+}
+
+step_raw() {
+  apt_install 'packages for raw photos' libraw-bin
 }
 
 step_toolchain() {
@@ -467,7 +474,7 @@ main() {
       *,--dev) dev=true ;;
       *,--no-cache) cache=false ;;
       *,-h | *,--help) usage && exit ;;
-      *,runtime | *,toolchain | *,caffe | *,model | *,check | *,film) steps+=("$word") ;;
+      *,runtime | *,toolchain | *,caffe | *,model | *,check | *,film | *,raw) steps+=("$word") ;;
       model,[!-]*) model=$word ;;
       *) printf 'provision.sh: unknown step or option: %s\n\n' "$word" >&2 && usage >&2 && exit 2 ;;
     esac

@@ -1,10 +1,15 @@
 """Damaged pictures: real ones of every format and mode, mutated; the same for the same seed."""
 
+import functools
 import io
 import random
+import shutil
 import struct
+import subprocess
+import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -76,6 +81,23 @@ def seeds() -> dict[str, bytes]:
     return made
 
 
+@functools.cache
+def modern() -> dict[str, bytes]:
+    """The same, of HEIC, AVIF and JPEG XL, as far as their encoders are installed."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for mode, options in (("RGB", {"exif": exif()}), ("RGBA", {}), ("L", {})):
+            source = Path(folder, f"{mode}.png")
+            pixels(mode).save(source, **options)
+            for kind, words in (("HEIC", ["heif-enc", str(source), "-o"]), ("JXL", ["cjxl", "-e", "3", str(source)]),
+                                ("AVIF", ["avifenc", "-s", "10", str(source)])):
+                target = Path(folder, f"{mode}.{kind.lower()}")
+                if shutil.which(words[0]):
+                    subprocess.run([*words, target], capture_output=True, check=True)
+                    found[f"{kind} {mode}"] = target.read_bytes()
+    return found
+
+
 def mutant(source: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
     """`source`, bytes, damaged in one to four ways; `chance` is a random.Random, `others` a list of other files."""
     data = bytearray(source)
@@ -122,9 +144,9 @@ def _mend(png: bytearray) -> None:
         at = end + 4
 
 
-def mutants(count: int, seed: object) -> Iterator[tuple[str, bytes]]:
-    """Yields (name, bytes), `count` times."""
-    sources = seeds()
+def mutants(count: int, seed: object, kind: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yields (name, bytes), `count` times; with a `kind` ("HEIC"), only of that format."""
+    sources = seeds() if not kind else {name: data for name, data in modern().items() if name.startswith(kind)}
     files = list(sources.values())
     for number in range(count):
         chance = random.Random(f"{seed} {number}")

@@ -26,6 +26,21 @@ def test_damaged_pictures_are_read_or_refused(tiny: Model, tmp_path: Path, seed:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF", "JXL"])
+def test_damaged_pictures_of_other_programs(tmp_path: Path, kind: str) -> None:
+    if not any(name.startswith(kind) for name in mutants.modern()):
+        pytest.skip(f"no encoder for {kind}")
+    done = subprocess.run([ROOT / "tests/soak/damage.py", "200", "c", "", kind], cwd=tmp_path, capture_output=True,
+                          text=True, check=False, timeout=570)
+    print(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    read, refused, wrong = map(int, search(r"(\d+) read, (\d+) refused, (\d+) wrong", done.stdout).groups())
+    assert (read + refused, wrong) == (200, 0)
+    assert read > 0
+    assert refused > 50
+    assert not list(tmp_path.iterdir())
+
+
 def test_mutants_are_the_same_for_the_same_seed() -> None:
     first, again, other = (list(mutants.mutants(30, seed)) for seed in (1, 1, 2))
     assert first == again

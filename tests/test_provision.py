@@ -396,6 +396,20 @@ def test_films_are_a_step_of_their_own(tmp_path: Path) -> None:
     assert done.stdout.split() == ["ffmpeg", "python3-opencv"]
 
 
+def test_raw_photos_are_a_step_of_their_own(tmp_path: Path) -> None:
+    done = bash('apt_install() { shift; echo "$@"; }; step_raw', tmp_path)
+    assert done.stdout.split() == ["libraw-bin"]
+
+
+@pytest.mark.parametrize(("name", "version", "has"), [("debian", "13", True), ("ubuntu", "22.04", False),
+                                                       ("ubuntu", "24.04", True)])
+def test_decoders_of_modern_pictures_belong_to_dreaming(tmp_path: Path, name: str, version: str, has: bool) -> None:
+    (tmp_path / "os").write_text(f'ID={name}\nVERSION_ID="{version}"\n')
+    done = bash('apt_install() { shift; echo "$@"; }; step_runtime', tmp_path, OS_RELEASE=str(tmp_path / "os"))
+    assert "libheif-examples" in done.stdout.split()
+    assert ("libjxl-tools" in done.stdout.split()) is has
+
+
 def cached(tmp_path: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `script` with an installed Caffe (of one text file) and an empty project of a folder around the cache."""
     (tmp_path / "project").mkdir(exist_ok=True)

@@ -22,4 +22,4 @@ def moves(path: str | os.PathLike[str]) -> bool:
         with inputs.picture(path) as (image, _, _):
             return bool(image.format == "GIF" and image.n_frames > 1)
     except Mistake:
-        return video.named_so(path) or video.is_video(path)
+        return video.named_so(path) or (not inputs.is_picture(path) and video.is_video(path))

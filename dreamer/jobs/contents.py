@@ -11,8 +11,6 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from PIL import Image
-
 from dreamer.errors import Failure, counted
 from dreamer.films import video
 from dreamer.machine.files import natural
@@ -55,8 +53,7 @@ class Lister:
         self._folder, self._recursive = os.fspath(folder), recursive
         self._without = None if without is None else os.path.realpath(without)
         self._pictures: dict[str, tuple[tuple[int, int], bool]] = {}  # what the first bytes of a file said
-        kinds = inputs.formats()
-        self._extensions = {extension for extension, kind in Image.registered_extensions().items() if kind in kinds}
+        self._extensions = inputs.extensions()
 
     def look(self) -> Contents:
         """The Contents of the folder now. Raises Failure if it cannot be read."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 CONTAINER, SHELL, MACHINE = "container", "shell", "machine"  # values of DREAMER_PLACE; none on a bare machine
 RUN = 'docker run --rm -it -v "${PWD}:/vagrant"'
+_EXTRA = {"film": "films", "raw": "raw photos"}  # steps of provision.sh that the image lacks
 _NOTHING = 'nothing is mounted: add -v "${PWD}:/vagrant" to docker run'
 _CLONE = Path(__file__).resolve().parents[2]
 _LOST = ("tmpfs", "ramfs", "proc", "sysfs", "devpts", "devtmpfs", "mqueue", "cgroup", "cgroup2")
@@ -48,8 +49,8 @@ def provision(step: str = "") -> str:
     """What to do so that a step of provision.sh is done: "film", "model NAME"; "" for the usual steps."""
     if not contained():
         return f"run {script('provision.sh')} {step}".rstrip()
-    if step == "film":
-        return "build the image again with films: docker build --build-arg EXTRA=film -t image-dreamer ."
+    if step in _EXTRA:
+        return f"build the image again with {_EXTRA[step]}: docker build --build-arg EXTRA={step} -t image-dreamer ."
     return "build the image again: docker build -t image-dreamer ."
 
 

@@ -31,21 +31,21 @@ OPTIONS = {
                     "for standard input; or a command, see below",
                     "INPUT", lambda value: value),
     "output": Option(f"the dream: a picture ({' '.join(sorted(writing.FORMATS))}), a film ({' '.join(FILMS)}), a file "
-                     "for each frame of a film (frame-%04d.png), a folder if INPUT is one (default: the same folder), "
-                     "or - for standard output, as PNG", "OUTPUT"),
+                     "for each frame of a film (frame-%04d.png), a folder, for one picture or several (default if INPUT "
+                     "is a folder: the same folder), or - for standard output, as PNG", "OUTPUT"),
     "layer": Option("the layer whose activations grow; or a look, such as eyes (keys --looks lists them); or channels, "
                     "sums and patterns of layers: NAME:3,7-9, NAME*0.3+NAME, NAM? (default: the model's own, "
                     f"inception_4c/output for {DEFAULT})", "LAYER", str),
     "iterations": Option("steps in each octave", "ITERATIONS", values.whole(1, 10 ** 9)),
-    "octaves": Option("number of sizes at which to dream (default: 4; above 1.5 megapixels as many more as make the "
-                      "smallest about 375 pixels long)", "OCTAVES", values.whole(1, 100)),
+    "octaves": Option("number of sizes at which to dream (default: 4; for more than 1.5 megapixels, enough that "
+                      "the longest side of the smallest is about 375 pixels)", "OCTAVES", values.whole(1, 100)),
     "scale": Option("how much larger each octave is than the one before", "SCALE", values.number(above=1, most=100)),
     "seed": Option("seed of the random shifts: the same seed gives the same dream (default: random; the picture "
                    "records it)", "N", values.whole(0, 2 ** 32 - 1)),
     "step_size": Option("mean change of a pixel value in each step, on a scale of 0 to 255", "X",
                         values.number(above=0, most=10 ** 6)),
     "jitter": Option("largest random shift of the picture in each step, in pixels", "PIXELS", values.whole(0, 10 ** 6)),
-    "no_clip": Option("let pixel values go beyond 0 to 255 between steps"),
+    "no_clip": Option("allow pixel values outside 0 to 255 between steps"),
     "guide": Option("lead the dream towards what the layer sees in this picture", "PICTURE"),
     "guide_size": Option("shrink the guide so that its longest side has at most N pixels", "N", values.whole(1)),
     "mask": Option("dream only where this picture is white, and keep the pixels where it is black", "PICTURE"),
@@ -53,7 +53,8 @@ OPTIONS = {
                     "NAME"),
     "weights": Option("use this .caffemodel instead of the model's own weights", "FILE"),
     "max_size": Option("shrink the picture so that its longest side has at most N pixels", "N", values.whole(1)),
-    "max_pixels": Option("refuse an input with more than N pixels: it may be an attack", "N", values.whole(1)),
+    "max_pixels": Option("refuse an input with more than N pixels, as a guard against decompression bombs", "N",
+                         values.whole(1)),
     "keep_location": Option(
         "keep the place where the photo was taken (all other metadata is always kept, except previews)"),
     "force": Option("overwrite a file that is not a dream, or INPUT if OUTPUT names it"),
@@ -64,34 +65,34 @@ OPTIONS = {
                            "of a fixed size"),
     "like": Option("dream as this picture was dreamed: its recipe replaces the defaults", "FILE"),
     "preview": Option("show the dream so far in this file, at most 1280 pixels a side", "FILE"),
-    "events": Option("write each event to this file as a line of JSON; fd:N is the open file number N", "FILE"),
+    "events": Option("write each event to this file as a line of JSON; fd:N is the open file descriptor N", "FILE"),
     "no_resume": Option("start again, even if an earlier run left something to resume"),
     "describe": Option("say what each layer likes"),
     "looks": Option("list the looks instead: names that LAYER takes, each with its layer, steps and octaves"),
-    "full": Option("dream at the picture's own size, and show it so (default: at most 256 pixels a side)"),
+    "full": Option("dream, and show each dream, at the picture's own size (default: at most 256 pixels a side)"),
     "watch": Option("watch the folder INPUT and dream each picture that arrives (default: the current folder)"),
     "recursive": Option("take the pictures in the subfolders of INPUT too; OUTPUT gets the same subfolders"),
     "quiet": Option("print only errors and warnings"),
     "zoom": Option("make a film of this many frames: each is the dream of a closer look at the frame before (without "
                    "this, a film shows every step of one dream)", "FRAMES", values.whole(1, 999999)),
-    "zoom_step": Option("how much closer each look is; a negative number moves away", "X",
-                        values.number(above=-1, below=1)),
+    "zoom_step": Option("how far each frame zooms in: 0.05 leaves out 5 % of the width and height; a negative number "
+                        "zooms out", "X", values.number(above=-1, below=1)),
     "rotate": Option("clockwise turn of the zoom in each frame", "DEGREES", values.number(least=-180, most=180)),
-    "pan": Option("move of the zoom to the right and down in each frame, as fractions of the picture; for example "
-                  "--pan=-0.01,0", "X,Y", values.pair(least=-1, most=1)),
+    "pan": Option("shift of the zoom in each frame, right and down, as fractions of the picture's width and height; for "
+                  "example --pan=-0.01,0", "X,Y", values.pair(least=-1, most=1)),
     "fps": Option("frames per second of a film; a video keeps its own rate", "N",
                   values.number(least=0.001, most=120)),
-    "flow": Option("move the dream along with the things in a video, so that it does not flicker"),
-    "blend": Option("share of the previous frame's dream that a video's frame takes over, 0 to 1 (default: 0; with "
-                    f"--flow {flow.BLEND})", "X", values.number(least=0, most=1)),
+    "flow": Option("let the dream of a video follow moving objects, so that it does not flicker"),
+    "blend": Option("share of the previous frame's dream that is carried over to the next frame of a video, 0 to 1 "
+                    f"(default: 0; with --flow {flow.BLEND})", "X", values.number(least=0, most=1)),
 }
 
 # Help that differs for one command
 OF_COMMANDS = {
     "atlas": {
         "input": "a picture",
-        "output": f"one picture of all dreams ({' '.join(sorted(writing.FORMATS))}), or a page that shows each at its "
-                  f"full size ({' '.join(PAGES)})",
+        "output": f"one picture of all dreams ({' '.join(sorted(writing.FORMATS))}), or a page on which a click "
+                  f"enlarges each dream ({' '.join(PAGES)})",
         "layer": "layers or channels to dream, each separately: a pattern such as inception_4?/output, or NAME:3,7-9 "
                  "(default: all layers)",
         "seed": "seed of the random shifts: the same seed gives the same atlas",
@@ -109,8 +110,8 @@ def told(function: str, name: str, default: object) -> str:
 def short(usage: str) -> str:
     """The text for a command line without arguments."""
     examples = (("photo.jpg dream.png", "animals, pagodas, fish"),
-                ("photo.jpg dream.png eyes", "a look; list them with: keys --looks"),
-                ("photo.jpg dream.png inception_3b/output 20 5", "a layer, 20 steps, 5 octaves; list the layers: keys"),
+                ("photo.jpg dream.png eyes", "a look; list the looks with: keys --looks"),
+                ("photo.jpg dream.png inception_3b/output 20 5", "a layer, 20 steps, 5 octaves; list the layers with: keys"),
                 ("*.jpg dreams/", "several pictures: their dreams go into a folder"),
                 ("photo.jpg zoom.gif --zoom 50", "a film: the endless zoom"))
     return "\n".join([f"usage: dreamify.py [options]{usage}", "",

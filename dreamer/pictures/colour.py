@@ -3,13 +3,18 @@
 import io
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 # lcms's own numbers, because Pillow's names for them come and go
 _RELATIVE_COLORIMETRIC, _BLACK_POINT_COMPENSATION, _EXACTLY = 1, 0x2000, 0x100
 _BITS = 258  # the TIFF tag BitsPerSample
+# EXIF's orientation -> what turns the picture upright
+UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM, 5: Image.TRANSPOSE,
+           6: Image.ROTATE_270, 7: Image.TRANSVERSE, 8: Image.ROTATE_90}
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # colour space of a profile -> the Pillow mode that it needs
 
 
@@ -46,6 +51,9 @@ def _by_profile(colours: Image.Image, data: bytes) -> Image.Image:
     wanted = _MODES[profile.profile.xcolor_space.strip()]
     if colours.mode == "L" and wanted == "RGB":  # a photo turned grey may still have its RGB profile
         colours = colours.convert("RGB")
+    elif colours.mode == "RGB" and wanted == "L":  # Pillow reads some grey pictures with alpha as RGBA
+        red, *others = colours.split()
+        colours = red if all(other.tobytes() == red.tobytes() for other in others) else colours
     if colours.mode != wanted:
         raise ValueError(f"the profile is for {wanted}, but the picture is {colours.mode}")
     return _transformed(colours, profile)
@@ -83,7 +91,6 @@ def _grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     if isinstance(nothing := image.info.get("transparency"), int):
         alpha = Image.fromarray(np.uint8(255 * (values != nothing)))
     if image.mode == "F":
-        values = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
         whites = [1, 255]
     elif image.mode != "I" and image.format == "TIFF":
         whites = [2 ** image.tag_v2.get(_BITS, (16,))[0] - 1]
@@ -91,9 +98,17 @@ def _grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
         whites = [65535]
     else:
         whites = [255, 65535]
+    return Image.fromarray(scaled(values, whites)), alpha
+
+
+def scaled(values: NDArray[Any], whites: list[int]) -> NDArray[np.uint8]:
+    """Real values as 0..255. White is the first of `whites` that none exceeds; if there is none, or if values are below
+    0, they are probably measurements: then the lowest becomes 0 and the highest 255."""
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
     black: float = 0
     white: float = next((white for white in whites if values.max() <= white), values.max())
-    if values.min() < 0 or white not in whites:  # probably measurements: scale lowest..highest to 0..255
+    if values.min() < 0 or white not in whites:
         black, white = float(values.min()), float(values.max())
-    scaled = (values - black) * (255 / max(white - black, 1e-30))
-    return Image.fromarray(np.uint8(np.rint(np.clip(scaled, 0, 255)))), alpha
+    scale = 255 / max(white - black, 1e-30)
+    return np.rint(np.clip((values - black) * scale, 0, 255)).astype(np.uint8)

@@ -108,7 +108,7 @@ def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Ex
         source = io.BytesIO(block.removeprefix(b"Exif\0\0"))
     order, directory, offsets = tiff.read(source, {_EXIF: {_INTEROPERABILITY: {}}, _GPS: {}}, _STORAGE)
     kind, turned = directory.pop(_ORIENTATION, (0, b""))
-    form = {tiff.SHORT: "H", tiff.LONG: "I"}.get(kind)
+    form = {tiff.BYTE: "B", tiff.SHORT: "H", tiff.LONG: "I", 6: "b", 8: "h", 9: "i"}.get(kind)  # some write others
     orientation = struct.unpack_from(order + form, turned)[0] if form else 1
     if not keep_location:
         directory.pop(_GPS, None)

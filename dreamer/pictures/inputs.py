@@ -1,6 +1,7 @@
 """Opens and decodes files that others made, so that nothing in them can do harm."""
 
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -8,13 +9,14 @@ import stat
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
 from dreamer.errors import Mistake
-from dreamer.machine import files, here
+from dreamer.machine import decoders, files, here
+from dreamer.pictures import bmp, jpeg, kinds, modern, planes, png, rare, raw
 
 STANDARD = "-"  # standard input or output
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS  # Pillow's own limit
@@ -25,14 +27,25 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its notes on da
 
 # Formats that Pillow reads with its own code or with trusted libraries. Others run programs (EPS runs Ghostscript) or
 # are only stubs.
-_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI", "SGI",
-            "TGA", "TIFF", "WEBP")
+_FORMATS = ("BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "TGA",
+            "TIFF", "WEBP")
+# What opens them instead, because Pillow reads some files wrong or not at all
+_OWN: dict[str, Callable[[IO[bytes]], Image.Image]] = {
+    "BMP": bmp.opened, "JPEG": jpeg.opened, "JPEG2000": rare.opened_jpeg2000, "PCX": rare.opened_pcx, "PNG": png.opened,
+    "PSD": rare.opened_psd, "TGA": rare.opened_tga, "TIFF": planes.opened}
 
 
 def formats() -> list[str]:
-    """Names of the formats that can be read: those above that this Pillow supports."""
+    """Names of the formats that Pillow reads: those above that this Pillow supports."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def extensions() -> set[str]:
+    """Extensions, in lower case, of the files that can be read with the programs that are installed."""
+    kinds_ = formats()
+    return {extension for extension, kind in Image.registered_extensions().items() if kind in kinds_} | {
+        *modern.extensions(), *raw.extensions()}
 
 
 @contextlib.contextmanager
@@ -69,12 +82,13 @@ def _standard_input() -> IO[bytes]:
     if sys.stdin.isatty():
         raise Mistake("input: standard input is a terminal; send a picture to it with < or |")
     try:
-        start = sys.stdin.buffer.read(16)
+        start = sys.stdin.buffer.read(kinds.LONG)
         if not start:
             raise Mistake("input: standard input is empty")
         # recognises endless input (a device, say) by its first bytes
-        if not any(accept and accept(start.ljust(16, b"\0")) for _, accept in map(Image.OPEN.get, formats())):
-            raise Mistake(f"input: standard input is {_NO_PICTURE}")
+        if not kinds.picture(start) and not any(accept and accept(start.ljust(16, b"\0"))
+                                                for _, accept in map(Image.OPEN.get, formats())):
+            raise Mistake(f"input: standard input is {_what(start)}{_NO_PICTURE}")
         rest = sys.stdin.buffer.read(_LONGEST_PIPE)
     except OSError as error:
         raise Mistake(f"input: standard input cannot be read: {error.strerror or error}") from None
@@ -83,20 +97,38 @@ def _standard_input() -> IO[bytes]:
     return io.BytesIO(start + rest)
 
 
+def is_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether the file at `path` begins like a still picture, which may be damaged or of a kind that cannot be read."""
+    try:
+        with opened(path) as (file, _):
+            return kinds.picture(file.read(kinds.LONG)) is not None
+    except Mistake:
+        return False
+
+
 @contextlib.contextmanager
-def picture(path: str | os.PathLike[str],
-            max_pixels: int = MAX_PIXELS) -> Iterator[tuple[Image.Image, IO[bytes], str]]:
+def picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS,
+            max_size: int | None = None) -> Iterator[tuple[Image.Image, IO[bytes], str]]:
     """(Pillow's image, not decoded yet; its file; its name in messages) for the picture at `path`. Raises Mistake if it
-    cannot be opened or has more than `max_pixels`, and for any error with it in the block."""
-    with opened(path) as (file, name), decoding(name, max_pixels), identified(file) as image:
-        if image.size[0] * image.size[1] > max_pixels:
+    cannot be opened or has more than `max_pixels`, and for any error with it in the block. A JPEG may have more if it
+    will be shrunk to `max_size` while it is decoded."""
+    with opened(path) as (file, name), decoding(name, max_pixels, file), identified(file) as image:
+        pixels = getattr(image, "pixels", image.size[0] * image.size[1])
+        if pixels > max_pixels and not jpeg.reducible(image, file, max_size, max_pixels):
             raise Image.DecompressionBombError
         yield image, file, name
 
 
 def identified(file: IO[bytes]) -> Image.Image:
-    """Like Image.open, but only for the formats above, and without its process-wide limit on pixels. Same errors."""
-    start = file.read(16)
+    """Like Image.open, but only for the formats above, and without its process-wide limit on pixels. Same errors, and
+    kinds.UnreadableError."""
+    file.seek(0)
+    start = file.read(kinds.LONG)
+    kind = kinds.picture(start)
+    if kind in set(modern.EXTENSIONS.values()):
+        return modern.opened(file, str(kind))
+    if kind == "RAW" or (kind == "TIFF" and raw.is_raw(file)):
+        return raw.opened(file)
     for name in formats():
         factory, accept = Image.OPEN[name]
         try:
@@ -104,17 +136,38 @@ def identified(file: IO[bytes]) -> Image.Image:
             if not accepted or isinstance(accepted, str):  # a text says why it was not accepted
                 continue
             file.seek(0)
-            image: Image.Image = factory(file, "")
-        except (SyntaxError, IndexError, TypeError, struct.error):  # it has a different format
+            image: Image.Image = _OWN[name](file) if name in _OWN else factory(file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error) as error:  # it has a different format
+            if kind == name and _unknown(error):
+                raise kinds.cannot(kinds.PICTURE[name]) from None
             continue
         return image
+    if kind:
+        raise SyntaxError("damaged")
     raise UnidentifiedImageError
 
 
+def _unknown(error: BaseException) -> bool:
+    """Whether Pillow's words mean that it does not know this kind, not that the file is damaged."""
+    return isinstance(error, NotImplementedError) or any(
+        word in str(error).lower() for word in ("unknown", "unsupported", "not supported", "decoder"))
+
+
+def _what(start: bytes) -> str:
+    """What a file that starts so is, as the beginning of a message: "a PDF document, "; "" if that is not known."""
+    words = kinds.words(start)
+    return f"{words}, " if words else ""
+
+
 @contextlib.contextmanager
-def decoding(name: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
-    """Turns any error with the picture `name` in this block into a Mistake. `max_pixels` is the limit that the message
-    names if the picture is too large."""
+def decoding(name: str, max_pixels: int = MAX_PIXELS, file: IO[bytes] | None = None) -> Iterator[None]:
+    """Turns any error with the picture `name` in this block into a Mistake, which says what `file` is. `max_pixels` is
+    the limit that the message names if the picture is too large."""
+    def what() -> bytes:
+        if file is None:
+            return b""
+        file.seek(0)
+        return file.read(kinds.LONG)
     try:
         yield
     except Mistake:
@@ -122,17 +175,19 @@ def decoding(name: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     except Image.DecompressionBombError:
         raise Mistake(f"input: {name} has more than {max_pixels} pixels; "
                       "raise --max-pixels if you trust the file and have the memory") from None
+    except kinds.UnreadableError as error:
+        raise Mistake(f"input: {name} is {error}") from None
     except UnidentifiedImageError:
-        raise Mistake(f"input: {name} is {_NO_PICTURE}") from None
-    except MemoryError:
-        raise Mistake(f"input: {name} is too large for this machine's memory") from None
+        raise Mistake(f"input: {name} is {_what(what())}{_NO_PICTURE}") from None
+    except (MemoryError, decoders.TooMuchError):
+        raise Mistake(f"input: {name} is too large for this machine's memory, or takes too long to decode") from None
     except Exception as error:  # with damaged files, Pillow's decoders raise all kinds of exceptions
-        if isinstance(error, OSError) and (error.errno or 0) > 0:  # an error of the disk or the system
+        if isinstance(error, OSError) and (error.errno or 0) > 0 and error.errno != errno.EINVAL:  # of the system
             raise Mistake(f"input: {name} cannot be read: {error.strerror}") from None
-        known = isinstance(error, (OSError, SyntaxError, ValueError))
-        why = str(error) if known else ""
-        why = f" ({why})" if any(map(str.isalpha, why)) else ""  # some messages are only a number
-        raise Mistake(f"input: {name} is damaged or cut short{why}") from None
+        words = kinds.words(what())
+        if isinstance(error, decoders.UnsupportedError) or _unknown(error):
+            raise Mistake(f"input: {name} is {kinds.cannot(words or 'a picture')}") from None
+        raise Mistake(f"input: {name} is {f'{words}, but ' if words else ''}damaged or cut short") from None
 
 
 @contextlib.contextmanager

@@ -8,12 +8,10 @@ import numpy as np
 from PIL import Image
 
 from dreamer.errors import Mistake
-from dreamer.pictures import beside, colour, exif, inputs, tiff
+from dreamer.pictures import beside, colour, exif, inputs, jpeg, tiff
 from dreamer.pictures.picture import Picture
 
-_UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,
-            5: Image.TRANSPOSE, 6: Image.ROTATE_270, 7: Image.TRANSVERSE,
-            8: Image.ROTATE_90}
+_TURNED = ("TIFF", "RAW", "HEIC", "AVIF", "JXL")  # formats that come upright, whatever their EXIF says
 
 FIRST = "input: it has several pages or frames, of which the first is taken"  # a warning
 
@@ -26,10 +24,9 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
     max_pixels     raise Mistake if the file has more pixels than this: it may be an attack on the memory
     keep_location  keep what says where the picture was taken
     warn           called with a line about each part of the file that cannot be used"""
-    with inputs.picture(path, max_pixels) as (image, file, name):
-        longest = max(image.size)
-        with inputs.silence():
-            image.load()
+    with inputs.picture(path, max_pixels, max_size) as (image, file, name):
+        upright = image.format in _TURNED
+        size = _decode(image, file, max_size, max_pixels, warn)
         if not min(image.size):
             raise Mistake(f"input: {name} has no pixels")
         try:
@@ -42,14 +39,13 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         if lost:
             warn(f"input: what a dream cannot keep is left out: {', '.join(sorted(lost))}")
         kind = image.format
-        upright = kind == "TIFF"  # Pillow turns it by itself
         image = colour.to_srgb(image, warn)
-        if shrunk(image.size, max_size) != image.size:
-            image = image.resize(shrunk(image.size, max_size), Image.LANCZOS)
-        if others.xmp and max(image.size) != longest:
-            others.xmp.scale(max(image.size) / longest)
-        if found and not upright and found.orientation in _UPRIGHT:
-            image = image.transpose(_UPRIGHT[found.orientation])
+        if shrunk(size, max_size) != image.size:
+            image = image.resize(shrunk(size, max_size), Image.LANCZOS)
+        if others.xmp and max(image.size) != max(size):
+            others.xmp.scale(max(image.size) / max(size))
+        if found and not upright and found.orientation in colour.UPRIGHT:
+            image = image.transpose(colour.UPRIGHT[found.orientation])
         pixels = np.asarray(image)
         if kind in ("GIF", "PNG", "TIFF", "WEBP") and _has_more(file):
             warn(FIRST)
@@ -74,6 +70,21 @@ def _has_more(file: IO[bytes]) -> bool:
     return False
 
 
+def _decode(image: Image.Image, file: IO[bytes], max_size: int | None, max_pixels: int,
+            warn: Callable[[str], None]) -> tuple[int, int]:
+    """Decode the image; returns the size of the whole, even if the decoder shrinks it."""
+    size: tuple[int, int] = image.size
+    with inputs.silence():
+        if image.format not in ("JPEG", "MPO"):
+            image.load()
+            width, height = image.size
+            return width, height
+        if max_size and size[0] * size[1] > max_pixels:
+            jpeg.reduce(image, max_size)
+        jpeg.load(image, file, warn)
+        return size
+
+
 def shrunk(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
     """(width, height) of a picture of this `size` after it is shrunk to `max_size`."""
     if not max_size or max(size) <= max_size:
@@ -86,5 +97,5 @@ def sides(path: str | os.PathLike[str], max_size: int | None = None,
           max_pixels: int = inputs.MAX_PIXELS) -> list[int]:
     """[shorter, longer side] in pixels of the Picture that `read` would return for `path`, found without decoding it.
     Raises Mistake."""
-    with inputs.picture(path, max_pixels) as (image, _, _):
+    with inputs.picture(path, max_pixels, max_size) as (image, _, _):
         return sorted(shrunk(image.size, max_size))

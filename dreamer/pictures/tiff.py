@@ -45,7 +45,9 @@ def read(file: IO[bytes], parts: dict[int, Any], without: Collection[int] = froz
         count = file.read(2)
         if len(count) < 2:
             raise ValueError("a directory lies beyond the end of the file")
-        entries = file.read(12 * struct.unpack(order + "H", count)[0])
+        entries = file.read(size := 12 * struct.unpack(order + "H", count)[0])
+        if len(entries) < size:
+            raise ValueError("a directory is cut short")
         found: Directory = {}
         for tag, kind, count, value in struct.iter_unpack(order + "HHI4s", entries[:len(entries) // 12 * 12]):
             size = _ITEM.get(kind, 0) * count

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """Feeds damaged pictures to what reads them, and says what was not caught.
 
-    $ tests/soak/damage.py [COUNT [SEED [MODEL]]]    # 100000, 0, none
+    $ tests/soak/damage.py [COUNT [SEED [MODEL [KIND]]]]    # 100000, 0, none, every kind that Pillow writes
 
 Each must become a Picture, which then must be written and read again, or one line that says what is wrong; within
 10 seconds of processor time (a machine may stand still), and in 3 GB of address space. With the folder of a MODEL,
-every twentieth is given to the command line too. What is not so is written to the current folder, and the exit code is
-1. An abort of a decoder ends all of it."""
+every twentieth is given to the command line too; "" is none. KIND is HEIC, AVIF or JXL. What is not so is written to
+the current folder, and the exit code is 1. An abort of a decoder ends all of it."""
 
 import collections
 import os
@@ -89,7 +89,7 @@ def examine(path: Path, number: int, model: str | None) -> str:
     return result
 
 
-def main(count: int | str = 100_000, seed: int | str = 0, model: str | None = None) -> int:
+def main(count: int | str = 100_000, seed: int | str = 0, model: str | None = None, kind: str = "") -> int:
     """Returns the exit code."""
     resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))
     signal.signal(signal.SIGPROF, too_long)
@@ -98,7 +98,7 @@ def main(count: int | str = 100_000, seed: int | str = 0, model: str | None = No
     results: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mutant")
-        for number, (name, data) in enumerate(mutants(int(count), seed)):
+        for number, (name, data) in enumerate(mutants(int(count), seed, kind)):
             path.write_bytes(data)
             start = time.process_time()
             signal.setitimer(signal.ITIMER_PROF, LONGEST)

@@ -1,0 +1,255 @@
+"""HEIC, AVIF and JPEG XL, decoded by the programs of libheif and libjxl.
+
+Those programs turn the picture upright. The orientation in its EXIF must then be ignored, as the standards say.
+Sources: ISO/IEC 23008-12 (HEIF), ISO/IEC 18181-1 and -2 (JPEG XL), AV1 Image File Format 1.1.
+"""
+
+import ctypes
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from PIL import Image
+
+from dreamer.machine import decoders, here
+from dreamer.pictures import boxes, kinds, profiles
+from dreamer.pictures.boxes import Box
+from dreamer.pictures.lazy import lazy
+
+EXTENSIONS = {".heic": "HEIC", ".heif": "HEIC", ".hif": "HEIC", ".avif": "AVIF", ".jxl": "JXL"}
+_PROGRAMS = {"HEIC": ("heif-dec", "heif-convert"), "AVIF": ("heif-dec", "heif-convert"), "JXL": ("djxl",)}
+_NO_PICTURES = (b"Exif", b"mime", b"uri ")  # types of items
+_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width : height in JPEG XL
+
+
+@dataclass
+class Header:
+    """What a file says before its pixels: size (width, height), the most pixels of any of its parts, metadata in
+    Pillow's words, offsets of the bytes that must be set to 1 to hide all pictures but the main one."""
+
+    size: tuple[int, int] = (0, 0)
+    pixels: int = 0
+    info: dict[str, Any] = field(default_factory=dict)
+    hide: list[int] = field(default_factory=list)
+    multiplied: bool = False  # the colours are multiplied by alpha
+
+
+def opened(file: IO[bytes], kind: str) -> Image.Image:
+    """An image like Pillow's, not decoded yet; its `pixels` are the most of any part of the file.
+
+    Raises kinds.UnreadableError if the program is missing, SyntaxError if the header is damaged."""
+    header = _of_jxl(file) if kind == "JXL" else _of_heif(file)
+    program = decoders.find(*_PROGRAMS[kind])
+    if not program:
+        raise kinds.UnreadableError(f"{kinds.PICTURE[kind]}, but {_PROGRAMS[kind][-1]} is not installed: " + (
+            "Ubuntu 22.04 has none; elsewhere " if kind == "JXL" else "") + here.provision("runtime"))
+    image: Any = lazy(kind, header.size, lambda: _decoded(file, kind, header, program), **header.info)
+    image.pixels = header.pixels
+    result: Image.Image = image
+    return result
+
+
+def _decoded(file: IO[bytes], kind: str, header: Header, program: str) -> Image.Image:
+    data: IO[bytes] = file
+    if header.hide:
+        file.seek(0)
+        copy = bytearray(file.read())
+        for at in header.hide:
+            copy[at] |= 1
+        data = io.BytesIO(copy)
+    extension = ".jxl" if kind == "JXL" else ".heic"
+    with decoders.decoded([program, decoders.IN, decoders.OUT], data, header.pixels, (extension, ".png")) as result:
+        image: Image.Image = Image.open(result)  # a program of the distribution made it
+        if image.size[0] * image.size[1] > 2 * header.pixels:
+            raise SyntaxError("it has more pixels than it says")
+        image.load()
+    kept = {"transparency"} | ({"icc_profile"} if kind == "JXL" else set())
+    info = {name: value for name, value in image.info.items() if name in kept} | header.info
+    if header.multiplied and image.mode == "RGBA":
+        image = Image.frombytes("RGBa", image.size, image.tobytes()).convert("RGBA")
+        image.format = "PNG"
+    image.info = info
+    return image
+
+
+def extensions() -> list[str]:
+    """Those of the formats whose programs are installed."""
+    return [extension for extension, kind in EXTENSIONS.items() if decoders.find(*_PROGRAMS[kind])]
+
+
+# HEIC and AVIF -------------------------------------------------------------------------------------------
+
+def _of_heif(file: IO[bytes]) -> Header:
+    meta = next((box for box in boxes.boxes(file) if box.kind == b"meta"), None)
+    if not meta:
+        raise kinds.cannot("a HEIC or AVIF film")
+    parts = {box.kind: box for box in boxes.boxes(file, meta.start + 4, meta.end)}
+    try:
+        main = _number(file, parts[b"pitm"])
+        items = dict(_items(file, parts[b"iinf"]))
+        properties = {box.kind: box for box in boxes.boxes(file, parts[b"iprp"].start, parts[b"iprp"].end)}
+        every = list(boxes.boxes(file, properties[b"ipco"].start, properties[b"ipco"].end))
+        own = [every[at - 1] for at in _associated(boxes.content(file, properties[b"ipma"]), main) if
+               0 < at <= len(every)]
+        sizes = [struct.unpack(">II", boxes.content(file, box)[4:12]) for box in every if box.kind == b"ispe"]
+        width, height = next(struct.unpack(">II", boxes.content(file, box)[4:12]) for box in own if box.kind == b"ispe")
+        for box in own:
+            if box.kind == b"clap":  # a part of it, whose sides are fractions
+                across, part, down, of = struct.unpack(">4I", boxes.content(file, box)[:16])
+                width, height = min(width, across // max(part, 1)), min(height, down // max(of, 1))
+    except (KeyError, StopIteration, struct.error):
+        raise SyntaxError("it has no main picture") from None
+    if any(box.kind == b"irot" and boxes.content(file, box, 1) in (b"\1", b"\3") for box in own):
+        width, height = height, width
+    header = Header((width, height), max(a * b for a, b in sizes), _colours(file, own) or _colours(file, every))
+    header.hide = [at for number, (kind, at) in items.items() if kind not in _NO_PICTURES and number != main]
+    if b"iref" in parts:
+        header.multiplied = any(box.kind == b"prem" for box in
+                                boxes.boxes(file, parts[b"iref"].start + 4, parts[b"iref"].end))
+    try:
+        if exif := _exif(file, parts, items):
+            header.info["exif"] = exif
+    except (struct.error, ValueError):
+        header.info["exif"] = b"damaged"
+    return header
+
+
+def _number(file: IO[bytes], box: Box) -> int:
+    """The item that a pitm box names."""
+    data = boxes.content(file, box, 8)
+    return int.from_bytes(data[4:8] if data[0] else data[4:6], "big")
+
+
+def _items(file: IO[bytes], iinf: Box) -> Iterator[tuple[int, tuple[bytes, int]]]:
+    """(number, (type, offset of the byte whose lowest bit hides it)) of each item."""
+    wide = boxes.content(file, iinf, 1) != b"\0"
+    for box in boxes.boxes(file, iinf.start + (8 if wide else 6), iinf.end):
+        data = boxes.content(file, box, 16)
+        if box.kind == b"infe" and data[:1] in (b"\2", b"\3"):
+            size = 2 if data[0] == 2 else 4
+            yield int.from_bytes(data[4:4 + size], "big"), (data[6 + size:10 + size], box.start + 3)
+
+
+def _associated(ipma: bytes, item: int) -> list[int]:
+    """Numbers, from 1, of the properties of an item."""
+    version, wide, (count,), at = ipma[0], ipma[3] & 1, struct.unpack(">I", ipma[4:8]), 8
+    form = ">HB" if version == 0 else ">IB"
+    for _ in range(count):
+        number, length = struct.unpack_from(form, ipma, at)
+        at += struct.calcsize(form)
+        if number == item:
+            values = struct.unpack_from(f">{length}{'H' if wide else 'B'}", ipma, at)
+            return [value & (0x7FFF if wide else 0x7F) for value in values]
+        at += length * (2 if wide else 1)
+    return []
+
+
+def _colours(file: IO[bytes], properties: list[Box]) -> dict[str, Any]:
+    """What the properties say about colours, in Pillow's words."""
+    found: dict[str, Any] = {}
+    for data in (boxes.content(file, box) for box in properties if box.kind == b"colr"):
+        if data[:4] in (b"prof", b"rICC"):
+            found.setdefault("icc_profile", data[4:])
+        elif data[:4] == b"nclx":
+            found.setdefault("cicp", struct.unpack(">HH", data[4:8]))
+    if "icc_profile" in found:
+        found.pop("cicp", None)
+    elif "cicp" in found and (profile := profiles.by_numbers(*found["cicp"])):
+        found["icc_profile"] = profile
+    return found
+
+
+def _exif(file: IO[bytes], parts: dict[bytes, Box], items: dict[int, tuple[bytes, int]]) -> bytes | None:
+    """The EXIF block, without a heading; None if there is none."""
+    wanted = next((number for number, (kind, _) in items.items() if kind == b"Exif"), None)
+    if wanted is None or b"iloc" not in parts:
+        return None
+    base = parts[b"idat"].start if b"idat" in parts else 0
+    block = b""
+    for method, offset, length in _extents(boxes.content(file, parts[b"iloc"]), wanted):
+        file.seek(offset + (base if method == 1 else 0))
+        block += file.read(min(length, boxes.LARGEST))
+    (skip,) = struct.unpack(">I", block[:4])
+    return block[4 + skip:]
+
+
+def _extents(iloc: bytes, item: int) -> Iterator[tuple[int, int, int]]:
+    """(construction method, offset, length) of each piece of an item."""
+    data = io.BytesIO(iloc)
+
+    def number(size: int) -> int:
+        value = data.read(size)
+        if len(value) < size:
+            raise ValueError("cut short")
+        return int.from_bytes(value, "big")
+    version = number(4) >> 24
+    sizes = number(2)
+    of_offset, of_length, of_base, of_index = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15
+    for _ in range(number(4 if version == 2 else 2)):
+        mine = number(4 if version == 2 else 2) == item
+        method = number(2) & 15 if version else 0
+        number(2)
+        base = number(of_base)
+        for _ in range(number(2)):
+            if version:
+                number(of_index)
+            offset, length = number(of_offset), number(of_length)
+            if mine:
+                yield method, base + offset, length
+
+
+# JPEG XL -------------------------------------------------------------------------------------------------
+
+def _of_jxl(file: IO[bytes]) -> Header:
+    file.seek(0)
+    start, info = file.read(32), {}
+    if start[:2] != b"\xff\x0a":
+        start = b""
+        for box in boxes.boxes(file):
+            if box.kind in (b"jxlc", b"jxlp") and not start:
+                start = boxes.content(file, box, 36)[4 if box.kind == b"jxlp" else 0:]
+            elif box.kind == b"Exif":
+                info["exif"] = _after_offset(boxes.content(file, box))
+            elif box.kind == b"brob" and boxes.content(file, box, 4) == b"Exif":
+                info["exif"] = _after_offset(_brotli(boxes.content(file, box)[4:]))
+    if start[:2] != b"\xff\x0a":
+        raise SyntaxError("it has no codestream")
+    size = _size_of_jxl(int.from_bytes(start[2:], "little"))
+    return Header(size, size[0] * size[1], info)
+
+
+def _after_offset(block: bytes) -> bytes:
+    """The TIFF in the content of an Exif box."""
+    return block[4 + int.from_bytes(block[:4], "big"):] or b"damaged"
+
+
+def _size_of_jxl(bits: int) -> tuple[int, int]:
+    """(width, height) as stored; `bits` is the codestream after its signature, as a number."""
+    def take(count: int) -> int:
+        nonlocal bits
+        value = bits & ((1 << count) - 1)
+        bits >>= count
+        return value
+
+    def side(small: int) -> int:
+        return 8 * (take(5) + 1) if small else take((9, 13, 18, 30)[take(2)]) + 1
+    small = take(1)
+    height = side(small)
+    ratio = take(3)
+    if not ratio:
+        return side(small), height
+    across, down = _RATIOS[ratio - 1]
+    return height * across // down, height
+
+
+def _brotli(data: bytes) -> bytes:
+    """Decompressed bytes; b"" if they are damaged or too many. libjxl brings the library."""
+    try:
+        decompress = ctypes.CDLL("libbrotlidec.so.1").BrotliDecoderDecompress
+    except OSError:
+        return b""
+    length, room = ctypes.c_size_t(boxes.LARGEST), ctypes.create_string_buffer(boxes.LARGEST)
+    done = decompress(ctypes.c_size_t(len(data)), data, ctypes.byref(length), room)
+    return room.raw[:length.value] if done == 1 else b""

@@ -1,0 +1,255 @@
+"""HEIC, AVIF and JPEG XL, made here by the programs of libheif, libavif and libjxl."""
+
+import io
+import os
+import shutil
+import struct
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+import mutants
+from dreamer.errors import Mistake
+from dreamer.machine import decoders
+from dreamer.pictures import boxes, colour, inputs, modern, profiles, reading
+from helpers import made
+
+KINDS = ("heic", "avif", "jxl")
+EXTRA = {"heic": ["-q", "95", "-p", "chroma=444"], "avif": ["-l", "-s", "9"], "jxl": ["-e", "3"]}
+# EXIF's orientation -> irot and imir of AVIF (anticlockwise quarters; 0: top to bottom, 1: left to right)
+BOXES: dict[int, list[str]] = {
+    1: [], 2: ["--imir", "1"], 3: ["--irot", "2"], 4: ["--imir", "0"], 5: ["--irot", "1", "--imir", "0"],
+    6: ["--irot", "3"], 7: ["--irot", "3", "--imir", "0"], 8: ["--irot", "1"]}
+
+
+def scene(mode: str = "RGB") -> Image.Image:
+    return mutants.pixels(mode, 64, 96)
+
+
+def stored(orientation: int) -> Image.Image:
+    """The scene as a camera stores it that was held so."""
+    pixels = np.asarray(scene())
+    turned = {1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1], 5: pixels.transpose(1, 0, 2),
+              6: np.rot90(pixels), 7: pixels[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(pixels, -1)}[orientation]
+    return Image.fromarray(np.ascontiguousarray(turned))
+
+
+def encode(source: Path, kind: str, *words: str) -> Path:
+    """The file beside `source` with its picture in that format; skips the test if the encoder is not installed."""
+    program = {"heic": "heif-enc", "avif": "avifenc", "jxl": "cjxl"}[kind]
+    if not shutil.which(program):
+        pytest.skip(f"no {program}")
+    target = source.with_suffix(f".{kind}")
+    made([program, *EXTRA[kind], *words, source, *(["-o"] if kind == "heic" else []), target])
+    return target
+
+
+def near(pixels: NDArray[np.uint8], expected: Image.Image, mean: float = 3) -> None:
+    assert pixels.shape[:2] == expected.size[::-1]
+    assert np.abs(np.float32(pixels) - np.asarray(expected.convert("RGB"))).mean() <= mean
+
+
+def with_boxes(path: Path, orientation: int) -> None:
+    """Add irot and imir boxes for that orientation to the only picture of a HEIC file of heif-enc."""
+    data = bytearray(path.read_bytes())
+    words = BOXES[orientation]
+    new = [(b"irot" if name == "--irot" else b"imir", bytes([int(value)]))
+           for name, value in zip(words[::2], words[1::2], strict=True)]
+    added = b"".join(struct.pack(">I", 9) + kind + value for kind, value in new)
+    with open(path, "rb") as file:
+        meta = next(box for box in boxes.boxes(file) if box.kind == b"meta")
+        inner = {box.kind: box for box in boxes.boxes(file, meta.start + 4, meta.end)}
+        own = {box.kind: box for box in boxes.boxes(file, inner[b"iprp"].start, inner[b"iprp"].end)}
+        count = len(list(boxes.boxes(file, own[b"ipco"].start, own[b"ipco"].end)))
+        pieces = list(modern._extents(boxes.content(file, inner[b"iloc"]), 1))
+        assert all(method == 0 for method, *_ in pieces)
+    grown = len(added) + len(new)  # iloc comes before, and counts from the beginning of the file
+    iloc = bytes(data[inner[b"iloc"].start:inner[b"iloc"].end])
+    for number in (1, 2):
+        for _, offset, _ in modern._extents(iloc, number):
+            old = struct.pack(">I", offset)
+            assert iloc.count(old) == 1
+            iloc = iloc.replace(old, struct.pack(">I", offset + grown))
+    data[inner[b"iloc"].start:inner[b"iloc"].end] = iloc
+    for box, more in ((meta, grown), (inner[b"iprp"], grown), (own[b"ipco"], len(added)), (own[b"ipma"], len(new))):
+        data[box.start - 8:box.start - 4] = struct.pack(">I", box.end - box.start + 8 + more)
+    at = own[b"ipma"].start + 8  # the first entry: item, number of properties, the properties
+    assert data[own[b"ipma"].start:at] == bytes(7) + b"\1"
+    end = at + 3 + data[at + 2]
+    data[at + 2] += len(new)
+    data[end:end] = bytes(0x80 | (count + 1 + number) for number in range(len(new)))
+    data[own[b"ipco"].end:own[b"ipco"].end] = added
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_with_exif_is_turned_once(tmp_path: Path, kind: str, orientation: int) -> None:
+    """avifenc and cjxl turn the EXIF orientation into the format's own, as phones do, and keep the EXIF."""
+    exif = mutants.exif()
+    exif[0x0112] = orientation
+    stored(orientation).save(tmp_path / "a.jpg", quality=100, subsampling=0, exif=exif)
+    path = encode(tmp_path / "a.jpg", kind)
+    if kind == "heic":
+        with_boxes(path, orientation)
+    said: list[str] = []
+    back = reading.read(path, warn=said.append)
+    assert not said
+    near(back.pixels, scene())
+    assert back.exif is not None
+    assert back.exif.directory[0x010F][1] == b"Camera\0"
+    assert 0x8825 not in back.exif.directory  # the place
+    assert reading.sides(path) == [64, 96]
+
+
+@pytest.mark.parametrize("kind", ["heic", "avif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_turn_a_picture_without_exif(tmp_path: Path, kind: str, orientation: int) -> None:
+    stored(orientation).save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", kind, *(BOXES[orientation] if kind == "avif" else ()))
+    if kind == "heic":
+        with_boxes(path, orientation)
+    near(reading.read(path).pixels, scene())
+
+
+def test_exif_alone_turns_no_heic(tmp_path: Path) -> None:
+    """The standard declares its orientation void."""
+    scene().save(tmp_path / "a.jpg", quality=100, subsampling=0, exif=mutants.exif())
+    near(reading.read(encode(tmp_path / "a.jpg", "heic")).pixels, scene())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_alpha(tmp_path: Path, kind: str) -> None:
+    scene("RGBA").save(tmp_path / "a.png")
+    back = reading.read(encode(tmp_path / "a.png", kind))
+    assert back.alpha is not None
+    assert np.abs(np.float32(back.alpha) - np.asarray(scene("RGBA"))[..., 3]).mean() <= 2
+    near(back.pixels, scene())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_profile_is_applied(tmp_path: Path, kind: str, depth: int) -> None:
+    """Of 16 bits, the encoders keep 10 or more."""
+    wide = profiles.by_numbers(12, 4)
+    assert wide
+    pixels = np.asarray(scene())
+    if depth == 16:  # which Pillow cannot write in colour
+        if not shutil.which("convert", path="/usr/bin"):
+            pytest.skip("no ImageMagick")
+        scene().save(tmp_path / "b.png", icc_profile=wide)
+        made(["/usr/bin/convert", tmp_path / "b.png", "-define", "png:bit-depth=16", "-define", "png:color-type=2",
+              tmp_path / "a.png"])
+    else:
+        scene().save(tmp_path / "a.png", icc_profile=wide)
+    words = ["-b", "10"] if kind == "heic" and depth == 16 else ["-d", "10"] if kind == "avif" and depth == 16 else []
+    back = reading.read(encode(tmp_path / "a.png", kind, *words))
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(wide))
+    near(back.pixels, ImageCms.profileToProfile(Image.fromarray(pixels), profile, ImageCms.createProfile("sRGB"),
+                                                renderingIntent=1, flags=0x2000))
+
+
+def test_numbers_for_colours_are_applied(tmp_path: Path) -> None:
+    """Display P3 without a profile, as some phones write it."""
+    scene().save(tmp_path / "a.png")
+    plain = reading.read(encode(tmp_path / "a.png", "avif", "--cicp", "1/13/0")).pixels
+    near(plain, scene(), 0)
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(profiles.by_numbers(12, 13) or b""))
+    near(reading.read(encode(tmp_path / "a.png", "avif", "--cicp", "12/13/0")).pixels, ImageCms.profileToProfile(
+        scene(), profile, ImageCms.createProfile("sRGB"), renderingIntent=1, flags=0x2000))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (33, 57), (257, 66), (64, 64), (200, 250)])
+def test_sizes_are_known_without_decoding(tmp_path: Path, kind: str, mode: str, height: int, width: int) -> None:
+    mutants.pixels("RGB", max(height, 20), max(width, 20)).convert(mode).crop((0, 0, width, height)).save(
+        tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", kind)
+    with inputs.picture(path) as (image, _, _):
+        assert image.size == (width, height)
+    assert reading.read(path).pixels.shape == (height, width, 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_content_counts_not_the_name(tmp_path: Path, kind: str) -> None:
+    scene().save(tmp_path / "a.png")
+    for name in ("a.jpg", "-rf $(touch x) `y` \n;'\" *.png", "no extension"):
+        shutil.copy(encode(tmp_path / "a.png", kind), tmp_path / name)
+        near(reading.read(tmp_path / name).pixels, scene())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damage_and_limits(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene().save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", kind)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with pytest.raises(Mistake, match="more than 6143 pixels; raise --max-pixels"):
+        reading.read(path, max_pixels=6143)
+    for part in (0.3, 0.9):
+        (tmp_path / "cut").write_bytes(path.read_bytes()[:int(path.stat().st_size * part)])
+        with pytest.raises(Mistake, match=r"cut is an? (HEIC|AVIF|JPEG XL) (photo|picture), but damaged") as told:
+            reading.read(tmp_path / "cut")
+        assert len(str(told.value).splitlines()) == 1
+    assert not os.listdir(tmp_path / "temporary")
+    monkeypatch.setattr(decoders, "find", lambda *_: None)
+    with pytest.raises(Mistake, match=r"but (heif-convert|djxl) is not installed: .*provision.sh"):
+        reading.read(path)
+
+
+@pytest.mark.parametrize("kind", ["heic", "avif"])
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path, kind: str) -> None:
+    scene().save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", kind)
+    data = path.read_bytes()
+    at = data.index(b"ispe") + 8
+    path.write_bytes(data[:at] + struct.pack(">II", 60000, 60000) + data[at + 8:])
+    with pytest.raises(Mistake, match="more than 89478485 pixels; raise --max-pixels"):
+        reading.read(path)
+
+
+def test_too_much_memory_or_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutants.pixels("RGB", 800, 1200).save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", "jxl")
+    monkeypatch.setattr(decoders, "_BEGIN", 40 << 20)
+    monkeypatch.setattr(decoders, "_PER_PIXEL", 0)
+    with pytest.raises(Mistake, match="too large for this machine's memory|damaged"):
+        reading.read(path)
+    monkeypatch.undo()
+    monkeypatch.setattr(decoders, "_SECONDS", 0.01)
+    monkeypatch.setattr(decoders, "_PIXELS_PER_SECOND", 1 << 40)
+    with pytest.raises(Mistake, match="takes too long"):
+        reading.read(path)
+
+
+def test_other_pictures_in_the_file_do_not_count(tmp_path: Path) -> None:
+    """A burst: only the main picture is decoded, whichever it is."""
+    scene().save(tmp_path / "a.png")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "b.png")
+    if not shutil.which("heif-enc"):
+        pytest.skip("no heif-enc")
+    made(["heif-enc", *EXTRA["heic"], tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "a.heic"])
+    near(reading.read(tmp_path / "a.heic").pixels, scene())
+
+
+def test_exif_in_a_compressed_box(tmp_path: Path) -> None:
+    """As cjxl writes it for a JPEG; djxl 0.7 would lose it."""
+    scene().save(tmp_path / "a.jpg", exif=mutants.exif())
+    path = encode(tmp_path / "a.jpg", "jxl")
+    with open(path, "rb") as file:
+        assert b"brob" in [box.kind for box in boxes.boxes(file)]
+    found = reading.read(path).exif
+    assert found
+    assert found.directory[0x010F][1] == b"Camera\0"
+
+
+def test_an_extension_for_every_format() -> None:
+    assert set(modern.EXTENSIONS) | {".jpg", ".png", ".tif", ".dng"} <= inputs.extensions()
+    assert set(modern.EXTENSIONS.values()) == {"HEIC", "AVIF", "JXL"}
+    assert colour.SRGB[36:40] == b"acsp"
