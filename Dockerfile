@@ -5,7 +5,7 @@
 #   $ docker run --rm -it -v "${PWD}:/vagrant" image-dreamer bash
 #
 # --build-arg EXTRA=film adds ffmpeg and OpenCV (850 MB), for films in .mp4, videos and --flow; EXTRA=raw adds LibRaw
-# (5 MB), which develops raw photos. --build-arg AGAIN=2 (3, …) asks the model's hosts again if the weights are missing.
+# (5 MB), which develops raw photos. --build-arg AGAIN=2 (3, …) tries the model's downloads again if the weights are missing.
 
 # Debian 13 of one day, for all architectures; --build-arg BASE=… uses another Debian or Ubuntu. (With Debian 12 the
 # image has 850 MB instead of 340, because its python3-scipy depends on compilers.)

@@ -145,7 +145,7 @@ flags=(-DCPU_ONLY=ON -DBUILD_docs=OFF -DBUILD_matlab=OFF -DUSE_OPENCV=OFF -DUSE_
 
 # The checksum of everything that the build depends on
 caffe_key() {
-  (cd "$here/native" && find . -path ./tests -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum &&
+  (cd "$here/native" && find . -path ./tests -prune -o -type f ! -name "*.md" -print0 | LC_ALL=C sort -z | xargs -0 sha256sum &&
     printf '%s\n' "$caffe_sha256" "${flags[@]}" "${archive[*]}" "$VERSION_ID" && uname -m &&
     python3 --version) | sha256sum | cut -d' ' -f1
 }

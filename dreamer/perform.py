@@ -181,7 +181,7 @@ class _Performing:
         try:
             files.make_folder(understood.output)
         except OSError as error:
-            raise Failure(f"the folder {understood.output} cannot be made: {error.strerror}") from None
+            raise Failure(f"the folder {understood.output} cannot be created: {error.strerror}") from None
         found = Folder(understood.input, understood.output, read, wanted, understood.force, self._listen, self._stop,
                        understood.pictures, understood.recursive)
         if understood.watch:
@@ -250,14 +250,14 @@ class _Performing:
         assert understood.subject  # noqa: S101
         wanted = octave_count(understood, *understood.subject.picture.pixels.shape[:2])
         few = [name for name in octaves if 0 < octaves[name] < wanted]
+        if len(small) == len(octaves):
+            raise Mistake("input: the picture is too small for all of these layers")
         if small:
             self._listen(events.Warned(f"the picture is too small for {len(small)} of the {len(octaves)} layers; they "
                                        f"are left out: {', '.join(small)}"))
         if few:
             self._listen(events.Warned(f"{len(few)} of the {len(octaves)} layers get fewer than {wanted} "
                                        "octaves, because the smallest would be too small for them"))
-        if len(small) == len(octaves):
-            raise Mistake("input: the picture is too small for all of these layers")
         return [name for name in octaves if octaves[name]]
 
     def _warn(self, understood: Understood) -> None:

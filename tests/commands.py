@@ -1,4 +1,4 @@
-"""The commands in the blocks of README and manual, and what they find in the folder where the tests run them."""
+"""The commands in the blocks of the README and the manual, and the folder in which the tests run them."""
 
 import json
 import re
@@ -18,9 +18,9 @@ PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
     "troubleshooting", "environment"))]
 README = "\n".join(page.read_text() for page in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.M | re.S)  # (language, text)
-SIZE = (24, 18)  # of a photo: one octave is all that it has, so that even a film of it takes a moment
+SIZE = (24, 18)  # of a photo: so small that it has one octave, so that even a film of it takes only a moment
 
-# What no test types as it stands, and why.
+# Commands that no test runs as they stand, and why.
 ELSEWHERE = {
     'docker run --rm -it -v "%cd%:/vagrant" image-dreamer photo.jpg dream.png': "it is for the cmd of Windows",
     "sudo dreamer/machine/box.sh virtualbox": "tests/vm/test_virtualbox.py makes the box",
@@ -34,15 +34,15 @@ ELSEWHERE = {
 class Command(NamedTuple):
     """A line of a block.
 
-    line   as it stands, without the remark behind it
-    block  the number of its block"""
+    line   its text, without the comment after it
+    block  number of its block"""
 
     line: str
     block: int
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the files that are there afterwards, the first of many; what is there before among them."""
+        """Names of the files that exist afterwards; of numbered files, the first. Some may exist before too."""
         words = [word for word in shlex.split(self.line) if not word.startswith("-")]
         for request in [word for word in words if word.startswith("{")]:  # JSON
             words += [value for value in json.loads(request).values() if isinstance(value, str)]
@@ -51,18 +51,18 @@ class Command(NamedTuple):
 
 
 def commands() -> list[Command]:
-    """All Commands, page after page."""
+    """All Commands of all pages, in order."""
     found = []
     for number, (language, text) in enumerate(BLOCKS):
         if language in ("sh", "bat"):
-            whole = re.sub(r"(?<=\|)\n\s*", " ", text)  # a line that ends so goes on
+            whole = re.sub(r"(?<=\|)\n\s*", " ", text)  # such a line continues in the next
             lines = [re.sub(r"\s+# .*", "", line).strip() for line in whole.splitlines()]
             found += [Command(line, number) for line in lines if line]
     return found
 
 
 def kind(command: Command) -> str:
-    """Who runs a Command: "vagrant", "container", "fast"; or "elsewhere"."""
+    """Which tests run a Command: "vagrant", "container", "fast", or "elsewhere"."""
     if command.line in ELSEWHERE:
         return "elsewhere"
     if BLOCKS[command.block][1].startswith("vagrant up\n"):
@@ -71,12 +71,12 @@ def kind(command: Command) -> str:
 
 
 def of_kind(wanted: str) -> list[Command]:
-    """The Commands that are of this kind."""
+    """The Commands of this kind."""
     return [command for command in commands() if kind(command) == wanted]
 
 
 def folder_with_photos(folder: Path) -> Path:
-    """A checkout of this work tree in `folder`, with all that the README's commands name, small."""
+    """A checkout of this work tree in `folder`, with small versions of all files that the README's commands name."""
     checkout(folder)
     sky = Image.open(ROOT / "tests/pictures/sky.jpg").resize(SIZE)
     for name in ("photo.jpg", "photo2.jpg", "photos/one.jpg", "photos/two.png", "frames/frame2.png",
@@ -87,7 +87,7 @@ def folder_with_photos(folder: Path) -> Path:
 
 
 def make_video(path: Word) -> None:
-    """A video of three frames."""
+    """Make a video of three frames."""
     sky = np.asarray(Image.open(ROOT / "tests/pictures/sky.jpg").resize((80, 60)))
     frames = b"".join(np.roll(sky, shift, 1).tobytes() for shift in range(3))
     subprocess.run(["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "80x60", "-i", "-",

@@ -1,4 +1,4 @@
-"""What the tests share: the real model where it is, a tiny one always, and the rule that CI skips nothing."""
+"""What the tests share: the real model if it is installed, a tiny model, and the rule that CI skips nothing."""
 
 import collections
 import os
@@ -20,7 +20,7 @@ from helpers import FRAMES, ROOT, SHARED
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 _reserved = tempfile.TemporaryDirectory()
-os.environ["XDG_RUNTIME_DIR"] = _reserved.name  # our dreams wait for no others on this machine
+os.environ["XDG_RUNTIME_DIR"] = _reserved.name  # so that they do not wait for other dreams
 
 _SHARED_WEIGHTS = SHARED / "models/bvlc_googlenet/bvlc_googlenet.caffemodel"
 if _SHARED_WEIGHTS.is_file():
@@ -31,7 +31,7 @@ LARGE = ("container", "vm", "native", "slow")  # marks of tests that may take mo
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of one engine go to one worker, from the start; so do those that provision this very machine."""
+    """All container tests go to one worker, and start first."""
     for item in items:
         if item.get_closest_marker("container"):
             item.add_marker(pytest.mark.xdist_group("engine"))
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") -> Generator[None, Any, None]:
-    """In CI a skipped test is a failed one: something that should be there is not."""
+    """In CI, a skipped test counts as failed: something that should be there is missing."""
     outcome = yield
     report = outcome.get_result()
     if report.skipped and os.environ.get("CI") == "true":
@@ -53,7 +53,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") 
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """What tests measured, and why tests were skipped: a line for each reason, however many tests it has."""
+    """Print what tests measured, and why tests were skipped: one line for each reason."""
     reports = [report for group in terminalreporter.stats.values() for report in group]
     for words in dict.fromkeys(value for report in reports for key, value in getattr(report, "user_properties", ())
                                if key == "told"):
@@ -79,7 +79,7 @@ def googlenet() -> Model:
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """The folder of dreams that an independent implementation computed on unpatched Caffe."""
+    """The folder of reference dreams, which an independent implementation computed with an unpatched Caffe."""
     if not (SHARED / "reference").is_dir():
         pytest.skip("no ../shared/reference here")
     return SHARED / "reference"
@@ -87,7 +87,7 @@ def reference() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """A Model of two layers and random weights; its mean and channel order are unlike bvlc_googlenet's."""
+    """A tiny Model with random weights; its mean and channel order differ from bvlc_googlenet's."""
     import tinymodel
     from dreamer.nets import model
     return model.find(str(tinymodel.make(tmp_path_factory.mktemp("models") / "tiny")))
@@ -95,13 +95,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 @pytest.fixture
 def sky() -> Path:
-    """The sample photo, a path."""
+    """Path of the sample photo."""
     return ROOT / "tests/pictures/sky.jpg"
 
 
 @pytest.fixture(scope="session")
 def ffmpeg() -> None:
-    """Tests that want it are skipped where it is not."""
+    """Tests that need ffmpeg are skipped if it is not installed."""
     if not shutil.which("ffmpeg"):
         pytest.skip("no ffmpeg: ./provision.sh film")
 
@@ -121,7 +121,7 @@ def described() -> Model:
 
 @pytest.fixture
 def photos(sky: Path, tmp_path: Path) -> Path:
-    """A folder with three pictures in three formats, a text, and something hidden."""
+    """A folder with three pictures in three formats, a text file, and a hidden file."""
     made = tmp_path / "in"
     made.mkdir()
     with Image.open(sky) as picture:
@@ -134,7 +134,7 @@ def photos(sky: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small(sky: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample photo, 93×62 pixels, as a file: odd, where .mp4 wants even."""
+    """Path of the sample photo in 93×62 pixels: an odd width, though .mp4 needs an even one."""
     path = tmp_path_factory.mktemp("small") / "small.png"
     Image.open(sky).resize((93, 62)).save(path)
     return path
@@ -142,14 +142,14 @@ def small(sky: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dreaming(tiny: Model, sky: Path, tmp_path: Path) -> list[str]:
-    """The words of a dream by the tiny model that takes some seconds; the output is tmp_path/dream.png."""
+    """The command line of a dream with the tiny model that takes some seconds; the output is tmp_path/dream.png."""
     return [str(ROOT / "dreamify.py"), str(sky), str(tmp_path / "dream.png"), "mix/output", "150", "3", "--seed", "5",
             "--model", str(tiny.folder)]
 
 
 @pytest.fixture(scope="session")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of frames, 1.png, 2.png, …: the sample photo passes by, and a red square in front of it."""
+    """A folder of frames, 1.png, 2.png, …: the sample photo moves past, with a red square in front of it."""
     made, (count, height, width) = tmp_path_factory.mktemp("frames"), FRAMES
     sky = np.asarray(Image.open(ROOT / "tests/pictures/sky.jpg").resize((270, 180)))
     for number in range(count):

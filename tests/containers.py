@@ -15,16 +15,16 @@ from helpers import ROOT, SHARED, search
 
 WEIGHTS = "models/bvlc_googlenet/bvlc_googlenet.caffemodel"
 
-TOLD: list[str] = []  # lines for the summary at the end, taken by the next report of a test
+TOLD: list[str] = []  # lines for the summary at the end; the next test report takes them
 
-# Whom a mounted folder belongs to: somebody who is neither root nor the usual first user.
+# The owner of a mounted folder: neither root nor the usual first user.
 OWNER = (1234, 5678) if os.geteuid() == 0 else (os.getuid(), os.getgid())
 
 
 def run(*command: object, ok: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command; returns its subprocess.CompletedProcess, with text.
 
-    Fails the test where the command fails, unless not `ok`."""
+    Fails the test if the command fails, unless `ok` is False."""
     options = {"capture_output": True, "text": True, "timeout": 300} | options
     done = subprocess.run([str(word) for word in command], check=False, **options)
     if ok and done.returncode:
@@ -38,13 +38,13 @@ def last_line(text: str) -> str:
 
 
 def builds_with_buildkit(client: str) -> bool:
-    """Whether this docker client can: a newer one needs a plugin for it."""
+    """Whether this docker client can build with BuildKit: newer clients need a plugin for it."""
     return run(client, "build", "--help", ok=False, env=os.environ | {"DOCKER_BUILDKIT": "1"}).returncode == 0
 
 
 @pytest.fixture(scope="session")
 def docker() -> Iterator[str]:
-    """The docker client's path, with an engine that answers it; DOCKER_HOST is set for it."""
+    """Path of the docker client. An engine answers it, and DOCKER_HOST is set."""
     clients = [path for path in (shutil.which("docker"), "/usr/bin/docker") if path and os.path.exists(path)]
     if not clients:
         pytest.skip("no docker client: apt-get install docker.io iptables mmdebstrap")
@@ -72,7 +72,7 @@ def docker() -> Iterator[str]:
 
 
 def debian(docker: str, name: str) -> str:
-    """The image debian:SUITE-slim, with a digest or without; where no hub answers, its like of Debian's packages."""
+    """The image debian:SUITE-slim, with or without digest; if no hub answers, a similar one from Debian's packages."""
     if run(docker, "pull", "--quiet", name, ok=False).returncode == 0:
         return name
     if not shutil.which("mmdebstrap"):
@@ -85,7 +85,7 @@ def debian(docker: str, name: str) -> str:
 
 @pytest.fixture(scope="session")
 def base(docker: str) -> str:
-    """The image that ours is built on: what DREAMER_BASE says, else the pinned one, or where no hub answers the same
+    """The image that ours is built on: the value of DREAMER_BASE, else the pinned image; if no hub answers, the same
     Debian made from its packages."""
     if os.environ.get("DREAMER_BASE"):
         return os.environ["DREAMER_BASE"]
@@ -93,7 +93,7 @@ def base(docker: str) -> str:
 
 
 def checkout(folder: Path) -> Path:
-    """Copy what git tracks, or would, into `folder`: a clean clone of the work tree as it is."""
+    """Copy all files that git tracks or would add into `folder`: a clean clone of the work tree as it is."""
     files = run("git", "-C", ROOT, "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others",
                 "--exclude-standard", ok=False)
     if files.returncode:
@@ -107,7 +107,7 @@ def checkout(folder: Path) -> Path:
 
 
 def drop_weights(folder: Path) -> None:
-    """Put the weights into a checkout, where this machine has them; else whatever needs them downloads them."""
+    """Copy the weights into a checkout if this machine has them; otherwise they will be downloaded when needed."""
     for place in (os.environ.get("BVLC_GOOGLENET"), ROOT / WEIGHTS, SHARED / WEIGHTS):
         if place and os.path.isfile(place):
             shutil.copyfile(place, folder / WEIGHTS)
@@ -115,7 +115,7 @@ def drop_weights(folder: Path) -> None:
 
 
 class Vagrant:
-    """vagrant in one folder, with an environment of its own; `before` are words to start it with."""
+    """vagrant in one folder, with its own environment. `before`: words to put before the command."""
 
     def __init__(self, folder: Path, before: Sequence[object] = (), **environment: str) -> None:
         self.folder = folder
@@ -132,7 +132,7 @@ class Vagrant:
 
 @pytest.fixture(scope="session")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder to build from: a checkout and the weights."""
+    """A folder to build from: a checkout with the weights."""
     folder = checkout(tmp_path_factory.mktemp("context"))
     drop_weights(folder)
     return folder
@@ -152,7 +152,7 @@ def image(docker: str, base: str, context: Path) -> str:
 
 @pytest.fixture(scope="session")
 def caffe(docker: str, base: str, context: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder .cache/ with a Caffe that was built on Debian 13: as a stage of our image, so that it is built once."""
+    """A folder .cache/ with a Caffe built on Debian 13, in a stage of our image, so that it is built only once."""
     folder = tmp_path_factory.mktemp("cache")
     run(docker, "build", "--tag", "image-dreamer:caffe", "--target", "caffe", "--build-arg", f"BASE={base}", context,
         env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=3600)
@@ -164,13 +164,13 @@ def caffe(docker: str, base: str, context: Path, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def tell() -> Callable[[str], None]:
-    """A function that takes a line for the summary at the end."""
+    """Function that adds a line to the summary at the end."""
     return TOLD.append
 
 
 @pytest.fixture(scope="session")
 def photo() -> Path:
-    """Path of a photo, 320×240 or so."""
+    """Path of a photo of about 320×240 pixels."""
     path = SHARED / "photos/flowers.jpg"
     if not path.exists():
         pytest.skip("no ../shared/photos here")
@@ -179,7 +179,7 @@ def photo() -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, photo: Path) -> Path:
-    """A folder to mount, with photo.jpg in it, that belongs to OWNER."""
+    """A folder to mount; it contains photo.jpg and belongs to OWNER."""
     shutil.copy(photo, tmp_path / "photo.jpg")
     os.chmod(tmp_path, 0o755)
     for path in (tmp_path, tmp_path / "photo.jpg"):

@@ -1,4 +1,4 @@
-"""What the tests share, in one place: where things are, the command line, and what there is to say about pictures."""
+"""What the tests share, in one place: paths, the command line, and functions that examine pictures and films."""
 
 import json
 import os
@@ -19,8 +19,8 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
-FRAMES = 30, 64, 98  # of the moving picture: how many, their height and width
-PYTHON = "/usr/bin/python3"  # for which provision.sh installs
+FRAMES = 30, 64, 98  # of the test film: their number, height and width
+PYTHON = "/usr/bin/python3"  # provision.sh installs packages for this one
 sys.path[:0] = [str(ROOT)]
 
 import dreamify  # noqa: E402
@@ -29,7 +29,7 @@ from dreamer.nets.layers import Layers  # noqa: E402
 from dreamer.nets.model import Model  # noqa: E402
 from dreamer.nets.net import Net  # noqa: E402
 
-Word: TypeAlias = str | os.PathLike[str]  # of a command; also a path
+Word: TypeAlias = str | os.PathLike[str]  # of a command line; it may be a path
 
 # the command line ----------------------------------------------------------------------------------------
 
@@ -40,19 +40,19 @@ def run(*words: object, python: Word | None = None, **options: Any) -> subproces
 
 
 def made(words: Sequence[Word]) -> subprocess.CompletedProcess[str]:
-    """Run a command that must succeed; returns the CompletedProcess."""
+    """Run a command, which must succeed; returns the CompletedProcess."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return done
 
 
 def start(command: Sequence[Word], **options: Any) -> subprocess.Popen[str]:
-    """Start a command whose words are read as they come."""
+    """Start a command whose output is read line by line."""
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 def wait_for(process: subprocess.Popen[str], words: str) -> str:
-    """Read the lines of a process up to one with `words`; returns them."""
+    """Read the output of a process up to a line that contains `words`; returns these lines."""
     assert process.stdout
     lines = []
     too_late = threading.Timer(240, process.kill)
@@ -66,7 +66,7 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
 
 
 def children(pid: int) -> list[int]:
-    """Numbers of the child processes of a process, by whichever of its threads they were started."""
+    """Numbers of the child processes of a process, whichever of its threads started them."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
         try:
@@ -77,7 +77,7 @@ def children(pid: int) -> list[int]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process is there, and no zombie."""
+    """Whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -85,7 +85,7 @@ def is_running(pid: int) -> bool:
 
 
 def ends(pid: int, seconds: float = 5) -> bool:
-    """Whether the process ends within so many seconds."""
+    """Whether the process ends within this many seconds."""
     until = time.monotonic() + seconds
     while is_running(pid) and time.monotonic() < until:
         time.sleep(0.01)
@@ -93,18 +93,18 @@ def ends(pid: int, seconds: float = 5) -> bool:
 
 
 class Watcher:
-    """The command that watches the folder; a line of its words at a time."""
+    """The command that watches the folder; its output is read line by line."""
 
     def __init__(self, folder: Path, model: Word, *words: object) -> None:
         command = [ROOT / "dreamify.py", *words, "--watch", "--model", model]
         self.process = start([*map(str, command)], cwd=folder)
 
     def until(self, words: str) -> str:
-        """Read its lines up to one with `words`; returns them."""
+        """Read its output up to a line that contains `words`; returns these lines."""
         return wait_for(self.process, words)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str, float]:
-        """(exit code, rest of its words, errors, seconds) after a signal."""
+        """Send a signal; returns (exit code, rest of the output, errors, seconds until it ended)."""
         began = time.monotonic()
         self.process.send_signal(number)
         rest, errors = self.process.communicate(timeout=30)
@@ -114,22 +114,22 @@ class Watcher:
 # files ---------------------------------------------------------------------------------------------------
 
 def names(folder: Path) -> list[str]:
-    """What is in a folder, sorted."""
+    """Names of all entries of a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())
 
 
 def visible(folder: Path) -> list[str]:
-    """The same, but for what is hidden."""
+    """Names of the entries that are not hidden, sorted."""
     return [name for name in names(folder) if not name.startswith(".")]
 
 
 def dreams(folder: Path) -> dict[str, bytes]:
-    """What the dreams in a folder are: {name: bytes}."""
+    """{name: bytes} of the dreams in a folder."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if "-dream" in path.name}
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """Paths of the files in the repository that match; of all files outside a checkout's .git too."""
+    """Paths of the files in the repository that match, with those that git does not track yet."""
     done = subprocess.run(["git", "-C", ROOT, "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others",
                            "--exclude-standard", *patterns], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -138,7 +138,7 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def search(pattern: str, text: str, flags: int = 0) -> re.Match[str]:
-    """What re.search finds, which must be something."""
+    """The match that re.search finds; there must be one."""
     found = re.search(pattern, text, flags)
     assert found, (pattern, text)
     return found
@@ -147,24 +147,24 @@ def search(pattern: str, text: str, flags: int = 0) -> re.Match[str]:
 # pictures and films --------------------------------------------------------------------------------------
 
 def psnr(a: ArrayLike, b: ArrayLike) -> float:
-    """How near two pictures are, in dB."""
+    """How similar two pictures are, in dB."""
     error = np.mean((np.asarray(a, np.float64) - np.asarray(b, np.float64)) ** 2)
     return float(10 * np.log10(255 ** 2 / max(float(error), 1e-30)))
 
 
 def noise(height: int, width: int, seed: int = 1) -> NDArray[np.uint8]:
-    """A picture with something in every frequency: uint8 (h, w, 3)."""
+    """A picture with detail at every frequency: uint8 (h, w, 3)."""
     return np.random.RandomState(seed).randint(0, 256, (height, width, 3)).astype(np.uint8)
 
 
 def saved(path: Path, pixels: NDArray[Any]) -> Path:
-    """The path, when pixels are in a file there."""
+    """Save the pixels as a picture at `path`; returns the path."""
     Image.fromarray(pixels).save(path)
     return path
 
 
 def pixels(path: Word) -> NDArray[Any]:
-    """Those of the picture in a file."""
+    """The pixels of the picture in a file."""
     with Image.open(path) as image:
         return np.asarray(image)
 
@@ -176,14 +176,14 @@ def photo(name: str, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
 
 
 def probed(path: Word) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What ffprobe says of a film's picture, and of the whole."""
+    """What ffprobe says about a film: its picture stream, and the format."""
     words = ["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-show_format", "-of", "json", path]
     found = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
     return found["streams"][0], found["format"]
 
 
 def decoded(path: Word) -> NDArray[np.uint8]:
-    """(count, h, w, 3) of a film, by ffmpeg."""
+    """The frames (count, h, w, 3) of a film, decoded by ffmpeg."""
     stream, _ = probed(path)
     raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
                          capture_output=True, check=True).stdout
@@ -191,7 +191,7 @@ def decoded(path: Word) -> NDArray[np.uint8]:
 
 
 def shown(path: Word) -> list[tuple[NDArray[np.float64], float]]:
-    """[(pixels, milliseconds)] of the frames of a .gif or .webp, as Pillow reads them."""
+    """[(pixels, milliseconds)] of the frames of a .gif or .webp, decoded by Pillow."""
     film, frames = Image.open(path), []
     for number in range(film.n_frames):
         film.seek(number)
@@ -210,7 +210,7 @@ def dream(net: Net, image: Pixels, **options: Any) -> tuple[Pixels, list[float]]
 
 def one_step(model: Model, layer: str | Layers, image: Pixels, pixels: int | None = None,
              **options: Any) -> tuple[Pixels, float, int]:
-    """(picture, objective, number of tiles) of a dream of one step whose tiles have at most `pixels` pixels."""
+    """(picture, objective, number of tiles) of a dream of one step, in tiles of at most `pixels` pixels."""
     net = Net(model, layer)
     if pixels:
         pytest.MonkeyPatch().setattr(net.budget, "_largest", lambda *_: pixels)

@@ -1,7 +1,7 @@
-"""What people type by mistake, and what the answer must be: a table, and the folder in which it is typed.
+"""What people type by mistake, and the answers that they must get: a table, and the folder in which they type.
 
-The rows hold on every machine: their words name no command and no path that differs between a bare machine and our
-container."""
+The rows hold on every machine: their words contain no command and no path that differs between a bare machine and
+our container."""
 
 import glob
 import os
@@ -18,12 +18,12 @@ from helpers import ROOT
 
 
 class Row(NamedTuple):
-    """What was typed behind the program's name, and its answer.
+    """What was typed after the program's name, and the answer.
 
     code   exit code
-    words  all are in the answer
+    words  the answer contains all of them
     lines  number of lines on standard error, one for each problem
-    lost   names of files that are overwritten, as was asked"""
+    lost   names of files that are overwritten, because the user asked for it"""
 
     typed: str
     code: int
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 def make(folder: Path) -> Path:
-    """Fill the folder, and return it: pictures, one of them a dream, and files of all kinds that are not to be lost."""
+    """Fill the folder, and return it: pictures, one of them a dream, and files of all kinds that must not be lost."""
     folder.mkdir(parents=True, exist_ok=True)
     sky = Image.open(ROOT / "tests/pictures/sky.jpg")
     for number, name in enumerate((
@@ -58,7 +58,7 @@ def make(folder: Path) -> Path:
 
 
 def words(typed: str, folder: Path) -> list[str]:
-    """The words that a shell in the folder makes of it."""
+    """The words into which a shell in the folder splits this line."""
     found: list[str] = []
     for word in shlex.split(typed):
         names = sorted(glob.glob(word, root_dir=folder)) if set("*?") & set(word) else []
@@ -72,7 +72,7 @@ def contents(folder: Path) -> dict[str, bytes]:
             if path.is_file() and not os.path.islink(path)}
 
 
-SHORT = "conv2/3x3 1 1"  # a dream that takes a moment
+SHORT = "conv2/3x3 1 1"  # a dream that takes only a moment
 FOREIGN = ("exists and is not a dream", "--force")
 SEVERAL = ("several pictures", "folder", "quote names with spaces")
 FORMATS = (".jpg", ".png", ".webp")
@@ -92,9 +92,9 @@ ROWS = [
     Row("nothing.jpg dream.png", 2, ("no such file: nothing.jpg",)),
     Row("Photo.JPG dream.png", 2, ("no such file: Photo.JPG",)),
     Row("notes.txt dream.png", 2, ("notes.txt is not a picture",)),
-    Row("broken.jpg dream.png", 2, ("broken.jpg is damaged or cut short",)),
+    Row("broken.jpg dream.png", 2, ("broken.jpg", "damaged or cut short")),
     Row("empty.jpg dream.png", 2, ("empty.jpg is empty",)),
-    Row("film.mp4 dream.png", 2, ("is a video", "OUTPUT must be a film")),
+    Row("film.mp4 dream.png", 2, ("is a video", "a film as OUTPUT")),
     Row("film.mp4 dream.gif", 2, ("film.mp4",)),
     Row("- dream.png", 2, ("standard input is empty",)),
     Row("photos dream.png", 2, ("dream.png is not a folder",)),
@@ -199,9 +199,9 @@ ROWS = [
     Row("photo.jpg dream.png eyes 10 4 1,4", 2, ("scale: '1,4'",)),
     Row("photo.jpg dream.png eyes 10 4 1.4 9", 2, ("too many arguments: 9",)),
     Row("photo.jpg dream.png eyes ten 0 1", 2, ("iterations", "octaves", "scale"), 3),
-    Row("photo.jpg dream.png Conv2/3X3 1 1", 0, ("warning: Conv2/3X3 is taken for conv2/3x3",)),
-    Row("photo.jpg dream.png mixed3a 1 1", 0, ("warning: mixed3a is taken for inception_3a/output",)),
-    Row("photo.jpg dream.png 3a 1 1", 0, ("warning: 3a is taken for inception_3a/output",)),
+    Row("photo.jpg dream.png Conv2/3X3 1 1", 0, ("warning: Conv2/3X3: using conv2/3x3",)),
+    Row("photo.jpg dream.png mixed3a 1 1", 0, ("warning: mixed3a: using inception_3a/output",)),
+    Row("photo.jpg dream.png 3a 1 1", 0, ("warning: 3a: using inception_3a/output",)),
 
     # options that do not exist
     Row("photo.jpg dream.png --iterations 5", 2, ("--iterations", "the first number after LAYER")),

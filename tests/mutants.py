@@ -1,4 +1,4 @@
-"""Damaged pictures: real ones of every format and mode, mutated; the same for the same seed."""
+"""Damaged pictures: real ones of every format and mode, mutated. The same seed gives the same pictures."""
 
 import functools
 import io
@@ -35,7 +35,7 @@ def pixels(mode: str, height: int = 40, width: int = 50) -> Image.Image:
 
 
 def exif() -> Image.Exif:
-    """An Exif with text, numbers, a position, an orientation and a camera's notes."""
+    """An Exif with text, numbers, a GPS position, an orientation and maker notes."""
     found = Image.Exif()
     found[0x0112] = 6
     found[0x010F] = "Camera"
@@ -46,9 +46,9 @@ def exif() -> Image.Exif:
 
 
 def seeds() -> dict[str, bytes]:
-    """{name: bytes} of whole pictures."""
+    """{name: bytes} of undamaged pictures."""
     other = bytearray(colour.SRGB)
-    other[30] = 1  # its date: a profile like any other
+    other[30] = 1  # its date; the profile stays as good as before
     rich = {"exif": exif().tobytes(), "icc_profile": bytes(other)}
     wanted = [("JPEG", mode, options) for mode in ("L", "RGB", "CMYK") for options in ({}, rich)]
     wanted += [("JPEG", "RGB", {"progressive": True, "quality": 30}), ("MPO", "RGB", {"append": True})]
@@ -70,7 +70,7 @@ def seeds() -> dict[str, bytes]:
     made = {}
     Image.init()
     for number, (kind, mode, options) in enumerate(wanted):
-        if kind not in (Image.SAVE_ALL if "append" in options else Image.SAVE):  # this Pillow is too old
+        if kind not in (Image.SAVE_ALL if "append" in options else Image.SAVE):  # if this Pillow is too old
             continue
         image, options = pixels(mode), dict(options)
         if options.pop("append", False):
@@ -83,7 +83,7 @@ def seeds() -> dict[str, bytes]:
 
 @functools.cache
 def modern() -> dict[str, bytes]:
-    """The same, of HEIC, AVIF and JPEG XL, as far as their encoders are installed."""
+    """{name: bytes} of HEIC, AVIF and JPEG XL pictures, if their encoders are installed."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for mode, options in (("RGB", {"exif": exif()}), ("RGBA", {}), ("L", {})):
@@ -99,7 +99,7 @@ def modern() -> dict[str, bytes]:
 
 
 def mutant(source: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
-    """`source`, bytes, damaged in one to four ways; `chance` is a random.Random, `others` a list of other files."""
+    """The bytes `source`, damaged in one to four ways. `chance` is a random.Random, `others` a list of other files."""
     data = bytearray(source)
     for _ in range(chance.choice([1, 1, 1, 2, 4])):
         size = len(data)
@@ -133,7 +133,7 @@ def mutant(source: bytes, others: Sequence[bytes], chance: random.Random) -> byt
 
 
 def _mend(png: bytearray) -> None:
-    """Give every chunk of a PNG the checksum that its content has now, so that somebody looks into it."""
+    """Correct the checksum of every chunk of a PNG; otherwise decoders would not look at the damaged content."""
     at = 8
     while at + 12 <= len(png):
         size = int.from_bytes(png[at:at + 4], "big")
@@ -145,7 +145,7 @@ def _mend(png: bytearray) -> None:
 
 
 def mutants(count: int, seed: object, kind: str = "") -> Iterator[tuple[str, bytes]]:
-    """Yields (name, bytes), `count` times; with a `kind` ("HEIC"), only of that format."""
+    """Yields (name, bytes) `count` times; if there is a `kind` (such as "HEIC"), only of that format."""
     sources = seeds() if not kind else {name: data for name, data in modern().items() if name.startswith(kind)}
     files = list(sources.values())
     for number in range(count):

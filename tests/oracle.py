@@ -1,6 +1,6 @@
-"""An independent DeepDream: the notes' words turned into plain pycaffe, slow and literal, sharing no code with ours.
+"""An independent DeepDream, written from the notebook's text in plain pycaffe: slow, literal, without any of our code.
 
-The whole net from its own prototxt, numpy's global generator, one loop in another."""
+It loads the whole net from its own prototxt, uses numpy's global generator, and loops within loops."""
 
 import os
 import tempfile
@@ -21,7 +21,7 @@ def dream(prototxt: str | os.PathLike[str], weights: str, mean: ArrayLike, bgr: 
           guide: NDArray[Any] | None = None) -> tuple[Floats, list[float], list[Floats]]:
     """(picture (h, w, 3) float32 RGB, [objective before each step], [gradient of each step, rolled back]).
 
-    guide  a picture (h, w, 3) RGB to dream towards; the objective is still that of an unguided dream"""
+    guide  a picture (h, w, 3), RGB, to dream towards; the objective is still that of a dream without a guide"""
     import caffe
 
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
@@ -69,7 +69,7 @@ def dream(prototxt: str | os.PathLike[str], weights: str, mean: ArrayLike, bgr: 
 
 
 def _seen(net: Any, picture: Floats, end: str) -> Floats:
-    """The activations (channels, h, w) of a picture as the net has it."""
+    """The activations (channels, h, w) for a picture in the net's format."""
     net.blobs["data"].reshape(1, *picture.shape)
     net.blobs["data"].data[0] = picture
     net.forward(end=end)
@@ -78,7 +78,7 @@ def _seen(net: Any, picture: Floats, end: str) -> Floats:
 
 
 def _matched(x: Floats, y: Floats) -> Floats:
-    """The notebook's: for each position of x (channels, h, w) the column of y with the largest dot product."""
+    """The notebook's matching: for each position of x (channels, h, w), the column of y with the largest product."""
     columns, others = x.reshape(len(x), -1).astype(np.float64), y.reshape(len(y), -1).astype(np.float64)
     return y.reshape(len(y), -1)[:, columns.T.dot(others).argmax(1)].reshape(x.shape)
 
@@ -86,9 +86,9 @@ def _matched(x: Floats, y: Floats) -> Floats:
 def gradient_of_sum(prototxt: str | os.PathLike[str], weights: str, picture: Floats,
                     terms: Iterable[tuple[str, Sequence[int] | None, float]],
                     guide: Floats | None = None) -> tuple[float, NDArray[np.float64]]:
-    """(value, gradient (3, h, w) float64) of terms [(layer, channels or None, weight)] at `picture` as the net has it:
-    a pass of its own through the whole net for each term, which are added up outside of it. The value is that of a
-    dream without a guide (a picture as the net has it)."""
+    """(value, gradient (3, h, w) float64) of the terms [(layer, channels or None, weight)] for a `picture` in the net's
+    format. Each term gets its own pass through the whole net, and the gradients are added outside it. The value is that
+    of a dream without a guide."""
     import caffe
 
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
@@ -105,7 +105,7 @@ def gradient_of_sum(prototxt: str | os.PathLike[str], weights: str, picture: Flo
         if towards is not None:
             mine[0, some] = _matched(net.blobs[layer].data[0, some], towards[some])
         norm = np.sqrt((mine ** 2).sum())
-        for blob in net.blobs.values():  # or what the term before has left is added
+        for blob in net.blobs.values():  # or the gradient of the previous term would be added
             blob.diff[...] = 0
         net.blobs[layer].diff[...] = weight / norm * mine
         net.backward(start=layer)

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""A folder as hosts and networks share them: a file system in user space that passes all on to another folder, and
-refuses what one or the other of virtiofs, 9p, vboxsf, NFS and SMB refuses.
+"""A shared folder, simulated: a FUSE file system that passes everything on to another folder, except the operations
+that virtiofs, 9p, vboxsf, NFS or SMB refuses.
 
-    $ tests/quirks.py FOLDER MOUNTPOINT QUIRK…    # until it is unmounted
+    $ tests/quirks.py FOLDER MOUNTPOINT QUIRK…    # runs until it is unmounted
 
 Needs root and python3-fusepy."""
 
@@ -18,7 +18,7 @@ try:
 except ModuleNotFoundError:
     fusepy = None
 
-fuse: Any = fusepy  # None where it is missing
+fuse: Any = fusepy  # None if it is not installed
 Operations: Any = fuse.Operations if fuse else object
 
 QUIRKS = {
@@ -38,7 +38,7 @@ def refuse(number: int) -> NoReturn:
 
 
 class Quirky(Operations):
-    """The folder `root`, with some of QUIRKS."""
+    """The folder `root`, with some of the QUIRKS."""
 
     def __init__(self, root: str, quirks: Collection[str]) -> None:
         self._root, self._quirks = root, quirks
@@ -151,7 +151,7 @@ if __name__ == "__main__":
     folder, mountpoint, *chosen = sys.argv[1:]
     if set(chosen) - set(QUIRKS):
         sys.exit(__doc__)
-    # busy files must not hide behind names of the kernel's own
+    # hard_remove: delete open files at once, instead of renaming them to .fuse_hidden…
     fuse.FUSE(Quirky(folder, chosen), mountpoint, foreground=True, nothreads=True, allow_other=True, use_ino=True,
               hard_remove=True, attr_timeout=0, entry_timeout=0, negative_timeout=0, fsname="quirks",
               **({"direct_io": True} if "map" in chosen else {}))

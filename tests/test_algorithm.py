@@ -1,4 +1,4 @@
-"""The dream itself, against the references and against the oracle."""
+"""The dream itself, compared with the references and with the oracle."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from helpers import dream, photo, psnr
 
 @pytest.fixture
 def speck() -> NDArray[np.uint8]:
-    """A small picture with something in every frequency: uint8 (41, 53, 3)."""
+    """A small picture with detail at every frequency: uint8 (41, 53, 3)."""
     return np.random.RandomState(1).randint(0, 256, (41, 53, 3)).astype(np.uint8)
 
 
@@ -144,12 +144,12 @@ def test_no_weight_gets_a_gradient_and_no_later_layer_is_built(tiny: Model, spec
 
 
 def test_too_small_a_picture_is_told(tiny: Model) -> None:
-    with pytest.raises(Mistake, match="too few"):
+    with pytest.raises(Mistake, match="pixels on each side"):
         dreamify.deepdream(Net(tiny, "mix/output"), np.zeros((2, 90, 3)), octaves=1)
 
 
 def test_another_step_takes_the_place_of_make_step(tiny: Model, speck: NDArray[np.uint8]) -> None:
-    """It is called for each step as make_step is, and what it returns is the objective that is told."""
+    """It is called for each step like make_step, and the value that it returns is reported as the objective."""
     net, calls = Net(tiny, "mix/output"), []
 
     def step(*arguments: Any) -> float:

@@ -19,15 +19,15 @@ from dreamer.machine import files
 from dreamer.nets.model import Model
 from helpers import ROOT, Word
 
-Run: TypeAlias = Callable[..., subprocess.CompletedProcess[bytes]]  # of words and options
+Run: TypeAlias = Callable[..., subprocess.CompletedProcess[bytes]]  # called with words and options
 
-# root may read and write anything; without these rights it is as anybody else
+# root may read and write anything; without these capabilities it has the rights of an ordinary user
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner") if os.geteuid() == 0 else ()
 
 
 @pytest.fixture
 def run(tiny: Model, tmp_path: Path) -> Run:
-    """Function that runs dreamify.py in tmp_path with the tiny model, one octave; outputs are bytes."""
+    """Function that runs dreamify.py in tmp_path with the tiny model and one octave; its outputs are bytes."""
     def call(*words: Word | bytes, prefix: Sequence[str] = (), options: Sequence[str] = (),
              **keywords: Any) -> subprocess.CompletedProcess[bytes]:
         rest = () if "--" in words else ("conv1", "1", "1")
@@ -40,13 +40,13 @@ def run(tiny: Model, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """A small photo, in.png in tmp_path."""
+    """A small photo: in.png in tmp_path."""
     mutants.pixels("RGB", 40, 60).save(tmp_path / "in.png")
     return tmp_path / "in.png"
 
 
 def refused(done: subprocess.CompletedProcess[bytes], *patterns: str) -> None:
-    """Check that the command gave one line that has the patterns, and exit code 2."""
+    """Check that the command printed one line that contains the patterns, and returned exit code 2."""
     lines = done.stderr.decode().splitlines()
     assert done.returncode == 2, lines
     assert done.stdout == b""
@@ -105,7 +105,7 @@ def test_no_permission(run: Run, tmp_path: Path, photo: Path) -> None:
 
 
 def bomb(side: int) -> bytes:
-    """A PNG of a few bytes that says it has side × side pixels."""
+    """A PNG of a few bytes that claims to have side × side pixels."""
     data = bytearray(png())
     data[16:24] = side.to_bytes(4, "big") * 2
     mutants._mend(data)
@@ -114,7 +114,7 @@ def bomb(side: int) -> bytes:
 
 @pytest.mark.parametrize("side", [9460, 20_000, 2 ** 31 - 1])
 def test_a_decompression_bomb(run: Run, tmp_path: Path, side: int) -> None:
-    """Pillow's own limit is 9459 × 9459; it would only warn of the first."""
+    """Pillow's own limit is 9459 × 9459; for the first, it would only give a warning."""
     (tmp_path / "in.png").write_bytes(bomb(side))
     refused(run("in.png", "out.png"), "more than 89478485 pixels", "--max-pixels")
 
@@ -123,7 +123,8 @@ def test_max_pixels_can_be_lowered_and_raised(run: Run, tmp_path: Path, photo: P
     refused(run("in.png", "out.png", options=("--max-pixels", "2399")), "more than 2399 pixels")
     assert run("in.png", "out.png", options=("--max-pixels", "2400")).returncode == 0
     (tmp_path / "bomb.png").write_bytes(bomb(9460))
-    refused(run("bomb.png", "out.png", options=("--max-pixels", "89491600")), "cut short")  # now it was looked into
+# now the limit allows it, so it is decoded
+    refused(run("bomb.png", "out.png", options=("--max-pixels", "89491600")), "cut short")
 
 
 @pytest.mark.parametrize("name", [
@@ -135,7 +136,7 @@ def test_any_name_is_taken_and_told_on_one_line(run: Run, tmp_path: Path, photo:
     shutil.copy(os.fsencode(photo), os.path.join(folder, b"named"))
     done = run("--", name, b"out-" + name)
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1  # there is no such file yet
+    assert len(done.stderr.splitlines()) == 1  # the file does not exist yet
     assert b"\x1b" not in done.stderr
     os.rename(os.path.join(folder, b"named"), os.path.join(folder, name))
     done = run(b"./" + name, b"./out-" + name)
@@ -207,7 +208,7 @@ def test_another_output_is_overwritten_if_it_is_a_dream_or_with_force(run: Run, 
     (tmp_path / "out.png").write_bytes(b"old")
     refused(run("in.png", "out.png"), "output: out.png exists and is not a dream", "--force")
     assert (tmp_path / "out.png").read_bytes() == b"old"
-    for options in ((), ("--force",)):  # an empty file, and then a text
+    for options in ((), ("--force",)):  # first an empty file, then a text
         (tmp_path / "out.png").write_bytes(b"old" if options else b"")
         assert run("in.png", "out.png", options=options).returncode == 0
         assert Image.open(tmp_path / "out.png").size == (60, 40)
@@ -218,7 +219,7 @@ def test_another_output_is_overwritten_if_it_is_a_dream_or_with_force(run: Run, 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> list[str]:
-    """Words before a command that give it 64 KB in ./disk, where in.png is copied and out.png is an old file."""
+    """A command prefix that mounts a 64 KB disk at ./disk, with a copy of in.png and an old file out.png."""
     trial = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
     if os.geteuid() != 0 or subprocess.run(trial, check=False, stderr=subprocess.DEVNULL).returncode != 0:
         pytest.skip("needs root that may mount")
@@ -230,7 +231,7 @@ def small_disk(tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def noisy(tmp_path: Path) -> Callable[[int, int], None]:
-    """Function that makes noisy.png of a size, which no file format makes small."""
+    """Function that creates noisy.png in a given size; noise does not compress."""
     def make(width: int, height: int) -> None:
         noise = np.random.RandomState(0).randint(0, 256, (height, width, 3)).astype(np.uint8)
         Image.fromarray(noise).save(tmp_path / "noisy.png")
@@ -259,12 +260,13 @@ def test_a_limit_on_file_size_leaves_the_old_file_and_says_so(run: Run, noisy: C
 
 def test_a_disk_that_is_too_full_to_keep_a_dream_on_its_way_ends_no_dream(run: Run, noisy: Callable[[int, int], None],
                                                                           small_disk: list[str]) -> None:
-    """All that is wanted fits: the dream does. What it is kept in between two octaves is larger."""
+    """The finished dream fits on the disk; its checkpoint, which is larger, does not."""
     noisy(90, 80)
     done = run("noisy.png", "disk/out.png", "--", "mix/output", "2", "4", "1.02", prefix=small_disk,
                options=("--quiet", "--force"))
     assert done.returncode == 0
-    assert done.stderr == b"dreamify: warning: the dream so far cannot be saved: No space left on device\n"  # once
+    # the warning comes only once
+    assert done.stderr == b"dreamify: warning: the dream so far cannot be saved: No space left on device\n"
     assert done.stdout.startswith(b"in.png\nout.png\n\x89PNG")
 
 
@@ -274,8 +276,8 @@ def test_standard_input_and_output(run: Run, photo: Path, tmp_path: Path) -> Non
     done = run("-", "-", stdin=None, input=photo.read_bytes())
     assert done.returncode == 0
     with Image.open(io.BytesIO(done.stdout)) as out, Image.open(tmp_path / "out.png") as wanted:
-        assert (np.asarray(out) == np.asarray(wanted)).all()  # their recipes name their sources
-    assert done.stdout[-12:] == (tmp_path / "out.png").read_bytes()[-12:]  # the picture, and nothing else
+        assert (np.asarray(out) == np.asarray(wanted)).all()  # not the files: their recipes name their sources
+    assert done.stdout[-12:] == (tmp_path / "out.png").read_bytes()[-12:]  # nothing but the picture
     assert done.stderr.decode().splitlines()[-1] == "-: done"
     quiet = run("-", "-", options=("--quiet",), stdin=None, input=photo.read_bytes())
     same = quiet.stdout == done.stdout
@@ -327,8 +329,8 @@ def test_alpha_exif_and_size_go_through_the_whole_command(run: Run, tmp_path: Pa
     mutants.pixels("RGBA", 40, 60).save(tmp_path / "in.png", exif=mutants.exif())
     assert run("in.png", "out.tif", options=("--max-size", "30")).returncode == 0
     with Image.open(tmp_path / "out.tif") as out:
-        exif = out.getexif()  # first: Pillow 9.0 closes a TIFF file whose pixels it has read
-        assert (out.mode, out.size) == ("RGBA", (20, 30))  # upright
+        exif = out.getexif()  # before the pixels: Pillow 9.0 closes a TIFF file when it has read them
+        assert (out.mode, out.size) == ("RGBA", (20, 30))  # it is upright
         oracle = mutants.pixels("RGBA", 40, 60).resize((30, 20), Image.LANCZOS).transpose(Image.ROTATE_270)
         assert (np.asarray(out)[..., 3] == np.asarray(oracle)[..., 3]).all()
         assert np.abs(np.float32(out) - np.asarray(oracle))[..., :3].mean() > 0.1  # it was dreamed
@@ -340,9 +342,9 @@ def test_alpha_exif_and_size_go_through_the_whole_command(run: Run, tmp_path: Pa
 
 @pytest.mark.parametrize(("options", "why"), [
     (("--max-size", "0"), "max-size: '0'"), (("--max-size", "x"), "max-size: 'x'"),
-    (("--max-pixels", "-1"), "max-pixels: '-1'"), (("--max-size", "1"), "1×1 pixels are too few")])
+    (("--max-pixels", "-1"), "max-pixels: '-1'"), (("--max-size", "1"), "the picture has 1×1")])
 def test_sizes_that_make_no_sense(run: Run, photo: Path, options: tuple[str, ...], why: str) -> None:
-    layer = () if "few" not in why else ("--", "in.png", "out.png", "mix/output", "1", "1")
+    layer = () if "1×1" not in why else ("--", "in.png", "out.png", "mix/output", "1", "1")
     refused(run(*(layer or ("in.png", "out.png")), options=options), why)
 
 
@@ -352,7 +354,7 @@ def test_a_picture_larger_than_the_format_is_told_before_the_work(run: Run, tmp_
 
 
 def test_what_killed_writers_left_is_swept_away(run: Run, photo: Path, tmp_path: Path) -> None:
-    """But not what somebody writes at the moment, nor files of others."""
+    """Files that are being written, and files of other programs, stay."""
     (tmp_path / ".dreamer-dead.part").write_bytes(b"half")
     (tmp_path / ".dreamer-x").write_bytes(b"not ours")
     (tmp_path / "linked.png").write_bytes(b"not ours")
@@ -382,14 +384,14 @@ def test_a_preview_is_a_file(run: Run, photo: Path) -> None:
 
 @pytest.mark.parametrize("limit", ["-v 50000", "-v 200000", "-v 230000", "-v 300000", "-d 20000", "-d 150000"])
 def test_too_little_address_space_is_told(run: Run, photo: Path, limit: str) -> None:
-    """OpenBLAS would try for ever to get some."""
+    """OpenBLAS alone would try forever to get more."""
     done = run("in.png", "out.png", options=("--quiet",), prefix=("sh", "-c", f'ulimit {limit}; exec "$@"', "sh"))
     assert done.returncode == 1
     assert re.fullmatch(rb"dreamify: ulimit -v \(or -d\) is too low to start: .*\n", done.stderr)
 
 
 def test_one_thread_needs_less_address_space(run: Run, photo: Path) -> None:
-    """Each other thread of OpenBLAS takes 136 MB. What the first one needs depends on Python and its packages."""
+    """Each further thread of OpenBLAS takes 136 MB. The need of the first depends on Python and its packages."""
     if len(os.sched_getaffinity(0)) == 1:
         pytest.skip("a single core has one thread anyway")
 

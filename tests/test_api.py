@@ -1,4 +1,4 @@
-"""The command line and the importable functions are the same thing."""
+"""The command line and the importable functions agree."""
 
 import inspect
 import re
@@ -43,9 +43,9 @@ def test_the_help_names_them(function: Callable[..., Any]) -> None:
 
 def test_what_the_algorithm_has_too_has_its_defaults() -> None:
     ours, algorithms = (inspect.signature(f).parameters for f in (dreamify.dreamify, dreamify.deepdream))
-    both = [name for name in ours if name in algorithms and name != "seed"]  # which is picked where none is named
+    both = [name for name in ours if name in algorithms and name != "seed"]  # random by default
     assert {"iterations", "octaves", "scale", "step_size", "jitter"} <= set(both)
-    assert ours["octaves"].default is None  # they follow from the size; of a small picture:
+    assert ours["octaves"].default is None  # the number depends on the size; for a small picture:
     usual = {name: ours[name].default for name in both} | {"octaves": USUAL}
     assert usual == {name: algorithms[name].default for name in both}
     assert ours["no_clip"].default is not algorithms["clip"].default
@@ -97,7 +97,7 @@ def test_a_default_that_is_said_holds_against_a_recipe(tiny: Model, sky: Path, t
 
 
 def test_whoever_has_used_caffe_before_can_dream(tiny: Model, sky: Path, tmp_path: Path) -> None:
-    """A dream is a child process, which has none of the threads that Caffe began in its parent."""
+    """A dream is a child process; the threads that Caffe started in its parent do not exist in it."""
     code = ("import sys; sys.path.insert(0, sys.argv[1])\nimport caffe, dreamify\n"
             "caffe.set_threads(2)\n"
             "net = caffe.Net(sys.argv[2] + '/net.prototxt', sys.argv[2] + '/tiny.caffemodel', 1)\n"

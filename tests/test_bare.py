@@ -1,6 +1,6 @@
-"""The README's test command on bare machines: in containers that hold Debian and a clone, and nothing else.
+"""The README's test command on bare machines: in containers that contain only Debian and a clone.
 
-The clone has what is committed. Each run takes about five minutes."""
+The clone is of the last commit. Each run takes about five minutes."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ ADD_USER = """apt-get -q update && apt-get -q install -y --no-install-recommends
 
 @pytest.fixture
 def clone(caffe: Path, tmp_path: Path) -> Path:
-    """A clone of this repository; with the Caffes that were built before in .cache/, it takes minutes less."""
+    """A clone of this repository. If .cache/ has Caffes that were built before, they save minutes."""
     folder = tmp_path / "image-dreamer"
     run("git", "-c", f"safe.directory={ROOT}", "-c", f"safe.directory={ROOT}/.git", "clone", "-q", ROOT, folder)
     shutil.copytree(caffe, folder / ".cache")
@@ -33,7 +33,7 @@ def clone(caffe: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def machine(docker: str, clone: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
-    """(name of a container of the suite, with the clone in /srv; user who owns it): the parameter is (suite, user)."""
+    """(name of a container with the clone in /srv, user who owns the clone). The parameter is (suite, user)."""
     suite, user = request.param
     base = debian(docker, f"debian:{suite}-slim")
     name = run(docker, "run", "--detach", "--init", base, "sleep", "infinity").stdout.strip()
@@ -49,7 +49,7 @@ def machine(docker: str, clone: Path, request: pytest.FixtureRequest) -> Iterato
 
 @pytest.mark.parametrize("machine", [("trixie", "root"), ("bookworm", "somebody")], ids=" ".join, indirect=True)
 def test_the_test_command(docker: str, machine: tuple[str, str], tell: Callable[[str], None]) -> None:
-    """Nothing fails there, and a few lines say what is skipped, and why. CI=true, which allows no skips, stays here."""
+    """Nothing fails, and a few lines say what is skipped and why. CI=true, which allows no skips, is not passed on."""
     name, user = machine
     began = time.monotonic()
     done = run(docker, "exec", "--user", user, "--workdir", "/srv/image-dreamer", name, "tests/run", ok=False,

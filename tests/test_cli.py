@@ -21,12 +21,12 @@ from dreamer.nets.model import Model
 from dreamer.pictures.recipe import read_recipe
 from helpers import ROOT, Word, run
 
-Dream: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # of words and options
+Dream: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # called with words and options
 
 
 @pytest.fixture
 def dream(tiny: Model, sky: Path, tmp_path: Path) -> Dream:
-    """Function that dreams the sample photo by the tiny model; the output is tmp_path/dream.png."""
+    """Function that dreams the sample photo with the tiny model; the output is tmp_path/dream.png."""
     def call(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
         return run(sky, tmp_path / "dream.png", *words, "--model", tiny.folder, **options)
     return call
@@ -50,7 +50,7 @@ def test_a_clean_clone_without_any_weights_dreams_at_once(sky: Path, tmp_path: P
                           capture_output=True, text=True, check=False, env=without)
     assert done.returncode == 0, done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert "daydream dreams" in done.stderr
+    assert "daydream" in done.stderr
     assert read_recipe(tmp_path / "dream.png")["model"] == "daydream"
     gone = subprocess.run([clone / "dreamify.py", sky, tmp_path / "no.png", "loss3/classifier"],
                           capture_output=True, text=True, check=False, env=without)
@@ -123,13 +123,14 @@ def test_an_unknown_layer_is_told_before_caffe_is_loaded(tiny: Model, sky: Path,
     assert done.returncode == 2
     assert "mix/output" in done.stderr
     assert "caffe was loaded" not in done.stderr
-    assert "caffe was loaded" in run(sky, tmp_path / "dream.png", "--model", tiny.folder, env=env).stderr  # it can be
+# here Caffe is loaded, so the trap works
+    assert "caffe was loaded" in run(sky, tmp_path / "dream.png", "--model", tiny.folder, env=env).stderr
 
 
 def test_an_alias_is_taken_with_a_warning(dream: Dream) -> None:
     done = dream("mix/all", 1, 1)
     assert done.returncode == 0
-    assert done.stderr == "dreamify: warning: tiny has no mix/all: mix/output is dreamed instead\n"
+    assert re.fullmatch(r"dreamify: warning: .*mix/all.*mix/output.*\n", done.stderr)
 
 
 def test_weights_of_another_net_are_told(dream: Dream,
@@ -153,14 +154,14 @@ def test_a_picture_too_small_for_any_octave_is_told(googlenet: Model, tmp_path: 
     Image.new("RGB", (14, 200)).save(tmp_path / "a.png")
     done = run(tmp_path / "a.png", tmp_path / "b.png")
     assert done.returncode == 2
-    assert "each side needs at least 15" in done.stderr
+    assert "needs at least 15 pixels" in done.stderr
 
 
 def test_help_tells_every_default() -> None:
     text = " ".join(run("--help").stdout.split())
     for name in ("iterations", "scale", "step_size", "jitter"):
         assert f"(default: {dreamify.DEFAULTS[name]})" in text, name
-    assert f"(default: {dreamify.DEFAULTS['octaves']}; above 1.5 megapixels as many more as make the smallest" in text
+    assert re.search(rf"\(default: {dreamify.DEFAULTS['octaves']};[^)]* 1\.5 megapixels[^)]* 375 pixels\)", text)
     assert "(default: bvlc_googlenet, or daydream if bvlc_googlenet has no weights)" in text
 
 
@@ -169,7 +170,7 @@ def test_without_arguments_a_short_text_says_how_to_begin() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == run("--help").stdout.splitlines()[0]  # the usage
-    assert len(lines) <= 24  # a terminal
+    assert len(lines) <= 24  # they fit in a terminal
     assert max(map(len, lines)) <= 100
     for word in ("photo.jpg dream.png", "*.jpg dreams/", "--zoom", "keys --looks", "--help", "README.md"):
         assert word in done.stdout
@@ -243,7 +244,8 @@ def test_keys_describes(tiny: Model) -> None:
     assert [line.split("  ")[0] for line in lines] == daydream.keys
     likes = daydream.likes()
     assert all(line.endswith("  " + likes[name]) for line, name in zip(lines, daydream.keys, strict=True))
-    assert run("keys", "--describe", "--model", tiny.folder).stdout.splitlines() == tinymodel.KEYS  # nobody has said
+# no file describes these layers
+    assert run("keys", "--describe", "--model", tiny.folder).stdout.splitlines() == tinymodel.KEYS
 
 
 def test_the_help_of_each_command_is_about_itself_alone() -> None:
@@ -253,7 +255,8 @@ def test_the_help_of_each_command_is_about_itself_alone() -> None:
         assert word in told["atlas"]
     for word in ("folder of pictures", "frame-", "default: random", "standard input", "see below"):
         assert word not in told["atlas"]
-    assert told["atlas"].count("(default:") == told["atlas"].replace(") (default:", "").count("(default:")  # one each
+# no option shows two defaults
+    assert told["atlas"].count("(default:") == told["atlas"].replace(") (default:", "").count("(default:")
     assert "usage: dreamify.py recipe [options] FILE" in told["recipe"]
     assert "INPUT" not in told["keys"] + told["models"] + told["recipe"]
     assert "--rotate DEGREES clockwise turn of the zoom in each frame (default: 0.0)" in " ".join(
@@ -292,7 +295,7 @@ def test_instructions_that_do_not_exist_are_told(sky: Path, tiny: Model, tmp_pat
 
 
 def test_a_place_for_reservations_that_is_none_ends_no_dream(sky: Path, tiny: Model, tmp_path: Path) -> None:
-    """Then each dream is alone."""
+    """Then each dream plans its memory alone."""
     words = (sky, tmp_path / "a.png", "mix/output", 1, 1, "--model", tiny.folder)
     place = tmp_path / "run"
     place.mkdir()

@@ -1,4 +1,4 @@
-"""The image, in a real Docker engine: what is in it, whom its files belong to, and how far it can be locked in."""
+"""The image in a real Docker engine: its contents, the owners of its files, and how strictly it can be confined."""
 
 import html
 import os
@@ -23,7 +23,7 @@ from helpers import ROOT, SHARED, pixels, psnr, search
 
 pytestmark = pytest.mark.container
 
-Start: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # what runs the image
+Start: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # runs the image
 
 QUICK = ("photo.jpg", "dream.png", "inception_3b/output", "1", "1")
 USER = ("--user", f"{OWNER[0]}:{OWNER[1]}")
@@ -32,7 +32,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give fo
 
 @pytest.fixture
 def start(docker: str, image: str, folder: Path) -> Start:
-    """A function that runs the image on the folder: its words and docker's options give a CompletedProcess."""
+    """Function of words and docker's options that runs the image on the folder, and returns a CompletedProcess."""
     def start(words: Sequence[str], *options: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         return run(docker, "run", "--rm", *options, "--volume", f"{folder}:/vagrant", image, *words, ok=ok)
     return start
@@ -44,7 +44,7 @@ def owners(folder: Path) -> set[tuple[str, int, int]]:
 
 def test_it_is_small_and_has_no_compilers(docker: str, image: str, context: Path) -> None:
     size = int(run(docker, "image", "inspect", "--format", "{{.Size}}", image).stdout)
-    if (context / WEIGHTS).exists():  # perhaps smaller than those that one downloads
+    if (context / WEIGHTS).exists():  # they may be smaller than the downloaded ones
         size += model.find(model.DEFAULT).weights_size - (context / WEIGHTS).stat().st_size
     assert size <= 400e6
     # python3-numpy brings its own headers, under that name
@@ -59,7 +59,7 @@ def test_it_is_small_and_has_no_compilers(docker: str, image: str, context: Path
 
 
 def test_a_photo_and_the_references(start: Start, folder: Path) -> None:
-    """The real network's dreams of a photo are those that an independent implementation computed."""
+    """With the real network, the dreams of a photo equal those that an independent implementation computed."""
     for layer, iterations, octaves, seed, reference, agreement in (
             ("inception_4c/output", "1", "1", "0", "flowers-4c-1x1", 60),  # 8 bits: rounding alone gives about 60 dB
             ("inception_4c/output", "10", "4", "1", "flowers-4c-10x4", 25)):
@@ -82,12 +82,12 @@ def test_a_dream_belongs_to_the_owner_of_the_folder(start: Start, folder: Path, 
     assert done.stderr == ""
     assert owners(folder) == {("photo.jpg", *OWNER), ("dream.png", *OWNER)}
     assert (folder / "dream.png").stat().st_mode & 0o777 == 0o644
-    assert 20 < psnr(pixels(folder / "photo.jpg"), pixels(folder / "dream.png")) < 50  # changed, but not out of sight
+    assert 20 < psnr(pixels(folder / "photo.jpg"), pixels(folder / "dream.png")) < 50  # changed, but still recognisable
 
 
 @pytest.fixture
 def capped(start: Start, folder: Path) -> Start:
-    """A function that dreams a photo of 1024×575 in a container of so many MB; `folder` has it as large.jpg."""
+    """Function that dreams a photo of 1024×575, large.jpg in `folder`, in a container with this many MB."""
     shutil.copy(SHARED / "photos/sky1024px.jpg", folder / "large.jpg")
 
     def capped(cap: int, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -98,7 +98,7 @@ def capped(start: Start, folder: Path) -> Start:
 
 
 def test_a_limit_on_memory_is_seen_and_kept(capped: Start, folder: Path) -> None:
-    """Nothing is killed, and tiles are the same dream."""
+    """Nothing is killed, and in tiles the dream is the same."""
     dreams = []
     for cap, tiles in ((512, False), (310, True)):
         done = capped(cap)
@@ -117,7 +117,7 @@ def test_too_little_memory_is_told_with_the_smallest_limit_that_works(capped: St
     least = int(told[1])
     assert capped(int(least * 0.9), ok=False).returncode == 1
     assert not (folder / "dream.png").exists()
-    assert capped(int(least * 1.03)).stderr == ""  # from run to run it differs by some MB
+    assert capped(int(least * 1.03)).stderr == ""  # the need differs by some MB from run to run
     (folder / "dream.png").unlink()
     done = capped(80, ok=False)
     assert done.returncode == 1
@@ -127,7 +127,7 @@ def test_too_little_memory_is_told_with_the_smallest_limit_that_works(capped: St
 
 
 def test_two_dreams_share_a_gigabyte(docker: str, image: str, folder: Path) -> None:
-    """Each would take most of it. The second sees what the first has reserved, and nobody is killed."""
+    """Each alone would take most of it. The second sees what the first has reserved, and neither is killed."""
     Image.open(ROOT / "tests/pictures/sky.jpg").resize((3000, 2000)).save(folder / "large.png")
     name = run(docker, "run", "--detach", "--memory", "1g", "--memory-swap", "1g", "--volume", f"{folder}:/vagrant",
                "--entrypoint", "sleep", image, "infinity").stdout.strip()
@@ -186,13 +186,13 @@ def test_nobody_reads_what_the_owner_may_not(start: Start, folder: Path) -> None
 
 @pytest.fixture(scope="module")
 def remapped(docker: str, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Start, int]]:
-    """(function that runs the image in an engine whose containers have user namespaces, host's uid of their root)."""
+    """(function that runs the image in an engine with user namespaces, uid on the host of the containers' root)."""
     if os.geteuid() != 0 or not shutil.which("dockerd"):
         pytest.skip("a second engine takes root and dockerd")
     folder = tmp_path_factory.mktemp("engine")
     env = os.environ | {"DREAMER_ENGINE": str(folder), "DREAMER_ENGINE_RUN": f"/run/dreamer-{os.getpid()}",
                         "DREAMER_ENGINE_OPTIONS": "--userns-remap=default --bridge=none --iptables=false"}
-    for path in (folder, *folder.parents[:2]):  # its root is nobody here, and must come to it
+    for path in (folder, *folder.parents[:2]):  # the containers' root has no rights here, but must reach the folder
         path.chmod(0o711)
     try:
         host = run(ROOT / "tests/engine.sh", "start", env=env).stdout.strip()
@@ -219,14 +219,14 @@ def test_a_dream_belongs_to_the_owner_of_the_folder_through_a_user_namespace(rem
     for path in (folder, folder / "photo.jpg"):
         os.chown(path, root + inside, root + inside)
     for parent in folder.parents[:3]:
-        parent.chmod(parent.stat().st_mode | 0o011)  # pytest's own folders are root's alone
+        parent.chmod(parent.stat().st_mode | 0o011)  # by default, only root can enter pytest's folders
     assert start(folder, *options, QUICK).stderr == ""
     assert owners(folder) == {(name, root + inside, root + inside) for name in ("photo.jpg", "dream.png")}
 
 
 @root_only
 def test_a_folder_outside_of_the_user_namespace_is_told(remapped: tuple[Start, int], folder: Path) -> None:
-    """To the container it belongs to nobody."""
+    """In the container, the folder seems to belong to nobody."""
     start, _ = remapped
     for parent in folder.parents[:3]:
         parent.chmod(parent.stat().st_mode | 0o011)
@@ -257,7 +257,7 @@ def test_wrong_use_is_told_as_everywhere(start: Start, folder: Path) -> None:
 
 
 MOUNTED = ("--volume", "{folder}:/vagrant")
-# (docker's options, what was typed, exit code, words that must be in the answer)
+# (docker's options, what was typed, exit code, words that the answer must contain)
 MISTAKES: list[tuple[tuple[str, ...], tuple[str, ...], int, tuple[str, ...]]] = [
     ((), ("photo.jpg", "dream.png"), 2, ("nothing is mounted", '-v "${PWD}:/vagrant"')),
     ((), ("keys",), 0, ("inception_4c/output",)),
@@ -294,7 +294,7 @@ MISTAKES: list[tuple[tuple[str, ...], tuple[str, ...], int, tuple[str, ...]]] = 
 
 
 def test_mistakes(docker: str, image: str, folder: Path) -> None:
-    """The answer fits where it is given: it names docker's commands, and no picture is lost."""
+    """The answer fits the place: it names docker's commands. No picture is lost."""
     shutil.copyfile(folder / "photo.jpg", folder / "photo2.jpg")
     os.chown(folder / "photo2.jpg", *OWNER)
     photos = {name: (folder / name).read_bytes() for name in ("photo.jpg", "photo2.jpg")}
@@ -320,7 +320,7 @@ EXPERIMENTS = re.findall("```python\n(.*?)```", (ROOT / "docs/hacking.md").read_
 
 
 def test_three_experiments_in_a_row_are_those_alone(docker: str, image: str, folder: Path) -> None:
-    """By the image's Python, in the folder that is mounted."""
+    """With the image's Python, in the mounted folder."""
     begin, *experiments = EXPERIMENTS
     names = ["strongest.png", "softly.png", "down and up.png"]
     Image.open(folder / "photo.jpg").resize((160, 120)).save(folder / "photo.jpg")
@@ -336,7 +336,7 @@ def test_three_experiments_in_a_row_are_those_alone(docker: str, image: str, fol
 
 
 def test_a_shell_in_the_repository(docker: str, image: str, folder: Path) -> None:
-    """`docker run -it … bash`, typed at a terminal: lands in the folder, `python dreamify.py` and `dreamify` work."""
+    """`docker run -it … bash`, at a terminal, opens the folder; `python dreamify.py` and `dreamify` work there."""
     checkout(folder)
     for path in folder.rglob("*"):
         os.chown(path, *OWNER)
@@ -364,7 +364,7 @@ exit
     assert (made.stat().st_uid, made.stat().st_gid) == OWNER
 
 
-# The tests of the algorithm, pictures and films; the others are of what is outside the image, or take long
+# The tests of the algorithm, pictures and films; the others test things outside the image, or take long
 FAST = ("test_algorithm.py", "test_api.py", "wings/pictures", "wings/jobs/test_film.py", "wings/jobs/test_folder.py",
         "wings/machine/test_worker.py", *(f"wings/nets/test_{room}.py" for room in (
             "compact", "guide", "layers", "model", "preprocess", "prototxt", "shapes", "tiles", "vintage", "weights")))
@@ -372,14 +372,14 @@ FAST = ("test_algorithm.py", "test_api.py", "wings/pictures", "wings/jobs/test_f
 
 def test_the_fast_tests_with_the_images_python_and_numpy(docker: str, image: str, googlenet: Model, reference: Path,
                                                          tmp_path: Path) -> None:
-    """The image's Debian is not that of the machine that tests: the references agree there too."""
+    """The image may have another Debian than this machine: its dreams agree with the references too."""
     (tmp_path / "Dockerfile").write_text("FROM image-dreamer:test\nRUN apt-get update && apt-get install -y "
                                          "--no-install-recommends procps python3-pytest\n")
     run(docker, "build", "--tag", "image-dreamer:tests", tmp_path, env=os.environ | {"DOCKER_BUILDKIT": "1"})
     project = checkout(tmp_path / "project")
     drop_weights(project)
     done = run(docker, "run", "--rm", "--init", "--network", "none", "--entrypoint", "/usr/bin/python3",
-               "--env", "DREAMER_PLACE=",  # they write into folders of their own
+               "--env", "DREAMER_PLACE=",  # because they write into their own folders
                "--volume", f"{project}:/srv/project", "--volume", f"{SHARED}:/srv/shared:ro",
                "--workdir", "/srv/project", "image-dreamer:tests", "-m", "pytest", "--quiet",
                *(f"tests/{name}" for name in FAST), timeout=1800, ok=False)
@@ -396,12 +396,12 @@ def test_python_has_caffe_and_us(docker: str, image: str, folder: Path) -> None:
 
 
 def test_stop_reaches_the_dream(docker: str, image: str, folder: Path) -> None:
-    """`docker stop` ends a dream at once, as Ctrl-C does: what there is so far is kept, whole and its owner's."""
+    """`docker stop` ends a dream at once, like Ctrl-C: the dream so far is saved, whole, and belongs to the owner."""
     name = run(docker, "run", "--detach", "--volume", f"{folder}:/vagrant", image,
                "photo.jpg", "dream.png", "inception_4c/output", "100000", "--preview", "so far.png").stdout.strip()
     try:
         for _ in range(150):
-            if (folder / "so far.png").exists():  # what is written there is seen here at once
+            if (folder / "so far.png").exists():  # files written in the container are visible here at once
                 break
             time.sleep(0.2)
         assert pixels(folder / "so far.png").shape == pixels(folder / "photo.jpg").shape
@@ -416,7 +416,7 @@ def test_stop_reaches_the_dream(docker: str, image: str, folder: Path) -> None:
 
 
 def test_a_watched_folder(docker: str, image: str, folder: Path) -> None:
-    """`docker run … --watch`: what is there is dreamed, then what comes; `docker stop` ends it, nobody else's files."""
+    """`docker run … --watch` dreams the pictures that exist, then those that arrive. `docker stop` ends it."""
     name = run(docker, "run", "--detach", "--volume", f"{folder}:/vagrant", image, "--watch", "--max-size", "100",
                ).stdout.strip()
     try:
@@ -440,7 +440,7 @@ def test_a_watched_folder(docker: str, image: str, folder: Path) -> None:
 
 
 def test_the_legacy_builder(docker: str, image: str, base: str, context: Path, folder: Path) -> None:
-    """Engines without BuildKit build it too. Caffe is taken from the other build, or it would be compiled again."""
+    """Engines without BuildKit build it too. Caffe comes from the other build, because compiling it takes long."""
     run(docker, "build", "--target", "caffe", "--tag", "image-dreamer:caffe", "--build-arg", f"BASE={base}", context,
         env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=1200)
     run(docker, "build", "--tag", "image-dreamer:legacy", "--build-arg", "BASE=image-dreamer:caffe", context,
@@ -450,24 +450,24 @@ def test_the_legacy_builder(docker: str, image: str, base: str, context: Path, f
 
 
 def test_the_base_is_pinned() -> None:
-    """By tag, for the reader, and by digest, for the machine."""
+    """By tag, for readers, and by digest, for machines."""
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     assert any(line.startswith("ARG BASE=debian:") and "-slim@sha256:" in line for line in lines)
-    assert not lines[0].startswith("# syntax")  # it would need the hub
+    assert not lines[0].startswith("# syntax")  # because that line would need the hub
 
 
 def test_an_image_without_the_weights_dreams_without_a_network(docker: str, image: str, base: str, folder: Path,
                                                                tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A clean clone where no host of the weights answers: the build ends well, and the small net dreams."""
+    """A clean clone, and no host of the weights answers: the build succeeds, and the small net dreams."""
     clone = checkout(tmp_path_factory.mktemp("clone"))
     description = clone / "models/bvlc_googlenet/model.toml"
-    # a name of its own, so that no layer of an earlier build stands in for the step whose words are read below
+    # a unique name, so that no cached layer replaces the step whose output is checked below
     nowhere = f'"http://127.0.0.1:1/{clone.parent.name}-{os.getpid()}-{time.time_ns()}"'
     description.write_text(re.sub(r'"https?://[^"]*"', nowhere, description.read_text()))
     built = run(docker, "build", "--progress", "plain", "--tag", "image-dreamer:offline",
                 "--build-arg", f"BASE={base}", clone, env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=1200)
     last = (built.stdout + built.stderr).rpartition("dreamed a small picture")[2]
-    assert "daydream dreams" in last
+    assert "daydream" in last
     assert "--build-arg AGAIN=2" in last
     done = run(docker, "run", "--rm", "--network", "none", "--volume", f"{folder}:/vagrant", "image-dreamer:offline",
                *QUICK)
@@ -481,7 +481,7 @@ def test_an_image_without_the_weights_dreams_without_a_network(docker: str, imag
 
 def test_the_hosts_are_asked_again_and_a_file_that_is_dropped_is_taken(
         docker: str, image: str, base: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Both without compiling Caffe again."""
+    """Neither compiles Caffe again."""
     clone = checkout(tmp_path_factory.mktemp("clone"))
     description = clone / "models/bvlc_googlenet/model.toml"
     nowhere = f'"http://127.0.0.1:1/{clone.parent.name}-{os.getpid()}-{time.time_ns()}"'

@@ -1,4 +1,4 @@
-"""Thousands of damaged pictures of every format, the same each time; many more with tests/soak/damage.py."""
+"""Thousands of damaged pictures of every format, the same each time; tests/soak/damage.py tries many more."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from helpers import ROOT, Word, search
 
 @pytest.mark.parametrize("seed", ["a", "b"])
 def test_damaged_pictures_are_read_or_refused(tiny: Model, tmp_path: Path, seed: str) -> None:
-    """In a process of its own, with a limit on its memory and on each picture's time; an abort would end it."""
+    """In a separate process, which an abort would end, with limits on its memory and on the time for each picture."""
     command: list[Word] = [ROOT / "tests/soak/damage.py", "3000", seed, tiny.folder]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=570)
     print(done.stdout)
@@ -21,7 +21,7 @@ def test_damaged_pictures_are_read_or_refused(tiny: Model, tmp_path: Path, seed:
     read, refused, wrong = map(int, search(r"(\d+) read, (\d+) refused, (\d+) wrong", done.stdout).groups())
     assert read + refused == 3000
     assert wrong == 0
-    assert read > 300  # some damage is not seen
+    assert read > 300  # some damage cannot be detected
     assert refused > 1000
     assert not list(tmp_path.iterdir())
 
@@ -48,7 +48,7 @@ def test_mutants_are_the_same_for_the_same_seed() -> None:
 
 
 def test_damaged_pictures_given_to_the_command(tiny: Model, tmp_path: Path) -> None:
-    """A few through all of it: one line and nothing written, or a dream."""
+    """A few with the whole program: each gives one line and no file, or a dream."""
     for number, (name, data) in enumerate(mutants.mutants(20, "command")):
         (tmp_path / "in").write_bytes(data)
         command: list[Word] = [ROOT / "dreamify.py", "in", "out.png", "conv1", "1", "1", "--model", tiny.folder,

@@ -1,6 +1,6 @@
 """What people type by mistake: every row of the table in mistakes.py.
 
-The answer is one line for each problem, says the right words and is no traceback; and no file in the folder is lost."""
+The answer is one line for each problem, with the right words, and never a traceback; no file in the folder is lost."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from mistakes import ROWS, Row, contents, make, words
 
 
 class Answer(NamedTuple):
-    """What a command said."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -38,7 +38,7 @@ def folder(original: Path, tmp_path: Path) -> Path:
 
 
 def forked(typed: list[str], folder: Path) -> Answer:
-    """The answer of dreamify.main in a child of this process, in the folder: ten times as fast as the command."""
+    """The Answer of dreamify.main in a child of this process, in the folder: ten times as fast as the command."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         child = os.fork()
         if not child:
@@ -70,8 +70,8 @@ def forked(typed: list[str], folder: Path) -> Answer:
 
 def check(row: Row, answer: Answer, folder: Path, before: dict[str, bytes]) -> None:
     """Check the answer to a row, and that no file is lost."""
-    # a machine without the weights of Google's net says so once, and another net dreams
-    lines = [line for line in answer.errors.splitlines() if "until then the small net" not in line]
+    # without the weights of Google's net, one line says so, and another net dreams
+    lines = [line for line in answer.errors.splitlines() if "using daydream" not in line]
     assert answer.code == row.code, answer
     assert [word for word in row.words if word not in answer.out + answer.errors] == [], answer
     assert len(lines) == row.lines, lines

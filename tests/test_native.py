@@ -1,4 +1,4 @@
-"""The kernels in C++: alone against naive references, and under Caffe's own tests."""
+"""The kernels in C++: compared alone with naive references, and in Caffe's own tests."""
 
 import os
 import shutil
@@ -22,13 +22,13 @@ def call(*command: object, **variables: str) -> str:
 
 
 def needs(*tools: str) -> None:
-    """Skip the test where a tool is absent, as on a machine that took its Caffe from .cache/."""
+    """Skip the test if a tool is missing, for example on a machine that took its Caffe from .cache/."""
     if not all(map(shutil.which, tools)):
         pytest.skip("no compiler: ./provision.sh toolchain")
 
 
 def test_the_kernels_with_every_instruction_set_of_this_machine(tmp_path: Path) -> None:
-    """Compiled with all warnings as errors; against double precision and direct sums."""
+    """Compiled with all warnings as errors, and compared with direct sums in double precision."""
     needs("g++")
     said = call("sh", ROOT / "native/tests/run.sh", tmp_path)
     assert "== baseline" in said
@@ -36,7 +36,7 @@ def test_the_kernels_with_every_instruction_set_of_this_machine(tmp_path: Path) 
 
 
 def test_the_kernels_on_arm64(tmp_path: Path) -> None:
-    """The same, by a cross compiler and an emulator."""
+    """The same, with a cross compiler and an emulator."""
     if not shutil.which("aarch64-linux-gnu-g++") or not shutil.which("qemu-aarch64"):
         pytest.skip("needs g++-aarch64-linux-gnu and qemu-user")
     said = call("sh", ROOT / "native/tests/run.sh", tmp_path, CXX="aarch64-linux-gnu-g++", EMULATOR="qemu-aarch64")

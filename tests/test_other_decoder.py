@@ -1,4 +1,4 @@
-"""Every format × mode × depth × compression against another decoder, ImageMagick: alike, or refused in one line."""
+"""Every format × mode × depth × compression: decoded as ImageMagick decodes it, or refused in one line."""
 
 import collections
 import os
@@ -15,9 +15,9 @@ from dreamer.errors import Mistake
 from dreamer.pictures import reading
 
 CONVERT = "/usr/bin/convert"
-HEIGHT, WIDTH = 45, 61  # odd, so that rows end within a byte
-LEVELS = 2  # mean difference
-SOURCES = {  # ImageMagick's words for what a picture has in it
+HEIGHT, WIDTH = 45, 61  # odd, so that the rows of 1-bit pictures end within a byte
+LEVELS = 2  # maximum mean difference
+SOURCES = {  # ImageMagick's words for the content of a picture
     "bilevel": ["rgb.png", "-colorspace", "Gray", "-threshold", "50%", "-type", "Bilevel"],
     "grey": ["rgb.png", "-colorspace", "Gray", "-type", "Grayscale"],
     "grey-alpha": ["rgba.png", "-colorspace", "Gray", "-type", "GrayscaleMatte"],
@@ -46,7 +46,7 @@ def recipes() -> Iterator[tuple[str, str, list[str]]]:
                 yield mode, "tif", ["-compress", kind, "-interlace", planar, "-depth", "32", "-define",
                                     "quantum:format=floating-point"]
             yield mode, "tif", ["-define", "tiff:tile-geometry=32x32", "-interlace", planar, "-compress", "Zip"]
-        if mode != "rgba":  # of which ImageMagick itself makes other colours
+        if mode != "rgba":  # because ImageMagick itself changes their colours
             yield mode, "tif", ["-compress", "JPEG"]
         yield mode, "tiff64", []
     for kind in ("Group4", "Fax", "LZW"):
@@ -77,8 +77,8 @@ def recipes() -> Iterator[tuple[str, str, list[str]]]:
 
 
 def decoded(path: Path) -> NDArray[np.uint8] | None:
-    """(h, w, 4) of the first picture in the file, by ImageMagick; None if it cannot read it."""
-    flip = ["-flip"] if path.suffix == ".tga" else []  # ImageMagick 6 takes the bottom for the top
+    """The first picture in the file (h, w, 4), decoded by ImageMagick; None if it cannot read the file."""
+    flip = ["-flip"] if path.suffix == ".tga" else []  # ImageMagick 6 reads it upside down
     words = [f"{path}[0]", *flip, "-alpha", "on", "-colorspace", "sRGB", "-depth", "8", "rgba:-"]
     done = subprocess.run([CONVERT, *words], capture_output=True, check=False)
     if done.returncode or len(done.stdout) != HEIGHT * WIDTH * 4:
@@ -87,7 +87,7 @@ def decoded(path: Path) -> NDArray[np.uint8] | None:
 
 
 def difference(path: Path, other: NDArray[np.uint8]) -> float:
-    """The mean of the levels by which our pixels differ, where they are seen."""
+    """The mean difference of our pixels from the other's, in levels; transparent ones count less."""
     picture = reading.read(path)
     alpha = picture.alpha if picture.alpha is not None else np.full((HEIGHT, WIDTH), 255, np.uint8)
     mine = np.float32(np.dstack([picture.pixels * (alpha[..., None] / 255), alpha]))
@@ -109,7 +109,7 @@ def test_every_kind_is_read_right_or_refused(tmp_path: Path) -> None:
         subprocess.run([CONVERT, *SOURCES[source], *options, f"{extension}:{path.name}"], cwd=tmp_path,
                        capture_output=True, check=False)
         other = decoded(path) if path.exists() else None
-        if other is None:  # no such kind
+        if other is None:  # ImageMagick cannot write or read this kind
             counts["not made"] += 1
             continue
         try:

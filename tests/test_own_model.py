@@ -1,4 +1,4 @@
-"""A net of one's own, dropped into models/: a tiny one with another mean and another order of channels."""
+"""A user's own net in models/: a tiny one with a different mean and a different order of channels."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from containers import checkout
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout with two models more: tiny (rgb), and ymit, which has the same net with bgr and another mean."""
+    """A checkout with two more models: tiny (rgb), and ymit, which has the same net with bgr and a different mean."""
     folder = checkout(tmp_path_factory.mktemp("clone"))
     tinymodel.make(folder / "models/tiny")
     shutil.copytree(folder / "models/tiny", folder / "models/ymit")
@@ -29,7 +29,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(clone: Path, *words: object, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run dreamify.py of the clone."""
+    """Run the clone's dreamify.py."""
     return subprocess.run([str(word) for word in (clone / "dreamify.py", *words)], capture_output=True, text=True,
                           check=False, env=os.environ | more)
 
@@ -53,7 +53,7 @@ def test_its_dream_is_the_oracles(clone: Path, photo: Path, tmp_path: Path, name
         return oracle.dream(folder / "net.prototxt", str(folder / "tiny.caffemodel"), mean, bgr, image, "mix/output", 3,
                             2, seed=4)[0]
     assert np.abs(ours - np.floor(expected(mean, bgr))).max() <= 1
-    assert np.abs(ours - expected(mean, not bgr)).max() > 5  # it does matter
+    assert np.abs(ours - expected(mean, not bgr)).max() > 5  # the mean and the order matter
     assert np.abs(ours - expected((104, 117, 123), bgr)).max() > 5
 
 
@@ -108,5 +108,5 @@ def test_provision_gets_one(clone: Path, photo: Path, tmp_path: Path) -> None:
     lost = provision("model", "fetched")
     assert lost.returncode == 1
     assert "fetched" in lost.stderr
-    assert "daydream dreams" not in lost.stdout
+    assert "daydream" not in lost.stdout
     shutil.rmtree(folder)

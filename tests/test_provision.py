@@ -1,6 +1,6 @@
-"""provision.sh: where Caffe's source comes from, what it says, what it does a second time.
+"""Tests of provision.sh: the sources of Caffe, the messages, and a second run.
 
-The whole way, from packages to a dream, is walked by the test command itself and by the container tests."""
+The test command and the container tests run all its steps, from the packages to a dream."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ FILES = {"CMakeLists.txt": "project(Caffe)\n", "src/caffe.cpp": "// deep\n", "a 
 
 
 def bash(script: str, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `script` with provision.sh's functions at hand, a build folder and a log."""
+    """Run `script` with the functions of provision.sh, a build folder and a log."""
     build = tmp_path / "prefix/build"
     build.mkdir(parents=True, exist_ok=True)
     setup = f"source {ROOT}/provision.sh; dev=false; cache=false; step=test; log={tmp_path}/log; distribution\n"
@@ -29,7 +29,7 @@ def bash(script: str, tmp_path: Path, **variables: str) -> subprocess.CompletedP
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A small tree in the place of Caffe's."""
+    """A small tree that stands in for Caffe's."""
     for name, text in FILES.items():
         path = tmp_path / "tree" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def checksum(tree: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def repository(tree: Path, tmp_path: Path) -> tuple[str, str]:
-    """(URL, commit) of a git repository of the tree."""
+    """(URL, commit) of a git repository with the tree."""
     folder = tmp_path / "repository"
     git: list[Word] = ["git", "-C", folder, "-c", "user.name=x", "-c", "user.email=x@example.org"]
     subprocess.run(["cp", "-R", tree, folder], check=True)
@@ -56,7 +56,7 @@ def repository(tree: Path, tmp_path: Path) -> tuple[str, str]:
 
 def fetch(tmp_path: Path, checksum: str, *, distribution: bool = False,
           **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run fetch_caffe for a tree of that checksum; the distribution's archive stays out unless asked for."""
+    """Run fetch_caffe for a tree with this checksum, without the distribution's archive unless requested."""
     without = "" if distribution else "source_distribution() { place=archive; why='not in this test'; return 1; }; "
     return bash(f"{without}caffe_sha256={checksum}; fetch_caffe {tmp_path}/prefix/build/tree", tmp_path, **variables)
 
@@ -129,7 +129,7 @@ def test_a_host_that_accepts_and_says_nothing_is_given_up(checksum: str, tmp_pat
 
 
 def test_the_distributions_archive_comes_last_and_apts_own_state_stays_as_it_is(tmp_path: Path) -> None:
-    """The real archive, through this machine's own mirror: the tree is the pinned one."""
+    """With the real archive, from this machine's mirror, the tree is the pinned one."""
     def state() -> str:
         find = "find /etc/apt /var/lib/apt/lists /var/cache/apt -type f | sort | xargs -d '\\n' stat -c '%n %s %Y'"
         return subprocess.run(find, shell=True, capture_output=True, text=True, check=True).stdout
@@ -205,7 +205,7 @@ def test_free_memory_is_known(tmp_path: Path) -> None:
     assert 100 < int(bash("free_megabytes", tmp_path).stdout) < 10_000_000
 
 
-# A kernel that takes every swap file, or none
+# A kernel that accepts every swap file, or none
 SWAPS = """
     list=$prefix/swaps; touch "$list"; swap_megabytes() { echo $SWAPPED; }; free_megabytes() { echo $FREE; }
     df() { echo $DISK; }; mkswap() { :; }; fallocate() { touch "$3"; }
@@ -233,7 +233,7 @@ def test_a_swap_file_where_memory_is_too_little_for_one_compiler(tmp_path: Path,
                                                                  said: str) -> None:
     done = bash(SWAPS + 'swap_on; cat "$list"; swap_off; cat "$list"; ls "$prefix"', tmp_path, **MACHINE | machine)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines().count(str(tmp_path / "prefix/swap")) == made  # there, and gone afterwards
+    assert done.stdout.splitlines().count(str(tmp_path / "prefix/swap")) == made  # it existed, and is gone afterwards
     assert "swap\n" not in done.stdout.replace("prefix/swap\n", "")
     assert said in done.stdout
     assert said or not done.stdout.startswith("==>")
@@ -242,7 +242,7 @@ def test_a_swap_file_where_memory_is_too_little_for_one_compiler(tmp_path: Path,
 @pytest.mark.parametrize(("sent", "left"), [("INT", False), ("TERM", False), ("KILL", True), ("", False)])
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes swap files")
 def test_the_swap_file_goes_however_the_build_ends(tmp_path: Path, sent: str, left: bool) -> None:
-    """A real one, where the kernel lets this machine have it (a container is told that it may not)."""
+    """With a real swap file, if the kernel permits one (in a container it refuses)."""
     prefix = tmp_path / "the prefix"
     script = f"""source {ROOT}/provision.sh
         step_toolchain() {{ :; }}; fetch_caffe() {{ :; }}; prepare_caffe() {{ :; }}; swap_megabytes() {{ echo 0; }}
@@ -268,12 +268,12 @@ def test_the_swap_file_goes_however_the_build_ends(tmp_path: Path, sent: str, le
         assert swaps() == 1 or not sent
     else:
         assert "a swap file cannot be made here" in said
-    while sent and build.poll() is None:  # twice, where the first comes while bash starts its child
+    while sent and build.poll() is None:  # repeated, because bash may miss a signal while it starts a child
         os.killpg(build.pid, getattr(signal, f"SIG{sent}"))
         time.sleep(0.5)
     assert build.wait(30) != 0
     assert (swaps(), (prefix / "swap").exists()) == ((1, True) if left and allowed else (0, False))
-    if left:  # the next run finds it
+    if left:  # the next run removes it
         assert start("runtime", "").wait(60) == 0
         assert (swaps(), (prefix / "swap").exists()) == (0, False)
 
@@ -316,7 +316,7 @@ def test_a_clock_that_is_behind_does_not_matter_to_apt(tmp_path: Path, said: str
 
 
 def test_a_clock_that_was_set_back_does_not_matter_to_make(tree: Path, tmp_path: Path) -> None:
-    """All of the tree is older than any object, whatever the clock says while they are made."""
+    """All files of the tree are older than any object file, whatever the clock says during the build."""
     subprocess.run(["touch", "-d", "+2 days", tree / "CMakeLists.txt"], check=True)
     assert bash(f"logged() {{ :; }}; prepare_caffe {tree}", tmp_path).returncode == 0
     assert {time.gmtime(path.stat().st_mtime).tm_year for path in tree.rglob("*") if path.is_file()} == {2018}
@@ -324,7 +324,7 @@ def test_a_clock_that_was_set_back_does_not_matter_to_make(tree: Path, tmp_path:
 
 @pytest.fixture(scope="session")
 def checkouts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two clones of what is committed: as everywhere, and as git for Windows makes them, in a folder with spaces."""
+    """Two clones of the last commit: a usual one, and one as git for Windows makes it, in a folder with spaces."""
     if not (ROOT / ".git").exists():
         pytest.skip("this is no git checkout")
     made = []
@@ -336,7 +336,7 @@ def checkouts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_a_checkout_by_git_for_windows_runs_in_linux(checkouts: list[Path], tmp_path: Path) -> None:
-    """Its lines end as Linux wants them, and the Caffe that it builds is the same."""
+    """It has Linux line endings, and builds the same Caffe."""
     plain, windows = checkouts
     ends = subprocess.run(["git", "ls-files", "--eol"], cwd=windows, capture_output=True, text=True, check=True).stdout
     names = [line.partition("\t")[2] for line in ends.splitlines()]
@@ -352,7 +352,7 @@ def test_a_checkout_by_git_for_windows_runs_in_linux(checkouts: list[Path], tmp_
 @pytest.mark.xdist_group("machine")
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_second_run_needs_no_network_and_minds_no_spaces(checkouts: list[Path], tmp_path: Path) -> None:
-    """On the machine as it is, from a folder with spaces: all steps, to a small dream."""
+    """Runs all steps on this machine as it is, from a folder with spaces, through to a small dream."""
     if not os.path.exists("/opt/image-dreamer/key"):
         pytest.skip("this machine was not provisioned")
     if subprocess.run(["unshare", "--net", "true"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
@@ -363,13 +363,13 @@ def test_a_second_run_needs_no_network_and_minds_no_spaces(checkouts: list[Path]
     assert done.returncode == 0, done.stderr
     assert "installing" not in done.stdout
     assert "all is well" in done.stdout
-    assert imported(tmp_path) == str(folder / "dreamify.py")  # the clone that was provisioned last
+    assert imported(tmp_path) == str(folder / "dreamify.py")  # of the clone that was provisioned last
     assert subprocess.run([ROOT / "provision.sh", "runtime"], capture_output=True, check=False).returncode == 0
     assert imported(tmp_path) == str(ROOT / "dreamify.py")
 
 
 def imported(folder: Path) -> str:
-    """The file that `import dreamify` finds from a folder that has nothing to do with us."""
+    """The file that `import dreamify` finds from an unrelated folder."""
     script = "import os, dreamify; print(os.path.realpath(dreamify.__file__)); dreamify.keys(model='daydream')"
     return subprocess.run(["/usr/bin/python3", "-c", script], cwd=folder, capture_output=True, text=True, check=True,
                           env={"PATH": os.environ["PATH"]}).stdout.strip()
@@ -383,7 +383,7 @@ def test_a_cache_in_a_folder_with_spaces(checkouts: list[Path], tmp_path: Path) 
 
 @pytest.mark.xdist_group("machine")
 def test_a_second_run_finds_all_done() -> None:
-    """On the machine as it is: the test command has provisioned it."""
+    """On this machine as it is: the test command has provisioned it."""
     if os.geteuid() != 0 or not os.path.exists("/opt/image-dreamer/key"):
         pytest.skip("this machine was not provisioned, or this is not root")
     done = subprocess.run([ROOT / "provision.sh", "runtime", "caffe"], capture_output=True, text=True, check=False)
@@ -411,7 +411,7 @@ def test_decoders_of_modern_pictures_belong_to_dreaming(tmp_path: Path, name: st
 
 
 def cached(tmp_path: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `script` with an installed Caffe (of one text file) and an empty project of a folder around the cache."""
+    """Run `script` with a fake installed Caffe (one text file), in an empty project folder that holds the cache."""
     (tmp_path / "project").mkdir(exist_ok=True)
     setup = f"""here={tmp_path}/project; cache=true; python_finds_caffe() {{ :; }}
         apt_install() {{ :; }}; python3() {{ :; }}
@@ -433,7 +433,7 @@ def test_a_finished_caffe_is_kept_and_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("script", "said"), [
-    ("from_cache another", ""),  # of other patches, say
+    ("from_cache another", ""),  # the key of a build with other patches, for example
     ("cache=false; from_cache key", ""),
     ("echo x >>$(cache_file key); from_cache key", "damaged"),
     ("rm $(cache_file key).sha256; from_cache key", "damaged"),

@@ -1,4 +1,4 @@
-"""README, help and code say the same, and every block of commands in it does what it says."""
+"""README, manual, help and code say the same, and every block of commands does what it says."""
 
 import argparse
 import os
@@ -28,7 +28,7 @@ import make  # noqa: E402
 
 
 def table(header: str) -> dict[str, list[str]]:
-    """{first cell: the other cells} of all tables that have these words above them."""
+    """{first cell: the other cells} of all tables with this header."""
     cells = [[cell.strip() for cell in line.strip("|").split("|")]
              for part in README.split(f"| {header} |\n")[1:]
              for line in part.partition("\n\n")[0].splitlines()[1:]]
@@ -114,7 +114,7 @@ def test_the_table_has_every_environment_variable_and_no_other() -> None:
     read = {name for path in tracked() if path.suffix in (".py", ".sh", ".cpp", "") and path.name != "LICENSE"
             and not {"tests", "train", ".ci"} & set(path.relative_to(ROOT).parts)
             for pattern in READ for name in re.findall(pattern, path.read_text())}
-    read |= {"DREAMER_WEIGHTS_NAME", "BVLC_GOOGLENET"}  # whatever the model; and the one that is known by its own
+    read |= {"DREAMER_WEIGHTS_NAME", "BVLC_GOOGLENET"}  # built from the model's name; and a second name for one
     told = {name for names in table("Variable | Read by | What it does")
             for name in re.findall(r"\w+", names)}
     assert told == read - OF_OS_RELEASE
@@ -157,7 +157,7 @@ def test_every_photo_says_where_it_is_from() -> None:
 
 
 def test_the_gallery_is_what_its_commands_dream(googlenet: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of them, dreamed again: the seed makes it the same, but for JPEG's own."""
+    """One of them, dreamed again: with its seed it is the same, except for JPEG's losses."""
     monkeypatch.setenv("BVLC_GOOGLENET", str(googlenet.weights_path()))
     made = make.ITEMS["eyes"].arrange(make.dreamed(make.ITEMS["eyes"].command))
     kept = Image.open(ROOT / "tests/gallery/eyes.jpg")
@@ -180,7 +180,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def bash(command: str, folder: Path, **environment: str) -> str:
-    """Run a line as whoever copies it does; returns what it says."""
+    """Run a line as somebody who copies it would; returns its output."""
     done = subprocess.run(["bash", "-ec", command], cwd=folder, capture_output=True, text=True, check=False,
                           env=os.environ | environment, timeout=600)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -189,7 +189,7 @@ def bash(command: str, folder: Path, **environment: str) -> str:
 
 
 def watches(command: str, folder: Path, dream: str) -> None:
-    """Run a line that ends only by Ctrl-C, until it has made `dream`."""
+    """Run a line that only Ctrl-C ends, until it has written `dream`."""
     (folder / dream).unlink(missing_ok=True)
     watching = subprocess.Popen(["bash", "-ec", f"exec {command}"], cwd=folder, stdout=subprocess.DEVNULL,
                                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
@@ -206,7 +206,7 @@ def watches(command: str, folder: Path, dream: str) -> None:
 
 
 def written(command: Command, folder: Path) -> None:
-    """See that the files that a line names are there, new and whole."""
+    """Check that the files that a line names exist, and are new and whole."""
     for name in command.outputs:
         path = folder / name
         assert path.stat().st_size > 0
@@ -215,7 +215,7 @@ def written(command: Command, folder: Path) -> None:
 
 
 def test_every_block_is_run_or_listed() -> None:
-    """A command that is new is of the fast ones, and runs. A block of another language fails here."""
+    """A new command counts as fast, and is run. A block in another language fails here."""
     assert {language for language, _ in BLOCKS} <= {"sh", "bat", "python", ""}
     assert set(ELSEWHERE) <= {command.line for command in commands()}
     assert len(of_kind("fast")) > 15
@@ -259,7 +259,7 @@ FIRST, LISTENING, BEGIN, *EXPERIMENTS = PYTHON
 
 
 def python(code: str, folder: Path) -> str:
-    """Run lines of Python in a folder; returns what they print."""
+    """Run lines of Python in a folder; returns their output."""
     done = subprocess.run(["/usr/bin/python3", "-c", code], cwd=folder, capture_output=True, text=True, check=False,
                           timeout=300)
     assert done.returncode == 0, done.stderr
@@ -267,7 +267,7 @@ def python(code: str, folder: Path) -> str:
 
 
 def test_python(googlenet: Model, clone: Path) -> None:
-    """What an expression is said to be, in the remark behind it, it is."""
+    """Each expression has the value that the comment after it gives."""
     told = re.findall(r"^(dreamify\..*?)  +# (.*)", FIRST, re.M)
     code = re.sub(r"^(dreamify\..*?)  +# .*", r"print('=', repr(\1))", FIRST, flags=re.M)
     said = python(f"import os; os.environ['BVLC_GOOGLENET'] = {str(googlenet.weights_path())!r}\n{code}", clone)
@@ -282,7 +282,7 @@ def test_python_that_listens(googlenet: Model, clone: Path) -> None:
     """Each event is printed, from the first to the last."""
     said = python(f"import os; os.environ['BVLC_GOOGLENET'] = {str(googlenet.weights_path())!r}\n{LISTENING}", clone)
     happened = [kind for kind in re.findall(r"^(\w+)\(", said, re.M)
-                if kind not in ("Warned", "Tick")]  # the photo is small
+                if kind not in ("Warned", "Tick")]  # because the photo is small
     assert [happened[0], happened[-1]] == ["Began", "Finished"]
     assert "Stepped" in happened
     assert dreamify.recipe(clone / "dream.png")["seed"] == 1
@@ -290,7 +290,7 @@ def test_python_that_listens(googlenet: Model, clone: Path) -> None:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda code: search(r"def (\w+)", code)[1])
 def test_experiments(googlenet: Model, clone: Path, sky: Path, experiment: str, tmp_path: Path) -> None:
-    """Each is short, runs, and makes another dream than the plain one."""
+    """Each is short, runs, and gives a different dream than the plain one."""
     Image.open(sky).resize((96, 72)).save(tmp_path / "photo.jpg")
     assert len([row for row in experiment.splitlines() if row]) <= 10
     plain = 'save(dreamify.deepdream(net, photo, seed=1), "plain.png")\n'
@@ -316,7 +316,7 @@ def test_examples_of_layers() -> None:
 @pytest.mark.parametrize("command", of_kind("container"), ids=line)
 def test_commands_of_containers(docker: str, base: str, image: str, context: Path, folder: Path,
                                 command: Command) -> None:
-    """In a folder that is somebody's. The base is named in case that no hub has the pinned one."""
+    """In a folder that belongs to a user. The base is named in case no hub has the pinned one."""
     words = command.line
     client = {"PATH": f"{os.path.dirname(docker)}:{os.environ['PATH']}", "DOCKER_BUILDKIT": "1"}
     if " build " in words:
@@ -326,7 +326,7 @@ def test_commands_of_containers(docker: str, base: str, image: str, context: Pat
     if "--watch" in words:
         watches(words.replace("docker", docker, 1).replace(" -it", ""), folder, "photo-dream.jpg")  # signals reach it
     elif " -it " in words:
-        # the shell is typed into as the text before it says
+        # type into the shell what the text before the block says
         typed = "dreamify photo.jpg dream.png\nexit\n" if words.endswith(" bash") else ""
         terminal = ["script", "--quiet", "--return", "--command", words, "/dev/null"]
         done = subprocess.run(terminal, cwd=folder, input=typed, capture_output=True, text=True, check=False,

@@ -1,4 +1,4 @@
-"""--reproducible: the same bytes, whatever the machine offers."""
+"""--reproducible: the same bytes on every machine."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from dreamer.nets.model import Model
 from dreamer.pictures.recipe import read_recipe
 from helpers import PYTHON, ROOT, Word, run
 
-MACHINES = [  # as far as one machine can play another: its instructions, cores, memory and BLAS
+MACHINES = [  # other machines, as far as one can imitate them: instructions, cores, memory and BLAS
     {"NATIVE_ISA": "avx512", "OPENBLAS_CORETYPE": "SkylakeX", "words": ["--threads", "1"]},
     {"NATIVE_ISA": "avx2", "OPENBLAS_CORETYPE": "Haswell", "words": ["--threads", "2"]},
     {"NATIVE_ISA": "avx2", "OPENBLAS_CORETYPE": "Zen", "words": ["--threads", "5"]},
@@ -44,14 +44,14 @@ def test_every_machine_gives_the_same_bytes(sky: Path, tmp_path: Path) -> None:
 def test_a_machine_that_rounds_otherwise_says_so(sky: Path, tmp_path: Path) -> None:
     done = dream(sky, tmp_path / "dream.png", {"NATIVE_ISA": "baseline", "words": []})
     assert done.returncode == 1
-    told = [line for line in done.stderr.splitlines() if "daydream dreams" not in line]  # without the weights
+    told = [line for line in done.stderr.splitlines() if "using daydream" not in line]  # without the weights
     assert len(told) == 1
     assert "AVX2" in told[0]
     assert not list(tmp_path.iterdir())
 
 
 def test_it_says_so_before_the_weights_are_read(tiny: Model, small: Path, tmp_path: Path) -> None:
-    """Whatever is wrong with them."""
+    """Even if they are damaged."""
     weights = tmp_path / "bad.caffemodel"
     weights.write_bytes(b"not a weights")
     code = (f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom dreamer.errors import Failure\n"
@@ -72,7 +72,8 @@ def test_memory_does_not_decide_the_tiles(googlenet: Model, monkeypatch: pytest.
     plans = []
     for megabytes in (300, 5000):
         made = net.Net(googlenet, "inception_4c/output", reproducible=True)
-        made.budget.memory = made.budget.base + (megabytes << 20)  # this process may hold what other tests have left
+# relative to base, because this process may still hold memory of other tests
+        made.budget.memory = made.budget.base + (megabytes << 20)
         made.budget.fit(480, 720)
         made.resize(480, 720)
         plans.append(made.windows)

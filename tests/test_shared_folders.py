@@ -1,5 +1,5 @@
-"""Folders that are shared with a host or over a network, and what cannot be done there (tests/quirks.py): the real
-command, on a real file system that refuses it."""
+"""Folders that are shared with a host or over a network, where some operations fail (tests/quirks.py): the real
+command, on a real file system that refuses them."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from dreamer.machine import sharing
 from dreamer.nets.model import Model
 from helpers import ROOT, Watcher, names, wait_for
 
-VBOXSF = ("busy", "owner", "links", "case", "inode")  # of a host that is a PC with Windows
+VBOXSF = ("busy", "owner", "links", "case", "inode")  # on a Windows host
 
 KINDS = [(), *((quirk,) for quirk in quirks.QUIRKS), VBOXSF, tuple(quirks.QUIRKS)]
 
@@ -29,7 +29,7 @@ all_at_once = pytest.mark.parametrize("share", [VBOXSF, KINDS[-1]], ids=["vboxsf
 
 @pytest.fixture
 def share(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A folder with some quirks, a path; it has photo.png in it."""
+    """Path of a folder with some quirks; it contains photo.png."""
     if quirks.fuse is None or os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
         pytest.skip("needs root, /dev/fuse and python3-fusepy")
     real, mountpoint = tmp_path / "real", tmp_path / "share"
@@ -54,7 +54,7 @@ def share(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def words(share: Path, tiny: Model) -> list[str]:
-    """The words of a short dream of photo.png."""
+    """The command line of a short dream of photo.png."""
     return [str(ROOT / "dreamify.py"), "photo.png", "dream.png", "mix/output", "2", "2", "--seed", "5", "--model",
             str(tiny.folder)]
 
@@ -65,7 +65,7 @@ def here(words: list[str], folder: Path, *more: str) -> subprocess.CompletedProc
 
 @each_kind
 def test_a_dream_replaces_the_last_one_whole(share: Path, words: list[str], tmp_path: Path) -> None:
-    """And nothing is left beside it."""
+    """Nothing else is left in the folder."""
     assert sharing.shared(share)
     (tmp_path / "local").mkdir()
     shutil.copyfile(share / "photo.png", tmp_path / "local/photo.png")
@@ -134,7 +134,7 @@ def test_another_case_is_the_input_all_the_same(share: Path, words: list[str]) -
 
 @all_at_once
 def test_a_finished_caffe_is_kept_there(share: Path, tmp_path: Path) -> None:
-    """provision.sh's cache, when the project's folder is a shared one."""
+    """provision.sh's cache, if the project's folder is shared."""
     for name in ("lib", "python", "models/bvlc_googlenet"):
         (tmp_path / "prefix" / name).mkdir(parents=True)
     for name in ("models/bvlc_googlenet/deploy.prototxt", "packages"):

@@ -1,4 +1,4 @@
-"""How the parts hang together: the order of the wings, who knows whom, how large they are, and what they are called."""
+"""The structure of the code: the order of the wings, their imports, the sizes of files, and names."""
 
 import ast
 import collections
@@ -10,7 +10,7 @@ import pytest
 
 from helpers import ROOT, tracked
 
-# Each wing may import what is named here, and the ground, which every wing stands on; itself too, but for circles.
+# Each wing may import the wings named here, the base that all use, and itself, but not in circles.
 GROUND = {"arrays", "errors", "state", "__init__"}
 MAY = {
     "machine": set(),
@@ -24,7 +24,7 @@ MAY = {
     "farm": {"machine", "nets", "pictures", "films", "options", "jobs", "perform"},
 }
 SIX = ("machine", "nets", "pictures", "films", "options", "jobs")
-LONG = {"deepdream"}  # the algorithm from one end to the other, and what each of its parameters means
+LONG = {"deepdream"}  # the whole algorithm, with the meaning of each parameter
 
 
 def module(path: Path) -> str:
@@ -41,7 +41,7 @@ TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py"))
 
 
 def imported(tree: ast.Module, modules: Collection[str]) -> set[str]:
-    """Names of all `modules` that a tree imports, wherever in it that is; of a package its parts, where it is those."""
+    """Names of all `modules` that a tree imports, anywhere in it. If it imports parts of a package, their names."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -56,7 +56,7 @@ def imported(tree: ast.Module, modules: Collection[str]) -> set[str]:
 
 
 def graph(trees: Mapping[str, ast.Module]) -> dict[str, set[str]]:
-    """{module: the others among them that it imports}"""
+    """{module: the other modules that it imports}"""
     return {name: imported(tree, trees) for name, tree in trees.items()}
 
 
@@ -64,13 +64,13 @@ KNOWN = graph(TREES)
 
 
 def wing(name: str) -> str:
-    """That of a module; "ground" for what all stand on, "dreamify" for the script."""
+    """The wing of a module; "ground" for the modules that all use, "dreamify" for the script."""
     parts = name.split(".")
     return ("dreamify" if parts[0] == "dreamify" else "ground" if len(parts) == 1 or parts[1] in GROUND else parts[1])
 
 
 def circle(known: Mapping[str, set[str]]) -> list[str]:
-    """The modules that know each other in a circle, and those that know them; none where there is none."""
+    """The modules that import each other in a circle, and those that import them; empty if there is no circle."""
     rest = dict(known)
     while free := [name for name, others in rest.items() if not others & set(rest)]:
         for name in free:
@@ -95,7 +95,7 @@ def test_imports_run_only_down(name: str) -> None:
 
 
 def test_how_many_imports_there_are_and_that_none_runs_up() -> None:
-    """Of the six wings, neighbours on one floor are no more than each other's equals."""
+    """Wings on the same floor do not import each other."""
     floor = {"ground": 0, "machine": 1, "nets": 2, "pictures": 2, "films": 3, "options": 4, "jobs": 4, "perform": 5,
              "studio": 6, "farm": 6, "dreamify": 7}
     ways: collections.Counter[str] = collections.Counter()
@@ -136,7 +136,7 @@ def test_what_is_not_the_algorithm_knows_neither_it_nor_the_command_line(name: s
 
 
 def test_what_understands_knows_nothing_of_what_dreams() -> None:
-    """read → understand → dream → write: nothing of Caffe is loaded for what may be wrong."""
+    """read → understand → dream → write: checking a request does not load Caffe."""
     below, more = set(), {"dreamer.options.understand"}
     while more:
         below |= more
@@ -147,7 +147,7 @@ def test_what_understands_knows_nothing_of_what_dreams() -> None:
 def test_every_part_is_of_use() -> None:
     known = set().union(*KNOWN.values())
     packages = {name for name in PARTS if any(other.startswith(f"{name}.") for other in PARTS)}
-    assert set(PARTS) - known - packages <= {"dreamer.nets.fetch"}  # which provision.sh runs
+    assert set(PARTS) - known - packages <= {"dreamer.nets.fetch"}  # provision.sh runs it
 
 
 # size and names ------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_no_function_is_long(name: str) -> None:
 
 
 def defined(tree: ast.Module) -> list[str]:
-    """Names of the functions, methods and classes of a module, wherever they are."""
+    """Names of all functions, methods and classes of a module, nested ones too."""
     return [node.name for node in ast.walk(tree)
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
 
@@ -174,7 +174,7 @@ def test_a_word_does_not_stand_for_several_things(word: str) -> None:
 
 
 def test_no_part_of_ours_is_called_by_another_name() -> None:
-    """No `import x as y` of our own modules and what is in them; in the tests and in training neither."""
+    """No `import x as y` of our own modules or their contents; not in the tests and the training either."""
     trees = {ROOT / (name.replace(".", "/") + ".py"): tree for name, tree in TREES.items()}
     trees |= {path: ast.parse(path.read_text()) for path in [*TESTS, *(ROOT / "models/daydream/train").glob("*.py")]}
     ours = {"dreamify", "dreamer", *TRAINING, *(path.stem for path in TESTS)} - {"commands"}
@@ -201,15 +201,15 @@ def test_no_test_file_imports_another() -> None:
 
 
 def test_no_two_test_files_are_called_nearly_alike() -> None:
-    """Nor are two the same: pytest would take them for one."""
+    """And no two are the same: pytest would confuse them."""
     names = [re.sub(r"s\b|s(?=_)", "", path.stem) for path in TESTS if path.stem.startswith("test_")]
     assert [name for name, count in collections.Counter(names).items() if count > 1] == []
 
 
 def test_what_is_named_in_words_is_there() -> None:
-    """Files and parts of the project that docstrings, comments and texts name."""
+    """Files and parts of the project that are named in docstrings, comments and texts exist."""
     for path in tracked("*.py", "*.sh", "*.md", "*.toml", "Dockerfile"):
-        if path.name == "CHANGELOG.md":  # which tells of what was
+        if path.name == "CHANGELOG.md":  # because it describes the past
             continue
         text = path.read_text()
         for name in re.findall(r"(?<![\w/.-])(?:dreamer|tests|native)/[\w/-]+\.(?:py|sh|cpp|md)\b", text):

@@ -1,4 +1,4 @@
-"""What a machine can see of the style: linters, and the rules that every file keeps."""
+"""The part of the style that a machine can check: linters, and rules for every file."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ def shell_scripts() -> list[Path]:
 
 
 def linter(name: str) -> str:
-    """The path of a linter that provision.sh installs, or that is there anyway."""
+    """The path of a linter, which provision.sh or the user has installed."""
     path = shutil.which(name) or shutil.which(name, path="/opt/image-dreamer/dev/bin")
     if not path:
         pytest.skip(f"no {name}: ./provision.sh --dev runtime")
@@ -30,7 +30,7 @@ def test_ruff() -> None:
 
 
 def test_mypy(tmp_path: Path) -> None:
-    """Of every file there is."""
+    """For every file."""
     if np.lib.NumpyVersion(np.__version__) < "1.24.0":
         pytest.skip("the types of numpy itself had gaps before 1.24")
     done = subprocess.run([linter("mypy"), "--config-file", ROOT / "pyproject.toml", "--python-executable",

@@ -1,4 +1,4 @@
-"""From another program: dreams from many threads at once, some of them stopped, and nothing left behind."""
+"""From another program: dreams from many threads at once, some of which are stopped; nothing is left behind."""
 
 import functools
 import os
@@ -29,14 +29,14 @@ one = functools.partial(perform.one, deepdream=dreamify.deepdream, sizes=dreamif
 
 
 def asked(tiny: Model, tmp_path: Path, number: int, iterations: int = 2, size: tuple[int, int] = (60, 80)) -> Request:
-    """The Request of one of many dreams, each of another picture."""
+    """The Request of one of many dreams, each of a different picture."""
     source = saved(tmp_path / f"in-{number}.png", noise(*size, number))
     return dreamify.ask({"input": source, "output": tmp_path / f"out-{number}.png", "layer": "mix/output", "threads": 1,
                          "iterations": iterations, "octaves": 2, "seed": number, "model": str(tiny.folder)})
 
 
 def by_the_command(request: Request, output: Path) -> bytes:
-    """The bytes of the dream that the command line makes of a request."""
+    """The bytes of the dream that the command line writes for a request."""
     done = run(request.input, output, request.layer, request.iterations, request.octaves, "--seed", request.seed,
                "--model", request.model)
     assert done.returncode == 0, done.stderr
@@ -44,7 +44,7 @@ def by_the_command(request: Request, output: Path) -> bytes:
 
 
 def process_wide() -> dict[str, Any]:
-    """What there is one of in a process, and no dream may change."""
+    """The state that exists once per process; no dream may change it."""
     status = Path("/proc/self/status").read_text()
     return {"Pillow's limit": Image.MAX_IMAGE_PIXELS, "umask": search(r"Umask:.*", status)[0],
             "standard error": os.fstat(2)[:3],
@@ -62,7 +62,7 @@ def no_child_is_left() -> bool:
 
 
 def test_twenty_dreams_from_four_threads_while_two_are_stopped(tiny: Model, tmp_path: Path) -> None:
-    one(asked(tiny, tmp_path, 99), lambda event: None)  # what is loaded once is loaded
+    one(asked(tiny, tmp_path, 99), lambda event: None)  # loads everything that is loaded only once
     before = process_wide()
     long = {3: threading.Event(), 4: threading.Event()}  # these two take long, and are stopped
     requests = [asked(tiny, tmp_path, number, *[2000, (200, 300)] if number in long else ()) for number in range(20)]
@@ -85,7 +85,7 @@ def test_twenty_dreams_from_four_threads_while_two_are_stopped(tiny: Model, tmp_
             number, request = following
             try:
                 one(request, functools.partial(listen, number), stop=long.get(number))
-            except Exception as error:  # looked at below
+            except Exception as error:  # checked below
                 raised[number] = error
 
     lock = threading.Lock()
@@ -120,7 +120,7 @@ def test_twenty_dreams_from_four_threads_while_two_are_stopped(tiny: Model, tmp_
 
 
 def test_one_that_was_stopped_goes_on_to_the_very_bytes(tiny: Model, tmp_path: Path) -> None:
-    """In another thread, by the same request."""
+    """In another thread, with the same request."""
     request, stop = asked(tiny, tmp_path, 1, 150, (120, 160)), threading.Event()
     other = threading.Event()
 
@@ -177,7 +177,7 @@ def test_in_the_main_thread_signals_stop_it_and_are_ours_again(tiny: Model, tmp_
 
 
 def test_a_listener_that_fails_ends_the_dream_and_leaves_no_child(tiny: Model, tmp_path: Path) -> None:
-    """In the main thread, and in another."""
+    """In the main thread and in another."""
     def listen(event: events.Event) -> None:
         if isinstance(event, events.Stepped):
             raise ZeroDivisionError
@@ -198,7 +198,7 @@ def test_a_listener_that_fails_ends_the_dream_and_leaves_no_child(tiny: Model, t
 
 
 def test_what_dreams_may_be_another_function_of_a_module(tiny: Model, tmp_path: Path) -> None:
-    """In a process with threads too, where it goes to another interpreter; what is none is told."""
+    """In a process with threads too, where it is sent to a new interpreter. Other functions give an error."""
     request, raised = asked(tiny, tmp_path, 1), []
 
     def work(deepdream: perform.Deepdream) -> None:
@@ -267,7 +267,7 @@ def test_a_film_and_a_folder_from_a_thread(tiny: Model, tmp_path: Path, photos: 
 
 def test_a_script_without_a_guard_does_not_do_everything_again_in_each_child(tiny: Model, sky: Path,
                                                                              tmp_path: Path) -> None:
-    """As with multiprocessing: its main script is loaded in the child, and must not dream there."""
+    """As with multiprocessing, the child loads the main script, which must not dream there."""
     (tmp_path / "script.py").write_text(f"""
 import sys, threading
 sys.path.insert(0, {str(ROOT)!r})
@@ -283,7 +283,7 @@ for thread in threads:
 """)
     done = subprocess.run(["/usr/bin/python3", tmp_path / "script.py"], capture_output=True, text=True, check=False,
                           timeout=120)
-    assert done.stdout.count("begins") == 3  # once here, and once in each child
+    assert done.stdout.count("begins") == 3  # once in the script, and once in each child
     assert {path.name for path in tmp_path.iterdir()} <= {"script.py", "0.png", "1.png"}
 
 

@@ -1,4 +1,4 @@
-"""The training of daydream, in small: every program of models/daydream/train runs in turn, and Caffe checks the result.
+"""The training of daydream, on a small scale: all programs of models/daydream/train run, and Caffe checks the result.
 
 The nets are as wide as the real ones, but they see a few small crops of one photo for a few steps."""
 
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("train")]
 
 END = "inception_4c/output"
 
-# what PyTorch makes of a picture: the activations of teacher and pupil (as exported) at both ends, and their gradients
+# PyTorch's results for a picture: activations of teacher and pupil (as exported) at both ends, and their gradients
 COMPUTE = """
 import sys
 import numpy as np
@@ -42,7 +42,7 @@ for name, net in (("teacher", load_teacher(sys.argv[3], "5b")), ("pupil", commit
 np.savez(sys.argv[4], **{name: value.detach().numpy() for name, value in found.items()})
 """
 
-# least squares, where there is one right answer: the weights that made the target
+# least squares with a known solution: the weights that made the target
 FIT = """
 import torch
 from start import Squares
@@ -55,7 +55,7 @@ with torch.no_grad():
 print(max((one - other).abs().max().item() for one, other in zip(right.parameters(), fitted.parameters())))
 """
 
-# whether two files of weights have the same ones, and how many of them the third has changed
+# whether two files have the same weights, and how many of them differ in a third file
 COMPARE = """
 import sys
 import torch
@@ -64,7 +64,7 @@ print(all(torch.equal(one[name], other[name]) for name in one))
 print(sum(not torch.equal(one[name], third[name]) for name in one))
 """
 
-# the mixtures of start.py: how many outputs and inputs each has, and the least and largest number in it
+# the mixtures of start.py: the numbers of outputs and inputs of each, and its smallest and largest value
 MIXTURES = """
 import json, sys
 import torch
@@ -75,15 +75,15 @@ print(json.dumps(found))
 
 
 class Trained(NamedTuple):
-    """What the programs have made."""
+    """The results of the programs."""
 
     train: Path  # the folder of the programs, in a checkout
-    out: Path  # the folder for what they write
-    said: dict[str, str]  # {program: its words}
+    out: Path  # the folder for their output
+    said: dict[str, str]  # {program: its output}
 
 
 def run(folder: Path, *words: object) -> str:
-    """What a Python program says that runs in a folder."""
+    """Run a Python program in a folder; returns its output."""
     done = subprocess.run([PYTHON, *map(str, words)], cwd=folder, capture_output=True, text=True, check=False,
                           timeout=120)
     assert done.returncode == 0, done.stderr
@@ -92,7 +92,7 @@ def run(folder: Path, *words: object) -> str:
 
 @pytest.fixture(scope="module")
 def trained(googlenet: Model, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """The way of train/README.md, from the teacher to the files of a model; in a checkout, into which it is written."""
+    """All steps of train/README.md, from the teacher to the files of a model, in a checkout."""
     if importlib.util.find_spec("torch") is None:
         pytest.skip("no PyTorch: apt-get install python3-torch")
     train = checkout(tmp_path_factory.mktemp("checkout")) / "models/daydream/train"
@@ -101,7 +101,7 @@ def trained(googlenet: Model, tmp_path_factory: pytest.TempPathFactory) -> Train
     (out / "photos/icons").mkdir(parents=True)
     for number in range(4):
         saved(out / f"photos/{number}.png", photo("cat.jpg", (480, 320))[50 * number:][:160, 80 * number:][:, :240])
-    for name in ("flowers.jpg", "icons/a.png"):  # one for the exam, and no photo
+    for name in ("flowers.jpg", "icons/a.png"):  # one for the exam, and one that is not a photo
         saved(out / "photos" / name, photo("cat.jpg"))
     (out / "photos/broken.jpg").write_bytes(np.random.RandomState(0).bytes(9000))
     saved(out / "photos/narrow.png", noise(80, 90))
@@ -131,7 +131,7 @@ def trained(googlenet: Model, tmp_path_factory: pytest.TempPathFactory) -> Train
 
 
 def numbers(text: str, name: str) -> list[float]:
-    """Those behind a name in a program's words."""
+    """The numbers after a name in a program's output."""
     return [float(found) for found in re.findall(rf"{name} (-?[\d.]+)", text)]
 
 
@@ -154,7 +154,7 @@ def test_the_stem_learns(trained: Trained) -> None:
     assert cosines[-1] > cosines[0] + 0.2
     steps = numbers(trained.said["stem"], "stem step")
     assert steps == [0, 2]
-    assert numbers(trained.said["stem"], "cosine")[-1] > 0.2  # it begins with the conv1 that was trained
+    assert numbers(trained.said["stem"], "cosine")[-1] > 0.2  # it starts with the trained conv1
 
 
 def test_least_squares_find_the_weights_that_made_the_target(trained: Trained) -> None:
@@ -170,14 +170,14 @@ def test_least_squares_fit_each_layer_to_a_mixture_of_its_own(trained: Trained, 
         for layer, (outputs, inputs, ones, largest) in found.items():
             assert layer.split("/")[0].removeprefix("inception_") in fitted
             assert (outputs, inputs) == (len(ours[layer][0].data), len(theirs[layer][0].data))
-            assert ones == 1  # each mixture is one channel, and something of the others
+            assert ones == 1  # each mixture is one channel plus parts of the others
             assert 1 <= largest < 30
         assert re.findall(r"new crops, (\w+):", trained.said[name]) == [*fitted]
     assert numbers(trained.said["start"], "3a:")[0] > 0.05
 
 
 def test_training_goes_on_where_it_ended(trained: Trained) -> None:
-    """To the very weights of one that never stopped."""
+    """The weights are the same as without the stop."""
     rows = json.loads((trained.out / "run/log.json").read_text())
     assert [row["step"] for row in rows] == [0, 2, 4]
     assert all(np.isfinite(row["loss"]).all() for row in rows[1:])
@@ -198,14 +198,14 @@ def test_what_is_exported_is_the_model(trained: Trained) -> None:
 
 
 def activations(net: Net, picture: Planes) -> Planes:
-    """Those that Caffe computes for a picture as the net has it, (channels, h', w')."""
+    """The activations (channels, h', w') that Caffe computes for a picture in the net's format."""
     net.budget.fit(*picture.shape[1:])
     net.resize(*picture.shape[1:])
     return net.tiles(picture, 0, 0)[0].forward()[0]
 
 
 def test_caffe_computes_what_pytorch_does(trained: Trained, googlenet: Model) -> None:
-    """The teacher and the pupil as it was exported, activations and gradients, for a picture of odd size."""
+    """Activations and gradients of the teacher and of the exported pupil, for a picture with odd sides."""
     picture = saved(trained.out / "odd.png", noise(95, 131))
     run(trained.train, "-c", COMPUTE, picture, 131, trained.out / "teacher.npz", trained.out / "computed.npz")
     nets = {"teacher": (googlenet, None), "pupil": (model.find("daydream"), trained.out / "daydream.caffemodel")}
@@ -223,14 +223,14 @@ def test_caffe_computes_what_pytorch_does(trained: Trained, googlenet: Model) ->
 
 
 def agrees(ours: NDArray[np.float32], theirs: NDArray[np.float32], most: float) -> None:
-    """Check that the error of an array, as a part of it, is at most so much."""
+    """Check that the relative error of an array is at most this large."""
     assert ours.shape == theirs.shape
     assert np.linalg.norm(theirs) > 0
     assert np.linalg.norm(ours - theirs) <= most * np.linalg.norm(theirs)
 
 
 def test_the_exam_agrees_with_the_measures_by_caffe(trained: Trained) -> None:
-    """Of a pupil in 32 bits and 8; and of dreams that are close, but not equal."""
+    """For a pupil with weights of 32 and of 8 bits, and for dreams that are similar but not equal."""
     figures = json.loads((trained.out / "figures.json").read_text())
     [(cosine, gain)] = json.loads((trained.out / "run/log.json").read_text())[-1]["photos"].values()
     assert figures["photos"].keys() == {"strip"}
@@ -241,7 +241,7 @@ def test_the_exam_agrees_with_the_measures_by_caffe(trained: Trained) -> None:
 
 
 def test_likeness_compares_the_filters(trained: Trained) -> None:
-    """conv1's by cosines in double precision; the other layers are told in the net's order."""
+    """conv1's with cosines in double precision; the other layers are listed in the net's order."""
     shutil.copy(trained.train.parent / "daydream.npz", trained.out)
     ours = compact.unpack(trained.out / "daydream.npz")
     with np.load(trained.out / "teacher.npz") as arrays:
@@ -250,6 +250,6 @@ def test_likeness_compares_the_filters(trained: Trained) -> None:
     own, other = (filters / np.linalg.norm(filters, axis=1, keepdims=True) for filters in rows)
     nearest = np.sort(np.abs(own @ other.T).max(1))
     [median] = numbers(trained.said["likeness"], "teacher's: median")
-    assert median == pytest.approx(nearest[(len(nearest) - 1) // 2], abs=1e-3)  # PyTorch takes the lower of two
+    assert median == pytest.approx(nearest[(len(nearest) - 1) // 2], abs=1e-3)  # PyTorch's median is the lower of two
     assert re.findall(r"^(\S+)  activations", trained.said["likeness"], re.M) == [*ours]
     assert all(0 < found <= 1 for found in numbers(trained.said["likeness"], "activations"))

@@ -1,4 +1,4 @@
-"""`vagrant up --provider=docker` for real, and what the Vagrantfile says to the providers that are not here."""
+"""`vagrant up --provider=docker` for real, and the Vagrantfile's settings for providers that are not installed."""
 
 import json
 import os
@@ -25,13 +25,13 @@ def vagrant() -> None:
 @pytest.fixture(scope="module")
 def machine(vagrant: None, docker: str, base: str, image: str, photo: Path,
             tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vagrant]:
-    """A machine that is up; its folder is a checkout with a photo, and belongs to OWNER. It is destroyed afterwards."""
+    """A running machine; its folder is a checkout with a photo, and belongs to OWNER. It is destroyed afterwards."""
     folder = checkout(tmp_path_factory.mktemp("vagrant") / "a folder with spaces")
     shutil.copy(photo, folder / "photo.jpg")
     drop_weights(folder)
     for path in (folder, *folder.rglob("*")):
         os.chown(path, *OWNER)
-    # the client that knows BuildKit, so that the engine remembers the image's layers
+    # a client with BuildKit, so that the engine caches the image's layers
     programs = f"{os.path.dirname(docker)}:{os.environ['PATH']}"
     up = Vagrant(folder, DREAMER_BOX=base, DOCKER_BUILDKIT="1", PATH=programs)
     try:
@@ -39,11 +39,11 @@ def machine(vagrant: None, docker: str, base: str, image: str, photo: Path,
         yield up
     finally:
         up("destroy", "--force")
-    assert (folder / WEIGHTS).exists()  # in the shared folder, so the next `up` has them
+    assert (folder / WEIGHTS).exists()  # in the shared folder, so that the next `up` has them
 
 
 def test_as_in_the_post(machine: Vagrant) -> None:
-    """Word for word what the readers of 2015 typed; the dream is in the folder, and is theirs."""
+    """The exact commands of 2015; the dream is in the folder, and belongs to its owner."""
     said = machine.ssh("cd /vagrant && python dreamify.py photo.jpg dream.png inception_3b/output 2 2").stdout
     assert "inception_3b/output" in said
     dream = machine.folder / "dream.png"
@@ -51,7 +51,7 @@ def test_as_in_the_post(machine: Vagrant) -> None:
 
 
 def test_as_in_the_readme(machine: Vagrant) -> None:
-    """Its block, line by line: the first lines are typed here, what follows `vagrant ssh` in there."""
+    """The README's block, line by line: the first lines are typed here, those after `vagrant ssh` in the machine."""
     (machine.folder / "dream.png").unlink(missing_ok=True)
     here, _, there = "\n".join(command.line for command in of_kind("vagrant")).partition("vagrant ssh\n")
     script = f"{here}vagrant ssh --no-tty <<'THERE'\n{there}\nTHERE"
@@ -70,10 +70,10 @@ def test_dreamify_works_anywhere(machine: Vagrant) -> None:
 
 
 def test_advice_is_for_the_machine(machine: Vagrant) -> None:
-    """It names commands that work there, and the folder that both sides see."""
+    """It names commands that work in the machine, and the shared folder."""
     said = machine.ssh("cd /tmp && dreamify photo.jpg dream.png nolayer", ok=False).stderr
     assert "list them with: /vagrant/dreamify.py keys" in said
-    assert "the folder of the Vagrantfile is /vagrant here" in said
+    assert "the folder with the Vagrantfile is /vagrant" in said
     assert "run /vagrant/provision.sh film" in machine.ssh(
         "cd /tmp && dreamify /vagrant/photo.jpg film.mp4 --zoom 2", ok=False).stderr
     assert "dreamify" in machine.ssh("cd /tmp && python -c 'import dreamify; print(dreamify.__name__)'").stdout
@@ -88,7 +88,7 @@ def test_provisioning_again_finds_all_done(machine: Vagrant) -> None:
     said = machine("provision").stdout
     assert "Caffe: already installed" in said
     assert "packages for building Caffe" not in said
-    weights = (machine.folder / WEIGHTS).stat()  # from the image, no download
+    weights = (machine.folder / WEIGHTS).stat()  # from the image, without a download
     assert (weights.st_uid, weights.st_gid) == OWNER
 
 
@@ -100,17 +100,17 @@ def test_halt_and_up(machine: Vagrant) -> None:
 
 
 def own_state(tmp_path: Path) -> dict[str, str]:
-    """Environment variables that keep vagrant's own files out of the checkout and of the home folder."""
+    """Environment variables that keep vagrant's own files out of the checkout and the home folder."""
     return {"VAGRANT_HOME": f"{tmp_path}/home", "VAGRANT_DOTFILE_PATH": f"{tmp_path}/dot"}
 
 
 def test_validate(vagrant: None, docker: str, tmp_path: Path) -> None:
-    """`vagrant validate`, with the one provider that is here."""
+    """`vagrant validate`, with the only provider that is installed."""
     run("vagrant", "validate", cwd=ROOT, env=os.environ | own_state(tmp_path) | {"VAGRANT_DEFAULT_PROVIDER": "docker"})
 
 
-# Vagrant's own loader reads the file as it would for each provider. Where a provider's plugin is not
-# installed, a class with the settings that its documentation names stands in for it.
+# Vagrant's own loader reads the file for each provider. If a provider's plugin is not installed, a class with
+# the settings of its documentation stands in for it.
 SETTINGS = r"""
 require "json"
 require "vagrant"
@@ -151,7 +151,7 @@ def project(vagrant: None, tmp_path: Path) -> Path:
 
 
 def settings(project: Path, **environment: str) -> dict[str, Any]:
-    """{provider: what the Vagrantfile sets for it}."""
+    """{provider: its settings in the Vagrantfile}."""
     script = project.parent / "settings.rb"
     script.write_text(SETTINGS)
     done = run("ruby", script, project, env=os.environ | own_state(project.parent) | environment)
@@ -160,7 +160,7 @@ def settings(project: Path, **environment: str) -> dict[str, Any]:
 
 
 def virtualbox_size(told: dict[str, Any]) -> tuple[str, int]:
-    """(memory, cpus) as VBoxManage would get them."""
+    """(memory, cpus) in the form that VBoxManage would get."""
     given = {words[2]: words[3] for _, words in told["virtualbox"]["customizations"]}
     return given["--memory"], given["--cpus"]
 
@@ -176,7 +176,7 @@ def test_every_provider_gets_its_size(project: Path) -> None:
         assert told[name]["version"].count(".") == 2  # pinned
     assert told["docker"]["box"] is None
     assert told["docker"]["has_ssh"]
-    assert told["libvirt"]["folder"] == "virtiofs"  # live on both sides
+    assert told["libvirt"]["folder"] == "virtiofs"  # changes are visible on both sides at once
 
 
 def test_environment_variables(project: Path) -> None:
@@ -185,13 +185,13 @@ def test_environment_variables(project: Path) -> None:
     assert virtualbox_size(told) == ("4096", 3)
     assert (told["libvirt"]["memory"], told["libvirt"]["cpus"]) == (4096, 3)
     assert told["virtualbox"]["box"] == "my.box"
-    assert told["virtualbox"]["version"] is None  # a file has none
+    assert told["virtualbox"]["version"] is None  # a box from a file has no version
     assert told["docker"]["build_args"] == ["--target", "vagrant", "--build-arg", "BASE=my.box"]
     assert (told["libvirt"]["driver"], told["libvirt"]["cpu_model"]) == ("qemu", "Nehalem")
 
 
 def test_our_own_box_comes_first(project: Path) -> None:
-    """Each provider's has its own name; one that was made again is another box for Vagrant."""
+    """The box of each provider has its own name. If it is made again, it is a new box for Vagrant."""
     own = project / "image-dreamer-libvirt.box"
     own.touch()
     told = settings(project)

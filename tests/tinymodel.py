@@ -1,4 +1,4 @@
-"""Makes a model that is tiny but real: Caffe loads it, and every kind of layer that GoogLeNet dreams with is in it."""
+"""Makes a tiny but real model: Caffe loads it, and it has every kind of layer that GoogLeNet uses in a dream."""
 
 import hashlib
 from pathlib import Path

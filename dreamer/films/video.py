@@ -98,7 +98,7 @@ def opened(path: str, max_size: int | None, max_pixels: int,
 
     max_size    shrink larger frames so that their longest side has this many pixels
     max_pixels  raise Mistake if a frame has more pixels than this
-    warn        called with a line about each quality of the video that is lost"""
+    warn        called with a line about each property of the video that is lost"""
     with inputs.opened(path):
         pass
     told = _probe(path)

@@ -1,4 +1,4 @@
-"""One picture, dreamed in many ways, side by side: on a labelled sheet, or on a page that shows each at its full size.
+"""One picture, dreamed in many ways, side by side: on a labelled sheet, or on a page where a click enlarges each.
 
 Each dream is saved in a hidden folder beside the output until all are done, so that a stopped atlas can continue."""
 

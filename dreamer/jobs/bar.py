@@ -1,4 +1,5 @@
-"""A listener that prints: a bar with an honest ETA in a terminal, elsewhere a line for each step (of a film: frame)."""
+"""A listener that prints: in a terminal, a bar with an honest ETA; elsewhere, a line for each step, or for each frame
+of a film."""
 
 import os
 import sys
@@ -92,7 +93,9 @@ class Bar:
             if any(dream.after):
                 self._tell(f"continues from frame {frames + 1}")
         elif octaves or iterations:
-            self._tell(f"continues from octave {octaves + 1}, iteration {iterations}")
+            steps = min(octaves * dream.iterations + iterations, len(dream.sizes) * dream.iterations - 1)
+            octave, iteration = divmod(steps, dream.iterations)
+            self._tell(f"continues from octave {octave + 1}, iteration {iteration + 1}")
         if self._out and self._out.isatty() and sys.stderr.isatty():
             from tqdm import tqdm
 

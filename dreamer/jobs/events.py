@@ -1,4 +1,5 @@
-"""Events: what happens during a dream. Faces listen to them: a bar in a terminal, a page, another program.
+"""Events: what happens during a dream. User interfaces listen to them: a bar in a terminal, a page,
+another program.
 
 The page "From another program" of the manual lists them. Octaves, iterations and frames count from 1, octaves from the
 smallest; sizes are (height, width) in pixels."""

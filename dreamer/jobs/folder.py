@@ -41,7 +41,7 @@ class Folder:
     force      overwrite files that are not dreams
     listen     called with each event
     stop       says when to stop
-    some       paths of the only pictures to dream, in any folders; `source` is then of no use
+    some       paths of the only pictures to dream, in any folders; `source` is then ignored
     recursive  whether to look into subfolders; the dreams get the same tree in `target`"""
 
     def __init__(self, source: str | os.PathLike[str], target: str | os.PathLike[str],
@@ -60,8 +60,8 @@ class Folder:
         return self._lister.look()
 
     def dream_all(self) -> None:
-        """Dream all pictures that have no dream yet. Raises Stopped; at the end Failure, a line for each failed one, or
-        a line that says why nothing can be dreamed."""
+        """Dream all pictures that have no dream yet. Raises Stopped. If pictures failed, raises Failure at the end,
+        with a line for each; if there is nothing to dream, with a line that says why."""
         found, wrong = self.contents(), list[str]()
         for name, why in found.unread.items():
             self._missed(name, [f"the folder cannot be read: {why}"], wrong)

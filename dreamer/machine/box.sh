@@ -119,7 +119,7 @@ configure() {
   printf '[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n' \
     >"$root/etc/systemd/system/ssh.service.d/keys.conf"
   printf 'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n' >"$root/etc/network/interfaces"
-  rm "$root"/etc/{hostname,resolv.conf} # they are of the machine that makes the box
+  rm "$root"/etc/{hostname,resolv.conf} # they belong to the machine that builds the box
   echo image-dreamer >"$root/etc/hostname"
   : >"$root/etc/resolv.conf"
   printf '127.0.0.1 localhost\n127.0.1.1 image-dreamer\n::1 localhost\n' >"$root/etc/hosts"
@@ -230,7 +230,7 @@ VAGRANT
 }
 
 # ovf DISK BYTES: prints the machine's description for VirtualBox; its disk is the file DISK of that many bytes. The
-# machine has two processors, because with one it would be imported without the hardware that several of them need.
+# machine has two processors, because with one VirtualBox would import it without the I/O APIC, which several need.
 ovf() {
   cat <<XML
 <?xml version="1.0" encoding="UTF-8"?>

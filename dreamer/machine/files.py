@@ -114,8 +114,8 @@ def is_url(path: str | os.PathLike[str]) -> bool:
 
 
 def foreign(path: str | os.PathLike[str]) -> str | None:
-    """What to do instead of naming a Windows path or a URL, which here would be an odd name in the current folder; None
-    if `path` is neither, or if it exists."""
+    """What to do instead of naming a URL or a Windows path, which would be an odd name in the current folder; None if
+    `path` is neither, or if it exists."""
     text = os.fspath(path)
     if is_url(text):
         return "a URL is not a file: download it first"

@@ -50,21 +50,29 @@ def provision(step: str = "") -> str:
     if not contained():
         return f"run {script('provision.sh')} {step}".rstrip()
     if step in _EXTRA:
-        return f"build the image again with {_EXTRA[step]}: docker build --build-arg EXTRA={step} -t image-dreamer ."
+        return (f"build the image again, with support for {_EXTRA[step]}: docker build --build-arg EXTRA={step} "
+                "-t image-dreamer .")
     return "build the image again: docker build -t image-dreamer ."
 
 
-def get_weights(folder: Path, file: str, variable: str) -> str:
-    """What to do if the weights of a model are missing.
+def put_weights(folder: Path, file: str, variable: str) -> str:
+    """Where to put the weights of a model.
 
     folder    the model's
     file      their name
     variable  the environment variable that names another file"""
     if not contained():
-        return f"{provision(f'model {folder.name}')}, or put {file} into {folder}"
-    given = f"-e {variable}=/vagrant/{file}" if place() == CONTAINER else f"--weights {file}"
-    return (f"put {file} beside your photos and add {given}; or put it into models/{folder.name}/ of the checkout and "
-            "build the image again; or ask its hosts again: docker build --build-arg AGAIN=2 -t image-dreamer .")
+        return f"put {file} into {folder}"
+    given = f"-e {variable}=/vagrant/{file} to docker run" if place() == CONTAINER else f"--weights {file}"
+    return (f"put {file} beside your photos, and add {given}. Or put it into models/{folder.name}/ of the checkout and "
+            "build the image again")
+
+
+def download_weights(name: str) -> str:
+    """The command that downloads the weights of the model `name`, or tries that again."""
+    if contained():
+        return "docker build --build-arg AGAIN=2 -t image-dreamer ."
+    return f"{script('provision.sh')} model {name}"
 
 
 def lost(path: str | os.PathLike[str]) -> str | None:
@@ -94,7 +102,7 @@ def not_mounted(path: str | os.PathLike[str]) -> str:
         if not any(f"{real}/".startswith(f"{point}/") for point in seen):
             return f"; of your files, the container sees only those in {' and '.join(seen)}"
     if place() == MACHINE and not os.path.realpath(path).startswith("/vagrant/"):
-        return "; the folder of the Vagrantfile is /vagrant here"
+        return "; in this machine, the folder with the Vagrantfile is /vagrant"
     return ""
 
 

@@ -26,9 +26,9 @@ class Reservation:
     @contextlib.contextmanager
     def planning(self, asked: Callable[[], int | None]) -> Iterator[int]:
         """In this block no other dream plans. Yields the bytes that the others have reserved in all. Raises Stopped if
-        the end is asked for while another dream plans.
+        a stop is requested while another dream plans.
 
-        asked  function that returns the signal that asks for the end, or None"""
+        asked  function that returns the signal that requested a stop, or None"""
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):  # for example a full disk: then this dream plans alone
                 if folder := _folder():
@@ -100,7 +100,7 @@ def _others() -> Iterator[tuple[int, list[str]]]:
 
 
 def _folder() -> Path | None:
-    """The folder of the user's reservations; None if none is possible that only this user can write to."""
+    """The folder of the user's reservations; None if there is no folder that only this user can write to."""
     user = os.geteuid()
     for place in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{user}", "/dev/shm", "/tmp"):
         if place and os.path.isabs(place):

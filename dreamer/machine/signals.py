@@ -30,7 +30,7 @@ class Stop:
         self._number = self._number or number
 
     def wait(self, seconds: float) -> None:
-        """Sleep for so many seconds, or until the end is asked for."""
+        """Sleep for this many seconds, or until a stop is requested."""
         until = time.monotonic() + seconds
         while not self.asked() and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, LOOK))

@@ -60,7 +60,7 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
     """Call work(worker) in a child process; call receive(message) here for each message it sends, and idle() often.
 
     Raises the work's error if that is a Mistake, Failure or Stopped, and Died for any other end except success. When
-    `stop` asks for the end, the child is asked too, and killed if it does not end in time. The child is also killed
+    `stop` requests a stop, the child is asked too, and killed if it does not end in time. The child is also killed
     when this process ends."""
     if told := limits.lacking(limits.BEGIN):
         raise Failure(told)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dreamer.errors import Failure, Mistake
-from dreamer.machine import files
+from dreamer.machine import files, here
 from dreamer.nets import model, prototxt
 
 CONNECT_SECONDS = 10
@@ -53,7 +53,8 @@ def fetch(chosen: model.Model, say: Callable[[str], None]) -> None:
         say(f"{chosen.name}: no weights from {url} ({why})")
     raise Failure(f"no source has the weights of {chosen.name}. Caffe is installed and works; only one file is "
                   f"missing. Get {chosen.weights} ({chosen.weights_size:,} bytes, sha256 {chosen.weights_sha256}) "
-                  f"from anywhere; then {chosen.get_weights()}. An interrupted download resumes.")
+                  f"from anywhere, and {chosen.put_weights()}. To try the sources again (an interrupted download "
+                  f"resumes): {here.download_weights(chosen.folder.name)}")
 
 
 def download(url: str, part: Path, size: int, checksum: str) -> str | None:

@@ -107,11 +107,13 @@ class Model:
         for folder in {path.parent: None for path in self.places(self.weights)}:
             for path in sorted(folder.glob("*.caffemodel")):
                 return path
-        raise Failure(f"the weights of {self.name} are missing: {self.get_weights()}")
+        put, command = self.put_weights(), here.download_weights(self.folder.name)
+        raise Failure(f"the weights of {self.name} are missing: " +
+                      (f"{put}. Or retry the download: {command}" if here.contained() else f"run {command}, or {put}"))
 
-    def get_weights(self) -> str:
-        """What to do if they are missing."""
-        return here.get_weights(self.folder, self.weights, self._variables()[-1])
+    def put_weights(self) -> str:
+        """Where to put the weights if they are missing."""
+        return here.put_weights(self.folder, self.weights, self._variables()[-1])
 
     def _variables(self) -> list[str]:
         own = f"DREAMER_WEIGHTS_{re.sub(r'[^A-Z0-9]', '_', self.name.upper())}"
@@ -207,11 +209,11 @@ class Model:
             return name, None
         if name in self.aliases:
             taken = self.aliases[name]
-            return taken, f"{self.name} has no {name}: {taken} is dreamed instead"
+            return taken, f"{self.name} has no {name}: using {taken} instead"
         if name in self.obstacles:
             raise Mistake(f"{self.name} cannot dream the layer {name!r}: {self.obstacles[name]}")
         if meant := self._meant(name):
-            return meant, f"{name} is taken for {meant}"
+            return meant, f"{name}: using {meant}"
         if name in self._look_names():
             raise Mistake(f"the look {name} stands alone; in a sum or with channels, write its layer: "
                           f"{self.looks()[name].layer}")
@@ -265,7 +267,7 @@ def default(weights: str | os.PathLike[str] | None = None) -> tuple[Model, str |
         wanted.weights_path(weights)
         wanted.prototxt_path()
     except Failure as error:
-        return find(SPARE), f"{error}; until then the small net {SPARE} dreams"
+        return find(SPARE), f"using {SPARE}, the small net, because {error}"
     except Mistake:  # a chosen file does not exist: reported when it is used
         pass
     return wanted, None

@@ -79,8 +79,8 @@ class Net:
     def resize(self, height: int, width: int) -> None:
         """Prepare for pictures of height × width pixels; raises Mistake if that is too small for the net."""
         if min(height, width) < self.smallest_side:
-            raise Mistake(f"{width}×{height} pixels are too few for {self.what}; "
-                          f"each side needs at least {self.smallest_side}")
+            raise Mistake(f"{self.what} needs at least {self.smallest_side} pixels on each side; "
+                          f"the picture has {width}×{height}")
         self.windows = tiles.layout(self.layers, self.what.names, height, width, self.budget.pixels)
         self.gradient = self.budget.allocate(height, width)
 

@@ -21,7 +21,8 @@ def read_guide(path: str | os.PathLike[str], longest: int, smallest: int, max_pi
     image = _read("guide", path, max_pixels, warn, longest).pixels
     height, width = image.shape[:2]
     if min(height, width) < smallest:
-        raise Mistake(f"guide: {width}×{height} pixels are too few: each side needs at least {smallest} for this layer")
+        raise Mistake(f"guide: this layer needs at least {smallest} pixels on each side; the guide has "
+                      f"{width}×{height}")
     return image
 
 

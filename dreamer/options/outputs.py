@@ -198,7 +198,7 @@ def check_events(request: Request) -> None:
         raise Mistake("events: name a file, or fd:1 for standard output")
     if where.startswith("fd:"):
         if not where[3:].isdecimal() or not where[3:].isascii():
-            raise Mistake(f"events: {where}: fd: must be followed by the number of an open file")
+            raise Mistake(f"events: {where}: fd: must be followed by the number of an open file descriptor")
         try:
             os.fstat(int(where[3:]))
         except (OSError, OverflowError):

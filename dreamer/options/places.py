@@ -53,7 +53,8 @@ def find_picture(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool = Fal
         wrong.append("output: name the file for the dream")
     else:
         if video.named_so(asked.input) and os.path.isfile(asked.input):
-            wrong.append(f"input: {asked.input} is a video: OUTPUT must be a film, without --zoom")
+            needs = "no --zoom" if names.may_be_film(asked.output) and asked.zoom else "a film as OUTPUT"
+            wrong.append(f"input: {asked.input} is a video, and its dream needs {needs}")
             return None
         with wrong.noted():
             check = outputs.check_atlas if sheet else outputs.check_film if film else outputs.check_picture

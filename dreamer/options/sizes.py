@@ -15,7 +15,7 @@ MOST = 12  # octaves, unless somebody asks for more
 
 
 def octave_count(understood: Understood, height: int, width: int) -> int:
-    """The number of octaves asked for; else the usual number, and as many more as a large picture needs."""
+    """The number of octaves asked for; else the usual number, and more for a large picture."""
     if understood.octaves is not None:
         return understood.octaves
     if height * width <= NOTEBOOK:
@@ -31,8 +31,8 @@ def fitting_sizes(understood: Understood, octave_sizes: Sizes, height: int, widt
     sizes = [size for size in octave_sizes(height, width, octave_count(understood, height, width), understood.scale)
              if min(size) >= smallest]
     if not sizes:
-        raise Mistake(f"input: {width}×{height} pixels are too few: each side needs at least {smallest} for "
-                      f"{understood.layer}")
+        raise Mistake(f"input: {understood.layer} needs at least {smallest} pixels on each side; the picture has "
+                      f"{width}×{height}")
     return sizes
 
 

@@ -31,8 +31,8 @@ OPTIONS = {
                     "for standard input; or a command, see below",
                     "INPUT", lambda value: value),
     "output": Option(f"the dream: a picture ({' '.join(sorted(writing.FORMATS))}), a film ({' '.join(FILMS)}), a file "
-                     "for each frame of a film (frame-%04d.png), a folder, for one picture or several (default if INPUT "
-                     "is a folder: the same folder), or - for standard output, as PNG", "OUTPUT"),
+                     "for each frame of a film (frame-%04d.png), a folder for the dreams of one or more pictures "
+                     "(default if INPUT is a folder: that folder), or - for standard output, as PNG", "OUTPUT"),
     "layer": Option("the layer whose activations grow; or a look, such as eyes (keys --looks lists them); or channels, "
                     "sums and patterns of layers: NAME:3,7-9, NAME*0.3+NAME, NAM? (default: the model's own, "
                     f"inception_4c/output for {DEFAULT})", "LAYER", str),
@@ -78,8 +78,8 @@ OPTIONS = {
     "zoom_step": Option("how far each frame zooms in: 0.05 leaves out 5 % of the width and height; a negative number "
                         "zooms out", "X", values.number(above=-1, below=1)),
     "rotate": Option("clockwise turn of the zoom in each frame", "DEGREES", values.number(least=-180, most=180)),
-    "pan": Option("shift of the zoom in each frame, right and down, as fractions of the picture's width and height; for "
-                  "example --pan=-0.01,0", "X,Y", values.pair(least=-1, most=1)),
+    "pan": Option("shift of the zoom in each frame, right and down, as fractions of the picture's width and height; "
+                  "for example --pan=-0.01,0", "X,Y", values.pair(least=-1, most=1)),
     "fps": Option("frames per second of a film; a video keeps its own rate", "N",
                   values.number(least=0.001, most=120)),
     "flow": Option("let the dream of a video follow moving objects, so that it does not flicker"),
@@ -111,7 +111,8 @@ def short(usage: str) -> str:
     """The text for a command line without arguments."""
     examples = (("photo.jpg dream.png", "animals, pagodas, fish"),
                 ("photo.jpg dream.png eyes", "a look; list the looks with: keys --looks"),
-                ("photo.jpg dream.png inception_3b/output 20 5", "a layer, 20 steps, 5 octaves; list the layers with: keys"),
+                ("photo.jpg dream.png inception_3b/output 20 5",
+                 "a layer, 20 steps, 5 octaves; list the layers with: keys"),
                 ("*.jpg dreams/", "several pictures: their dreams go into a folder"),
                 ("photo.jpg zoom.gif --zoom 50", "a film: the endless zoom"))
     return "\n".join([f"usage: dreamify.py [options]{usage}", "",

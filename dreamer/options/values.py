@@ -14,7 +14,7 @@ _Value = TypeVar("_Value")
 def whole(least: int, most: float = math.inf) -> Callable[[object], int]:
     """A whole number within these bounds."""
     return _check(int, lambda n: least <= n <= most,
-                  f"a whole number from {least} " + (f"to {most}" if most < math.inf else "up"))
+                  "a whole number " + (f"from {least} to {most}" if most < math.inf else f"of at least {least}"))
 
 
 def number(above: float = -math.inf, least: float = -math.inf, most: float = math.inf,

@@ -78,19 +78,26 @@ def unknown(word: str, options: Mapping[str, bool], arguments: Sequence[str]) ->
     name = "--" + word.partition("=")[0].lstrip("-").replace("_", "-").lower()
     name = _OPTIONS.get(name, name)
     if name[2:] in arguments:
-        at = arguments.index(name[2:])
-        place = f"the {_ORDER[at]} word" if at < 3 else f"the {_ORDER[at - 3]} number after LAYER"
-        return f"unknown option: {word}; {name[2:].upper()} has no dashes: it is {place}", "=" not in word
+        return _undashed(word, name[2:], arguments)
     if name[2:] in _COMMANDS:
         return f"unknown option: {word}; the command {name[2:]} has no dashes: it is the first word", False
     plain = {option[2:]: option for option in (*options, "--help")}
-    near = difflib.get_close_matches(name[2:], plain, 1, 0.65)
+    near = difflib.get_close_matches(name[2:], [*arguments, *plain], 1, 0.65)
+    if near and near[0] in arguments:
+        return _undashed(word, near[0], arguments)
     if near:
         meant = plain[near[0]]
         return f"unknown option: {word}; did you mean {meant}?", options.get(meant, False) and "=" not in word
     other = OPTIONS.get(name[2:].replace("-", "_"))  # of another command
     return (f"unknown option: {word}; --help lists the options",
             other is not None and bool(other.metavar) and "=" not in word)
+
+
+def _undashed(word: str, argument: str, arguments: Sequence[str]) -> tuple[str, bool]:
+    """What `unknown` returns if an argument without dashes was meant."""
+    at = arguments.index(argument)
+    place = f"the {_ORDER[at]} word" if at < 3 else f"the {_ORDER[at - 3]} number after LAYER"
+    return f"unknown option: {word}; {argument.upper()} has no dashes: it is {place}", "=" not in word
 
 
 def twice(words: Sequence[str], options: Iterable[str]) -> list[str]:

@@ -91,7 +91,7 @@ def _packet(image: Image.Image) -> bytes:
         return next((data.removeprefix(xmp.IN_JPEG) for data in _segments(image, "APP1")
                      if data.startswith(xmp.IN_JPEG)), b"")
     if image.format == "TIFF":
-        found: Any = image.tag_v2.get(tiff.XMP, b"")
+        found: Any = getattr(image, "tag_v2", {}).get(tiff.XMP, b"")
     elif image.format == "PSD":
         found = next((data for number, _, data in getattr(image, "resources", []) if number == _PSD_XMP), b"")
     else:

@@ -169,7 +169,7 @@ def _copy(notes: bytes, new: bytearray, at: int, order: str, base: int, without:
         raise ValueError("no directory")
     new[at:at + 2] = struct.pack(order + "H", len(kept))
     new[at + 2:at + 2 + 12 * len(kept)] = b"".join(kept)
-    return end
+    return int(end)
 
 
 def _copied(notes: bytes, new: bytearray, start: int, size: int) -> bool:

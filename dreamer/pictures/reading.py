@@ -37,7 +37,7 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         others = beside.read(image, file, keep_location)
         lost = others.lost | ({"maker notes"} if found and found.lost_notes else set())
         if lost:
-            warn(f"input: what a dream cannot keep is left out: {', '.join(sorted(lost))}")
+            warn(f"input: the dream cannot keep: {', '.join(sorted(lost))}")
         kind = image.format
         image = colour.to_srgb(image, warn)
         if shrunk(size, max_size) != image.size:

@@ -82,7 +82,7 @@ def _written(image: Image.Image) -> str:
         "JPEG": lambda: b"".join(data for marker, data in image.applist
                                  if marker == "APP1" and data.startswith(xmp.IN_JPEG)),
         "WEBP": lambda: image.info.get("xmp", b""),
-        "TIFF": lambda: image.tag_v2.get(tiff.XMP, b""),
+        "TIFF": lambda: getattr(image, "tag_v2", {}).get(tiff.XMP, b""),
     }
     packet = packets.get(image.format, lambda: b"")()
     match = _IN_PACKET.search(packet.decode("utf-8", "replace")) if isinstance(packet, bytes) else None

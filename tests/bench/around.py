@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""How much of a dream is not the net: rolling, normalising, clipping, zooming, reading and writing the picture.
+"""How much of a dream is not the net: rolling, normalising, clipping, zooming, and reading and writing the picture.
 
-  around.py [WIDTH HEIGHT [ITERATIONS]]    (default: 1920 1080 3; Google's defaults otherwise)
+  around.py [WIDTH HEIGHT [ITERATIONS]]    (default: 1920 1080 3; for the rest, Google's defaults)
 """
 import sys
 import tempfile
@@ -42,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "in.jpg")
         Image.open(ROOT / "tests/pictures/sky.jpg").resize((width, height)).save(source)
-        dreamify.deepdream(net, reading.read(source).pixels, iterations=1, octaves=1)  # maps the memory
+        dreamify.deepdream(net, reading.read(source).pixels, iterations=1, octaves=1)  # so that the memory is mapped
         began = time.perf_counter()
         picture = reading.read(source)
         with mock.patch.multiple(Tile, forward=timed(Tile.forward), backward=timed(Tile.backward)):
@@ -50,7 +50,7 @@ def main() -> None:
         dreamed = time.perf_counter()
         writing.write(Path(folder, "out.png"), picture)
         whole = time.perf_counter() - began
-    # reading, zooming and writing are done once for however many iterations
+    # reading, zooming and writing are done once, however many iterations there are
     print(f"{width}×{height}, {iterations} iterations: {whole:.2f} s, {100 * (whole - inside) / whole:.1f} % of it "
           f"not in the net (writing {100 * (time.perf_counter() - dreamed) / whole:.1f} %)")
 

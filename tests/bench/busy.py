@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""What a dream loses where it does not have the machine to itself, as ratios to an idle machine.
+"""How much slower a dream is on a busy machine, as ratios to an idle one.
 
-    $ tests/bench/busy.py    # with one core kept busy by something else; and, for root, with a quota of one core
+    $ tests/bench/busy.py    # while something else keeps one core busy; and, if root, with a quota of one core
 
-The quota is a control group's (version 1), as `docker run --cpus 1` sets it; it is compared with --threads 1.
+The quota is that of a control group (version 1), as `docker run --cpus 1` sets it. It is compared with --threads 1.
 """
 
 import os
@@ -19,7 +19,7 @@ QUOTA = Path("/sys/fs/cgroup/cpu/dreamify-bench")
 
 
 def dream(*options: str, group: Path | None = None) -> float:
-    """Seconds that a dream of the sample picture takes."""
+    """The seconds that a dream of the sample picture takes."""
     def join() -> None:
         if group:
             (group / "cgroup.procs").write_text(str(os.getpid()))
@@ -31,7 +31,7 @@ def dream(*options: str, group: Path | None = None) -> float:
 
 
 def busy() -> float:
-    """As dream(), while a process of the same rank keeps the last core busy."""
+    """Like dream(), while a process of the same priority keeps the last core busy."""
     core = max(os.sched_getaffinity(0))
     with subprocess.Popen([sys.executable, "-c", "while True: pass"],
                           preexec_fn=lambda: os.sched_setaffinity(0, {core})) as other:
@@ -42,12 +42,12 @@ def busy() -> float:
 
 
 def capped() -> float:
-    """As dream(), under a quota of one core."""
+    """Like dream(), with a quota of one core."""
     return dream(group=QUOTA)
 
 
 def main() -> None:
-    """Take turns, and print the medians."""
+    """Run each case in turn, several times, and print the medians."""
     ways = {"idle": dream, "one core busy": busy}
     if os.access(QUOTA.parent, os.W_OK):
         QUOTA.mkdir(exist_ok=True)

@@ -1,9 +1,9 @@
-"""The engines that speed.py compares, each in a process of its own: it answers tasks, a line of JSON each.
+"""The engines that speed.py compares, each in its own process. A process answers tasks; each is a line of JSON.
 
-    {"size": [h, w]}  take a picture of that size, and two steps to warm up; answers the step's "flop", if it knows
-    {"steps": n}      answers the "ms" of n steps (forward to END, and the gradient of the picture), after one more
-    {"sgemm": 1}      answers the GFLOP/s of a large matrix product by the engine's own library
-    {"save": path}    writes the last step's gradient there, float32 (3, h, w); answers the "objective" and peak "mb"
+    {"size": [h, w]}  use a picture of this size, and take two steps to warm up; answers the step's "flop", if known
+    {"steps": n}      take one step, then answer the "ms" of n more (forward to END, and the gradient of the picture)
+    {"sgemm": 1}      answers the GFLOP/s of a large matrix product with the engine's own library
+    {"save": path}    write the last step's gradient there, float32 (3, h, w); answers the "objective" and the peak "mb"
 """
 
 import json
@@ -22,7 +22,7 @@ END = "inception_4c/output"
 
 
 def picture(height: int, width: int) -> NDArray[np.float32]:
-    """A smooth colourful picture as the net has it, float32 (1, 3, height, width)."""
+    """A smooth colourful picture in the net's format, float32 (1, 3, height, width)."""
     rng = np.random.RandomState(0)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     planes: list[NDArray[np.float32]] = []
@@ -58,13 +58,13 @@ class Caffe:
             self.net = caffe.Net(file.name, weights, caffe.TEST)
 
     def size(self, height: int, width: int) -> int:
-        """Take a picture of that size; returns the step's FLOP, as direct convolutions have them."""
+        """Use a picture of this size; returns the FLOP of a step, counted for direct convolutions."""
         self.net.blobs["data"].reshape(1, 3, height, width)
         self.net.blobs["data"].data[...] = picture(height, width)
         self.step()
         flop = 0
         for name, layer in zip(self.net._layer_names, self.net.layers, strict=True):
-            if layer.type == "Convolution":  # a product and a sum, forward and back, for every weight and position
+            if layer.type == "Convolution":  # a product and a sum, forward and backward, for every weight and position
                 out = self.net.blobs[name].shape
                 flop += 4 * layer.blobs[0].count * out[2] * out[3]
             if name == END:
@@ -72,7 +72,7 @@ class Caffe:
         return flop
 
     def step(self) -> None:
-        """Forward, and the gradient of half the squared norm of END back to the picture."""
+        """Run forward, then take the gradient of half the squared norm of END back to the picture."""
         self.net.forward(end=END)
         end = self.net.blobs[END]
         end.diff[...] = end.data
@@ -90,7 +90,7 @@ class Caffe:
 
 
 class Torch:
-    """The same net in PyTorch: "eager" as one writes it at first, "tuned" and "compiled" as fast as we can."""
+    """The same net in PyTorch: "eager" is the obvious code; "tuned" and "compiled" are as fast as we can make it."""
 
     def __init__(self, kind: str, arrays: str, threads: int) -> None:
         import peer
@@ -107,39 +107,39 @@ class Torch:
         self.net = torch.compile(net) if kind == "compiled" else net
 
     def size(self, height: int, width: int) -> None:
-        """As Caffe.size, but the FLOP are not known here: None."""
+        """Like Caffe.size, but returns None, because the FLOP are not known here."""
         import torch
         self.picture = torch.from_numpy(picture(height, width)).to(memory_format=self.layout)
         self.step()
 
     def step(self) -> None:
-        """As Caffe.step."""
+        """Like Caffe.step."""
         source = self.picture.detach().requires_grad_(True)
         end = self.net(source)
         end.backward(end.detach())
         self.end, self.gradient = end.detach(), source.grad
 
     def result(self) -> tuple[NDArray[np.float32], float]:
-        """As Caffe.result."""
+        """Like Caffe.result."""
         return self.gradient[0].contiguous().numpy(), float((self.end.double() ** 2).sum()) / 2
 
     @staticmethod
     def product(n: int) -> Callable[[], object]:
-        """As Caffe.product."""
+        """Like Caffe.product."""
         import torch
         a = torch.ones(n, n)
         return lambda: a @ a
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """How long the function `action` takes."""
+    """The seconds that the function `action` takes."""
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
 
 
 def serve(engine: Caffe | Torch, tasks: Iterable[str], answers: IO[str]) -> None:
-    """Answer the lines of `tasks` on the file `answers`, with a Caffe or Torch."""
+    """Answer each line of `tasks` in the file `answers`, with a Caffe or Torch."""
     for line in tasks:
         task = json.loads(line)
         answer: dict[str, Any] = {}
@@ -147,7 +147,8 @@ def serve(engine: Caffe | Torch, tasks: Iterable[str], answers: IO[str]) -> None
             answer["flop"] = engine.size(*task["size"])
             engine.step()
         if "steps" in task:
-            engine.step()  # after the others had the caches, and while OpenBLAS's threads still spin after a product
+# the other engines have filled the caches, and OpenBLAS's threads still spin after a product
+            engine.step()
             answer["ms"] = [seconds(engine.step) * 1e3 for _ in range(task["steps"])]
         if "sgemm" in task:
             n = 2048
@@ -162,7 +163,7 @@ def serve(engine: Caffe | Torch, tasks: Iterable[str], answers: IO[str]) -> None
 
 
 def save_weights(prefix: str, weights: str, path: str) -> None:
-    """Write the weights as numpy arrays, "layer:0" and "layer:1" (its bias), for Torch."""
+    """Write the weights as numpy arrays for Torch: "layer:0", and "layer:1" (its bias)."""
     net = Caffe(prefix, weights, False).net
     np.savez(path, **{f"{name}:{number}": blob.data
                       for name, blobs in net.params.items() for number, blob in enumerate(blobs)})
@@ -174,6 +175,6 @@ if __name__ == "__main__":
         save_weights(wanted["prefix"], wanted["weights"], wanted["arrays_to"])
     else:
         to = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)  # what a library prints is no answer
+        os.dup2(2, 1)  # so that what a library prints is not read as an answer
         serve(Caffe(wanted["prefix"], wanted["weights"], wanted["kind"] == "stock")
               if "prefix" in wanted else Torch(wanted["kind"], wanted["arrays"], wanted["threads"]), sys.stdin, to)

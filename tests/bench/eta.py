@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""How right the bar's ETA is: dreams on a terminal of its own, and compares what was told with what came.
+"""How accurate the bar's ETA is: dreams on a terminal of its own, and compares the ETAs shown with the truth.
 
     $ tests/bench/eta.py [WIDTHxHEIGHT…]    # 640x480 1024x575 1920x1080
 
-Tells of each dream (Google's defaults, two threads) how long it took, which part of what was told from the first tenth
-on was more than 20 % off, and the farthest. The last half second, of which a tenth is a fifth, does not count. What
-else the machine does is in the figures: a load that changes cannot be foreseen."""
+For each dream (Google's defaults, two threads), prints how long it took, which share of the ETAs after the first tenth
+was more than 20 % off, and the worst one. The last half second does not count, because the bar shows tenths. Other
+load on the machine affects the figures: nothing can predict a load that changes."""
 
 import os
 import pty
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def told(picture: Path, output: Path) -> tuple[list[tuple[float, float]], float]:
-    """[(seconds since the bar began, seconds that it says are left)], and how long all of it took."""
+    """([(seconds since the bar began, seconds that it says are left)], total seconds)."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen([ROOT / "dreamify.py", picture, output, "inception_4c/output", "10", "4",
                                 "--no-resume", "--threads", "2"], stdin=theirs, stdout=theirs, stderr=theirs)
@@ -49,7 +49,7 @@ def told(picture: Path, output: Path) -> tuple[list[tuple[float, float]], float]
 
 
 def main(*sizes: str) -> None:
-    """Print the figures."""
+    """Dream in each size, and print the figures."""
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes or ("640x480", "1024x575", "1920x1080"):
             picture = Path(folder, f"{size}.png")

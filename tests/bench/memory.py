@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""What a dream takes, from a quarter of a megapixel to 64: memory as it was foretold and as it was, and time.
+"""What a dream takes, from a quarter of a megapixel to 64: the memory that it predicts and really uses, and the time.
 
     $ tests/bench/memory.py [--sizes 1920x1080 …] [--memory SIZE …] [--layer LAYER]
 
-One octave and one step each, by the real command; its memory, the child's with it, is looked at every 50 ms.
+Each is one octave and one step of the real command. Its memory, with the child's, is measured every 50 ms.
 """
 
 import argparse
@@ -26,8 +26,8 @@ SIZES = ["512x512", "1024x1024", "1920x1080", "2048x2048", "3840x2160", "5657x56
 
 
 def held(process: int | str) -> int:
-    """Bytes of memory that a process and its children hold. What they share counts once (Pss); pages of the working
-    files, which the kernel takes back whenever it wants them, do not count."""
+    """Bytes of memory that a process and its children hold. Shared memory counts once (Pss). Pages of the working files
+    do not count, because the kernel can take them back at any time."""
     total, counts = 0, True
     try:
         children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
@@ -68,7 +68,7 @@ def measure(picture: Path, folder: Path, options: argparse.Namespace, memory: st
 
 
 def main() -> None:
-    """The command line."""
+    """Parse the command line, and measure each picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="WIDTHxHEIGHT; %(default)s")
     parser.add_argument("--memory", nargs="+", default=[""], help="as for dreamify.py (default: what is free)")

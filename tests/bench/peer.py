@@ -1,6 +1,6 @@
-"""bvlc_googlenet up to inception_4c/output in PyTorch: the peer to beat.
+"""bvlc_googlenet in PyTorch, as far as inception_4c/output: the peer to beat.
 
-Built as an informed reader would: plain, and with what makes it faster.
+An expert could write the same: a plain version, and faster ones.
 """
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,8 +20,8 @@ ALPHA, SIZE = 1e-4, 5
 
 
 class LRN(torch.autograd.Function):
-    """Local response normalisation, beta 3/4, k 1, with its gradient by hand:
-    autograd through functional.local_response_norm takes three times as long."""
+    """Local response normalisation, beta 3/4, k 1, with its gradient written by hand: autograd through
+    functional.local_response_norm takes three times as long."""
 
     @staticmethod
     def window(x: torch.Tensor) -> torch.Tensor:
@@ -52,7 +52,7 @@ def plain_lrn(x: torch.Tensor) -> torch.Tensor:
 
 
 def closed_lrn(x: torch.Tensor) -> torch.Tensor:
-    """The same in a form that torch.compile fuses, forward and back."""
+    """The same, in a form that torch.compile fuses, forward and backward."""
     squares = functional.pad(x * x, (0, 0, 0, 0, SIZE // 2, SIZE // 2))
     c = x.shape[1]
     scale = sum(squares[:, d:d + c] for d in range(SIZE)) * (ALPHA / SIZE) + 1
@@ -61,7 +61,7 @@ def closed_lrn(x: torch.Tensor) -> torch.Tensor:
 
 
 class Inception(nn.Module):
-    """Its six convolutions and their pooling, `c` channels each in the order of NAMES."""
+    """An inception: six convolutions and a pooling. `c` has the channels of each, in the order of NAMES."""
 
     def __init__(self, channels: int, c: Sequence[int]) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Inception(nn.Module):
 
 
 class Net(nn.Module):
-    """Up to inception_4c/output.
+    """The net, as far as inception_4c/output.
 
     weights  {Caffe layer name: (weight, bias)} of numpy arrays
     lrn      a function for the response normalisation"""

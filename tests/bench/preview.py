@@ -19,7 +19,7 @@ SIZES = [(320, 240), (640, 480), (1024, 768), (1920, 1440), (4000, 3000)]
 
 
 def share(photo: Path, folder: Path, extension: str, more: Sequence[str] = ()) -> tuple[float, int, float]:
-    """(seconds of the dream, previews, the part of the seconds that they took)."""
+    """(seconds of the dream, number of previews, the share of those seconds that they took)."""
     listened = folder / "events"
     start = time.monotonic()
     subprocess.run([ROOT / "dreamify.py", photo, folder / "dream.png", "inception_4c/output", "10", "4",

@@ -1,15 +1,15 @@
 #!/usr/bin/python3
-"""How fast the net is: one step (forward to inception_4c/output, and the gradient of the picture) by our Caffe, by the
-Caffe that the original box had, and by PyTorch.
+"""How fast the net is: one step (forward to inception_4c/output, and the gradient of the picture) with our Caffe, with
+the Caffe of the original box, and with PyTorch.
 
     $ tests/bench/stock.sh .cache/stock                                             # ten minutes, once
     $ python3 -m venv .cache/torch && .cache/torch/bin/pip install numpy torch==2.13.0
     $ tests/bench/speed.py --stock .cache/stock --torch .cache/torch/bin/python
 
-All in one run, in turn, each in a process of its own, checked to compute the same. Prints milliseconds (the median),
-how many times faster ours is, memory, and the share of the rate of a large matrix product on this machine. More than
-100 % of that is possible: direct convolutions are counted, and Winograd's multiply less. What pins a library to the
-kernels of another machine is taken out of the environment.
+Each engine has its own process; they take turns, and must compute the same. Prints milliseconds (the median), how many
+times faster ours is, memory, and the speed relative to a large matrix product on this machine. This can exceed 100 %,
+because the FLOP of direct convolutions are counted, and Winograd's needs fewer multiplications. Variables that make a
+library use the kernels of another machine are removed from the environment.
 """
 
 import argparse
@@ -32,14 +32,14 @@ from dreamer.nets import model  # noqa: E402
 
 PINNED = ("OPENBLAS_CORETYPE", "NVPL_BLAS_DEBUG_CPU_TYPE", "MKL_DEBUG_CPU_TYPE", "NATIVE_ISA", "OPENBLAS_NUM_THREADS",
           "OMP_NUM_THREADS", "GLIBC_TUNABLES")
-# freed memory stays mapped, in huge pages: else PyTorch waits for the kernel to clear it at every step
+# freed memory stays mapped, in huge pages; otherwise the kernel clears it for PyTorch in every step
 TUNED = "glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=4294967295:glibc.malloc.hugetlb=1"
 NAMES = {"stock": "Caffe, original's set-up", "ours": "ours", "eager": "PyTorch", "tuned": "PyTorch, tuned",
          "compiled": "PyTorch, tuned, compiled"}
 
 
 class Engine:
-    """One of NAMES in its process; `what` is for engines.py."""
+    """An engine, one of NAMES, in its own process. `what` is passed to engines.py."""
 
     def __init__(self, kind: str, python: str, threads: int, **what: object) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in PINNED}
@@ -53,7 +53,7 @@ class Engine:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
     def ask(self, **task: object) -> Any:
-        """Its answer to the task."""
+        """The engine's answer to the task."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(task) + "\n")
@@ -69,7 +69,7 @@ class Engine:
 
 
 def engines(options: argparse.Namespace, arrays: str) -> Iterator[Engine]:
-    """The Engines that `options` asks for; PyTorch's take their weights from the file `arrays`."""
+    """The Engines for these `options`. Those with PyTorch read their weights from the file `arrays`."""
     caffe = {"weights": options.weights}
     if options.stock:
         yield Engine("stock", options.python, options.threads, prefix=options.stock, **caffe)
@@ -80,7 +80,7 @@ def engines(options: argparse.Namespace, arrays: str) -> Iterator[Engine]:
 
 
 def measure(options: argparse.Namespace, height: int, width: int, scratch: Path) -> None:
-    """Measure one size, and print its table. Exits where the engines do not agree."""
+    """Measure one size, and print its table. Exits if the engines do not agree."""
     running = list(engines(options, str(scratch / "weights.npz")))
     told = [engine.ask(size=[height, width])["flop"] for engine in running]
     flop = next(filter(None, told))
@@ -112,7 +112,7 @@ def measure(options: argparse.Namespace, height: int, width: int, scratch: Path)
 
 
 def main() -> None:
-    """The command line."""
+    """Parse the command line, and measure each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ours", default="/opt/image-dreamer", help="where provision.sh installed Caffe (%(default)s)")
     parser.add_argument("--stock", metavar="FOLDER", help="what stock.sh made")

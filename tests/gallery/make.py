@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Makes the pictures of the README, with the tool itself:
+"""Makes the pictures of the README with the program itself:
 
-    $ tests/gallery/make.py              # all of them: some minutes
+    $ tests/gallery/make.py              # all of them, in some minutes
     $ tests/gallery/make.py eyes zoom    # some of them
 
-A picture's command is the caption that the README gives it, and the seed in it makes the dream the same on each
-machine that has AVX2. What is dreamed is shrunk, and stored as a JPEG.
+The command of a picture is its caption in the README. With its seed, the dream is the same on each machine with AVX2.
+The dream is shrunk, and stored as a JPEG.
 """
 
 import functools
@@ -33,7 +33,7 @@ from dreamer.nets import model  # noqa: E402
 from dreamer.nets.net import Net  # noqa: E402
 
 WIDTH = 640  # of a picture in the gallery
-WHOLE = 1400  # of a picture across the page
+WHOLE = 1400  # of a picture as wide as the page
 THUMB = 240  # of a layer's picture
 GAP = 6  # between pictures in a strip
 PAPER = (255, 255, 255)
@@ -57,7 +57,7 @@ def shrunk(image: Image.Image, width: int) -> Image.Image:
 
 
 def row(images: Sequence[Image.Image], width: int = WHOLE) -> Image.Image:
-    """The images beside each other, all of one height, `width` wide in all."""
+    """The images side by side, with the same height, `width` pixels wide in total."""
     height = min(image.height for image in images)
     images = [shrunk(image, round(image.width * height / image.height)) for image in images]
     whole = Image.new("RGB", (sum(image.width for image in images) + (len(images) - 1) * GAP, height), PAPER)
@@ -69,12 +69,12 @@ def row(images: Sequence[Image.Image], width: int = WHOLE) -> Image.Image:
 
 
 def beside_its_photo(dreams: list[Image.Image]) -> Image.Image:
-    """Before and after."""
+    """The photo and its dream."""
     return row([Image.open(ROOT / BEFORE), dreams[0]])
 
 
 def film_strip(dreams: list[Image.Image]) -> Image.Image:
-    """Six frames of a film, the first and the last among them."""
+    """Six frames of a film, with the first and the last."""
     return row([dreams[number] for number in np.linspace(0, len(dreams) - 1, 6).round().astype(int)])
 
 
@@ -102,7 +102,7 @@ LAYER_COMMAND = f"{DREAM}dandelions.jpg dream.png LAYER 20 --max-size 480 --seed
 
 
 def file_of(layer: str) -> str:
-    """The picture of a layer, beside this script."""
+    """Name of the file with a layer's picture, beside this script."""
     return f"{layer.removeprefix('inception_').replace('/', '-')}.jpg"
 
 
@@ -119,15 +119,15 @@ def dreamed(command: str) -> list[Image.Image]:
 
 
 def shown(change: NDArray[Any]) -> Image.Image:
-    """A change of a picture (h, w, 3) as an Image: grey where there is none."""
+    """A change of a picture (h, w, 3) as an Image: grey where nothing changes."""
     return Image.fromarray(np.uint8(np.clip(128 + 40 * change / change.std(), 0, 255)))
 
 
 def diagram() -> Image.Image:
-    """How it works, drawn from what is computed on the way of the classic dream.
+    """How it works, drawn from what the classic dream computes.
 
-    Above one step: the picture, rolled by a jitter, the gradient, and what ten such steps come to. Below what has been
-    added after each octave, from the smallest to the largest."""
+    The upper row shows one step: the picture, the picture rolled by the jitter, the gradient, and the result of ten
+    such steps. The lower row shows what has been added after each octave, from the smallest to the largest."""
     image = np.asarray(Image.open(ROOT / BEFORE))
     net = Net(model.find("bvlc_googlenet"), "inception_4c/output")
     sizes = dreamify.octave_sizes(image.shape[0], image.shape[1], 4, 1.4)
@@ -156,7 +156,7 @@ def diagram() -> Image.Image:
 
 
 def stairs(images: Sequence[Image.Image], width: int) -> Image.Image:
-    """The images beside each other, of their own sizes, on one ground."""
+    """The images side by side, in their own sizes, aligned at the bottom."""
     whole = Image.new("RGB", (sum(image.width for image in images) + (len(images) - 1) * 2 * GAP,
                               max(image.height for image in images)), PAPER)
     left = 0
@@ -167,17 +167,17 @@ def stairs(images: Sequence[Image.Image], width: int) -> Image.Image:
 
 
 def of_item(item: Item) -> Image.Image:
-    """What an Item's command dreams, arranged."""
+    """The dreams of an Item's command, arranged."""
     return item.arrange(dreamed(item.command))
 
 
 def of_layer(layer: str) -> Image.Image:
-    """What a layer dreams, small."""
+    """A layer's dream, small."""
     return shrunk(dreamed(LAYER_COMMAND.replace("LAYER", layer))[0], THUMB)
 
 
 def main(names: Sequence[str]) -> None:
-    """Make the pictures of these names; all where there is none."""
+    """Make the pictures with these names; all if no names are given."""
     made: dict[str, Callable[[], Image.Image]] = {
         name: functools.partial(of_item, item) for name, item in ITEMS.items()}
     made |= {file_of(layer)[:-4]: functools.partial(of_layer, layer) for layer in LAYERS}
@@ -185,7 +185,7 @@ def main(names: Sequence[str]) -> None:
     if unknown := set(names) - set(made):
         sys.exit(f"make.py: no picture is called {', '.join(sorted(unknown))}; there are: {' '.join(made)}")
     try:
-        model.find("bvlc_googlenet").weights_path()  # where it is missing, another net would dream
+        model.find("bvlc_googlenet").weights_path()# fails if they are missing; otherwise another net would dream
     except errors.Failure as error:
         sys.exit(f"make.py: {error}")
     for name in names or made:

@@ -1,4 +1,4 @@
-"""Paints sky.jpg, the sample photo: clouds over hills, out of noise alone.
+"""Paints sky.jpg, the sample photo: clouds over hills, made only of noise.
 
     $ python3 sky.py sky.jpg
 """
@@ -15,7 +15,7 @@ HEIGHT, WIDTH = 480, 720
 
 def noise(rng: np.random.Generator, height: int, width: int, grain: float,
           roughness: float = 0.55) -> NDArray[np.float64]:
-    """Fractal noise, 0..1: ever finer random fields, each weaker than the last by `roughness`."""
+    """Fractal noise, 0..1: finer and finer random fields, each `roughness` times as strong as the one before."""
     total, weight = np.zeros((height, width)), 1.0
     while grain >= 1:
         field = rng.random((int(height / grain) + 4, int(width / grain) + 4))
@@ -43,7 +43,7 @@ def paint(seed: int = 2) -> NDArray[np.uint8]:
     rows = np.clip(depth * 190, 0, 1199)
     columns = np.clip(800 + (x - 0.75) * depth * 420, 0, 1599)
     thickness = ndimage.map_coordinates(plane, [rows, columns], order=1)
-    density = (thickness - thickness.min()) / np.ptp(thickness)  # of what is in view
+    density = (thickness - thickness.min()) / np.ptp(thickness)  # of the visible part
     cover = smooth(0.40, 0.68, density)
     below = ndimage.map_coordinates(plane, [np.clip(rows - 14, 0, 1199), np.clip(columns - 10, 0, 1599)], order=1)
     light = 238 + 260 * np.clip(thickness - below, -0.22, 0.07) - 50 * smooth(0.7, 1.0, density)

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Feeds damaged pictures to what reads them, and says what was not caught.
+"""Feeds damaged pictures to the code that reads pictures, and reports every failure that is not handled.
 
-    $ tests/soak/damage.py [COUNT [SEED [MODEL [KIND]]]]    # 100000, 0, none, every kind that Pillow writes
+    $ tests/soak/damage.py [COUNT [SEED [MODEL [KIND]]]]    # default: 100000, 0, none, each kind that Pillow writes
 
-Each must become a Picture, which then must be written and read again, or one line that says what is wrong; within
-10 seconds of processor time (a machine may stand still), and in 3 GB of address space. With the folder of a MODEL,
-every twentieth is given to the command line too; "" is none. KIND is HEIC, AVIF or JXL. What is not so is written to
-the current folder, and the exit code is 1. An abort of a decoder ends all of it."""
+Each file must give a Picture, which must survive writing and reading, or one line that says what is wrong; within
+10 seconds of processor time (the machine may pause) and 3 GB of address space. With the folder of a MODEL ("": none),
+the command line gets every twentieth file too. KIND is HEIC, AVIF or JXL. A file that breaks these rules is written to
+the current folder, and the exit code is then 1. If a decoder aborts, the whole run ends."""
 
 import collections
 import os
@@ -37,7 +37,7 @@ FORMATS = sorted(writing.FORMATS)
 
 
 class TooLongError(BaseException):
-    """Raised by the alarm; no `except Exception` may swallow it."""
+    """Raised by the alarm. It must not be an Exception, so that no `except Exception` swallows it."""
 
 
 def too_long(*_: object) -> NoReturn:
@@ -46,7 +46,7 @@ def too_long(*_: object) -> NoReturn:
 
 
 def told(error: Mistake, start: str = "") -> bool:
-    """Fail unless the Mistake is one line that starts so; returns True."""
+    """Fail unless the Mistake is one line with this start; returns True."""
     lines = str(error).splitlines()
     if len(lines) != 1 or not lines[0].startswith(start):
         raise AssertionError(lines)
@@ -54,13 +54,13 @@ def told(error: Mistake, start: str = "") -> bool:
 
 
 def examine(path: Path, number: int, model: str | None) -> str:
-    """Try the file at `path`; returns what became of it, and raises whatever should not have been."""
+    """Try the file at `path`; returns what happened, and raises every error that should not have occurred."""
     try:
         read_recipe(path)
     except Mistake as error:
         told(error)
     try:
-        # at times with the limit that users have, which lets larger ones through
+        # sometimes with the default limit, which allows larger pictures
         picture = reading.read(path, max_pixels=10 ** 6 if number % 50 else 10 ** 8, max_size=[None, 30][number % 2],
                                 keep_location=number % 3 == 0)
     except Mistake as error:
@@ -72,7 +72,7 @@ def examine(path: Path, number: int, model: str | None) -> str:
         alpha = picture.alpha
         assert alpha is None or (alpha.shape, alpha.dtype) == ((height, width), np.dtype("uint8"))
         picture.recipe = {"number": number}
-        if height * width < 10 ** 5:  # the codecs' own speed is not what is tried here
+        if height * width < 10 ** 5:  # because this does not test the speed of the codecs
             output = Path(path).with_name("out" + FORMATS[number % len(FORMATS)])
             writing.write(output, picture)
             again = reading.read(output, warn=lambda line: sys.exit(f"{line}: our own file"))
@@ -90,10 +90,10 @@ def examine(path: Path, number: int, model: str | None) -> str:
 
 
 def main(count: int | str = 100_000, seed: int | str = 0, model: str | None = None, kind: str = "") -> int:
-    """Returns the exit code."""
+    """Run all; returns the exit code."""
     resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))
     signal.signal(signal.SIGPROF, too_long)
-    warnings.simplefilter("ignore")  # as the command does
+    warnings.simplefilter("ignore")  # like the command
     began, slowest = time.monotonic(), 0.0
     results: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as folder:

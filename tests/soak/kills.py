@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Kills dreams at random moments, starts each again until it ends, and looks at what comes out.
+"""Kills dreams at random moments, restarts each until it finishes, and checks the results.
 
-    $ tests/soak/kills.py [COUNT [SEED [MODEL]]]    # 200, 0, daydream
+    $ tests/soak/kills.py [COUNT [SEED [MODEL]]]    # default: 200, 0, daydream
 
-SIGKILL mostly, SIGTERM and SIGINT at times; sent to the command, to its child, or to both. Some come when something
-in the folder changes, which is when a file is being written. The finished picture must have the very bytes of a run
-that nothing disturbed. Whatever lies under the name of the output or of the preview, at any moment, must open whole.
-What was not so is told, line by line; then the exit code is 1."""
+The signal is mostly SIGKILL, sometimes SIGTERM or SIGINT; it goes to the command, to its child, or to both. Some are
+sent when something in the folder changes, that is, while a file is being written. The finished picture must have the
+same bytes as an undisturbed run. At any moment, the output and the preview, if they exist, must be whole pictures.
+Each violation is printed as a line, and the exit code is then 1."""
 
 import collections
 import contextlib
@@ -29,29 +29,29 @@ from dreamer.pictures.recipe import read_recipe  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = (".png", ".jpg", ".webp", ".tif")
 DREAM = ("inception_4c/output", "12", "6", "1.25", "--seed", "1", "--max-size", "300")
-LATEST = 5  # seconds that a signal that asks for the end may take
+LATEST = 5  # seconds within which a dream must stop after SIGTERM or SIGINT
 HANG = 60  # seconds
 
 
 class Clock:
-    """Counts seconds, but for those in which the whole machine, or all of this, stood still."""
+    """Counts seconds, without those in which the whole machine or this program was paused."""
 
     def __init__(self) -> None:
         self._seen, self._counted = time.monotonic(), 0.0
 
     def time(self) -> float:
-        """Seconds since the beginning. To be called often."""
+        """Seconds since the beginning. Must be called often."""
         before, self._seen = self._seen, time.monotonic()
         self._counted += min(self._seen - before, 1)
         return self._counted
 
 
 class Trial:
-    """One dream, in a folder of its own, killed until it ends.
+    """One dream, in its own folder, killed until it finishes.
 
-    expected  the bytes that it must come to; length: how long it takes when nothing disturbs it, in seconds
-    model     its name or folder
-    found     a Counter of what happened, to be added to"""
+    expected  the bytes of the finished picture; length: the seconds of an undisturbed run
+    model     name or folder of the model
+    found     a Counter of what happened; counts are added to it"""
 
     def __init__(self, folder: Path, extension: str, expected: bytes, length: float, model: str, random: random.Random,
                  found: collections.Counter[str]) -> None:
@@ -61,7 +61,7 @@ class Trial:
         self._looked_at: dict[Path, tuple[int, int]] = {}  # (inode, time of the last change)
 
     def run(self, kills: int) -> int:
-        """Kill it at most so many times, until it ends; returns how many it took."""
+        """Run it until it finishes, and kill it at most this many times; returns the number of kills."""
         done = 0
         while not self._attempt(done < kills):
             done += 1
@@ -73,12 +73,12 @@ class Trial:
         return done
 
     def _attempt(self, kill: bool) -> bool:
-        """Run the command once; returns whether it came to its end."""
+        """Run the command once; returns whether it finished."""
         number, whom = self._choose() if kill else (signal.SIGKILL, "nobody")
         after, aimed = self.random.random() * self.length, self.random.random() < 0.4
         process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    start_new_session=True, env=os.environ | {"TMPDIR": str(self.folder / "tmp")})
-        while not listens(process.pid):  # Python itself tells a traceback while it starts
+        while not listens(process.pid):  # while Python starts, a signal gives a traceback
             time.sleep(0.001)
         clock = Clock()
         sent: float | None = None
@@ -97,7 +97,7 @@ class Trial:
         took = clock.time() - (sent or 0)
         clock = Clock()
         while (left := [pid for pid in alive(process.pid) if pid != process.pid]) and clock.time() < LATEST:
-            time.sleep(0.01)  # the kernel has memory to free
+            time.sleep(0.01)  # the kernel needs time to free its memory
         for pid in left:
             self._wrong("orphans", str(pid))
         if left or process.poll() is None:
@@ -118,12 +118,12 @@ class Trial:
         return process.returncode == 0
 
     def _choose(self) -> tuple[signal.Signals, str]:
-        """(signal, whom to send it)."""
+        """(signal, receivers)."""
         number = self.random.choices((signal.SIGKILL, signal.SIGTERM, signal.SIGINT), (4, 1, 1))[0]
         return number, self.random.choice(("command", "child", "group"))
 
     def _send(self, process: subprocess.Popen[str], number: signal.Signals, whom: str) -> str:
-        """Returns whom it was sent to: there may be no child yet."""
+        """Send the signal; returns the real receivers, because there may be no child yet."""
         children = [pid for pid in alive(process.pid) if pid != process.pid]
         whom = whom if children or whom != "child" else "command"
         with contextlib.suppress(ProcessLookupError):  # it has just ended
@@ -134,7 +134,7 @@ class Trial:
         return whom
 
     def _look(self) -> None:
-        """Open what is there and has not been seen yet."""
+        """Open the pictures that are new or have changed."""
         for path in (self.output, self.preview):
             try:
                 status = path.stat()
@@ -167,13 +167,13 @@ WRONG = ("tracebacks", "hangs", "half-written files", "pictures that differ", "l
 
 
 def command(output: Path, model: str, *more: str) -> list[str]:
-    """The words of the dream."""
+    """The command line of the dream."""
     return [str(ROOT / "dreamify.py"), str(ROOT / "tests/pictures/sky.jpg"), str(output), *DREAM, "--model", model,
             *more]
 
 
 def listens(pid: int) -> bool:
-    """Whether the process handles SIGTERM, which Python does not by itself; or is no more."""
+    """Whether the process handles SIGTERM, which Python alone does not do, or has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
@@ -183,7 +183,7 @@ def listens(pid: int) -> bool:
 
 
 def alive(group: int) -> list[int]:
-    """The numbers of the processes of a process group that are no zombies."""
+    """The numbers of the processes in a process group that are not zombies."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:

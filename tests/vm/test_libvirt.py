@@ -1,4 +1,4 @@
-"""`vagrant up --provider=libvirt` for real: our box, in a machine that QEMU emulates, with no way to the Internet."""
+"""`vagrant up --provider=libvirt` for real: our box, in a machine that QEMU emulates, without Internet access."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ DREAM = "cd /vagrant && python dreamify.py photo.jpg {} inception_3b/output 1 1"
 
 @pytest.fixture(scope="module")
 def libvirt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[object, ...]]:
-    """Words that start a command which sees a libvirt of its own."""
+    """A command prefix that gives the command its own libvirt."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to start libvirt and to make a box")
     absent = [package for tool, package in PACKAGES.items() if not shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin")]
@@ -43,7 +43,7 @@ def libvirt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[object, 
 @pytest.fixture(scope="module")
 def machine(libvirt: tuple[object, ...], caffe: Path, tell: Callable[[str], None],
             tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vagrant]:
-    """A machine that is up for the first time, of a box that was just made, in a checkout that belongs to OWNER."""
+    """A machine after its first `up`, from a box that was just made, in a checkout that belongs to OWNER."""
     folder = checkout(tmp_path_factory.mktemp("vm") / "a folder with spaces")
     shutil.copytree(caffe, folder / ".cache")
     Image.open(ROOT / "tests/pictures/sky.jpg").resize((96, 64)).save(folder / "photo.jpg")
@@ -70,7 +70,7 @@ def machine(libvirt: tuple[object, ...], caffe: Path, tell: Callable[[str], None
 
 
 def test_as_in_the_post(machine: Vagrant, tell: Callable[[str], None]) -> None:
-    """Word for word what the readers of 2015 typed; the dream is in the host's folder, and is its owner's."""
+    """The exact commands of 2015; the dream is in the host's folder, and belongs to its owner."""
     began = time.monotonic()
     said = machine.ssh(DREAM.format("dream.png")).stdout
     tell(f"a dream of 96×64, 1 step: {time.monotonic() - began:.0f} s")
@@ -81,7 +81,7 @@ def test_as_in_the_post(machine: Vagrant, tell: Callable[[str], None]) -> None:
 
 
 def test_the_same_caffe_dreams_without_avx(machine: Vagrant, docker: str, image: str) -> None:
-    """The guest has no AVX; the container has what this machine has, which native/tests go through one by one."""
+    """The guest has no AVX; the container has all instructions of this machine, which native/tests test one by one."""
     assert machine.ssh("grep -cw avx /proc/cpuinfo", ok=False).stdout.strip() == "0"
     library = "sha256sum /opt/image-dreamer/lib/libcaffe.so.*"
     here = run(docker, "run", "--rm", "--entrypoint", "sh", image, "-c", library).stdout
@@ -94,7 +94,7 @@ def test_the_same_caffe_dreams_without_avx(machine: Vagrant, docker: str, image:
 
 
 def test_watching_what_the_host_changes(machine: Vagrant) -> None:
-    """A guest hears nothing of a change that the host makes in a shared folder."""
+    """A guest gets no notice of changes that the host makes in a shared folder."""
     (machine.folder / "pictures").mkdir()
     os.chown(machine.folder / "pictures", *OWNER)
     watching = "cd /vagrant/pictures && echo $$ >/tmp/watching && exec dreamify --watch . . inception_3b/output 1 1"
@@ -104,7 +104,7 @@ def test_watching_what_the_host_changes(machine: Vagrant) -> None:
         try:
             dream = machine.folder / "pictures/late-dream.jpg"
             assert watch.stdout
-            assert watch.stdout.readline()  # it is at work
+            assert watch.stdout.readline()  # it is running
             shutil.copy(machine.folder / "photo.jpg", machine.folder / "pictures/late.jpg")
             until = time.monotonic() + 240
             while not dream.exists() and time.monotonic() < until:
@@ -127,7 +127,7 @@ def test_halt_and_up(machine: Vagrant, tell: Callable[[str], None]) -> None:
 
 
 def test_a_new_machine_builds_and_fetches_nothing(machine: Vagrant, tell: Callable[[str], None]) -> None:
-    """From .cache/ and models/, in half the memory, and with a clock that is years slow, then years fast."""
+    """It uses .cache/ and models/, with half the memory, and a clock that is first years slow, then years fast."""
     weights = (machine.folder / "models/bvlc_googlenet/bvlc_googlenet.caffemodel").stat()
     machine("destroy", "--force")
     machine.environment["DREAMER_MEMORY"] = "1024"
@@ -148,7 +148,7 @@ def test_a_new_machine_builds_and_fetches_nothing(machine: Vagrant, tell: Callab
 
 
 def test_what_to_do_when_the_registry_is_closed(libvirt: tuple[object, ...], tmp_path: Path) -> None:
-    """After 2026 the one who has no box is told in a line what to do."""
+    """After 2026, a user without a box gets one line that says what to do."""
     later = tmp_path / "later.rb"
     later.write_text("class Time; def year = 2027; end\n")
     shutil.copy(ROOT / "Vagrantfile", tmp_path)

@@ -1,5 +1,5 @@
-"""The box for VirtualBox, as far as it can be tested without VirtualBox: made in our container, unpacked by Vagrant,
-its description read, its disk started on hardware like VirtualBox's."""
+"""The box for VirtualBox, as far as it can be tested without VirtualBox: it is made in our container, Vagrant unpacks
+it, its description is checked, and its disk boots on hardware like VirtualBox's."""
 
 import glob
 import os
@@ -19,7 +19,7 @@ from containers import OWNER, Vagrant, checkout, run
 
 pytestmark = [pytest.mark.container, pytest.mark.vm]
 
-Ssh: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # of a command
+Ssh: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # takes a command
 
 CIM = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
 NAMES = {"": "http://schemas.dmtf.org/ovf/envelope/1", "ovf": "http://schemas.dmtf.org/ovf/envelope/1", "rasd": CIM,
@@ -36,7 +36,7 @@ def checked_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def box(docker: str, base: str, checked_out: Path) -> Path:
-    """Path of a box that was made in a container, with no more rights than any has."""
+    """Path of a box that was made in a container without extra rights."""
     run(docker, "build", "--tag", "dreamer-box:test", "--target", "box", "--build-arg", f"BASE={base}", checked_out,
         env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=1800)
     said = run(docker, "run", "--rm", "--volume", f"{checked_out}:/vagrant", "dreamer-box:test", "virtualbox",
@@ -48,7 +48,7 @@ def box(docker: str, base: str, checked_out: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def unpacked(box: Path, checked_out: Path) -> str:
-    """The folder into which Vagrant unpacks it, after its own checks."""
+    """The folder into which Vagrant unpacks the box after its own checks."""
     if not shutil.which("vagrant"):
         pytest.skip("no vagrant here: apt-get install vagrant")
     vagrant = Vagrant(checked_out)
@@ -63,7 +63,7 @@ def envelope(unpacked: str) -> ET.Element:
 
 
 def child(element: ET.Element, path: str) -> ET.Element:
-    """What is at a path below an element, which must be something."""
+    """The element at a path below an element; there must be one."""
     found = element.find(path, NAMES)
     assert found is not None, path
     return found
@@ -87,15 +87,15 @@ def test_its_description_has_what_virtualbox_reads(envelope: ET.Element, unpacke
     told = run("qemu-img", "info", disk_path).stdout
     assert f"({disk.attrib[OVF + 'capacity']} bytes)" in told
     assert "create type: streamOptimized" in told
-    assert f"cid: {0x64726d72}\n" in told  # the same in each build
+    assert f"cid: {0x64726d72}\n" in told  # it is the same in each build
     system = child(envelope, "VirtualSystem")
-    assert re.fullmatch(r"[\w-]+", system.attrib[OVF + "id"])  # Vagrant looks for it in quotes, and in paths
+    assert re.fullmatch(r"[\w-]+", system.attrib[OVF + "id"])  # Vagrant finds it by its quotes, and uses it in paths
     assert child(system, "OperatingSystemSection").attrib[OVF + "id"] == "96"  # Debian, 64 bits
     assert child(system, ".//vssd:VirtualSystemType").text == "virtualbox-2.2"
     items = [{part.tag.rpartition("}")[2]: part.text or "" for part in item}
              for item in system.iterfind("VirtualHardwareSection/Item", NAMES)]
     assert len({item["InstanceID"] for item in items}) == len(items)
-    assert all(list(item) == sorted(item) for item in items)  # the schema's sequence
+    assert all(list(item) == sorted(item) for item in items)  # the order of the schema
     of_type = {int(item["ResourceType"]): item for item in items}
     assert set(of_type) == {3, 4, 10, 17, 20}  # processors, memory, network, disk, SATA
     assert int(of_type[3]["VirtualQuantity"]) > 1
@@ -109,7 +109,7 @@ def test_its_description_has_what_virtualbox_reads(envelope: ET.Element, unpacke
 @pytest.fixture(scope="module")
 def ssh(unpacked: str,
         tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
-    """A function that runs a command in the machine: the box's disk on SATA, an Intel network card, a BIOS, no more."""
+    """Function that runs a command in the machine: the box's disk on SATA, an Intel network card, a BIOS, no more."""
     if not shutil.which("qemu-system-x86_64"):
         pytest.skip("no QEMU here: apt-get install qemu-system-x86")
     folder = tmp_path_factory.mktemp("machine")
@@ -149,7 +149,7 @@ def test_it_starts_on_such_hardware(ssh: Ssh) -> None:
 
 
 def test_the_kernel_can_share_the_folder(ssh: Ssh) -> None:
-    """What Vagrant runs to mount it. Without VirtualBox outside the module finds no device, but all else is there."""
+    """Vagrant's command that mounts it. Without VirtualBox outside, the module finds no device; all else works."""
     ssh("sudo mkdir -p /vagrant && sudo modprobe vboxguest")
     owners = ssh("echo uid=$(id -u vagrant),gid=$(getent group vagrant | cut -d: -f3)").stdout.strip()
     assert ssh(f"sudo mount -t vboxsf -o {owners},_netdev vagrant /vagrant", ok=False).returncode
@@ -157,4 +157,4 @@ def test_the_kernel_can_share_the_folder(ssh: Ssh) -> None:
     assert "vboxsf: make sure you are inside a VirtualBox VM" in told
     assert "Unknown parameter" not in told
     alias = ssh("sudo modinfo --field alias vboxguest").stdout
-    assert alias.startswith("pci:v000080EEd0000CAFE")  # udev loads it by that
+    assert alias.startswith("pci:v000080EEd0000CAFE")  # udev loads the module by this alias

@@ -1,4 +1,4 @@
-"""The way of the camera from one frame of a zoom to the next."""
+"""The camera's move from one frame of a zoom to the next."""
 
 import numpy as np
 

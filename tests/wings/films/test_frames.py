@@ -19,7 +19,7 @@ from helpers import ROOT, decoded, made, noise, saved
 
 @pytest.fixture
 def command(tiny: Model, tmp_path: Path) -> Callable[..., list[str]]:
-    """Function of input, output and more words that gives the words of a dream by the tiny model."""
+    """Function of input, output and more words that returns the command line of a dream with the tiny model."""
     def words(source: Path, name: str, *more: object) -> list[str]:
         return [str(ROOT / "dreamify.py"), str(source), str(tmp_path / name), "mix/output", "2", "1", "--seed", "5",
                 "--model", str(tiny.folder), *map(str, more)]

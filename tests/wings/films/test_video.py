@@ -1,4 +1,4 @@
-"""Moving pictures in: videos of every kind that a camera makes, and some that it does not."""
+"""Videos as input: every kind that cameras make, and some that they do not."""
 
 import json
 import os
@@ -25,7 +25,7 @@ COUNT, HEIGHT, WIDTH = FRAMES
 
 def encode(frames: Path, path: Path, *options: str, before: Sequence[str] = ("-framerate", "24000/1001"),
            sound: bool = True) -> Path:
-    """A video of the frames, with a tone."""
+    """Encode a video of the frames, with a tone."""
     tone = ["-f", "lavfi", "-i", "sine=440:r=44100:d=1.25"] if sound else []
     codec = ["-c:v", "libx264", "-crf", "12", "-pix_fmt", "yuv420p"]
     subprocess.run(["ffmpeg", "-v", "error", *before, "-i", frames / "%d.png", *tone, *codec, *options, path],
@@ -35,13 +35,13 @@ def encode(frames: Path, path: Path, *options: str, before: Sequence[str] = ("-f
 
 @pytest.fixture(scope="session")
 def video(frames: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The frames as .mp4, 24000/1001 a second, with a tone in AAC."""
+    """The frames as .mp4, 24000/1001 per second, with a tone in AAC."""
     return encode(frames, tmp_path_factory.mktemp("video") / "in.mp4", "-c:a", "aac")
 
 
 @pytest.fixture
 def command(tiny: Model, tmp_path: Path) -> Callable[..., list[str]]:
-    """Function of input, output and more words that gives the words of a dream by the tiny model."""
+    """Function of input, output and more words that returns the command line of a dream with the tiny model."""
     def words(source: Path, name: str, *more: object) -> list[str]:
         return [str(ROOT / "dreamify.py"), str(source), str(tmp_path / name), "mix/output", "2", "1", "--seed", "5",
                 "--model", str(tiny.folder), *map(str, more)]
@@ -49,7 +49,7 @@ def command(tiny: Model, tmp_path: Path) -> Callable[..., list[str]]:
 
 
 def sound_of(path: Path) -> bytes:
-    """A checksum of the sound as it is encoded."""
+    """A checksum of the encoded sound."""
     return subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:a", "-c", "copy", "-f", "md5", "-"],
                           capture_output=True, check=True).stdout
 
@@ -100,26 +100,26 @@ def test_pixels_that_are_not_square_become_so(command: Callable[..., list[str]],
 @pytest.mark.parametrize(("marks", "told"), [("colorspace=unknown", ""), ("colorspace=bt709", ""),
                                              ("colorspace=bt709:color_trc=arib-std-b67", "is HDR")])
 def test_colours_come_through(command: Callable[..., list[str]], tmp_path: Path, marks: str, told: str) -> None:
-    """An unmarked video of 720 rows is no old television: its red is red."""
+    """An unmarked video of 720 rows is not old television (BT.601): its red is red."""
     subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=0xc83c28:s=1280x720", "-frames:v", "1", "-vf",
                     f"scale=out_color_matrix=bt709,format=yuv420p,setparams={marks}", "-c:v", "libx264",
                     tmp_path / "in.mp4"], check=True)
     words = command(tmp_path / "in.mp4", "out%d.png", "--max-size", "64", "--step-size", "0.001")
     assert told in made(words).stderr
     colour = np.asarray(Image.open(tmp_path / "out1.png")).reshape(-1, 3).mean(0)
-    assert np.abs(colour - (200, 60, 40)).max() < 7, colour  # by the matrix of old television it is 15
+    assert np.abs(colour - (200, 60, 40)).max() < 7, colour  # with the matrix of old television it would be 15
 
 
 def test_frames_of_varying_length_are_shown_as_long(command: Callable[..., list[str]], frames: Path,
                                                     tmp_path: Path) -> None:
-    """5 frames at 0, 1, 4, 5 and 12 twenty-fifths of a second."""
+    """Five frames at 0, 1, 4, 5 and 12 twenty-fifths of a second."""
     at = "eq(N\\,1)+4*eq(N\\,2)+5*eq(N\\,3)+12*eq(N\\,4)"
     encode(frames, tmp_path / "vary.mkv", "-vf", f"settb=1/25,setpts={at}", "-vsync", "0", "-frames:v", "5",
            before=("-framerate", "25"), sound=False)
     told = made(command(tmp_path / "vary.mkv", "out.mp4")).stdout
     rate = re.search(r"5 frames, (25|50) a second", told)
     assert rate
-    times = int(rate[1]) // 25  # 50: ffmpeg 7 takes the file for that
+    times = int(rate[1]) // 25  # 50 with ffmpeg 7, which reads the file so
     shown = decoded(tmp_path / "out.mp4").astype(int)
     assert len(shown) > 12 * times
     changes = [number for number in range(1, len(shown)) if np.abs(shown[number] - shown[number - 1]).mean() > 2]
@@ -140,7 +140,7 @@ def test_a_moving_gif_is_a_video(command: Callable[..., list[str]], frames: Path
 
 
 def flicker(cv2: Any, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
-    """Mean change of a dreamed pixel from frame to frame, where it is followed by Farneback's flow of the input."""
+    """Mean change of a dreamed pixel from frame to frame, along the input's flow (Farneback)."""
     changes = []
     grid = np.dstack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))).astype(np.float32)
     for number in range(1, len(before)):
@@ -211,7 +211,7 @@ def test_a_longer_video_takes_no_more_memory(command: Callable[..., list[str]], 
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0
-        most[count] = used.ru_maxrss >> 10  # MB, of the process that took most
+        most[count] = used.ru_maxrss >> 10  # MB of the largest process
     assert most[45] < most[5] + 12, most  # 40 frames are 27 MB
 
 
@@ -250,8 +250,8 @@ def test_a_video_that_is_cut_short_is_dreamed_so_far(command: Callable[..., list
 
 
 @pytest.mark.parametrize(("name", "more", "told"), [
-    ("out.png", [], "is a video: OUTPUT must be a film"),
-    ("out.mp4", ["--zoom", "3"], "is a video: OUTPUT must be a film"),
+    ("out.png", [], "is a video, and its dream needs a film as OUTPUT"),
+    ("out.mp4", ["--zoom", "3"], "is a video, and its dream needs no --zoom"),
     ("out.mp4", ["--max-pixels", "100"], "more than 100 pixels"),
     ("out.mp4", ["--blend", "2"], "blend: '2' is not"),
     ("f-%d.xyz", [], "must end in one of"),

@@ -1,4 +1,4 @@
-"""The ETA, against simulated machines."""
+"""The ETA, on simulated machines."""
 
 import random
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from dreamer.jobs.estimate import ENCODING, FIRST, FIXED, FRESH, WRITING, Estima
 
 def lefts(pixels: list[int], iterations: int, seconds: Callable[[int, int], float], start: tuple[int, int] = (0, 0),
           writing: float = 0) -> list[tuple[float, float, float]]:
-    """[(seconds since the start, what was said to be left, what was)] after each step of a dream whose steps take
-    seconds(octave, iteration), and the writing of it so many more."""
+    """[(seconds since the start, predicted seconds left, true seconds left)] after each step of a dream. Its steps take
+    seconds(octave, iteration), and `writing` is the time for writing it."""
     steps = [(octave, iteration) for octave in range(len(pixels)) for iteration in range(iterations)
              if (octave, iteration) >= start]
     ends, now = [], 0.0
@@ -47,8 +47,7 @@ def test_on_a_machine_that_is_as_assumed_it_is_exact(start: tuple[int, int]) -> 
 
 
 def within(told: list[tuple[float, float, float]], share: float, of: float = 0.2) -> None:
-    """Check that from `share` of the time on, as long as there are steps to come, what is said is within `of` of the
-    truth."""
+    """Check that after `share` of the time, each prediction except the last is within `of` of the truth."""
     length = sum(told[-1][::2])
     later = [(said, true) for now, said, true in told[:-1] if now >= share * length]
     for said, true in later:
@@ -59,10 +58,10 @@ def within(told: list[tuple[float, float, float]], share: float, of: float = 0.2
 @pytest.mark.parametrize("iterations", [10, 100])
 @pytest.mark.parametrize(("small", "first", "of"), [
     (20_000, 0.3, 0.2), (20_000, 0.5, 0.2), (30_000, 0.2, 0.2), (30_000, 0.9, 0.2), (40_000, 0.3, 0.2),
-    (10_000, 0, 0.25), (45_000, 0.3, 0.25)])  # the farthest from what is assumed: 24.5 % and 21.6 % off
+    (10_000, 0, 0.25), (45_000, 0.3, 0.25)])  # the farthest from the assumptions: 24.5 % and 21.6 % off
 def test_from_a_tenth_on_it_is_right_on_other_machines(iterations: int, small: int, first: float, of: float) -> None:
-    """As they were measured: small octaves cost more or less than assumed, first steps too, the very first far more,
-    and each step somewhat more or less."""
+    """As measured: small octaves and first steps cost more or less than assumed, the very first step far more, and each
+    step somewhat more or less."""
     chance = random.Random(1)
     for height, width, octaves in ((575, 1024, 4), (1080, 1920, 4), (480, 640, 5)):
         pixels = [round(height * width / 1.96 ** octave) for octave in reversed(range(octaves))]
@@ -77,17 +76,17 @@ def test_from_a_tenth_on_it_is_right_on_other_machines(iterations: int, small: i
 def test_it_finds_out_that_the_machine_has_become_slower() -> None:
     told = lefts([200_000], 100, lambda _, iteration: 1 if iteration < 40 else 2, writing=0.6)
     within(told, 0.8)
-    assert told[39][1] == pytest.approx(60, rel=0.02)  # it could not know
+    assert told[39][1] == pytest.approx(60, rel=0.02)  # it could not know better
 
 
 def test_tiles_count() -> None:
-    """A last octave that computes three times its pixels takes three times as long."""
+    """A last octave whose tiles compute three times its pixels takes three times as long."""
     pixels = [100_000, 200_000, 1_200_000]
     within(lefts(pixels, 10, lambda octave, _: pixels[octave] + 25_000, writing=0.3 * 400_000), 0.1)
 
 
 def test_frames_count() -> None:
-    """On a machine that is as assumed, films too are foreseen exactly, from any frame on."""
+    """If the assumptions hold, films too are predicted exactly, from any frame on."""
     pixels, start, now = [50_000, 100_000], (1, 1, 2), [0.0]
     estimate = Estimate(pixels, 3, 4, start, clock=lambda: now[0])
     steps = [(frame, octave, iteration) for frame in range(4) for octave in range(2) for iteration in range(3)]
@@ -105,7 +104,7 @@ def test_frames_count() -> None:
 
 
 def test_the_frames_that_are_encoded_together_count() -> None:
-    """Every step of a dream is a frame of a film: five are encoded at a time, and what is left over at the end."""
+    """Every step of a dream is a frame of a film: five are encoded at a time, and the rest at the end."""
     pixels, now = [50_000, 100_000], [0.0]
     estimate = Estimate(pixels, 6, clock=lambda: now[0], of_steps=True, encoded=5)
     steps = [(octave, iteration) for octave in range(2) for iteration in range(6)]

@@ -1,4 +1,4 @@
-"""What happens, told to other programs: the schema, and where it is written. By the real command."""
+"""Events for other programs: the schema, and where they are written. With the real command."""
 
 import fcntl
 import json
@@ -29,13 +29,13 @@ WRITTEN: dict[str, Any] = {name: kind for kind, name in events.KINDS.items()}
 
 @pytest.fixture
 def words(tiny: Model, tmp_path: Path) -> list[Any]:
-    """Of a short dream, in.png to out.png."""
+    """The command line of a short dream, in.png to out.png."""
     saved(tmp_path / "in.png", noise(60, 80))
     return [tmp_path / "in.png", tmp_path / "out.png", "mix/output", 2, 2, "--seed", 5, "--model", tiny.folder]
 
 
 def told(text: str) -> list[dict[str, Any]]:
-    """The events in the lines of a file; each is an object whose members are those of the schema."""
+    """The events in the lines of a file. Each must be an object with the members of the schema."""
     found = [json.loads(line) for line in text.splitlines()]
     for event in found:
         kind = WRITTEN[event["event"]]
@@ -46,7 +46,7 @@ def told(text: str) -> list[dict[str, Any]]:
 
 
 def fits(hint: Any, value: Any) -> bool:
-    """Whether a value is what JSON makes of an annotation."""
+    """Whether a value read from JSON fits an annotation."""
     if typing.get_origin(hint) in (list, tuple):
         parts = typing.get_args(hint)
         return isinstance(value, list) and all(fits(part, one) for part, one in zip(
@@ -149,7 +149,7 @@ def test_one_that_is_stopped_and_goes_on(dreaming: list[str], tmp_path: Path) ->
                        "line": errors.strip().removeprefix("dreamify: ")}
     done = run(*words[1:])
     assert done.returncode == 0
-    began, first, *_, finished = told((tmp_path / "happened").read_text())  # of this run alone
+    began, first, *_, finished = told((tmp_path / "happened").read_text())  # only of this run
     assert began["after"] == [0, step["octave"] - 1, step["iteration"]]
     assert (first["octave"], first["iteration"]) == (step["octave"], step["iteration"] + 1)
     assert 0 < began["done"] < began["total"]
@@ -172,7 +172,7 @@ def test_what_is_amiss_on_the_way(words: list[Any], tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_from_the_beginning(words: list[Any], tmp_path: Path) -> None:
-    """Whoever reads only events learns of it too."""
+    """A program that reads only events learns of it too."""
     words[0], words[3] = tmp_path / "nosuch.png", "ten"
     done = run(*words, "--events", tmp_path / "happened")
     assert done.returncode == 2
@@ -196,7 +196,7 @@ def test_to_an_open_file(words: list[Any], tmp_path: Path) -> None:
 
 
 def test_as_they_happen(dreaming: list[str], tmp_path: Path) -> None:
-    """Not when a buffer is full."""
+    """Not only when a buffer is full."""
     reader, writer = os.pipe()
     with os.fdopen(reader) as file, start([*dreaming, "--quiet", "--events", f"fd:{writer}"],
                                           pass_fds=[writer]) as process:
@@ -255,7 +255,7 @@ def test_what_cannot_be_written_is_told_before_the_work(words: list[Any], tmp_pa
 
 
 def test_events_do_not_take_the_place_of_the_dream(words: list[Any], tmp_path: Path) -> None:
-    """Nor of its preview: one would be written over the other."""
+    """Nor of its preview: one would overwrite the other."""
     for path in (words[1], tmp_path / "so far.png"):
         done = run(*words, "--preview", tmp_path / "so far.png", "--events", path)
         assert done.returncode == 2
@@ -331,7 +331,7 @@ def test_without_standard_input_there_is_no_request(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_stalls_does_not_keep_a_dream_from_its_end(tiny: Model, sky: Path, tmp_path: Path) -> None:
-    """The pipe is full of steps when Ctrl-C comes."""
+    """The pipe is full when Ctrl-C comes."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     process = subprocess.Popen(

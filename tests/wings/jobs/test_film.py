@@ -1,4 +1,4 @@
-"""Films: the endless zoom, the steps of a dream, every format, read back with programs that are not ours."""
+"""Films: the endless zoom, the steps of a dream, every format. Other programs read them back."""
 
 import json
 import os
@@ -26,12 +26,12 @@ from dreamer.machine.signals import Stop
 from dreamer.nets.model import Model
 from helpers import ROOT, decoded, made, names, probed, psnr, run, shown, start, wait_for
 
-HEIGHT, WIDTH = 62, 93  # of the film's frames: odd, where .mp4 wants even
+HEIGHT, WIDTH = 62, 93  # of the film's frames: an odd width, though .mp4 needs an even one
 
 
 @pytest.fixture
 def command(tiny: Model, small: Path, tmp_path: Path) -> Callable[..., list[str]]:
-    """Function of the output's name and more words that gives the words of a dream by the tiny model."""
+    """Function of the output's name and more words that returns the command line of a dream with the tiny model."""
     def words(name: str, *more: object) -> list[str]:
         return [str(ROOT / "dreamify.py"), str(small), str(tmp_path / name), "mix/output", "2", "1", "--seed", "5",
                 "--model", str(tiny.folder), *map(str, more)]
@@ -39,7 +39,7 @@ def command(tiny: Model, small: Path, tmp_path: Path) -> Callable[..., list[str]
 
 
 def test_the_zoom_is_the_notebooks(command: Callable[..., list[str]], tiny: Model, small: Path, tmp_path: Path) -> None:
-    """Against the notebook's own loop, with an independent dream in it."""
+    """Compared with the notebook's own loop around an independent dream."""
     made(command("f-%02d.png", "--zoom", 4, "--zoom-step", "0.1"))
     assert names(tmp_path) == [f"f-{number:02d}.png" for number in range(1, 5)]
 
@@ -53,7 +53,7 @@ def test_the_zoom_is_the_notebooks(command: Callable[..., list[str]], tiny: Mode
             frame = ndimage.affine_transform(frame, [1 - s, 1 - s, 1], [h * s / 2, w * s / 2, 0], order=1)
 
     frames: list[NDArray[np.uint8]] = []
-    worker.run(notebook, frames.append, Stop())  # in a child, since a Caffe at work cannot be forked by later tests
+    worker.run(notebook, frames.append, Stop())  # in a child: a process that uses Caffe cannot fork later
     for number, frame in enumerate(frames):
         assert psnr(np.asarray(Image.open(tmp_path / f"f-{number + 1:02d}.png")), frame) > 48, number
     assert number == 3
@@ -76,7 +76,7 @@ def test_every_format_shows_the_same_frames(command: Callable[..., list[str]], t
                 stream["r_frame_rate"], stream["avg_frame_rate"]) == ("h264", "yuv420p", 92, 62, "26", "30/1", "30/1")
         assert json.loads(whole["tags"]["comment"])["rotate"] == 3
         for ours, frame in zip(decoded(tmp_path / name), truth, strict=True):
-            assert psnr(ours, frame[:, :92]) > 27  # its colours have half the pixels
+            assert psnr(ours, frame[:, :92]) > 27  # its colours have half the resolution
     else:
         frames = shown(tmp_path / name)
         assert abs(sum(milliseconds for _, milliseconds in frames) - 26000 / 30) < 10
@@ -89,7 +89,7 @@ def test_every_format_shows_the_same_frames(command: Callable[..., list[str]], t
 @pytest.mark.parametrize("name", ["z.gif", "z.mp4", "z-%03d.png"])
 def test_kills_at_any_moment_change_nothing(command: Callable[..., list[str]], tmp_path: Path, name: str,
                                             ffmpeg: None) -> None:
-    """A film in pieces: 30 frames, of which .mp4 encodes 24 at a time. Each run is killed some frames further on."""
+    """A film in pieces: 30 frames, of which .mp4 encodes 24 at a time. Each run is killed some frames later."""
     words = command(name, "--zoom", 30)
     made(words)
     whole = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -1,4 +1,4 @@
-"""Folders of pictures. By the real command."""
+"""Folders of pictures, with the real command."""
 
 import os
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def test_dreams_are_never_dreamed_and_what_is_none_is_never_overwritten(photos: 
     words = (photos, photos, "mix/output", 1, 1, "--model", tiny.folder)
     assert run(*words).returncode == 0
     (photos / "a10-dream.jpg").rename(photos / "under another name.jpg")
-    Image.new("RGB", (50, 50)).save(photos / "b-dream.bmp.png")  # its recipe is lost
+    Image.new("RGB", (50, 50)).save(photos / "b-dream.bmp.png")  # without a recipe
     lost = dreams(photos)["b-dream.bmp.png"]
     done = run(*words)
     assert done.returncode == 1
@@ -86,7 +86,8 @@ def test_failures_are_told_at_the_end_and_stop_nothing(photos: Path, tiny: Model
     told = done.stderr.splitlines()
     assert [line for line in done.stdout.splitlines() if "failed" in line] == ["a0.png: failed", "a1.jpg: failed"]
     assert told[0] == "dreamify: 2 of 5 pictures could not be dreamed:"
-    assert told[1].startswith("dreamify: a0.png: input: 1×300 pixels are too few")
+    assert told[1].startswith("dreamify: a0.png: input: mix/output needs at least")
+    assert told[1].endswith("1×300")
     assert told[2].startswith("dreamify: a1.jpg: input: ")
     assert "cut short" in told[2]
     assert visible(tmp_path / "out") == ["a10-dream.jpg", "a2-dream.PNG", "b-dream.bmp.png"]
@@ -125,7 +126,7 @@ def test_names_with_digits_of_other_alphabets_are_dreamed(photos: Path, tiny: Mo
 @pytest.mark.parametrize("recipe", [{"height": "x"}, {"height": [], "width": None}, {"height": -1, "width": True},
                                     {"height": 10 ** 12, "width": 10 ** 12}])
 def test_a_recipe_that_makes_no_sense_ends_nothing(photos: Path, tiny: Model, recipe: dict[str, Any]) -> None:
-    """The dream is dreamed again: it is one of ours, and none that was asked for."""
+    """The dream is made again: it is ours, but its recipe is not the requested one."""
     writing.write(photos / "a10-dream.jpg", Picture(np.zeros((8, 8, 3), np.uint8), recipe=recipe))
     done = run(photos, photos, "mix/output", 1, 1, "--model", tiny.folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -133,7 +134,7 @@ def test_a_recipe_that_makes_no_sense_ends_nothing(photos: Path, tiny: Model, re
 
 
 def test_a_name_that_is_too_long_for_its_dream_is_told_and_the_others_are_dreamed(photos: Path, tiny: Model) -> None:
-    """249 bytes, and -dream makes 255; one more is too many."""
+    """249 bytes become 255 with -dream; one more is too many."""
     (photos / "a2.PNG").rename(photos / ("c" * 246 + ".png"))
     (photos / "b.bmp").rename(photos / ("d" * 245 + ".png"))
     done = run(photos, photos, "mix/output", 1, 1, "--model", tiny.folder)
@@ -145,7 +146,7 @@ def test_a_name_that_is_too_long_for_its_dream_is_told_and_the_others_are_dreame
 
 def test_a_folder_dreamed_in_place_looks_at_each_name_a_few_times(tmp_path: Path,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was each name for each name: 58 s of CPU for 10,000."""
+    """Once, it compared each name with each other name: 58 s of CPU for 10,000 names."""
     for number in range(300):
         (tmp_path / f"{number}.png").touch()
     calls = []
@@ -163,14 +164,14 @@ def test_a_folder_dreamed_in_place_looks_at_each_name_a_few_times(tmp_path: Path
 # what is left alone ---------------------------------------------------------------------------------------
 
 def picture(path: Path, kind: str | None = None, **options: Any) -> Path:
-    """The path, when a small picture is there, in a format that its name need not tell."""
+    """Save a small picture at the path, in a format that may differ from its name; returns the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noise(40, 50)).save(path, kind, **options)
     return path
 
 
 def skipped(source: Path, target: Path, recursive: bool = False) -> tuple[list[str], list[str]]:
-    """(names of what would be dreamed, lines on what is left alone)."""
+    """(names of the pictures that would be dreamed, lines about the files that are left alone)."""
     taken, told = [], []
 
     def listen(event: events.Event) -> None:
@@ -185,17 +186,17 @@ def skipped(source: Path, target: Path, recursive: bool = False) -> tuple[list[s
 
 def test_what_is_no_picture_is_counted_by_kind(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
-    for name in ("1.HEIC", "2.heic", "clip.mov", ".DS_Store", ".hidden.heic"):
+    for name in ("1.XCF", "2.xcf", "clip.mov", ".DS_Store", ".hidden.xcf"):
         (tmp_path / name).write_text("no picture")
     assert skipped(tmp_path, tmp_path) == (["a.jpg"], [
-        "3 files are not pictures that can be read: 2 .HEIC, 1 .mov (videos are dreamed one by one)"])
+        "3 files are not pictures that can be read: 2 .XCF, 1 .mov (videos are dreamed one by one)"])
     for number in range(9):
         (tmp_path / f"{number}.{number}").touch()
     (tmp_path / "none").write_text("no picture")
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "nowhere").symlink_to("nowhere")
     [told] = skipped(tmp_path, tmp_path)[1]
-    assert told.startswith("15 files are not pictures that can be read: 2 .HEIC, 2 without an extension, 1 .0, 1 .1, ")
+    assert told.startswith("15 files are not pictures that can be read: 2 .XCF, 2 without an extension, 1 .0, 1 .1, ")
     assert told.endswith(", 7 of other kinds (videos are dreamed one by one)")
 
 
@@ -210,15 +211,15 @@ def test_films_and_pages_of_ours_do_not_count(tmp_path: Path, tiny: Model, ffmpe
 
 
 def test_what_is_a_picture_although_its_name_does_not_say_so(tmp_path: Path) -> None:
-    """Without an extension, or with that of another kind of photo, it is dreamed; otherwise it is told."""
+    """Without an extension, or with that of another kind of photo, it is dreamed; otherwise it is reported."""
     picture(tmp_path / "IMG_1", "JPEG")
     picture(tmp_path / "a.heic", "PNG")
     picture(tmp_path / "b.webp", "JPEG")
     picture(tmp_path / "clip.thm", "JPEG")
     picture(tmp_path / "a.jpg_original", "WEBP")
-    picture(tmp_path / "raw.nef", "TIFF")
+    picture(tmp_path / "raw.nefx", "TIFF")
     assert skipped(tmp_path, tmp_path) == (["a.heic", "b.webp", "IMG_1"], [
-        "1 file is not a picture that can be read: raw.nef; 2 files are pictures with other kinds of names, so rename "
+        "1 file is not a picture that can be read: raw.nefx; 2 files are pictures with other kinds of names, so rename "
         "what you want to dream: 1 .jpg_original, 1 .thm"])
 
 
@@ -233,11 +234,11 @@ def test_what_grows_into_a_picture_is_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("names", "why"), [
     ((), "it is empty"), ((".DS_Store",), "it is empty, except for hidden files"),
     (("a.mov",), "1 file is not a picture that can be read: a.mov (videos are dreamed one by one)"),
-    (("a.heic", "b.heic"), "2 files are not pictures that can be read: 2 .heic"),
+    (("a.xcf", "b.xcf"), "2 files are not pictures that can be read: 2 .xcf"),
     (("sub/a.txt", "out/b.txt"), "1 subfolder is left out without --recursive")])
 def test_a_folder_in_which_nothing_can_be_dreamed_is_a_failure(tmp_path: Path, tiny: Model, names: tuple[str, ...],
                                                                why: str) -> None:
-    """The output folder is none of its subfolders, and none is left that is new and empty."""
+    """The output folder does not count as a subfolder; a new one that stays empty is removed."""
     (tmp_path / "in").mkdir()
     for name in names:
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
@@ -305,7 +306,7 @@ def all_dreams(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("target", ["out", "in/out", "in"])
 def test_the_dreams_of_subfolders_get_the_same_tree(tree: Path, tiny: Model, tmp_path: Path, target: str) -> None:
-    """In another folder, in one inside, in place. The second run, and one after a picture is new."""
+    """In another folder, in one inside, in place. Also a second run, and one with a new picture."""
     words = [tree, tmp_path / target, "mix/output", 1, 1, "--model", tiny.folder, "--recursive"]
     left = "1 file is not a picture that can be read: b/notes.txt; 2 links to folders are not followed"
     done = run(*words)
@@ -341,7 +342,7 @@ def test_failures_name_the_path(tree: Path, tiny: Model, tmp_path: Path) -> None
 
 def test_a_subfolder_that_cannot_be_read_is_a_failure(tree: Path, tmp_path: Path,
                                                       monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may be allowed everything, so that the system's answer is made up."""
+    """The tests may run as root, who can read all folders, so the system's error is simulated."""
     scan = os.scandir
 
     def scandir(path: str) -> Any:
@@ -366,7 +367,7 @@ def test_a_preview_takes_no_picture_of_a_subfolder(tree: Path, tiny: Model, tmp_
 # how much is looked at ------------------------------------------------------------------------------------
 
 def test_ten_thousand_names_are_listed_with_few_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One opening for a file without an extension, and no more at the next look; none for the others."""
+    """A file without an extension is opened once, and not again in the next look; other files are never opened."""
     for number in range(10_000):
         (tmp_path / (f"{number}" if number < 1000 else f"{number}.jpg" if number < 5000 else f"{number}.txt")).touch()
     opened, looked, calls = os.open, os.scandir, list[str]()

@@ -1,4 +1,4 @@
-"""A dream that survives: stops, kills, what is kept and told. All by the real command."""
+"""Dreams that are stopped or killed: what is saved and reported. All with the real command."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from soak.kills import listens
 
 @pytest.fixture
 def whole(dreaming: list[str], tmp_path_factory: pytest.TempPathFactory) -> NDArray[Any]:
-    """The pixels of the dream when nothing interrupts it."""
+    """The pixels of the dream without an interruption."""
     output = tmp_path_factory.mktemp("whole") / "dream.png"
     subprocess.run([*dreaming[:2], output, *dreaming[3:], "--quiet"], check=True)
     return pixels(output)
@@ -53,7 +53,7 @@ def test_a_stopped_dream_is_saved_marked_and_gone_on_with(dreaming: list[str], w
 
 
 def test_kills_at_any_moment_cost_nothing_but_time(tmp_path: Path) -> None:
-    """A few of tests/soak/kills.py, which looks at all that they could leave behind."""
+    """A few trials of tests/soak/kills.py, which checks everything that they could leave behind."""
     done = subprocess.run([ROOT / "tests/soak/kills.py", "6", "ci"], cwd=tmp_path, capture_output=True, text=True,
                           check=False, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
@@ -68,7 +68,7 @@ def test_a_stop_before_the_dream_begins_is_one_line(dreaming: list[str], tmp_pat
         with start(dreaming) as process:
             while not listens(process.pid):
                 time.sleep(0.001)
-            time.sleep(moment)  # it is still being loaded
+            time.sleep(moment)  # the program is still loading
             process.send_signal(number)
             _, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (code, "dreamify: stopped\n")

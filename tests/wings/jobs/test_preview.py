@@ -1,4 +1,4 @@
-"""The picture that shows a dream on its way. By the real command."""
+"""The picture that shows the dream so far, with the real command."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ NOTHING = Picture(np.zeros((9, 9, 3), np.uint8))
 
 
 def so_far(tmp_path: Path, *words: object) -> tuple[Path, list[dict[str, Any]]]:
-    """(path of the preview, events of previews) of a dream that is stopped when there is one."""
+    """(path of the preview, preview events) of a dream that is stopped after its first preview."""
     path, happened = tmp_path / "so far.png", tmp_path / "happened"
     command = [ROOT / "dreamify.py", *words, "--quiet", "--preview", path, "--events", happened]
     with start([*map(str, command)]) as process:
@@ -59,12 +59,12 @@ def test_it_has_at_most_1280_pixels_on_its_longest_side(tiny: Model, tmp_path: P
     assert size == (768, 1280)
     assert {(event["path"], event["width"], event["height"]) for event in told} == {(str(path), *size)}
     shown, photo = pixels(path).astype(float), np.asarray(Image.open(tmp_path / "in.png").resize(size))
-    assert 1 < np.abs(shown - photo).mean() < 60  # it is that picture, and dreamed
+    assert 1 < np.abs(shown - photo).mean() < 60  # it shows this picture, dreamed
 
 
 @pytest.mark.parametrize("octave", [1, 2])
 def test_transparency_is_shown_too(tiny: Model, tmp_path: Path, octave: int) -> None:
-    """In an octave that is smaller, and in the last."""
+    """In a smaller octave, and in the last."""
     clear = np.zeros((750, 1500), np.uint8)
     clear[:, 500:] = 255
     saved(tmp_path / "in.png", np.dstack([np.kron(noise(50, 100), np.ones((15, 15, 1), np.uint8)), clear]))
@@ -94,7 +94,7 @@ def test_a_mask_spares_what_it_spares(tiny: Model, tmp_path: Path) -> None:
 
 
 def test_the_dream_hardly_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against a clock: at least half a second between two, and a fiftieth of the time for all of them."""
+    """With a simulated clock: at least half a second between two previews, at most a fiftieth of the time for all."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     preview, moments = Preview(tmp_path / "a.png"), []
@@ -111,7 +111,7 @@ def test_the_dream_hardly_waits_for_it(tmp_path: Path, monkeypatch: pytest.Monke
     assert moments[0] - 100 >= SECONDS
     assert gaps.min() >= SECONDS
     assert len(moments) * 0.03 <= SHARE * (now[0] - 100)
-    assert len(moments) * 0.03 > 0.8 * SHARE * (now[0] - 100)  # and no more seldom than need be
+    assert len(moments) * 0.03 > 0.8 * SHARE * (now[0] - 100)  # and not less often than necessary
 
 
 def test_one_that_cannot_be_written_counts_all_the_same(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_one_that_cannot_be_written_counts_all_the_same(tmp_path: Path) -> None:
 
 
 def test_a_preview_that_fails_where_nothing_can_be_said_ends_no_dream(sky: Path, tiny: Model, tmp_path: Path) -> None:
-    """/dev/full takes neither the preview nor the warning."""
+    """/dev/full accepts neither the preview nor the warning."""
     (tmp_path / "so far").mkdir()
     preview = tmp_path / "so far/preview.png"
     with open("/dev/full", "w") as full:

@@ -1,4 +1,4 @@
-"""Folders that are watched. By the real command."""
+"""Watched folders, with the real command."""
 
 import shutil
 import signal
@@ -21,7 +21,7 @@ from helpers import Watcher, dreams, pixels, run, visible
 
 @pytest.fixture
 def watched(photos: Path, tiny: Model) -> Iterator[Callable[..., Watcher]]:
-    """Function that starts a Watcher of the folder; whatever still runs in the end is killed."""
+    """Function that starts a Watcher of the folder. Those that still run after the test are killed."""
     started = []
 
     def start(*words: object) -> Watcher:
@@ -35,13 +35,13 @@ def watched(photos: Path, tiny: Model) -> Iterator[Callable[..., Watcher]]:
 
 
 def complaint(watcher: Watcher) -> str:
-    """The next line of its errors."""
+    """The next line of the Watcher's errors."""
     assert watcher.process.stderr
     return watcher.process.stderr.readline()
 
 
 def test_what_comes_is_dreamed_when_it_is_whole(photos: Path, watched: Callable[..., Watcher], sky: Path) -> None:
-    watcher = watched()  # no INPUT: the folder it is in
+    watcher = watched()  # no INPUT: it watches the current folder
     watcher.until("b-dream.bmp.png: done")
     data = sky.read_bytes()
     with open(photos / "new.jpg", "wb") as file:
@@ -105,7 +105,7 @@ def test_a_damaged_picture_is_told_once_and_looked_at_again_when_it_changes(phot
             told.append(event.line)
     (photos / "bad.jpg").write_bytes(b"damaged")
     tried = watch.Watch(Folder(photos, photos, read, lambda path, found: True, False, listen, Stop()), listen)
-    assert tried._look()  # there is something to wait for
+    assert tried._look()  # True: there is something to wait for
     assert told == []
     time.sleep(0.3)
     for _ in range(3):
@@ -118,7 +118,7 @@ def test_a_damaged_picture_is_told_once_and_looked_at_again_when_it_changes(phot
 
 
 def test_complaints_of_a_watch_are_warnings(photos: Path, watched: Callable[..., Watcher]) -> None:
-    """What no waiting would mend is told at once, and the others are dreamed."""
+    """Errors that waiting cannot mend are reported at once, and the other pictures are dreamed."""
     (photos / "b-dream.bmp.png").write_bytes(b"no dream")
     watcher = watched("--seed", "1")
     watcher.until("a10-dream.jpg: done")
@@ -134,10 +134,10 @@ def test_an_empty_folder_is_waited_for_and_what_is_no_picture_is_told_once(photo
     watcher = watched("new", "new")
     watcher.until("watching ")
     time.sleep(1.5)
-    for name in ("a.HEIC", "b.heic", "c.mov"):
+    for name in ("a.XCF", "b.xcf", "c.mov"):
         (photos / "new" / name).write_text("no picture")
     assert watcher.until("files ").splitlines()[-1] == (
-        "3 files are not pictures that can be read: 2 .HEIC, 1 .mov (videos are dreamed one by one)")
+        "3 files are not pictures that can be read: 2 .XCF, 1 .mov (videos are dreamed one by one)")
     shutil.copy(photos / "a10.jpg", photos / "new")
     said = watcher.until("a10-dream.jpg: done")
     assert "files" not in said
@@ -147,7 +147,7 @@ def test_an_empty_folder_is_waited_for_and_what_is_no_picture_is_told_once(photo
 
 
 def test_subfolders_are_watched(photos: Path, watched: Callable[..., Watcher], tmp_path: Path) -> None:
-    """Also those that are made later; an output folder inside is not one of them."""
+    """Also those that are created later, but not an output folder inside."""
     watcher = watched(photos, photos / "out", "--recursive")
     watcher.until("b-dream.bmp.png: done")
     (photos / "new/deep").mkdir(parents=True)
@@ -175,7 +175,7 @@ def test_a_subfolder_that_cannot_be_read_is_told_once(photos: Path, monkeypatch:
 
 def test_a_folder_that_goes_and_comes_back_is_watched_on(photos: Path, watched: Callable[..., Watcher],
                                                          tmp_path: Path) -> None:
-    """As one that is shared may."""
+    """A shared folder may do this."""
     watcher = watched(photos, photos)
     watcher.until("b-dream.bmp.png: done")
     photos.rename(tmp_path / "gone")

@@ -1,4 +1,4 @@
-"""Programs that decode a file each: their limits, their errors, and what they leave behind."""
+"""Programs that decode one file each: their limits, their errors, and the files that they leave behind."""
 
 import io
 import os
@@ -27,7 +27,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shell(script: str, pixels: int = 100) -> bytes:
-    """What a script with the names of both files writes."""
+    """The output of a script that gets the names of both files."""
     with decoders.decoded(["sh", "-c", script, "sh", decoders.IN, decoders.OUT], DATA, pixels, (".a", ".b")) as result:
         return result.read()
 
@@ -59,7 +59,7 @@ def test_memory_is_limited_by_the_pixels(temporary: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_when_this_process_ends(temporary: Path, tmp_path: Path, number: signal.Signals) -> None:
-    """However it ends."""
+    """Even if it is killed."""
     code = ("import io, sys; sys.path.insert(0, sys.argv[1]); from dreamer.machine import decoders\n"
             "words = ['sh', '-c', 'echo $$ >' + sys.argv[2] + '; sleep 60', decoders.IN]\n"
             "with decoders.decoded(words, io.BytesIO(), 1, ('', '')): pass")

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever the disk can and cannot do."""
+"""Files that appear whole or not at all, on any disk."""
 
 import errno
 import fcntl
@@ -15,7 +15,7 @@ from helpers import Word, names
 
 
 def test_a_writer_and_a_sweep_at_once(tmp_path: Path) -> None:
-    """However often a folder is swept, what is written there arrives."""
+    """All files that are written arrive, even if the folder is swept all the time."""
     ended = threading.Event()
 
     def sweep() -> None:
@@ -80,7 +80,7 @@ def test_a_move_that_fails_half_way_brings_the_old_file_back(tmp_path: Path, mon
 
 
 def test_a_file_that_is_written_anew_gets_a_new_checksum(tmp_path: Path) -> None:
-    """However soon, and as long as it was; also where another takes its place with its times."""
+    """Even at once, with the same length; also if another file with the same times replaces it."""
     path = tmp_path / "a"
     for number in range(50):
         data = f"{number:04}".encode()
@@ -111,7 +111,7 @@ def test_a_path_of_windows_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (told is None) == (instead is None)
     assert (instead or "") in (told or "")
     if "/" not in path:
-        (tmp_path / path).touch()  # there is such a file after all
+        (tmp_path / path).touch()  # now such a file exists
         assert files.foreign(path) is None
 
 

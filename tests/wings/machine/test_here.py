@@ -1,4 +1,4 @@
-"""Where the program runs, and the advice that fits there."""
+"""The place where the program runs, and advice that fits it."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from helpers import ROOT
 PLACES = ["", here.CONTAINER, here.SHELL, here.MACHINE]
 FOLDER = "/vagrant"
 EVERYWHERE = {"/": "overlay", "/proc": "proc", "/dev": "tmpfs", "/dev/pts": "devpts", "/sys": "sysfs",
-              "/etc/resolv.conf": "ext4", "/etc/hostname": "ext4", "/etc/hosts": "ext4"}  # in any container
+              "/etc/resolv.conf": "ext4", "/etc/hostname": "ext4", "/etc/hosts": "ext4"}  # every container has these
 
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Function of a place and of what is mounted there, {mount point: type}."""
+    """Function that sets the place and its mounts, {mount point: type}."""
     def go(place: str, **mounted: str) -> None:
         monkeypatch.setenv("DREAMER_PLACE", place)
         monkeypatch.setattr(here, "_mounts", lambda: EVERYWHERE | mounted)
@@ -49,7 +49,7 @@ def test_a_command_begins_as_it_does_there(at: Callable[..., None], monkeypatch:
 
 def test_from_another_folder_the_script_is_called_by_its_whole_path(at: Callable[..., None], tmp_path: Path,
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a shell takes it for one word, whatever it is called."""
+    """And for a shell it is one word, whatever the folder's name."""
     at("")
     monkeypatch.chdir(tmp_path)
     assert here.command("keys") == f"{ROOT}/dreamify.py keys"
@@ -75,7 +75,7 @@ def test_in_a_folder_that_was_removed_too(at: Callable[..., None], tmp_path: Pat
 @pytest.mark.parametrize("step", ["", "film", "model tiny"])
 def test_a_step_that_lacks_is_done_where_it_can_be(at: Callable[..., None], monkeypatch: pytest.MonkeyPatch,
                                                    place: str, step: str) -> None:
-    """An image cannot be provisioned from inside: it is built again."""
+    """An image cannot be provisioned from inside; it must be built again."""
     at(place)
     monkeypatch.chdir(ROOT)
     told = here.provision(step)
@@ -92,13 +92,14 @@ def test_weights_are_put_where_they_are_looked_for(at: Callable[..., None], monk
                                                    place: str) -> None:
     at(place)
     monkeypatch.chdir(ROOT)
-    told = here.get_weights(Path("/srv/models/tiny"), "t.caffemodel", "DREAMER_WEIGHTS_TINY")
-    wanted = {"": "run ./provision.sh model tiny, or put t.caffemodel into /srv/models/tiny",
-              here.CONTAINER: ("put t.caffemodel beside your photos and add "
+    told = here.put_weights(Path("/srv/models/tiny"), "t.caffemodel", "DREAMER_WEIGHTS_TINY")
+    wanted = {"": "put t.caffemodel into /srv/models/tiny",
+              here.CONTAINER: ("put t.caffemodel beside your photos, and add "
                                "-e DREAMER_WEIGHTS_TINY=/vagrant/t.caffemodel"),
-              here.SHELL: "put t.caffemodel beside your photos and add --weights t.caffemodel"}
+              here.SHELL: "put t.caffemodel beside your photos, and add --weights t.caffemodel"}
     assert told.startswith(wanted[place if place in wanted else ""])
-    assert ("docker build" in told) == (place in (here.CONTAINER, here.SHELL))
+    assert here.download_weights("tiny") == ("docker build --build-arg AGAIN=2 -t image-dreamer ."
+                                             if place in (here.CONTAINER, here.SHELL) else "./provision.sh model tiny")
 
 
 # files that would disappear ------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ def test_without_a_mount_everything_does(at: Callable[..., None], place: str) ->
     ({"/vagrant": "ext4"}, "/vagrant/dream.png", True), ({"/vagrant": "ext4"}, "/vagrant/a/b/dream.png", True),
     ({"/vagrant": "ext4"}, "/vagrant", True), ({"/vagrant": "ext4"}, "/vagrant/../tmp/dream.png", False),
     ({"/vagrant": "fuse.sshfs"}, "/vagrant/dream.png", True), ({"/vagrant": "9p"}, "/tmp/dream.png", False),
-    ({"/vagrant": "overlay"}, "/vagrant/dream.png", True),  # of Docker Desktop
+    ({"/vagrant": "overlay"}, "/vagrant/dream.png", True),  # as Docker Desktop mounts it
     ({"/vagrant": "ext4"}, "/vagrants/dream.png", False), ({"/pics": "ext4"}, "/vagrant/dream.png", False),
     ({"/pics": "ext4", "/vagrant": "tmpfs"}, "/vagrant/dream.png", False),
     ({"/vagrant": "ext4", "/vagrant/t": "tmpfs"}, "/vagrant/t/dream.png", False),
@@ -153,7 +154,7 @@ def test_it_is_told_which_folders_stay(at: Callable[..., None], tmp_path: Path) 
 
 def test_a_link_leads_to_where_the_file_would_be(at: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / "mounted").mkdir()
-    (tmp_path / "there").symlink_to("mounted/dream.png")  # which does not exist
+    (tmp_path / "there").symlink_to("mounted/dream.png")  # a link to a file that does not exist
     (tmp_path / "mounted/away").symlink_to("/tmp")
     at(here.CONTAINER, **{str(tmp_path / "mounted"): "ext4"})
     assert here.lost(tmp_path / "there") is None
@@ -172,7 +173,7 @@ print(json.dumps([here._mounts(), {path: here.lost(path) for path in sys.argv[1:
 
 @pytest.fixture
 def unshared(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Function of a script for sh, and its words, that runs it where mounts are its own."""
+    """Function of a script for sh and its arguments that runs it with its own mounts."""
     trial = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
     if os.geteuid() != 0 or not shutil.which("unshare") or subprocess.run(
             trial, check=False, stderr=subprocess.DEVNULL).returncode != 0:
@@ -185,7 +186,7 @@ def unshared(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 def test_real_mounts_are_read(unshared: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
-    """With all characters that mountinfo writes in another way."""
+    """With all characters that mountinfo escapes."""
     source = tmp_path / "source"
     source.mkdir()
     for name in [*NAMES, "memory"]:
@@ -223,7 +224,7 @@ def test_another_program_reads_the_same_mounts(unshared: Callable[..., subproces
 
 def test_the_command_refuses_what_would_disappear(unshared: Callable[..., subprocess.CompletedProcess[str]],
                                                   sky: Path, tmp_path: Path) -> None:
-    """A dream, a preview and a folder; --force dreams all the same."""
+    """A dream, a preview and a folder. With --force, it dreams anyway."""
     for name in ("kept", "memory"):
         (tmp_path / name).mkdir()
     script = ('mount -t tmpfs none "$1/memory"\nmount --bind "$1/kept" "$1/kept"\nstat -fc %T "$1/kept" >&2\ncd "$1"\n'
@@ -236,7 +237,7 @@ def test_the_command_refuses_what_would_disappear(unshared: Callable[..., subpro
     done = unshared(script, str(tmp_path), str(sky), str(ROOT / "dreamify.py"), *cases)
     if "tmpfs" in done.stderr:
         pytest.skip(f"{tmp_path} is in memory, as nothing that stays is")
-    lines = [line for line in done.stdout.splitlines() if "until then the small net" not in line]
+    lines = [line for line in done.stdout.splitlines() if "using daydream" not in line]
     assert [line.split()[0] for line in lines] == ["2", "2", "2", "2", "0", "0", "0"]
     assert all("would disappear with the container" in line and line.endswith("use --force to dream anyway")
                for line in lines[:4])

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: memory and cores, a control group's limits included."""
+"""The memory and cores that this process may use, with the limits of a control group."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, files: d
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "nobody").mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "nobody"))  # no other dream has reserved anything
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "nobody"))  # so that no other dream has reserved anything
     read = limits._read
     monkeypatch.setattr(limits, "CGROUP", tmp_path)
     monkeypatch.setattr(limits, "_read", lambda path: where if str(path) == "/proc/self/cgroup" else read(path))

@@ -1,4 +1,4 @@
-"""On what file system a folder is."""
+"""The file system of a folder."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The child process: whatever becomes of it, the parent says so in one line and goes on."""
+"""The child process: however it ends, the parent says so in one line and continues."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ Work: TypeAlias = Callable[[worker.Worker], None]
 
 def run(work: Work, stop: Stop | None = None,
         then: Callable[[], object] = lambda: None) -> tuple[list[Any], Exception | None]:
-    """(messages, what was raised) of a run; with each message something is done."""
+    """(messages, the error) of a run; a function is called with each message."""
     messages = []
 
     def receive(message: object) -> None:
@@ -40,7 +40,7 @@ def run(work: Work, stop: Stop | None = None,
 
 
 def alive() -> bool:
-    """Child processes that are left."""
+    """Whether a child process still exists."""
     try:
         return os.waitpid(-1, os.WNOHANG) != (0, 0) or True
     except ChildProcessError:
@@ -96,7 +96,7 @@ def test_a_real_check_of_caffes_is_told() -> None:
     assert isinstance(error, worker.Died)
 
 
-# The child is a fork, or where there are threads a new interpreter: work for that is a function of a module.
+# The child is a fork, or, in a process with threads, a new interpreter; its work must be a function of a module.
 
 def ends_when_asked(w: worker.Worker) -> None:
     w.send(os.getpid())
@@ -140,13 +140,13 @@ def thread() -> Iterator[None]:
 
 @pytest.fixture(params=["alone", "beside a thread"])
 def way(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Alone the process forks, beside a thread it does not."""
+    """Without threads, the process forks; with another thread, it does not."""
     with contextlib.nullcontext() if request.param == "alone" else thread():
         yield
 
 
 def signalled(work: Work, number: int) -> tuple[list[Any], Exception | None]:
-    """A run of work, which gets a signal when it has sent a message."""
+    """Run work; after each message, this process gets a signal."""
     return run(work, then=lambda: os.kill(os.getpid(), number))
 
 
@@ -175,7 +175,7 @@ def test_signals_are_what_they_were_afterwards(way: None) -> None:
 
 
 def test_an_event_stops_the_work_as_ctrl_c_does() -> None:
-    """In any thread, where no signal is heard."""
+    """In any thread, also where signals are not handled."""
     event, found = threading.Event(), []
     other = threading.Thread(target=lambda: found.append(run(ends_when_asked, Stop(event), event.set)))
     other.start()
@@ -205,7 +205,7 @@ def test_work_that_no_other_interpreter_finds_is_told() -> None:
 
 
 def test_a_child_does_not_outlive_its_parent(way: None, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """Not even one that is killed."""
+    """Even if the parent is killed."""
     with subprocess.Popen([PYTHON, "-c", f"""
 import functools, sys, threading, time
 sys.path[:0] = [{str(ROOT)!r}, {os.path.dirname(__file__)!r}, {str(ROOT / 'tests')!r}]
@@ -225,7 +225,7 @@ worker.run(functools.partial(test_worker.tells, {str(tmp_path / "pid")!r}), prin
 
 
 def test_a_child_outlives_a_thread_that_has_ended() -> None:
-    """Any but the one that waits for it."""
+    """Any thread except the one that waits for the child."""
     other = threading.Thread(target=time.sleep, args=[0.3])
     other.start()
     found = []
@@ -252,7 +252,7 @@ def test_nothing_is_left_open(way: None) -> None:
 
 
 def test_a_child_dreams_after_its_parent_has(tiny: Model) -> None:
-    """Threads do not survive a fork: Caffe's, which the parent has used, must not be waited for."""
+    """Threads do not survive a fork: the child must not wait for Caffe's threads, which the parent has used."""
     def dream() -> list[Any]:
         dreamed = dreamify.deepdream(Net(tiny, "mix/output", threads=3), np.zeros((150, 150, 3)), 1, 1)
         return list(dreamed.ravel())

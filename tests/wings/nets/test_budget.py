@@ -1,4 +1,4 @@
-"""The same dream in any memory, and what is told where there is too little."""
+"""The same dream in any amount of memory, and the error if there is too little."""
 
 import re
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_too_little_memory_is_told_with_the_least_that_will_do(googlenet: Model)
 
 
 def test_a_picture_whose_blobs_caffe_cannot_hold_is_dreamed_in_tiles(googlenet: Model) -> None:
-    """192 megapixels: Caffe would abort on a blob of more than 2^31 numbers, however much memory there is."""
+    """192 megapixels: even with enough memory, Caffe would abort on a blob of more than 2^31 numbers."""
     net = Net(googlenet, "inception_4c/output", memory=1 << 45)
     _, overhead = net.budget.fit(12_000, 16_000)
     assert overhead > 1
@@ -47,7 +47,7 @@ def test_a_picture_whose_blobs_caffe_cannot_hold_is_dreamed_in_tiles(googlenet: 
 
 @pytest.mark.parametrize("layer", ["inception_4c/output", "inception_3b/output+inception_4c/output"])
 def test_what_is_enough_memory_is_enough_where_there_is_more(googlenet: Model, layer: str) -> None:
-    """Where big arrays would leave too little for the net, they go to the disk."""
+    """If large arrays would leave too little memory for the net, they go to the disk."""
     net, enough = Net(googlenet, layer), []
     for more in range(60, 700, 4):
         net.budget.memory = net.budget.base + (more << 20)

@@ -1,4 +1,4 @@
-"""The small model in the repository: what is pinned, that unpacking is exact, and that it is a net of its own."""
+"""The small model in the repository: its checksums, its own widths, and exact unpacking."""
 
 import hashlib
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_unpacked_weights_are_what_caffe_reads(tmp_path: Path) -> None:
     caffe_pb2 = pytest.importorskip("caffe.proto.caffe_pb2")
     rng = np.random.default_rng(0)
     weight, bias = rng.normal(0, 3, (5, 3, 7, 7)).astype(np.float32), rng.normal(0, 9, 5).astype(np.float32)
-    layers = {"conv1/7x7_s2": (weight, bias),  # and with a size that is longer than one byte's varint:
+    layers = {"conv1/7x7_s2": (weight, bias),  # and a size whose varint has more than one byte:
               "a/1x1": (np.zeros((300, 2, 1, 1), np.float32), np.ones(300, np.float32))}
     compact.pack(tmp_path / "small.npz", layers)
     read = compact.unpack(tmp_path / "small.npz")

@@ -1,11 +1,10 @@
-"""Getting weights, from a real HTTP server on loopback that can be as bad as the real ones."""
+"""Downloads of weights, from a real HTTP server on loopback that can misbehave like servers on the Internet."""
 
 import dataclasses
 import http.server
 import re
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,19 +19,19 @@ CONTENT: bytes = np.random.RandomState(0).bytes(300_000)
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """On loopback; knows what it serves, what it was asked for (path, range), and for how many seconds it stalls."""
+    """A server on loopback, with its content, the requests so far (path, range), and the seconds that it stalls."""
 
-    daemon_threads = True
+    daemon_threads = False  # the end waits for the threads, because a process with threads dreams in another way
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.content, self.stall = CONTENT, 5.0
+        self.content, self.stall, self.over = CONTENT, 5.0, threading.Event()
         self.seen: list[tuple[str, str | None]] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}/"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves server.content; the path says how: /good /norange /cut /wrong /short /html /stall."""
+    """Serves server.content. The path says how: /good /norange /cut /wrong /short /html /stall."""
 
     server: Server
 
@@ -45,7 +44,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if way == "gone":
             return self.send_error(404)
         if way == "stall":
-            time.sleep(self.server.stall)
+            self.server.over.wait(self.server.stall)
             return None
         if way == "wrong":
             content = content[::-1]
@@ -71,9 +70,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
         yield server
+        server.over.set()
         server.shutdown()
+        serving.join()
 
 
 @pytest.fixture
@@ -135,7 +137,7 @@ def test_silence_is_given_up(server: Server, part: Path, checksum: str, monkeypa
 
 @pytest.fixture
 def bare(tiny: model.Model, server: Server, tmp_path: Path) -> model.Model:
-    """The tiny model without its weights, which the server has."""
+    """The tiny model without its weights; the server has them."""
     folder = shutil.copytree(tiny.folder, tmp_path / "tiny")
     server.content = (folder / "tiny.caffemodel").read_bytes()
     (folder / "tiny.caffemodel").unlink()

@@ -1,4 +1,4 @@
-"""Guided dreams: against the reference, and against all dot products at once in double precision."""
+"""Guided dreams, compared with the reference, and with all dot products at once in double precision."""
 
 import functools
 import os
@@ -66,7 +66,7 @@ def test_a_block_at_a_time_finds_what_all_at_once_would(monkeypatch: pytest.Monk
 
 
 def test_memory_stays_flat() -> None:
-    """All dot products of these at once are 576 MB."""
+    """All dot products at once would take 576 MB here."""
     rng = np.random.RandomState(0)
     x, y = rng.randn(2, 100, 120).astype(np.float32), rng.randn(12_000, 2).astype(np.float32)
     tracemalloc.start()
@@ -78,7 +78,7 @@ def test_memory_stays_flat() -> None:
     some = rng.permutation(12_000)[:50]
     exact = x.reshape(2, -1)[:, some].astype(np.float64).T @ y.astype(np.float64).T
     assert np.allclose(products[some], exact.max(1), rtol=1e-5)
-    assert (y[exact.argmax(1)] == best.reshape(2, -1)[:, some].T).all(1).mean() > 0.95  # some are close to a tie
+    assert (y[exact.argmax(1)] == best.reshape(2, -1)[:, some].T).all(1).mean() > 0.95  # some are nearly ties
 
 
 @pytest.mark.parametrize("text", ["mix/output:2-5", "conv1+mix/3x3:0,4*-2", "mix/*"])
@@ -93,7 +93,7 @@ def test_channels_and_sums_are_guided_too(tiny: model.Model, text: str) -> None:
     before = picture.copy()
     dreamify.make_step(net, picture, np.random.RandomState(0), 1.5, 0, False, objectives)
     _, sums = oracle.gradient_of_sum(tiny.prototxt_path(), str(tiny.weights_path()), before, what.terms, guide)
-    ours = net.gradient / np.linalg.norm(net.gradient)  # a term alone is not normalised
+    ours = net.gradient / np.linalg.norm(net.gradient)  # a single term is not normalised
     assert np.linalg.norm(ours - sums / np.linalg.norm(sums)) < 1e-4
 
 
@@ -105,7 +105,7 @@ def test_a_guided_dream_grows_towards_its_guide(tiny: model.Model) -> None:
 
 
 def test_tiles_give_the_dream_of_the_whole(googlenet: model.Model, sky: Path) -> None:
-    """The guide, too, goes through the net in tiles."""
+    """The guide goes through the net in tiles too."""
     image, guide = (np.asarray(Image.open(sky).resize(size)) for size in ((480, 320), (330, 330)))
     whole, value, one = one_step(googlenet, "inception_3b/5x5_reduce", image, guide=Guide(guide))
     tiled, tiled_value, many = one_step(googlenet, "inception_3b/5x5_reduce", image, 280 * 280, guide=Guide(guide))
@@ -125,7 +125,7 @@ def test_the_guide_is_looked_at_once_and_counted_in_the_memory(tiny: model.Model
 
 
 def test_a_guide_that_is_dropped_no_longer_counts(tiny: model.Model) -> None:
-    """Six dreams by one net, each with a guide of its own."""
+    """Six dreams with one net, each with its own guide."""
     net, bases = Net(tiny, "mix/output"), []
     bare = net.budget.base
     for seed in range(6):
@@ -134,7 +134,7 @@ def test_a_guide_that_is_dropped_no_longer_counts(tiny: model.Model) -> None:
     assert set(bases) == {bare}
     first, second = (Guide(noise(60, 90, seed)) for seed in (1, 2))
     counted = [first.seen(net)[0].bytes, second.seen(net)[0].bytes]
-    assert net.budget.base == bare + sum(counted)  # both are still there
+    assert net.budget.base == bare + sum(counted)  # both guides still exist
     del first
     assert net.budget.base == bare + counted[1]
 
@@ -143,7 +143,7 @@ def test_a_guide_that_is_dropped_no_longer_counts(tiny: model.Model) -> None:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[Path]:
-    """Paths of an input and of two guides."""
+    """Paths of an input and two guides."""
     for name, size, seed in (("in", (60, 80), 1), ("guide", (90, 70), 2), ("other", (90, 70), 3)):
         Image.fromarray(noise(*size, seed)).save(tmp_path / f"{name}.png")
     return [tmp_path / f"{name}.png" for name in ("in", "guide", "other")]
@@ -161,13 +161,13 @@ def test_the_command_takes_a_guide_and_its_recipe_asks_for_it(tiny: model.Model,
     assert not {"guide", "guide_size", "guide_sha256"} & set(read_recipe(tmp_path / "plain.png"))
 
     like = [image, tmp_path / "b.png", *net, "--like", tmp_path / "a.png"]
-    done = run(*like)  # the guide lies beside it
+    done = run(*like)  # the guide is in the same folder
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
     (tmp_path / "b.png").unlink()
     (tmp_path / "elsewhere").mkdir()
     guide = guide.rename(tmp_path / "elsewhere/guide.png")
-    for _ in range(2):  # the second time, another picture has its name
+    for _ in range(2):  # the second time, a different picture has the guide's name
         done = run(*like)
         assert done.returncode == 2
         assert done.stderr == (f"dreamify: like: {tmp_path}/a.png was guided by guide.png; "
@@ -192,7 +192,7 @@ def test_the_guides_size_matters(tiny: model.Model, pictures: list[Path]) -> Non
 def test_what_is_wrong_with_a_guide_is_told_with_the_rest(tiny: model.Model, tmp_path: Path,
                                                           pictures: list[Path]) -> None:
     Image.fromarray(noise(90, 2)).save(tmp_path / "slip.png")
-    for words, said in (((tmp_path / "slip.png",), "guide: 2×90 pixels are too few"),
+    for words, said in (((tmp_path / "slip.png",), "the guide has 2×90"),
                         (("nosuch.png",), "guide: no such file: nosuch.png"), (("-",), "guide: only INPUT can be"),
                         ((pictures[1], "--guide-size", "x"), "guide-size: 'x' is not a whole number"),
                         ((tmp_path / "out.png",), "out.png is the guide itself")):
@@ -200,7 +200,7 @@ def test_what_is_wrong_with_a_guide_is_told_with_the_rest(tiny: model.Model, tmp
         assert done.returncode == 2
         assert said in done.stderr
     assert not (tmp_path / "out.png").exists()
-    with pytest.raises(Mistake, match="too few"):
+    with pytest.raises(Mistake, match="pixels on each side"):
         Guide(noise(90, 2)).seen(Net(tiny, "mix/output"))
 
 

@@ -16,7 +16,7 @@ from helpers import run
 
 @pytest.fixture
 def add(tiny: model.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Function of a name that adds a model of that name to the models that are listed, and returns its folder."""
+    """Function of a name that adds a model with this name to the listed models, and returns its folder."""
     monkeypatch.setattr(model, "MODELS", tmp_path / "models")
     (tmp_path / "models").mkdir()
 
@@ -31,14 +31,14 @@ def add(tiny: model.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 def where(name: str) -> str:
-    """What is said of the weights of a model."""
+    """The listed state of a model's weights."""
     [line] = [line for line in inventory() if line.split()[0] == name]
     return line.split(" MB  ")[1]
 
 
 @pytest.fixture
 def another(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The weights of a net whose first layer has other channels."""
+    """The weights of a net whose first layer has a different number of channels."""
     monkeypatch.setattr(tinymodel, "PROTOTXT", tinymodel.PROTOTXT.replace("num_output: 8 ", "num_output: 9 "))
     return tinymodel.make(tmp_path_factory.mktemp("another") / "model") / "tiny.caffemodel"
 
@@ -62,7 +62,7 @@ def test_so_are_others_that_fit_though_they_are_not_the_pinned(add: Callable[...
 @pytest.mark.parametrize("content", ["text", "empty", "cut", "longer", "another"])
 def test_what_does_not_fit_is_never_here(add: Callable[..., Path], another: Path, tmp_path: Path,
                                          monkeypatch: pytest.MonkeyPatch, content: str, pinned: bool) -> None:
-    """Beside model.toml, under another name, or where a variable says."""
+    """Beside model.toml, under another name, or in the file that a variable names."""
     whole = another.read_bytes()
     unfit = {"text": b"not weights", "empty": b"", "cut": whole[:-9], "longer": whole + b"\xff" * 9, "another": whole}
     replaced = {} if pinned else {"weights_size": "", "weights_sha256": ""}

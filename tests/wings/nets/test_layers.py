@@ -1,4 +1,4 @@
-"""What to dream: the language, and sums of layers in one pass."""
+"""The layers to dream: the language, and sums of layers in one pass."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ from dreamer.nets.net import Net
 from dreamer.pictures.recipe import read_recipe
 from helpers import one_step, psnr, run
 
-SPARE = model.find(model.SPARE)  # has the names of GoogLeNet, and is always here
+SPARE = model.find(model.SPARE)  # it has GoogLeNet's names, and is always installed
 
 
 # the language --------------------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ def test_what_a_text_means(tiny: model.Model, text: str, terms: list[tuple[str, 
     found, warnings = layers.parse(text, tiny)
     assert [tuple(term) for term in found.terms] == terms
     assert not warnings
-    assert layers.parse(found.text, tiny) == (found, [])  # the text that is kept says the same
+    assert layers.parse(found.text, tiny) == (found, [])  # the text that is kept means the same
     assert " " not in found.text
 
 
@@ -87,7 +87,7 @@ def test_a_name_alone_is_told_as_ever() -> None:
 def test_an_alias_is_taken_in_a_sum_too(tiny: model.Model) -> None:
     found, warnings = layers.parse("mix/all:2*2+conv1", tiny)
     assert found.text == "mix/output:2*2+conv1"
-    assert warnings == ["tiny has no mix/all: mix/output is dreamed instead"]
+    assert warnings == ["tiny has no mix/all: using mix/output instead"]
 
 
 def test_channels_are_caffes(tiny: model.Model, googlenet: model.Model) -> None:
@@ -111,7 +111,7 @@ def test_what_is_wrong_is_told_before_caffe_is_loaded(tiny: model.Model, sky: Pa
 # sums ----------------------------------------------------------------------------------------------------
 
 def first_step(found: model.Model, text: str, image: Pixels) -> tuple[float, Planes, Planes, layers.Layers, int]:
-    """(objective, gradient, the picture as the net has it, the Layers, passes backward) of one step."""
+    """(objective, gradient, the picture in the net's format, the Layers, backward passes) of one step."""
     what = layers.parse(text, found)[0]
     ours = Net(found, what)
     ours.budget.fit(*image.shape[:2])
@@ -131,10 +131,10 @@ def first_step(found: model.Model, text: str, image: Pixels) -> tuple[float, Pla
 
 @pytest.mark.parametrize("text", [
     "inception_3b/output*0.3+inception_4d/3x3",
-    "conv1/7x7_s2+conv2/3x3_reduce*-.5+conv2/3x3:3,5-9+pool1/norm1",  # before their ReLU, which others read behind it
+    "conv1/7x7_s2+conv2/3x3_reduce*-.5+conv2/3x3:3,5-9+pool1/norm1",  # before their ReLU, which works in place
     "inception_4?/output",
     "inception_4c/output:5+inception_4c/output:56,100-120*2",
-    "inception_3a/*+inception_4a/1x1",  # a whole inception, inside and out
+    "inception_3a/*+inception_4a/1x1",  # a whole inception: inner layers and output
 ])
 def test_a_sum_is_the_sum_of_its_layers_in_one_pass(googlenet: model.Model, sky: Path, text: str) -> None:
     image = np.asarray(Image.open(sky).resize((120, 80)))
@@ -207,7 +207,7 @@ def test_tiles_give_the_dream_of_the_whole_with_any_layers(tiny: model.Model, te
 
 
 def test_the_memory_that_is_told_is_enough_for_a_sum(tiny: model.Model) -> None:
-    """The account of the net covers what the layers are copied into as well."""
+    """The net's budget includes the blob into which the layers are copied."""
     alone, both = (Net(tiny, text) for text in ("mix/output", "conv1+mix/output"))
     assert both.budget.net_bytes(400, 400, 1) - alone.budget.net_bytes(400, 400, 1) >= 2 * 8 * 200 * 200 * 4
 
@@ -218,7 +218,7 @@ def test_a_sum_is_dreamed_told_kept_and_repeated(tiny: model.Model, sky: Path, t
     words = ["--model", tiny.folder, "--seed", 3]
     done = run(sky, tmp_path / "a.png", "mix/all:1-3 + conv1*-0.5", 1, 2, *words)
     assert done.returncode == 0, done.stderr
-    assert "mix/output is dreamed instead" in done.stderr
+    assert "using mix/output" in done.stderr
     assert "iteration 1/1  mix/output:1-3+conv1*-0.5  514×343" in done.stdout
     assert read_recipe(tmp_path / "a.png")["layer"] == "mix/output:1-3+conv1*-0.5"
     again = run(sky, tmp_path / "b.png", "--like", tmp_path / "a.png", *words[:2])

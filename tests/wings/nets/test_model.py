@@ -1,4 +1,4 @@
-"""Models: how they are described, found and asked for their layers and weights."""
+"""Models: their descriptions, where they are found, and their layers and weights."""
 
 import re
 import shutil
@@ -35,7 +35,7 @@ def test_an_unknown_layer_is_answered_with_the_nearest(described: model.Model, n
 
 @pytest.mark.parametrize("name", ["Inception_4c/output", "inception_4c", "4c", "mixed4c", "MIXED4C", "4C/OUTPUT"])
 def test_what_people_call_a_layer_is_taken_for_it(described: model.Model, name: str) -> None:
-    assert described.layer(name) == ("inception_4c/output", f"{name} is taken for inception_4c/output")
+    assert described.layer(name) == ("inception_4c/output", f"{name}: using inception_4c/output")
 
 
 @pytest.mark.parametrize("name", ["conv1", "3x3", "pool", "norm", "inception", "output", "4", "c"])
@@ -117,7 +117,7 @@ def test_a_folder_that_is_only_called_caffe_is_not_caffe(tiny: model.Model, tmp_
 
 def test_the_readme_tells_every_line_of_a_description() -> None:
     told = (model.MODELS / "README.md").read_text()
-    fields = set(model.Model.__dataclass_fields__) - {"folder", "compact"}  # daydream's own
+    fields = set(model.Model.__dataclass_fields__) - {"folder", "compact"}  # only daydream has it
     assert {field for field in fields if not re.search(rf"\b{field}\b", told)} == set()
 
 
@@ -133,7 +133,7 @@ def test_every_layer_of_our_models_is_described(name: str) -> None:
 
 
 def test_many_models_share_one_copy_in_memory() -> None:
-    """A picture after a picture, each with a Model of its own, would else fill the memory."""
+    """Otherwise many pictures, one after the other, each with its own Model, would fill the memory."""
     assert len({model.find("daydream").weights_path() for _ in range(3)}) == 1
 
 
@@ -141,7 +141,7 @@ LAYER = 'layer {{ name: "{0}" type: "{1}" bottom: "{2}" top: "{0}" {3} }}'
 
 
 def net_with(folder: Path, *layers: tuple[str, str, str, str]) -> model.Model:
-    """The Model in `folder`, a tiny one whose net has these layers, (name, type, bottom, parameters), behind conv1."""
+    """A tiny Model in `folder`, whose net has these layers after conv1: (name, type, bottom, parameters)."""
     written = tinymodel.PROTOTXT.partition('layer { name: "pool1"')[0]
     folder.mkdir()
     (folder / "net.prototxt").write_text(written + "\n".join(LAYER.format(*layer) for layer in layers))
@@ -205,13 +205,13 @@ def test_a_copy_of_a_model_under_another_name_dreams(tmp_path: Path) -> None:
     shutil.copytree(model.MODELS / "daydream", tmp_path / "mine")
     found = model.find(str(tmp_path / "mine"))
     assert found.weights_path().read_bytes() == model.find("daydream").weights_path().read_bytes()
-    with pytest.raises(Failure, match="likes.toml"):  # which is beside the original
+    with pytest.raises(Failure, match="likes.toml"):  # it exists only beside the original
         found.described_keys()
 
 
 @pytest.mark.parametrize("name", ["path", "home", "lang"])
 def test_no_other_variable_is_taken_for_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     found = net_with(tmp_path / name)
-    monkeypatch.setenv(name.upper(), str(tmp_path / name / "net.prototxt"))  # a file that is there
+    monkeypatch.setenv(name.upper(), str(tmp_path / name / "net.prototxt"))  # a file that exists
     with pytest.raises(Failure, match="are missing"):
         found.weights_path()

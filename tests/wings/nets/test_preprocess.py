@@ -1,4 +1,4 @@
-"""A picture as a net has it, and back."""
+"""A picture in the net's format, and back."""
 
 import numpy as np
 

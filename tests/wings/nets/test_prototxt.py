@@ -1,4 +1,4 @@
-"""prototxt, read by our own reader."""
+"""Our own reader of prototxt files."""
 
 import pytest
 

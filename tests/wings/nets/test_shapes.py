@@ -1,4 +1,4 @@
-"""Shapes of a net's blobs, told without Caffe."""
+"""Shapes of a net's blobs, computed without Caffe."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_the_smallest_side_works_and_one_less_would_not(googlenet: Model, layer:
         [activations] = tile.forward()
         assert activations.size
         tile.backward([(1.0, activations)])
-    with pytest.raises(Mistake, match="too few"):
+    with pytest.raises(Mistake, match="pixels on each side"):
         small.resize(small.smallest_side - 1, 300)
 
 

@@ -1,4 +1,4 @@
-"""Tiles: the dream of the whole, piece by piece."""
+"""Tiles: the dream of the whole picture, piece by piece."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from helpers import one_step, psnr
 
 @pytest.mark.parametrize(("layer", "size", "pixels", "jitter"), [
     ("inception_4c/output", (720, 480), 480 * 470, 32),
-    ("inception_4c/output", (719, 333), 160_000, 700),  # odd, and rolled further than it is high
+    ("inception_4c/output", (719, 333), 160_000, 700),  # odd sides, and rolled further than the height
     ("inception_3b/5x5_reduce", (300, 200), 120 * 120, 32),
     ("conv2/3x3", (500, 300), 160 * 160, 3),
 ])

@@ -1,4 +1,4 @@
-"""Options without effect are told, and no others."""
+"""Options without effect are reported, and no others."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ NO_ZOOM, NO_GUIDE = "without --zoom", "without --guide"
 
 @pytest.fixture
 def warned(tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Function of what is asked for that returns the warnings."""
+    """Function of settings that returns the warnings."""
     monkeypatch.chdir(tmp_path)
     for name in ("in.png", "guide.png"):
         saved(tmp_path / name, noise(60, 80))
@@ -40,7 +40,7 @@ def warned(tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> Any:
     (STILL, {"fps": 5}, f"--fps has no effect {NO_FILM}"), (STILL, {"fps": "25"}, f"--fps has no effect {NO_FILM}"),
     (FOLDER, {"fps": 5}, f"--fps has no effect {NO_FILM}"),
     (STILL, {"zoom_step": 0.5}, f"--zoom-step has no effect {NO_ZOOM}"),
-    (FILM, {"rotate": "0"}, f"--rotate has no effect {NO_ZOOM}"),  # it was typed
+    (FILM, {"rotate": "0"}, f"--rotate has no effect {NO_ZOOM}"),  # as text: it was typed
     (FRAMES, {"pan": "0,0.1"}, f"--pan has no effect {NO_ZOOM}"),
     (FILM, {"zoom_step": 0.5, "rotate": 1, "pan": [1, 0]},
      f"--zoom-step and --rotate and --pan have no effect {NO_ZOOM}"),
@@ -64,7 +64,7 @@ def test_one_with_an_effect_is_not(warned: Any, kind: dict[str, Any], asked: dic
 
 @pytest.mark.parametrize("kind", [STILL, FILM, ZOOM, FRAMES, FOLDER])
 def test_what_a_program_says_as_usual_is_not(warned: Any, kind: dict[str, Any]) -> None:
-    """Numbers, not text: a program may send all fields."""
+    """As numbers, not text: a program may send all fields."""
     usual = {"zoom_step": 0.05, "rotate": 0, "pan": [0, 0], "fps": RATE, "flow": False, "blend": None,
              "guide_size": 512}
     assert warned(usual, kind) == []
@@ -84,7 +84,7 @@ def test_a_video_keeps_its_rate(warned: Any, tmp_path: Path, ffmpeg: None) -> No
 
 
 def test_what_a_recipe_says_is_not(warned: Any, tmp_path: Path, tiny: Model) -> None:
-    """The recipe of a film, followed for another kind: nobody asked for its rate here. What is typed is told still."""
+    """The recipe of a film, used for another kind: the user did not ask for its rate. Typed options still count."""
     for words in (["in.png", "zoom.gif", "--zoom", 2, "--fps", 5, "--rotate", 3, "--pan", "0.1,0"],
                   ["frames", "frames.gif", "--fps", 5, "--blend", 0.25]):
         done = run(*words, "conv1", 1, 1, "--model", tiny.folder)

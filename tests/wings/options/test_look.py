@@ -1,4 +1,4 @@
-"""Looks: names that stand for a layer, with the steps and octaves that suit it."""
+"""Looks: names for a layer with the steps and octaves that suit it."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ from helpers import noise, run, saved
 
 @pytest.fixture
 def looking(tiny: Model, tmp_path: Path) -> Model:
-    """The tiny model with two looks, one of which is called like a layer."""
+    """The tiny model with two looks, one of which has the name of a layer."""
     folder = Path(shutil.copytree(tiny.folder, tmp_path / "looking"))
     text = (folder / "model.toml").read_text()
     (folder / "model.toml").write_text(f'described = ["likes.toml"]\n{text}')
@@ -43,14 +43,14 @@ def test_a_look_is_found_by_its_name(looking: Model) -> None:
     assert look.find("stripes", looking) == Look("mix/3x3", 2, 3)
     for name in (None, "", "stripe", "mix/3x3", "stripes:3", "stripes+conv1"):
         assert look.find(name, looking) is None
-    assert look.find("conv1", looking) is None  # a layer's own name means the layer
+    assert look.find("conv1", looking) is None  # a layer's name means the layer
 
 
 @pytest.mark.parametrize(("fields", "iterations"), [
     ({"layer": "stripes"}, 2), ({"layer": "stripes", "iterations": None}, 2),
     ({"layer": "stripes", "iterations": 5}, 5),
-    ({"layer": "stripes", "iterations": "10"}, "10"),  # it was typed
-    ({"layer": "stripes", "iterations": 10}, 2),  # the default, said by a program
+    ({"layer": "stripes", "iterations": "10"}, "10"),  # as text: it was typed
+    ({"layer": "stripes", "iterations": 10}, 2),  # as a number: the default, sent by a program
     ({"layer": "mix/3x3"}, 10), ({}, 10), ({"layer": "conv1"}, 10), ({"layer": "no such"}, 10)])
 def test_its_steps_take_the_place_of_the_default(looking: Model, fields: dict[str, Any], iterations: object) -> None:
     assert asked(looking, **fields).iterations == iterations
@@ -119,7 +119,7 @@ def test_those_of_a_model_can_be_dreamed(name: str) -> None:
         pytest.skip("deploy.prototxt is not installed: ./provision.sh")
     assert len(looks) >= 10
     assert {each.layer for each in looks.values()} <= set(chosen.keys)
-    assert all(key.isidentifier() and key == key.lower() for key in looks)  # so that no file is taken for one
+    assert all(key.isidentifier() and key == key.lower() for key in looks)  # so that no file name looks like one
     assert not set(looks) & {*chosen.keys, *dreamify.COMMANDS}
     assert all(1 <= each.iterations <= 50 and 1 <= each.octaves <= 6 for each in looks.values())
 

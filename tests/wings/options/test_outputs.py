@@ -1,4 +1,4 @@
-"""Whether a dream can be written where it is asked for."""
+"""Whether a dream can be written to the requested place."""
 
 from pathlib import Path
 

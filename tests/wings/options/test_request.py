@@ -1,4 +1,4 @@
-"""What is asked for, as plain data."""
+"""Requests: plain data."""
 
 import dataclasses
 import inspect
@@ -18,7 +18,7 @@ ALL = {"input": "a.jpg", "output": "b.png", "layer": "conv1", "iterations": 3, "
        "weights": "w", "max_size": 5, "max_pixels": 10 ** 9, "keep_location": True, "force": True, "memory": "512m",
        "threads": 2, "reproducible": True, "like": None, "preview": "p.png", "events": "fd:3", "no_resume": True,
        "watch": True, "recursive": True, "quiet": True, "zoom": 3, "zoom_step": -0.5, "rotate": 7,
-       "pan": [0.25, "1"], "fps": "12.5", "flow": True, "blend": 0.5}  # something else than usual for each
+       "pan": [0.25, "1"], "fps": "12.5", "flow": True, "blend": 0.5}  # each differs from the default
 
 
 def test_its_fields_are_the_parameters_in_their_order_and_have_no_defaults() -> None:
@@ -38,7 +38,7 @@ def test_nothing_in_it_changes_any_more() -> None:
 def test_what_is_not_asked_for_is_as_usual() -> None:
     usual = {name: parameter.default for name, parameter in PARAMETERS.items()}
     assert dataclasses.asdict(dreamify.ask({})) == usual
-    assert dataclasses.asdict(dreamify.ask(dict.fromkeys(usual))) == usual  # None is not asked for
+    assert dataclasses.asdict(dreamify.ask(dict.fromkeys(usual))) == usual  # None counts as not given
     assert dataclasses.asdict(dreamify.ask({"seed": 3})) == usual | {"seed": 3}
 
 
@@ -48,7 +48,7 @@ def test_what_is_asked_for_is_kept_as_it_was_said() -> None:
 
 @pytest.mark.parametrize("name", [b"photo.jpg", "☃\n.png".encode(), b"\xff\xfe \x80.png"], ids=ascii)
 def test_it_goes_through_json_and_back(name: bytes) -> None:
-    """Names too that are no UTF-8."""
+    """Even names that are not UTF-8."""
     asked = ALL | {"input": os.fsdecode(name), "output": Path(os.fsdecode(name))}
     request = dreamify.ask(asked)
     text = request.json()
@@ -75,7 +75,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if name != "pan"])
 def test_no_kind_of_value_breaks_it(name: str) -> None:
-    """Whatever another program sends: it is taken or told."""
+    """Whatever a program sends is accepted or gives an error."""
     for value in (5, 1.5, True, False, "", "x", [], [1, 2], {}, {"a": 1}, float("nan"), "\0", 10 ** 400):
         try:
             dreamify.ask({name: value})

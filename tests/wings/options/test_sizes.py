@@ -1,4 +1,4 @@
-"""How many octaves a dream has, and of which sizes."""
+"""The number of octaves of a dream, and their sizes."""
 
 import dataclasses
 import inspect
@@ -24,7 +24,7 @@ LARGE = (1200, 1300)  # height and width of a picture that gets five octaves
 
 @pytest.fixture
 def asked(tiny: Model, tmp_path: Path) -> Understood:
-    """A dream of some picture, as it is understood with all defaults."""
+    """The Understood of a dream of some picture, with all defaults."""
     saved(tmp_path / "in.png", noise(60, 80))
     return understand(dreamify.ask({"input": str(tmp_path / "in.png"), "output": str(tmp_path / "out.png"),
                                     "layer": "conv1", "model": str(tiny.folder)}))
@@ -38,16 +38,16 @@ def test_the_usual_number_is_the_algorithms() -> None:
 
 @pytest.mark.parametrize(("height", "width", "scale", "count"), [
     (612, 816, 1.4, 4),      # 0.5 megapixels
-    (1000, 1500, 1.4, 4),    # 1.5, and not more
+    (1000, 1500, 1.4, 4),    # exactly 1.5
     (1001, 1500, 1.4, 5),
     (1225, 1633, 1.4, 5),    # 2
     (3000, 4000, 1.4, 8),    # 12
     (4000, 3000, 1.4, 8),
     (6000, 8000, 1.4, 10),   # 48
     (1000, 10000, 1.4, 11),  # a panorama
-    (100, 10000, 1.4, 4),    # one of 1 megapixel
+    (100, 10000, 1.4, 4),    # a panorama of 1 megapixel
     (9000, 12000, 1.4, 11),  # 108
-    (3000, 4000, 1.2, 12),   # it would be 14
+    (3000, 4000, 1.2, 12),   # the limit; it would be 14
     (1225, 1633, 1.2, 9),
     (3000, 4000, 2, 4),
     (6000, 8000, 2, 5),
@@ -60,7 +60,7 @@ def test_the_number_follows_from_the_size(asked: Understood, height: int, width:
 @pytest.mark.parametrize("scale", [1.1, 1.2, 1.4, 1.6, 2, 3])
 @pytest.mark.parametrize("longest", [1300, 1600, 2500, 4000, 8000, 20000])
 def test_the_smallest_octave_is_as_near_to_375_as_can_be(asked: Understood, longest: int, scale: float) -> None:
-    """In ratio, by trying all numbers."""
+    """As a ratio, found by trying all numbers."""
     height = max(1, round(1_500_001 / longest) + 200)
     near = min(range(1, 13), key=lambda count: abs(math.log(longest / scale ** (count - 1) / 375)))
     assert sizes.octave_count(dataclasses.replace(asked, scale=scale), height, longest) == near
@@ -87,14 +87,14 @@ def test_octaves_that_are_too_small_for_the_layer_are_left_out(asked: Understood
     whole = dreamify.octave_sizes(60, 80, 40, 1.4)
     assert found == [size for size in whole if min(size) >= least]
     assert 1 < len(found) < 40
-    with pytest.raises(Mistake, match=f"each side needs at least {least} for mix/output"):
+    with pytest.raises(Mistake, match=f"mix/output needs at least {least} pixels on each side"):
         sizes.fitting_sizes(deep, dreamify.octave_sizes, least - 1, 500)
 
 
 # in whole dreams -----------------------------------------------------------------------------------------
 
 def test_a_recipe_keeps_the_number(tiny: Model, tmp_path: Path) -> None:
-    """Of a large picture, and for a small one that is dreamed like it."""
+    """For a large picture, and for a small one that is dreamed like it."""
     saved(tmp_path / "large.png", noise(*LARGE))
     saved(tmp_path / "small.png", noise(200, 300))
     words: list[Any] = ["--seed", 1, "--jitter", 3, "--model", tiny.folder]
@@ -109,12 +109,12 @@ def test_a_recipe_keeps_the_number(tiny: Model, tmp_path: Path) -> None:
                    tiny.folder)
         assert (done.returncode, done.stderr) == (0, "")
         assert read_recipe(tmp_path / "c.png")["octaves"] == count
-    done = run(tmp_path / "large.png", tmp_path / "d.png", "conv1", 1, 5, *words)  # said, it is the same dream
+    done = run(tmp_path / "large.png", tmp_path / "d.png", "conv1", 1, 5, *words)  # the same dream, with 5
     assert (tmp_path / "d.png").read_bytes() == (tmp_path / "a.png").read_bytes()
 
 
 def test_the_frames_of_a_film_have_it_too(tiny: Model, tmp_path: Path) -> None:
-    """And so do a folder's pictures, each by its own size."""
+    """So do the pictures of a folder, each according to its size."""
     (tmp_path / "frames").mkdir()
     for number in range(2):
         saved(tmp_path / f"frames/{number}.png", noise(*LARGE, number))
@@ -129,11 +129,11 @@ def test_the_frames_of_a_film_have_it_too(tiny: Model, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert re.findall(r"(\d+) octaves", done.stdout) == ["5", "4"]
     again = run(tmp_path / "frames", tmp_path / "dreams", *words)
-    assert "octaves" not in again.stdout  # their dreams are there
+    assert "octaves" not in again.stdout  # their dreams exist
 
 
 def test_a_size_that_is_wanted_counts(tiny: Model, tmp_path: Path) -> None:
-    """Not the file's."""
+    """Not the file's size."""
     saved(tmp_path / "large.png", noise(*LARGE))
     done = run(tmp_path / "large.png", tmp_path / "a.png", "conv1", 1, "--max-size", 600, "--model", tiny.folder)
     assert "600×554 pixels, 4 octaves" in done.stdout

@@ -1,4 +1,4 @@
-"""What a request was found to mean: frozen, and every annotation is true."""
+"""Understood, the meaning of a request: it is frozen, and every annotation is true."""
 
 import collections.abc
 import dataclasses
@@ -26,7 +26,7 @@ LOOKED_INTO = (Understood, Subject, Request, Layers, Term, Picture, Video, Frame
 
 
 def is_true(hint: Any, value: Any) -> bool:
-    """Whether a value is what an annotation says; a float is no int here, nor an int a bool."""
+    """Whether a value fits an annotation; here a float is not an int, and an int is not a bool."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is typing.Any:
         return True
@@ -53,7 +53,7 @@ def is_true(hint: Any, value: Any) -> bool:
 
 
 def untrue(found: object) -> list[str]:
-    """[what is annotated and is otherwise] in an object and all that is in it."""
+    """The fields of an object, and of all objects in it, whose values do not fit their annotations."""
     wrong = []
     for name, hint in typing.get_type_hints(type(found)).items():
         if typing.get_origin(hint) is typing.ClassVar:
@@ -68,7 +68,7 @@ def untrue(found: object) -> list[str]:
 
 
 def test_what_is_untrue_is_seen() -> None:
-    """By the eyes that the tests below see with."""
+    """By the function that the tests below use."""
     cases = [(int, 5, True), (int, 5.0, False), (float, 5, False), (int, True, False), (int | None, None, True),
              (tuple[float, float], (1.0, 2), False), (tuple[str, ...], ("a", "b"), True),
              (tuple[str, ...], ["a"], False), (tuple[str, ...] | None, None, True),
@@ -81,7 +81,7 @@ def test_what_is_untrue_is_seen() -> None:
 
 @pytest.fixture
 def files(tmp_path: Path, tiny: model.Model) -> Path:
-    """A folder with what may be asked for: pictures, a folder of frames, a dream with a recipe."""
+    """A folder with inputs of all kinds: pictures, a folder of frames, a dream with a recipe."""
     saved(tmp_path / "in.png", noise(60, 80))
     saved(tmp_path / "mask.png", noise(60, 80)[..., 0])
     saved(tmp_path / "guide.png", noise(70, 50, 2))
@@ -117,7 +117,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_annotation_is_true(files: Path, tiny: model.Model, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """With what the terminal says as text, and a program as numbers."""
+    """For text, from a command line, and for numbers, from a program."""
     monkeypatch.chdir(files)
     if kind == "standard output":
         monkeypatch.setattr("sys.stdout", open(files / "out", "w"))  # noqa: SIM115 - of a test that ends
@@ -165,6 +165,6 @@ def test_nothing_in_it_changes_any_more(files: Path, tiny: model.Model) -> None:
 
 
 def test_every_option_is_understood() -> None:
-    """But for --model and --like, which are understood as what they lead to."""
+    """Every option except --like, whose recipe sets the others."""
     options = {field.name for field in dataclasses.fields(Request)}
     assert options - {field.name for field in dataclasses.fields(Understood)} == {"like"}

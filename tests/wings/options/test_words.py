@@ -1,4 +1,4 @@
-"""The words of a command line. tests/test_mistakes.py has what people type, and its answers."""
+"""The words of a command line. tests/test_mistakes.py tests what people type, and the answers."""
 
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ def test_what_was_typed_stays_as_it_was() -> None:
 @pytest.mark.parametrize(("word", "said", "value"), [
     ("--iterations", "ITERATIONS has no dashes: it is the first number after LAYER", True),
     ("--octaves=5", "OCTAVES has no dashes: it is the second number after LAYER", False),
+    ("--iteration", "ITERATIONS has no dashes", True), ("--octavs=5", "OCTAVES has no dashes", False),
     ("--scale", "it is the third number after LAYER", True), ("--layer", "it is the third word", True),
     ("-o", "OUTPUT has no dashes: it is the second word", True), ("-i", "it is the first word", True),
     ("-n", "the first number", True), ("--size", "did you mean --max-size?", True),
@@ -86,7 +87,7 @@ def test_an_option_that_is_given_twice() -> None:
 
 
 def found(typed: str, strange: str = "") -> tuple[dict[str, Any], list[str]]:
-    """({name: word}, errors) of these words, and of those among them that the parser does not know."""
+    """({name: word}, errors) for these words; `strange` are those that the parser does not know."""
     rest = [word for word in typed.split() if word not in strange.split()]
     return words.sorted_out(rest, strange.split(), typed.split(), NAMES, ["max_size", "guide", "force"], True)
 
@@ -101,7 +102,7 @@ def found(typed: str, strange: str = "") -> tuple[dict[str, Any], list[str]]:
     ("a.jpg b.jpg a.jpg new/", {"input": ("a.jpg", "b.jpg", "a.jpg"), "output": "new/"}),
     ("dreams birds", {"input": "dreams", "output": "birds"}),
     ("dreams birds eyes", {"input": "dreams", "output": "birds", "layer": "eyes"}),
-    # a folder that is called like a look
+    # a folder with the name of a look
     ("a.jpg c.png birds", {"input": "a.jpg", "output": "c.png", "layer": "birds"}),
     ("a.jpg birds", {"input": ("a.jpg",), "output": "birds"}),
     ("a.jpg b.jpg birds", {"input": ("a.jpg", "b.jpg"), "output": "birds"}),
@@ -132,7 +133,7 @@ def test_the_value_of_an_option_that_does_not_exist_is_no_word() -> None:
     assert len(wrong) == 1
     given, wrong = found("a.jpg --size=100 c.png", "--size=100")
     assert given == {"input": "a.jpg", "output": "c.png"}
-    given, wrong = found("a.jpg c.png --forse eyes", "--forse")  # a flag has none
+    given, wrong = found("a.jpg c.png --forse eyes", "--forse")  # a flag has no value
     assert given == {"input": "a.jpg", "output": "c.png", "layer": "eyes"}
     given, wrong = found("a.jpg c.png --size", "--size")
     assert (len(given), len(wrong)) == (2, 1)
@@ -152,11 +153,11 @@ def test_a_file_that_looks_like_an_option_is_told_how_to_name_it(folder: Path) -
 
 
 def test_the_parser_has_it_all() -> None:
-    """From the words to what is asked for."""
+    """From the words to the request."""
     _, asked, wrong = dreamify.parse(["--force", "a.jpg", "b.jpg", "--max-size", "9", "dreams/", "eyes"])
     assert wrong == []
     request = dreamify.ask(asked)
     assert (request.input, request.output, request.layer) == (("a.jpg", "b.jpg"), "dreams/", "eyes")
     assert (request.force, request.max_size) == (True, "9")
     _, asked, wrong = dreamify.parse(["atlas", "a.jpg", "dreams"])
-    assert (asked["input"], asked["output"], wrong) == ("a.jpg", "dreams", [])  # of one picture
+    assert (asked["input"], asked["output"], wrong) == ("a.jpg", "dreams", [])  # for one picture

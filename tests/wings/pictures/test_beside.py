@@ -1,4 +1,4 @@
-"""Resolution, XMP, IPTC and text, from each format into each, as ExifTool reads them; and what is said to be lost."""
+"""Resolution, XMP, IPTC and text, from each format into each, read back by ExifTool; and the warnings about losses."""
 
 import base64
 import io
@@ -45,7 +45,7 @@ IPTC = (b"\x1c\x01\x5a\0\x03\x1b%G" + entry(5, b"Name") + entry(25, b"word") + e
 
 
 def photo(folder: Path, extension: str, packet: bytes = PACKET) -> Path:
-    """A picture with resolution, XMP, IPTC and text, as far as the format holds them."""
+    """A picture with resolution, XMP, IPTC and text, if the format can hold them."""
     path, image, file = folder / f"in.{extension}", mutants.pixels("RGB"), io.BytesIO()
     if extension == "jpg":
         image.save(file, "JPEG", dpi=(300, 150))
@@ -73,7 +73,7 @@ def photo(folder: Path, extension: str, packet: bytes = PACKET) -> Path:
 
 
 def told(path: Path) -> dict[str, Any]:
-    """What ExifTool finds in a file."""
+    """The values that ExifTool finds in a file."""
     if not shutil.which("exiftool"):
         pytest.skip("no exiftool (libimage-exiftool-perl)")
     done = subprocess.run(["exiftool", "-j", "-n", "-G0", path], capture_output=True, text=True, check=False)
@@ -202,7 +202,7 @@ def test_what_cannot_be_kept_is_told_in_one_line(tmp_path: Path, name: str) -> N
         assert (tmp_path / f"out.{extension}").read_bytes().count(b"UNDREAMED") == 0
         with Image.open(tmp_path / f"out.{extension}") as image:
             assert getattr(image, "n_frames", 1) == 1
-    expected = [] if name == "second frame" else [f"input: what a dream cannot keep is left out: {name}"]
+    expected = [] if name == "second frame" else [f"input: the dream cannot keep: {name}"]
     assert said == expected
 
 

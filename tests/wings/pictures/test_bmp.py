@@ -1,4 +1,4 @@
-"""BMP: headers of every size, bit fields, and run lengths, each written here byte by byte."""
+"""BMP: headers of every size, bit fields and run lengths. The files are written here byte by byte."""
 
 import struct
 from pathlib import Path
@@ -13,7 +13,7 @@ from dreamer.pictures import colour, reading
 
 def bmp(size: int, width: int, height: int, bits: int, data: bytes, compression: int = 0,
         masks: tuple[int, ...] = (), palette: bytes = b"") -> bytes:
-    """A file with a header of that size."""
+    """A file with a header of this size."""
     if size == 12:
         head = struct.pack("<IHHHH", 12, width, height, 1, bits)
     else:

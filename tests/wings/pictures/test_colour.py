@@ -1,4 +1,4 @@
-"""Colour profiles: made here, and converted here by the formulas of their standards."""
+"""Colour profiles, made here, and compared with the formulas of their standards."""
 
 import struct
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def fixed(*numbers: float) -> bytes:
 
 
 def profile(space: bytes, tags: dict[bytes, bytes], kind: bytes = b"mntr", pcs: bytes = b"XYZ ") -> bytes:
-    """An ICC profile of version 2, bytes."""
+    """The bytes of an ICC profile of version 2."""
     tags = {b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"test\0" + bytes(78),
             b"wtpt": b"XYZ " + bytes(4) + fixed(*D50)} | tags
     table, body = struct.pack(">I", len(tags)), b""
@@ -45,7 +45,7 @@ def rgb(colorants: Sequence[tuple[float, float, float]], gamma: float) -> bytes:
 
 
 def cmyk() -> bytes:
-    """Inks of which only black, and all others together, are seen, as lightness."""
+    """A CMYK profile in which only black, and the sum of the other inks, change the lightness."""
     corners = [(c, m, y, k) for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
     lut = b"mft2" + bytes(4) + bytes([4, 3, 2, 0]) + fixed(1, 0, 0, 0, 1, 0, 0, 0, 1) + struct.pack(">HH", 2, 2)
     lut += struct.pack(">8H", *[0, 65535] * 4)
@@ -56,7 +56,7 @@ def cmyk() -> bytes:
 
 
 def encoded(linear: ArrayLike) -> NDArray[np.float64]:
-    """SRGB's curve (IEC 61966-2-1), in 0..255."""
+    """sRGB's curve (IEC 61966-2-1), 0..255."""
     light: NDArray[np.float64] = np.clip(np.asarray(linear, np.float64), 0, 1)
     return np.where(light <= 0.0031308, 255 * 12.92 * light, 255 * (1.055 * light ** (1 / 2.4) - 0.055))
 
@@ -84,7 +84,7 @@ def test_an_rgb_profile_is_converted(tmp_path: Path, gamma: float, extension: st
 
 
 def test_a_wider_space_is_converted(tmp_path: Path) -> None:
-    """Adobe RGB (1998), gamma 2.2: by its matrix, what lies within sRGB."""
+    """Adobe RGB (1998), gamma 2.2, compared with its matrix, for colours within sRGB."""
     adobe = [(0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)]
     pixels = np.uint8(np.random.RandomState(0).randint(90, 160, (30, 30, 3)))
     picture, _ = read(tmp_path, Image.fromarray(pixels), rgb(adobe, 2.2))

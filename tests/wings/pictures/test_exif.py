@@ -1,4 +1,4 @@
-"""EXIF, from each format into each, as Pillow reads it; and what may not come along."""
+"""EXIF, from each format into each, read back by Pillow; and values that must not be copied."""
 
 import io
 import struct
@@ -14,14 +14,14 @@ from dreamer.options import outputs
 from dreamer.pictures import exif, reading, tiff, writing
 from dreamer.pictures.picture import Picture
 
-NAME = "Zoë Ångström".encode()  # not ASCII, as cameras do write it
+NAME = "Zoë Ångström".encode()  # not ASCII; some cameras write such text
 
-# the maker notes of a Fuji: a directory with one value, whose offset counts from the notes' beginning
+# a Fuji's maker notes: a directory with one value, whose offset counts from the start of the notes
 NOTE = b"FUJIFILM" + struct.pack("<IHHHIII", 12, 1, 0x0010, 7, 200, 30, 0) + bytes(range(200))
 
 
 def panasonic(order: str, at: int) -> bytes:
-    """The same of a Panasonic, whose offsets count from the beginning of the block, where the notes lie at `at`."""
+    """A Panasonic's maker notes, which lie at `at`; their offsets count from the start of the block."""
     return b"Panasonic\0\0\0" + struct.pack(order + "HHHIII", 1, 0x0025, 7, 200, at + 30, 0) + bytes(range(200))
 
 
@@ -30,7 +30,7 @@ def latitude(order: str) -> bytes:
 
 
 def block(order: str = ">", note_at: int | None = None, thumbnail: bool = True) -> bytes:
-    """An EXIF block as a camera writes it, thumbnail and place included, and a pointer to itself."""
+    """An EXIF block as a camera writes it, with a thumbnail and the place, and with a pointer to itself."""
     note = panasonic(order, note_at) if note_at else NOTE
     writer = tiff.Writer(order, (0x927C, note_at, note) if note_at else None)
 
@@ -56,7 +56,7 @@ def block(order: str = ">", note_at: int | None = None, thumbnail: bool = True) 
 
 
 def photo(tmp_path: Path, extension: str, data: bytes) -> Path:
-    """A picture file with that EXIF block; as TIFF, its tags are those of the file itself."""
+    """A picture file with this EXIF block; in a TIFF, its tags are the tags of the file."""
     path = tmp_path / f"in.{extension}"
     if extension == "tif":
         order, directory, _ = tiff.read(io.BytesIO(data), {0x8769: {0xA005: {}}, 0x8825: {}})
@@ -73,7 +73,7 @@ def photo(tmp_path: Path, extension: str, data: bytes) -> Path:
 def test_exif_is_kept_but_for_orientation_thumbnail_and_place(tmp_path: Path, source: str, target: str, order: str,
                                                               keep: bool) -> None:
     picture = reading.read(photo(tmp_path, source, block(order)), keep_location=keep)
-    assert picture.pixels.shape == (50, 40, 3)  # upright
+    assert picture.pixels.shape == (50, 40, 3)  # it is upright
     writing.write(tmp_path / f"out.{target}", picture)
     with Image.open(tmp_path / f"out.{target}") as written:
         assert written.size == (40, 50)
@@ -108,7 +108,7 @@ def test_it_goes_through_a_second_dream(tmp_path: Path) -> None:
 @pytest.mark.parametrize("note_at", [300, 1000, 40000])
 @pytest.mark.parametrize("target", ["jpg", "tif"])
 def test_the_cameras_notes_stay_where_they_were(tmp_path: Path, note_at: int, target: str) -> None:
-    """They hold offsets that count from the block's beginning."""
+    """They contain offsets that count from the start of the block."""
     data = block(note_at=note_at)
     note = panasonic(">", note_at)
     assert data[note_at:note_at + len(note)] == note
@@ -165,7 +165,7 @@ def test_damaged_exif_is_ignored_with_a_warning(tmp_path: Path, data: bytes) -> 
 def test_what_of_a_damaged_exif_is_whole_is_kept(tmp_path: Path) -> None:
     data = bytearray(block(">"))
     at = data.index(struct.pack(">HH", 0x829A, 5)) + 8
-    data[at:at + 4] = b"\xff\xff\xff\xff"  # the exposure time lies nowhere
+    data[at:at + 4] = b"\xff\xff\xff\xff"  # the offset of the exposure time is outside the block
     found = reading.read(photo(tmp_path, "png", bytes(data))).exif
     assert found
     assert 0x829A not in found.directory[0x8769]

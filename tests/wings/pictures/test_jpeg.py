@@ -43,7 +43,7 @@ def test_without_its_end_mark_no_row_is_missing(tmp_path: Path, options: dict[st
 
 @pytest.mark.parametrize("options", [{"subsampling": 0}, {"subsampling": 2}, {"quality": 30}], ids=str)
 def test_missing_rows_are_counted(tmp_path: Path, options: dict[str, Any]) -> None:
-    """The rows before those are the original's; of those that are said to be missing, at most a block is there."""
+    """The rows before them equal the original's; of the rows reported as missing, at most one block exists."""
     data = jpeg(**options)
     whole, _ = read(tmp_path, data)
     counts = set()
@@ -105,7 +105,7 @@ def test_max_size_is_enough_for_a_large_picture(tmp_path: Path) -> None:
     for size, limit in ((50, 1999), (300, 127999), (None, 127999)):
         with pytest.raises(Mistake, match="--max-pixels"):
             read(tmp_path, jpeg(), max_size=size, max_pixels=limit)
-    with pytest.raises(Mistake, match="--max-pixels"):  # its memory would be that of the whole
+    with pytest.raises(Mistake, match="--max-pixels"):  # it would need the memory of the whole picture
         read(tmp_path, jpeg(progressive=True), max_size=50, max_pixels=127999)
 
 
@@ -129,7 +129,7 @@ sys.exit(most() - before >= 200)
 
 
 def measured(path: Path) -> str:
-    """What the file is read as, in a process whose memory must not grow by 200 MB."""
+    """The result of reading the file, in a process whose memory must not grow by 200 MB."""
     done = subprocess.run([sys.executable, "-c", MEASURED, ROOT, path], capture_output=True, text=True, check=False)
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

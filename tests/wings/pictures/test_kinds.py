@@ -1,4 +1,4 @@
-"""What messages call a file."""
+"""The names of file formats in messages."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from dreamer.pictures import kinds, reading
 def test_every_format_is_recognised_by_its_content() -> None:
     for name, data in mutants.seeds().items():
         kind = name.split()[1]
-        if kind != "TGA":  # which has no mark
+        if kind != "TGA":  # a TGA has no mark
             assert kinds.PICTURE[kinds.picture(data[:kinds.LONG]) or ""] == kinds.PICTURE[kind], name
 
 

@@ -1,4 +1,4 @@
-"""Masks: white is dreamed, black keeps its very pixels, grey is in between."""
+"""Masks: white is dreamed, black keeps its pixels exactly, grey is in between."""
 
 import dataclasses
 import functools
@@ -33,7 +33,7 @@ def disc(height: int, width: int) -> Light:
 
 @pytest.mark.parametrize("options", [{"octaves": 1}, {"octaves": 4, "iterations": 3}, {"octaves": 3, "clip": False}])
 def test_black_keeps_the_very_pixels(tiny: Model, options: dict[str, Any]) -> None:
-    """Whatever the mean: what is taken off and put back may differ in the last bit, which an 8-bit file would show."""
+    """For any mean: subtracting and adding it may change the last bit, which an 8-bit file would show."""
     odd = dataclasses.replace(tiny, mean=(103.939, 116.779, 123.68))
     image, mask = noise(97, 131), disc(97, 131)
     dreamed = dreamify.deepdream(Net(odd, "mix/output"), image, **{"iterations": 2, "step_size": 9.0} | options,
@@ -54,7 +54,7 @@ def test_a_step_goes_as_far_as_the_mask_is_bright(tiny: Model) -> None:
 
 
 def test_nothing_shines_into_the_black_from_a_smaller_octave(tiny: Model) -> None:
-    """Within the dream too: not only in what is given back."""
+    """Within the dream too, not only in its result."""
     image, mask = noise(90, 120), np.zeros((90, 120), np.uint8)
     mask[:, 61:] = 255
     seen = []
@@ -87,12 +87,12 @@ def test_a_dream_goes_on_to_the_same_picture(tiny: Model) -> None:
         states.append(State(step.octave, step.iteration + 1, step.picture.copy(), step.random, 0))
 
     whole = dreamify.deepdream(net, image, iterations=3, octaves=3, mask=mask, each_step=keep)
-    for state in (states[1], states[5]):  # within an octave, at the end of one
+    for state in (states[1], states[5]):  # within an octave, and at the end of one
         assert np.array_equal(dreamify.deepdream(net, image, iterations=3, octaves=3, mask=mask, state=state), whole)
 
 
 def test_what_is_not_finished_keeps_the_black_too(tiny: Model) -> None:
-    """Of any octave, at which it is enlarged."""
+    """In any octave, whose picture is enlarged."""
     image, mask, net = noise(90, 120), disc(90, 120), Net(tiny, "mix/output")
     sizes, seen = dreamify.octave_sizes(90, 120, 3, 1.4), []
 

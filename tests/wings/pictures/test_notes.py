@@ -1,4 +1,4 @@
-"""Maker notes of many makers, made here: no byte of their previews comes into a dream."""
+"""Maker notes of many makers, made here: no byte of their previews gets into a dream."""
 
 import io
 import shutil
@@ -13,7 +13,7 @@ from PIL import Image
 import mutants
 from dreamer.pictures import embedded, notes, reading, tiff, writing
 
-AT = 500  # where the notes lie in the EXIF block
+AT = 500  # offset of the notes in the EXIF block
 SECRET = b"UNDREAMED" * 30
 TAGS = ("PreviewImage", "ThumbnailImage", "JpgFromRaw", "OtherImage", "PreviewTIFF", "ThumbnailTIFF", "MPImage2",
         "EmbeddedImage", "PhotoshopThumbnail", "EmbeddedVideoFile", "DepthMapTIFF", "HDRPlusMakerNote")
@@ -32,7 +32,7 @@ Entry = tuple[int, int, bytes]  # tag, type, value
 
 
 def directory(order: str, at: int, *entries: Entry) -> bytes:
-    """A directory that lies at `at`, counted as its offsets are."""
+    """A directory at the offset `at`, counted like its own offsets."""
     size, values, head = 2 + 12 * len(entries) + 4, b"", struct.pack(order + "H", len(entries))
     for tag, kind, value in entries:
         count = len(value) // {2: 1, 3: 2, 4: 4, 7: 1, 13: 4}[kind]
@@ -47,13 +47,13 @@ def number(order: str, value: int) -> bytes:
 
 
 def holding(heading: bytes, order: str, base: int, kept: int, tag: int, value: bytes = PREVIEW) -> bytes:
-    """Notes in which the preview is a value. `base`: what offsets count from, in the notes."""
+    """Notes with the preview as a value. `base`: the place in the notes from which offsets count."""
     return heading + directory(order, len(heading) - base, (kept, 2, b"of the camera\0"), (tag, 7, value))
 
 
 def pointing(heading: bytes, order: str, base: int, kept: int, tags: tuple[int, int], part: int = 0,
              add: int = 0, data: bytes = PREVIEW, count_from: int | None = None) -> bytes:
-    """Notes in which the `tags` say where a preview is and how long; in another directory if there is a `part`."""
+    """Notes in which the `tags` give the offset and length of a preview, in another directory if there is a `part`."""
     def made(start: int, inner: int) -> bytes:
         places = [(tags[0], 4, number(order, start)), (tags[1], 4, number(order, len(data)))]
         first: list[Entry] = [(kept, 2, b"of the camera\0")]
@@ -107,7 +107,7 @@ def block(make: str, data: bytes) -> bytes:
 
 
 def shown(path: Path, *tags: str) -> list[str]:
-    """Names of the images that ExifTool finds in a file, by name or by group."""
+    """Names of the images that ExifTool finds in a file, by their names or groups."""
     if not shutil.which("exiftool"):
         pytest.skip("no exiftool (libimage-exiftool-perl)")
     words = [f"-{tag}" for tag in tags or TAGS] + ["-Preview:all"]
@@ -116,15 +116,15 @@ def shown(path: Path, *tags: str) -> list[str]:
 
 
 def extracted(path: Path) -> bytes:
-    """The bytes of these images."""
+    """The bytes of the images with these names."""
     return subprocess.run(["exiftool", "-b", "-a", "-m", *(f"-{tag}" for tag in TAGS), path], capture_output=True,
                           check=False).stdout
 
 
 def inner(path: Path) -> bytes:
-    """What a file holds besides its own beginning, pixels and TIFF headers."""
+    """The content of a file without its start, its pixels and TIFF headers."""
     data = path.read_bytes()
-    if path.suffix == ".jpg":  # up to the pixels, which can look like anything
+    if path.suffix == ".jpg":  # only up to the pixels, which can look like anything
         return data[2:data.index(b"\xff\xda")].replace(b"Exif\0\0II*\0", b"").replace(b"Exif\0\0MM\0*", b"")
     with Image.open(path) as image:
         found = image.info.get("exif", b"")[12:] if path.suffix != ".tif" else b""
@@ -146,14 +146,15 @@ def test_no_preview_of_any_maker_survives(tmp_path: Path, name: str, extension: 
     writing.write(path, picture)
     assert b"UNDREAMED" not in path.read_bytes()
     assert (b"of the camera" in path.read_bytes()) == (name in MAKERS)
-    assert name in DROPPED or len(picture.exif.directory[0x8769][0x927C][1]) < 200  # no hole where the preview was
-    assert not embedded.in_bytes(inner(path).replace(b"MM\0*\0\0\0\x08", b""))  # Nikon's notes are a TIFF
+# no gap is left where the preview was
+    assert name in DROPPED or len(picture.exif.directory[0x8769][0x927C][1]) < 200
+    assert not embedded.in_bytes(inner(path).replace(b"MM\0*\0\0\0\x08", b""))  # Nikon's notes contain a TIFF
     assert shown(path) == []
     assert extracted(path) == b""
 
 
 def test_the_previews_of_these_photos_are_real(tmp_path: Path) -> None:
-    """ExifTool finds them in the photos, or the test above would prove nothing."""
+    """ExifTool finds them in the photos; otherwise the test above would prove nothing."""
     found = set()
     for name, (make, data) in MAKERS.items():
         path = tmp_path / "in.jpg"
@@ -175,7 +176,7 @@ def test_places_in_notes_go_unless_they_are_to_be_kept() -> None:
 def test_notes_without_previews_stay_as_they_are() -> None:
     data = directory("<", AT, (0x0006, 2, b"of the camera\0"), (0x0007, 2, b"1.0\0"))
     assert notes.clean(data, AT, "<", "Canon") == notes.Notes(data, True)
-    assert notes.clean(data, AT + 40, "<", "Canon") is None  # moved: its offsets lead nowhere
+    assert notes.clean(data, AT + 40, "<", "Canon") is None  # moved, so its offsets are wrong
 
 
 def test_any_bytes_end_in_clean_notes_or_none() -> None:
@@ -189,7 +190,7 @@ def test_any_bytes_end_in_clean_notes_or_none() -> None:
 
 
 def test_anchored_notes_of_a_tiff_far_behind_are_left_out(tmp_path: Path) -> None:
-    """They would have to stay a megabyte behind the dream's beginning."""
+    """They would have to stay a megabyte after the start of the dream."""
     make, data = MAKERS["Sony"]
     order, found, _ = tiff.read(io.BytesIO(block(make, data)), {0x8769: {}})
     found[0x8769][0x927C] = 7, b"SONY DSC \0\0\0" + directory("<", 100_012, (0xB020, 2, b"of the camera\0"))

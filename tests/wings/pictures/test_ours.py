@@ -1,4 +1,4 @@
-"""Whether a file may be overwritten, because the program made it."""
+"""Whether the program made a file, so that it may be overwritten."""
 
 import shutil
 import signal
@@ -35,7 +35,7 @@ def test_every_output_is_ours_and_is_overwritten(photo: Path, tiny: Model, tmp_p
     if output.endswith(".mp4") and not shutil.which("ffmpeg"):
         pytest.skip("no ffmpeg: ./provision.sh film")
     first, more = (words, []) if words == ["atlas"] else ([], words)
-    for seed in (1, 2):  # the second time, it is there
+    for seed in (1, 2):  # the second time, it exists
         done = run(*first, photo, tmp_path / output, *SHORT, *more, "--model", tiny.folder, "--seed", seed)
         assert (done.returncode, done.stderr) == (0, "")
         there = list(tmp_path.iterdir())
@@ -60,7 +60,7 @@ def test_an_unfinished_dream_and_its_preview_are_ours(dreaming: list[str], tmp_p
 
 @pytest.mark.parametrize("extension", [*PICTURES, ".gif", ".bmp"])
 def test_a_photo_is_not(tmp_path: Path, extension: str) -> None:
-    """Nor is one that another program commented."""
+    """Nor is one with another program's comment."""
     path = tmp_path / f"a{extension}"
     mutants.pixels("RGB").save(path)
     assert not is_ours(path)
@@ -86,7 +86,7 @@ def test_what_is_broken_or_no_picture_is_not(tmp_path: Path, name: str, content:
 
 
 def test_a_dream_that_was_cut_short_is_lost_with_its_recipe(photo: Path, tiny: Model, tmp_path: Path) -> None:
-    """Where the recipe is still there, it is ours; where it is not, nobody can tell. Nothing raises."""
+    """If the recipe is still there, it is ours; otherwise nobody can tell. Nothing raises an error."""
     assert run(photo, tmp_path / "a.png", *SHORT, "--model", tiny.folder).returncode == 0
     whole = (tmp_path / "a.png").read_bytes()
     assert is_ours(tmp_path / "a.png")
@@ -104,7 +104,7 @@ def test_an_empty_file_is(tmp_path: Path, name: str) -> None:
 
 
 def test_a_page_has_the_mark_near_its_start(photo: Path, tiny: Model, tmp_path: Path) -> None:
-    """A page that only quotes it is another's."""
+    """A page that only quotes the mark is not ours."""
     assert run("atlas", photo, tmp_path / "a.html", *SHORT, "--model", tiny.folder).returncode == 0
     text = (tmp_path / "a.html").read_text()
     assert text.count(page.MARK) == 1
@@ -129,7 +129,7 @@ def test_a_file_that_is_not_there_raises(tmp_path: Path) -> None:
 
 
 def test_pixels_alone_are_not(photo: Path, tiny: Model, tmp_path: Path) -> None:
-    """A dream that another program saved again has no recipe: it may have been painted on."""
+    """A dream that another program saved again has no recipe; somebody may have painted on it."""
     assert run(photo, tmp_path / "a.png", *SHORT, "--model", tiny.folder).returncode == 0
     with Image.open(tmp_path / "a.png") as image:
         image.copy().save(tmp_path / "b.bmp")

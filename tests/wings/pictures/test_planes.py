@@ -1,4 +1,4 @@
-"""TIFF of separate planes and of floating-point colours, written here byte by byte."""
+"""TIFF with separate planes or floating-point colours, written here byte by byte."""
 
 import struct
 import zlib

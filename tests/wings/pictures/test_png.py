@@ -18,7 +18,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def grey(rows: NDArray[np.uint8], bits: int, kind: int = 0, *more: bytes) -> bytes:
-    """A PNG of rows that are packed already, with chunks before its pixels."""
+    """A PNG of rows that are already packed, with chunks before its pixels."""
     samples = {0: 1, 2: 3, 4: 2}[kind]
     width = rows.shape[1] * 8 // (bits * samples)
     head = width.to_bytes(4, "big") + len(rows).to_bytes(4, "big") + bytes([bits, kind, 0, 0, 0])
@@ -93,7 +93,7 @@ def test_cicp_is_applied_before_all_else(tmp_path: Path, primaries: int, transfe
 
 
 def grey_profile() -> bytes:
-    """One of gamma 1, made of the colour one."""
+    """A grey profile with gamma 1, made from the colour profile."""
     data = profiles.profile(profiles.SRGB, np.linspace(0, 1, 64)).replace(b"RGB XYZ ", b"GRAYXYZ ")
     return data.replace(b"rTRC", b"kTRC")
 
@@ -121,7 +121,7 @@ def test_a_profile_of_more_than_a_mebibyte(tmp_path: Path) -> None:
 
 
 def test_an_animation_whose_first_frame_is_whole(tmp_path: Path) -> None:
-    """Frames without a number, or with a wrong one, behind a picture that is whole."""
+    """Frames without a number, or with a wrong one, after a whole picture."""
     image = mutants.pixels("RGB")
     data = with_chunks(image, chunk(b"acTL", bytes([0, 0, 0, 2, 0, 0, 0, 0])))
     for wrong in (chunk(b"fdAT", bytes(4) + b"rubbish"), chunk(b"fcTL", b"\0\0\0\7" + bytes(22)), chunk(b"fcTL", b"")):

@@ -1,4 +1,4 @@
-"""PCX, TGA, Photoshop and JPEG 2000: what Pillow would decode wrong."""
+"""PCX, TGA, Photoshop and JPEG 2000 files that Pillow alone would decode wrong."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Pictures in: what is read of every format."""
+"""Pictures as input: what is read from every format."""
 
 import zlib
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_every_format_and_mode_is_read(tmp_path: Path, mode: str, extension: str
     assert not said
     assert picture.pixels.dtype == np.uint8
     height, width = picture.pixels.shape[:2]
-    if extension != "ico":  # which has sizes of its own
+    if extension != "ico":  # an icon has fixed sizes
         assert (height, width) == (40, 50)
         grey = mode in ("L", "LA", "I", "F", "1", "I;16")
         original = np.asarray(mutants.pixels("L" if grey else "RGB").convert("RGB"))
@@ -65,7 +65,7 @@ def test_values_that_are_no_numbers_are_black(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("mode", "transparency"), [("L", 40), ("RGB", (10, 50, 90)), ("I;16", 6000)])
 def test_one_transparent_colour_is_alpha(tmp_path: Path, mode: str, transparency: int | tuple[int, int, int]) -> None:
     image = mutants.pixels(mode)
-    if isinstance(transparency, int) and mode == "I;16":  # which Pillow 9 cannot write
+    if isinstance(transparency, int) and mode == "I;16":  # Pillow 9 cannot write this
         image.save(tmp_path / "a.png")
         png = (tmp_path / "a.png").read_bytes()
         chunk = b"tRNS" + transparency.to_bytes(2, "big")
@@ -101,7 +101,7 @@ def test_the_first_frame_of_several(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_picture_is_turned_upright_once(tmp_path: Path, orientation: int) -> None:
-    """For each orientation as the standard defines it: which side of the scene rows and columns begin at."""
+    """For each orientation, from the standard: the sides of the scene at which its rows and columns begin."""
     scene = np.asarray(mutants.pixels("RGB"))
     stored = {1: scene, 2: scene[:, ::-1], 3: scene[::-1, ::-1], 4: scene[::-1], 5: scene.transpose(1, 0, 2),
               6: np.rot90(scene), 7: scene[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(scene, -1)}[orientation]
@@ -140,11 +140,11 @@ def test_max_pixels_is_pillows_and_can_be_raised_or_lowered(tmp_path: Path) -> N
     reading.read(tmp_path / "a.png", max_pixels=2000)
     with pytest.raises(Mistake, match="more than 1999 pixels; raise --max-pixels"):
         reading.read(tmp_path / "a.png", max_pixels=1999)
-    assert Image.MAX_IMAGE_PIXELS == 89478485  # Pillow's own is as it was
+    assert Image.MAX_IMAGE_PIXELS == 89478485  # Pillow's own limit is unchanged
 
 
 def test_every_format_cut_short_is_refused(tmp_path: Path) -> None:
-    """Part of a file is not part of a picture. (Not half of it: a GIF's second frame may begin before.)"""
+    """Part of a file is not part of a picture. (Less than half, because a GIF's second frame may begin there.)"""
     for name, data in mutants.seeds().items():
         (tmp_path / "a").write_bytes(data[:len(data) * 2 // 5])
         with pytest.raises(Mistake, match="input: "):
@@ -162,7 +162,7 @@ def test_a_file_that_the_system_does_not_let_us_read_is_not_called_damaged(tmp_p
 
 
 def test_further_pages_and_frames_are_told_but_thumbnails_and_layers_are_not(tmp_path: Path) -> None:
-    """A smaller version of a TIFF's page is marked as such; a phone's second picture is part of the first."""
+    """A TIFF marks a smaller version of a page as such; a phone's second picture is part of the first."""
     first, second = mutants.pixels("RGB"), mutants.pixels("RGB").rotate(180)
     for name in ("a.gif", "a.png", "a.tif", "a.webp", "a.mpo"):
         first.save(tmp_path / name, save_all=True, append_images=[second])

@@ -1,4 +1,4 @@
-"""The recipe: in and out of every format, and what others make of it."""
+"""The recipe: written to and read from every format, and read by other programs."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def test_what_is_put_in_is_read(tmp_path: Path, extension: str, with_exif: bool)
 
 
 def test_others_find_it_where_the_formats_have_their_text(tmp_path: Path) -> None:
-    """A PNG's text chunk stands in the file as it is; in the others it is XMP, well-formed as XML."""
+    """In a PNG it is a text chunk, stored as it is; in the other formats it is XMP, well-formed XML."""
     from xml.etree import ElementTree
     writing.write(tmp_path / "a.png", Picture(np.zeros((9, 9, 3)), recipe=RECIPE))
     assert json.loads(Image.open(tmp_path / "a.png").text["image-dreamer"]) == RECIPE
@@ -98,7 +98,7 @@ def test_one_that_no_picture_can_hold_is_an_error() -> None:
 
 
 def test_one_that_no_picture_can_hold_is_told_before_the_work(tiny: Model, sky: Path, tmp_path: Path) -> None:
-    """By a model that calls a layer by a very long name, say."""
+    """For example with a model that has a very long layer name."""
     shutil.copytree(tiny.folder, tmp_path / "long")
     net = tmp_path / "long/net.prototxt"
     net.write_text(net.read_text().replace("norm1", 60_000 * "n"))
@@ -139,6 +139,6 @@ def test_what_a_recipe_leaves_open_has_its_default(tiny: Model, tmp_path: Path) 
     mutants.pixels("RGB").save(tmp_path / "a.png", pnginfo=info)
     done = run(tmp_path / "a.png", tmp_path / "b.png", "--like", tmp_path / "a.png", "--model", tiny.folder)
     assert done.returncode == 0, done.stderr
-    assert len(done.stderr.splitlines()) == 1 + ("octaves" in done.stderr)  # of the mask; its name is on one line
+    assert len(done.stderr.splitlines()) == 1 + ("octaves" in done.stderr)  # one is about the mask
     made = read_recipe(tmp_path / "b.png")
     assert (made["iterations"], made["step_size"], made["layer"]) == (10, 1.5, "conv1")

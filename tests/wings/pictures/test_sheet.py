@@ -8,7 +8,7 @@ from dreamer.pictures import sheet
 
 
 def test_names_below_pictures_need_no_new_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of Ubuntu 22.04 cannot tell how large a text in its own font is, but draws it all the same."""
+    """The one of Ubuntu 22.04 cannot measure text in its own font, but can draw it."""
     font = getattr(ImageFont, "load_default_imagefont", ImageFont.load_default)()
     monkeypatch.setattr(ImageFont, "load_default", lambda: font)
     known = np.asarray(sheet.label("inception_4c/output"))

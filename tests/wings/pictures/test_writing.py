@@ -1,4 +1,4 @@
-"""Pictures out: what is written, and where."""
+"""Pictures as output: what is written, and where."""
 
 import dataclasses
 import io
@@ -40,7 +40,7 @@ def test_what_is_written_is_read(tmp_path: Path, image: Pixels, extension: str, 
     assert back.pixels.shape == shape.shape
     all_is_kept = mask is None or extension in LOSSLESS
     seen = shape if mask is None or all_is_kept else shape * (mask >= 128)[..., None]
-    known = np.full((20, 30), True) if mask is None or all_is_kept else mask >= 128  # WebP drops what nobody can see
+    known = np.full((20, 30), True) if mask is None or all_is_kept else mask >= 128  # WebP drops invisible pixels
     assert np.abs(back.pixels - seen)[known].mean() < (0.01 if extension in LOSSLESS else 12)
     if alpha and not extension.startswith(".j"):
         assert back.alpha is not None
@@ -57,7 +57,7 @@ def test_pixels_are_cut_not_wrapped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("extension", sorted(writing.FORMATS))
 def test_how_it_is_written(tmp_path: Path, image: Pixels, extension: str) -> None:
-    """By Pillow's eyes: quality, sampling, the sRGB profile; the same bytes each time."""
+    """As Pillow sees it: quality, sampling, the sRGB profile. The bytes are the same each time."""
     path = tmp_path / f"a{extension}"
     writing.write(path, Picture(image, np.full((20, 30), 9, np.uint8)))
     with Image.open(path) as written:
@@ -91,7 +91,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path,
 def test_a_link_stays_a_link(tmp_path: Path, image: Pixels) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "a.png").symlink_to("there/b.png")
-    for _ in range(2):  # first it leads nowhere
+    for _ in range(2):  # first, its target does not exist
         outputs.check_picture(tmp_path / "a.png")
         writing.write(tmp_path / "a.png", Picture(image, recipe={"seed": 1}))
         assert (tmp_path / "a.png").is_symlink()

@@ -59,7 +59,7 @@ def test_images_and_what_does_not_apply_go(properties: str, lost: str | None) ->
     found = xmp.read(packet(TITLE + properties))
     assert IMAGE.encode() not in found.packet()
     name = properties[1:].split(">")[0].split(" ")[0]
-    assert (name in found.packet().decode()) == name.startswith("mine")  # whose text is gone
+    assert (name in found.packet().decode()) == name.startswith("mine")  # "mine" stays, without its image
     assert again(found).findtext(f".//{{{DC}}}title//{RDF}li")
     assert found.lost == (set() if lost is None else {lost})
 
