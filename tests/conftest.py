@@ -30,6 +30,7 @@ if _SHARED_WEIGHTS.is_file():
 LARGE = ("container", "vm", "native", "slow")  # marks of tests that may take more than 20 seconds
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All container tests go to one worker, and start first."""
     for item in items:
