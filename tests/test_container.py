@@ -192,7 +192,8 @@ def remapped(docker: str, image: str, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("engine")
     env = os.environ | {"DREAMER_ENGINE": str(folder), "DREAMER_ENGINE_RUN": f"/run/dreamer-{os.getpid()}",
                         "DREAMER_ENGINE_OPTIONS": "--userns-remap=default --bridge=none --iptables=false"}
-    for path in (folder, *folder.parents[:2]):  # the containers' root has no rights here, but must reach the folder
+    above = 3 if "PYTEST_XDIST_WORKER" in os.environ else 2  # pytest's own folders
+    for path in (folder, *folder.parents[:above]):  # the containers' root has no rights here, but must reach the folder
         path.chmod(0o711)
     try:
         host = run(ROOT / "tests/engine.sh", "start", env=env).stdout.strip()
