@@ -92,8 +92,8 @@ def modern() -> dict[str, bytes]:
             for kind, words in (("HEIC", ["heif-enc", str(source), "-o"]), ("JXL", ["cjxl", "-e", "3", str(source)]),
                                 ("AVIF", ["avifenc", "-s", "10", str(source)])):
                 target = Path(folder, f"{mode}.{kind.lower()}")
-                if shutil.which(words[0]):
-                    subprocess.run([*words, target], capture_output=True, check=True)
+                if shutil.which(words[0]) and not subprocess.run([*words, target], capture_output=True,
+                                                                 check=False).returncode:
                     found[f"{kind} {mode}"] = target.read_bytes()
     return found
 

@@ -70,7 +70,7 @@ def child(element: ET.Element, path: str) -> ET.Element:
 
 
 def test_size_and_owner(box: Path) -> None:
-    assert box.stat().st_size < 200e6
+    assert box.stat().st_size < 220e6
     assert (box.stat().st_uid, box.stat().st_gid) == OWNER
 
 
