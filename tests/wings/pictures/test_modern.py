@@ -45,7 +45,8 @@ def needs_heic_encoder() -> None:
         pytest.skip("no heif-enc")
     with tempfile.TemporaryDirectory() as folder:
         scene().save(f"{folder}/a.png")
-        done = subprocess.run(["heif-enc", f"{folder}/a.png", "-o", f"{folder}/a.heic"], capture_output=True, check=False)
+        done = subprocess.run(["heif-enc", f"{folder}/a.png", "-o", f"{folder}/a.heic"], capture_output=True,
+                              check=False)
     if done.returncode:
         pytest.skip("no encoder for HEIC")
 
