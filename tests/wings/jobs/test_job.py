@@ -52,6 +52,7 @@ def test_a_stopped_dream_is_saved_marked_and_gone_on_with(dreaming: list[str], w
     assert names(tmp_path) == ["dream.png"]
 
 
+@pytest.mark.slow
 def test_kills_at_any_moment_cost_nothing_but_time(tmp_path: Path) -> None:
     """A few trials of tests/soak/kills.py, which checks everything that they could leave behind."""
     done = subprocess.run([ROOT / "tests/soak/kills.py", "6", "ci"], cwd=tmp_path, capture_output=True, text=True,
