@@ -236,7 +236,7 @@ def atlas(input: File | None = None, output: File | None = None, layer: str = "*
     """Dream a picture at each layer, and put the dreams side by side with their names.
 
     `layer` selects some layers (a pattern), or channels of a layer, instead of all layers."""
-    dream(ask(sheet(locals())), atlas)
+    dream(ask(of_atlas(locals())), atlas)
 
 
 def keys(*, model: File | None = None, describe: bool = False, looks: bool = False) -> list[str]:
@@ -280,7 +280,7 @@ def ask(asked: dict[str, Any]) -> Request:
     return request(look.filled(like.filled(vars(request(asked, defaults)), defaults), defaults), defaults)
 
 
-def sheet(asked: dict[str, Any]) -> dict[str, Any]:
+def of_atlas(asked: dict[str, Any]) -> dict[str, Any]:
     """`asked`, {parameter of atlas: value}, in the parameters of dreamify: --full is a picture's own size."""
     gone = {"full", "max_size"} if asked.get("full") else {"full"}
     return {name: value for name, value in asked.items() if name not in gone}
@@ -406,7 +406,7 @@ def run(arguments: list[str]) -> None:
         return
     function, asked, wrong = parse(arguments)
     if wrong and function in (dreamify, atlas):
-        dream(ask(sheet(asked)), function, wrong)
+        dream(ask(of_atlas(asked)), function, wrong)
     if wrong:
         raise Mistake(*wrong)
     found = function(**asked)

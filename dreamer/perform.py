@@ -222,8 +222,8 @@ class _Performing:
 
         def told(name: str) -> str:
             output = f"dream-{re.sub('[^a-zA-Z0-9_]+', '-', name)}.png"  # so that none replaces another
-            single = dataclasses.replace(understood.request, output=output, layer=parts[name].text, max_size=None)
-            return command(single)
+            return command(dataclasses.replace(understood.request, output=output, layer=parts[name].text,
+                                               max_size=None))
 
         whole = Atlas(understood.output, self._large(understood, octaves))
         whole.fill(dream, lambda name, found: not understood.no_resume and record.is_of(found, single(name),

@@ -14,12 +14,11 @@ from typing import NamedTuple
 from dreamer.errors import Failure, counted
 from dreamer.films import video
 from dreamer.machine.files import natural
-from dreamer.pictures import inputs, ours, page
+from dreamer.pictures import inputs, kinds, modern, ours, page
 
 KINDS = 6  # so many extensions are listed at most
-_PHOTOS = (".avif", ".heic", ".heif", ".hif", ".jxl")
-# The first bytes of the formats that cannot be mistaken. TIFF is not one of them, because most raw photos begin so too.
-_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"8BPS\0\1", b"\0\0\0\x0cjP  \r\n\x87\n")
+# Formats that cannot be mistaken by their first bytes. TIFF is not one of them, because most raw photos begin so too.
+_SURE = ("JPEG", "PNG", "GIF", "WEBP", "PSD", "JPEG2000")
 _LONGEST = 1 << 20  # bytes in which the recipe of a film is looked for
 
 
@@ -99,7 +98,7 @@ class Lister:
                 return False
             if extension in self._extensions:
                 return True
-            if extension and extension not in _PHOTOS:
+            if extension and extension not in modern.EXTENSIONS:
                 return False
             status = entry.stat()
             like = status.st_size, status.st_mtime_ns
@@ -112,8 +111,7 @@ class Lister:
 
 def begins_as_picture(path: str | os.PathLike[str]) -> bool:
     """Whether the file has the first bytes of a picture in a common format, whatever its name."""
-    start = _start(path, 16)
-    return start.startswith(_STARTS) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP")
+    return kinds.picture(_start(path, kinds.LONG)) in _SURE
 
 
 def left_alone(folder: str | os.PathLike[str], others: Sequence[str], folders: Sequence[str],

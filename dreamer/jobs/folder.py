@@ -106,6 +106,7 @@ class Folder:
         """Say how many dreams are up to date, if any are."""
         if count:
             self._listen(events.Skipped(count, f"{counted(count, 'dream')} {'is' if count == 1 else 'are'} up to date"))
+
     def dreams(self, names: Collection[str]) -> set[str]:
         """What the dreams of these files are called: names for take()."""
         return set(map(self._dream_of, names))

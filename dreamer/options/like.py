@@ -11,9 +11,9 @@ from dreamer.pictures import inputs
 from dreamer.pictures.recipe import read_recipe
 
 # The settings that a recipe gives; the guide and the mask are files, and are not among them
-_FOLLOWED = ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip", "guide_size",
-             "reproducible", "zoom", "zoom_step", "rotate", "pan", "fps", "flow", "blend")
 _OF_FILMS = ("zoom", "zoom_step", "rotate", "pan", "fps", "flow", "blend")
+_FOLLOWED = ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip", "guide_size",
+             "reproducible", *_OF_FILMS)
 _FLAGS, _WORDS = ("no_clip", "reproducible", "flow"), ("layer", "model")  # pan is a pair, the others are numbers
 
 
@@ -60,10 +60,10 @@ def filled(asked: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]
         found = followed(asked["like"]) if asked.get("like") is not None else {}
     except Mistake:
         return made
-    if not _may_zoom(asked):
-        found["zoom"] = None
     if not may_be_film(asked.get("output") or "") and not asked.get("zoom"):
         found |= dict.fromkeys(_OF_FILMS)
+    elif not _may_zoom(asked):
+        found["zoom"] = None
     if found.get("guide") is not None and asked.get("guide") is None:
         made["guide"] = _guide(asked, found)
     for name in _FOLLOWED:

@@ -140,7 +140,7 @@ def _texts(image: Image.Image, keep_location: bool) -> list[Text]:
     """The texts of a PNG and the comment of a JPEG, without images."""
     if image.format == "PNG":
         found = [Text(keyword, str(text), getattr(text, "lang", None) or "", getattr(text, "tkey", None) or "")
-                 for keyword, text in image.text.items()]
+                 for keyword, text in getattr(image, "text", {}).items()]
     else:
         comment = image.info.get("comment", b"") if image.format in ("JPEG", "MPO") else b""
         found = [Text(COMMENT, _decoded(comment))] if comment else []

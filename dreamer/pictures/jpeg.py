@@ -120,4 +120,4 @@ def _whole(data: bytes) -> bool:
     frame = re.search(rb"\xff[\xc0-\xc2].{7}(.)", data, re.DOTALL)
     got = {(component, coefficient) for names, first, last, low in scans if low == 0
            for component in names for coefficient in range(first, min(last, 63) + 1)}
-    return bool(frame) and len(components) == frame[1][0] and len(got) == 64 * len(components)  # type: ignore[index]
+    return frame is not None and len(components) == frame[1][0] and len(got) == 64 * len(components)

@@ -1,9 +1,8 @@
 """A camera's maker notes, without the preview that many of them hold, and without places.
 
 Notes are a TIFF directory behind a heading of the maker's. Only what the directory names is copied, each value to its
-old offset: so previews that lie between the values go too, and the offsets in the notes stay right. Source: the tables
-of ExifTool and of Exiv2. Notes in an unknown layout, and moved notes, whose
-values now lie outside them, cannot be cleaned.
+old offset: so previews that lie between the values go too, and the offsets in the notes stay right. Notes in an unknown
+layout, and moved notes, whose values now lie outside them, cannot be cleaned. Source: the tables of ExifTool and Exiv2.
 """
 
 import struct
@@ -146,7 +145,8 @@ def _copy(notes: bytes, new: bytearray, at: int, order: str, base: int, without:
     count = struct.unpack_from(order + "H", notes, at)[0]
     if not 0 < count <= _MOST or at + 2 + 12 * count > len(notes):
         raise ValueError("no directory")
-    kept, valid, end = [], 0, at + 2 + 12 * count + 4
+    end: int = at + 2 + 12 * count + 4
+    kept, valid = [], 0
     for start in range(at + 2, at + 2 + 12 * count, 12):
         tag, kind, items, offset = struct.unpack_from(order + "HHII", notes, start)
         size = _ITEM.get(kind, 0) * items
@@ -169,7 +169,7 @@ def _copy(notes: bytes, new: bytearray, at: int, order: str, base: int, without:
         raise ValueError("no directory")
     new[at:at + 2] = struct.pack(order + "H", len(kept))
     new[at + 2:at + 2 + 12 * len(kept)] = b"".join(kept)
-    return int(end)
+    return end
 
 
 def _copied(notes: bytes, new: bytearray, start: int, size: int) -> bool:

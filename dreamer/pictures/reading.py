@@ -25,7 +25,7 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
     keep_location  keep what says where the picture was taken
     warn           called with a line about each part of the file that cannot be used"""
     with inputs.picture(path, max_pixels, max_size) as (image, file, name):
-        upright = image.format in _TURNED
+        kind = image.format
         size = _decode(image, file, max_size, max_pixels, warn)
         if not min(image.size):
             raise Mistake(f"input: {name} has no pixels")
@@ -38,13 +38,12 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         lost = others.lost | ({"maker notes"} if found and found.lost_notes else set())
         if lost:
             warn(f"input: the dream cannot keep: {', '.join(sorted(lost))}")
-        kind = image.format
         image = colour.to_srgb(image, warn)
         if shrunk(size, max_size) != image.size:
             image = image.resize(shrunk(size, max_size), Image.LANCZOS)
         if others.xmp and max(image.size) != max(size):
             others.xmp.scale(max(image.size) / max(size))
-        if found and not upright and found.orientation in colour.UPRIGHT:
+        if found and kind not in _TURNED and found.orientation in colour.UPRIGHT:
             image = image.transpose(colour.UPRIGHT[found.orientation])
         pixels = np.asarray(image)
         if kind in ("GIF", "PNG", "TIFF", "WEBP") and _has_more(file):

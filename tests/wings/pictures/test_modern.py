@@ -237,9 +237,9 @@ def test_too_much_memory_or_time_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(Mistake, match="too large for this machine's memory|damaged"):
         reading.read(path)
     monkeypatch.undo()
-    monkeypatch.setattr(decoders, "_SECONDS", 0.01)
+    monkeypatch.setattr(decoders, "_SECONDS", 0)
     monkeypatch.setattr(decoders, "_PIXELS_PER_SECOND", 1 << 40)
-    with pytest.raises(Mistake, match="takes too long|damaged"):  # Debian 13's djxl ends otherwise
+    with pytest.raises(Mistake, match="takes too long"):
         reading.read(path)
 
 
