@@ -38,7 +38,7 @@ try:
     from dreamer import __version__
     from dreamer.arrays import Light, Pixels, Planes, bands, mean_size, zoom
     from dreamer.errors import Failure, Mistake, Stopped, say, tell
-    from dreamer.films import names, sequence
+    from dreamer.films import sequence
     from dreamer.machine import files, here
     from dreamer.nets.guide import SIZE, Guide, Seen
     from dreamer.nets.inventory import inventory
@@ -216,7 +216,8 @@ def dreamify(input: File | Sequence[File] | None = None, output: File | None = N
              preview: File | None = None, events: File | None = None, no_resume: bool = False, watch: bool = False,
              recursive: bool = False, quiet: bool = False, zoom: int | None = None,
              zoom_step: float = DEFAULTS["zoom_step"], rotate: float = DEFAULTS["rotate"],
-             pan: str | tuple[float, float] = "0,0", fps: float = names.RATE, flow: bool = False,
+             pan: str | tuple[float, float] = "0,0", fps: float | None = None, start: float | str | None = None,
+             end: float | str | None = None, no_deinterlace: bool = False, no_sound: bool = False, flow: bool = False,
              blend: float | None = None) -> None:
     """Dream into a picture as Google's DeepDream did in 2015, or into all pictures of a folder.
 

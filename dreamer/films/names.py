@@ -7,6 +7,7 @@ from dreamer.films.numbered import numbered
 
 FILMS = (".gif", ".mp4", ".webp")
 RATE = 25  # frames per second
+FASTEST = 120  # frames per second that may be asked for
 
 
 def always_film(path: str | os.PathLike[str]) -> bool:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from dreamer.films import frames, sequence
-from dreamer.films.names import RATE
 from dreamer.nets.guide import SIZE
 from dreamer.options.understood import Understood
 
 _ZOOM = {name: parameter.default for name, parameter in inspect.signature(sequence.zooming).parameters.items()
          if name in ("zoom_step", "rotate")} | {"pan": "0,0"}
+_VIDEO = {"start": None, "end": None, "no_deinterlace": False, "no_sound": False}
 
 
 def idle(asked: Understood) -> list[str]:
@@ -19,10 +19,9 @@ def idle(asked: Understood) -> list[str]:
     film, moving = (subject.film, subject.moving) if subject else (False, None)
     reasons: list[tuple[Mapping[str, Any], bool, str]] = [
         (_ZOOM, not asked.zoom, "without --zoom"),
-        ({"fps": RATE}, not film, "because OUTPUT is not a film"),
-        ({"fps": RATE}, moving is not None and not isinstance(moving, frames.Frames),
-         "because a video keeps its own rate"),
-        ({"flow": False, "blend": None}, moving is None, "because INPUT is not a video"),
+        ({"fps": None}, not film, "because OUTPUT is not a film"),
+        (_VIDEO | {"flow": False, "blend": None}, moving is None, "because INPUT is not a video"),
+        (_VIDEO, isinstance(moving, frames.Frames), "because INPUT is a folder of frames"),
         ({"recursive": False}, subject is not None or asked.pictures is not None,
          "because INPUT is not a folder of pictures"),
         ({"guide_size": SIZE}, asked.guide is None, "without --guide"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dreamer.errors import Mistake
-from dreamer.films.names import may_be_film
+from dreamer.films.names import FASTEST, may_be_film
 from dreamer.machine.files import sha256
 from dreamer.pictures import inputs
 from dreamer.pictures.recipe import read_recipe
@@ -28,7 +28,7 @@ def followed(path: str) -> dict[str, Any]:
         kind = bool if name in _FLAGS else str if name in _WORDS else list if name == "pan" else int | float
         if not isinstance(found.get(name), kind | None) or (isinstance(found.get(name), bool) and kind is not bool):
             raise Mistake(f"{name}: the recipe in {path} is damaged: it has the value {found[name]!r}")
-    if not found.get("zoom") and (found.get("fps") or 0) > 120:  # the rate of a video: --fps allows no more than 120
+    if not found.get("zoom") and (found.get("fps") or 0) > FASTEST:  # the rate of a video
         del found["fps"]
     return found
 

@@ -63,12 +63,13 @@ def find_picture(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool = Fal
         return None
     with wrong.noted():
         picture = reading.read(asked.input, asked.max_size, asked.max_pixels, asked.keep_location, warn)
-        rate = Fraction(asked.fps).limit_denominator(1001)
+        fps = asked.fps or float(names.RATE)
+        rate = Fraction(fps).limit_denominator(1001)
         if not wrong and film:
             outputs.check_film_fits(asked.output, picture, rate, bool(asked.zoom), warn)
         elif not wrong and not sheet:
             outputs.check_picture_fits(asked.output, picture, warn)
-        return Subject(picture, None, film, rate, asked.fps, 0.0, _where(asked, picture.pixels.shape, warn))
+        return Subject(picture, None, film, rate, fps, 0.0, _where(asked, picture.pixels.shape, warn))
     return None
 
 
@@ -103,8 +104,8 @@ def _opened(asked: Understood, warn: _Warn) -> moving.Moving:
     if not os.path.isdir(asked.input):
         return video.opened(asked.input, asked.max_size, asked.max_pixels, warn)
     read = functools.partial(reading.read, max_size=asked.max_size, max_pixels=asked.max_pixels)
-    return frames.opened(asked.input, Fraction(asked.fps).limit_denominator(1001), asked.max_size, asked.max_pixels,
-                         read)
+    return frames.opened(asked.input, Fraction(asked.fps or names.RATE).limit_denominator(1001), asked.max_size,
+                         asked.max_pixels, read)
 
 
 def _check_pictures(asked: Understood, wrong: Wrong) -> None:

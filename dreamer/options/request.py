@@ -51,7 +51,11 @@ class Request:
     zoom_step: Number
     rotate: Number
     pan: str | tuple[Number, Number]
-    fps: Number
+    fps: Number | None
+    start: Number | None
+    end: Number | None
+    no_deinterlace: bool
+    no_sound: bool
     flow: bool
     blend: Number | None
 

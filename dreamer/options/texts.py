@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from dreamer.films import flow
-from dreamer.films.names import FILMS
+from dreamer.films.names import FASTEST, FILMS, RATE
 from dreamer.machine import here
 from dreamer.nets.model import DEFAULT, SPARE
 from dreamer.options import values
@@ -80,8 +80,13 @@ OPTIONS = {
     "rotate": Option("clockwise turn of the zoom in each frame", "DEGREES", values.number(least=-180, most=180)),
     "pan": Option("shift of the zoom in each frame, right and down, as fractions of the picture's width and height; "
                   "for example --pan=-0.01,0", "X,Y", values.pair(least=-1, most=1)),
-    "fps": Option("frames per second of a film; a video keeps its own rate", "N",
-                  values.number(least=0.001, most=120)),
+    "fps": Option(f"frames per second of a film; of a video, whole frames are left out or repeated (default: {RATE}; "
+                  "for a video, its own rate)", "N", values.number(least=0.001, most=FASTEST)),
+    "start": Option("dream a video from this time on: seconds, or 1:02:03", "TIME", values.seconds),
+    "end": Option("dream a video up to this time", "TIME", values.seconds),
+    "no_deinterlace": Option("keep the two fields of each frame of an interlaced video (default: they become one "
+                             "picture)"),
+    "no_sound": Option("leave out the sound of a video"),
     "flow": Option("let the dream of a video follow moving objects, so that it does not flicker"),
     "blend": Option("share of the previous frame's dream that is carried over to the next frame of a video, 0 to 1 "
                     f"(default: 0; with --flow {flow.BLEND})", "X", values.number(least=0, most=1)),
@@ -124,7 +129,8 @@ def short(usage: str) -> str:
 # The groups of options in --help; all other options are in the group "dream"
 GROUPS = {
     "picture": ("max_size", "max_pixels", "keep_location", "force", "preview", "watch", "recursive"),
-    "film": ("zoom", "zoom_step", "rotate", "pan", "fps", "flow", "blend"),
+    "film": ("zoom", "zoom_step", "rotate", "pan", "fps", "start", "end", "no_deinterlace", "no_sound", "flow",
+             "blend"),
     "machine": ("memory", "threads", "reproducible", "no_resume", "events", "quiet"),
 }
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from dreamer.arrays import Light
 from dreamer.errors import Mistake, Wrong
-from dreamer.films.names import RATE
 from dreamer.machine.files import sha256
 from dreamer.nets import guide, layers, model
 from dreamer.nets.guide import Guide
@@ -23,7 +22,7 @@ from dreamer.options.understood import Understood
 from dreamer.pictures import inputs
 
 # Substitutes for wrong values, so that the other checks can run
-_INSTEAD = {"max_pixels": inputs.MAX_PIXELS, "guide_size": guide.SIZE, "fps": float(RATE), "flow": False}
+_INSTEAD = {"max_pixels": inputs.MAX_PIXELS, "guide_size": guide.SIZE, "flow": False}
 
 
 def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = ()) -> Understood:

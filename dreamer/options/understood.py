@@ -67,7 +67,11 @@ class Understood:
     zoom_step: float
     rotate: float
     pan: tuple[float, float]
-    fps: float
+    fps: float | None
+    start: float | None
+    end: float | None
+    no_deinterlace: bool
+    no_sound: bool
     flow: bool
     blend: float | None
 

@@ -1,7 +1,8 @@
 """Checks of settings. A check is a function of a value, or its text, that returns the value in its own type, or raises
-Mistake with what it should be. `size` is a check; `whole`, `number` and `pair` return one."""
+Mistake with what it should be. `size` and `seconds` are checks; `whole`, `number` and `pair` return one."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -37,6 +38,14 @@ def pair(least: float, most: float) -> Callable[[Any], tuple[float, float]]:
             pass
         raise Mistake(f"{str(value)!r} is not a pair X,Y of numbers between {least:g} and {most:g}")
     return check
+
+
+def seconds(value: object) -> float:
+    """A time in seconds, from text such as 90, 1:30.5 or 1:02:03."""
+    found = re.fullmatch(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,4}):)?([0-9]{1,9}(?:\.[0-9]*)?)", str(value), re.ASCII)
+    if not found or (found[2] and float(found[3]) >= 60) or (found[1] and int(found[2]) >= 60):
+        raise Mistake(f"{str(value)!r} is not a time: seconds, such as 62.5, or 1:02:03")
+    return 3600 * int(found[1] or 0) + 60 * int(found[2] or 0) + float(found[3])
 
 
 def size(value: object) -> int:

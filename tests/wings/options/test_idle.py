@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 import dreamify
-from dreamer.films.names import RATE
 from dreamer.nets.model import Model
 from dreamer.options.understand import understand
 from helpers import noise, run, saved
@@ -46,6 +45,7 @@ def warned(tmp_path: Path, tiny: Model, monkeypatch: pytest.MonkeyPatch) -> Any:
      f"--zoom-step and --rotate and --pan have no effect {NO_ZOOM}"),
     (STILL, {"flow": True}, f"--flow has no effect {NO_VIDEO}"),
     (ZOOM, {"blend": 0.5}, f"--blend has no effect {NO_VIDEO}"),
+    (ZOOM, {"start": 1, "no_sound": True}, f"--start and --no-sound have no effect {NO_VIDEO}"),
     (FOLDER, {"flow": True, "blend": 1}, f"--flow and --blend have no effect {NO_VIDEO}"),
     (STILL, {"guide_size": 40}, f"--guide-size has no effect {NO_GUIDE}"),
     (FRAMES, {"guide_size": "512"}, f"--guide-size has no effect {NO_GUIDE}")])
@@ -65,7 +65,7 @@ def test_one_with_an_effect_is_not(warned: Any, kind: dict[str, Any], asked: dic
 @pytest.mark.parametrize("kind", [STILL, FILM, ZOOM, FRAMES, FOLDER])
 def test_what_a_program_says_as_usual_is_not(warned: Any, kind: dict[str, Any]) -> None:
     """As numbers, not text: a program may send all fields."""
-    usual = {"zoom_step": 0.05, "rotate": 0, "pan": [0, 0], "fps": RATE, "flow": False, "blend": None,
+    usual = {"zoom_step": 0.05, "rotate": 0, "pan": [0, 0], "fps": None, "flow": False, "blend": None,
              "guide_size": 512}
     assert warned(usual, kind) == []
 
@@ -75,12 +75,14 @@ def test_each_reason_has_a_line(warned: Any) -> None:
     assert [line.split(" has ")[0] for line in told] == ["--rotate", "--fps", "--flow", "--guide-size"]
 
 
-def test_a_video_keeps_its_rate(warned: Any, tmp_path: Path, ffmpeg: None) -> None:
+def test_a_video_has_most_options_of_films(warned: Any, tmp_path: Path, ffmpeg: None) -> None:
     from commands import make_video
     make_video(tmp_path / "in.mp4")
     video = {"input": "in.mp4", "output": "out.gif"}
-    assert warned(video, {"fps": 5}) == ["--fps has no effect because a video keeps its own rate"]
-    assert warned(video, {"blend": 0.5}) == []
+    given = {"fps": 5, "blend": 0.5, "start": "0.1", "end": 1, "no_sound": True, "no_deinterlace": True}
+    assert warned(video, given) == []
+    assert warned(FRAMES, given) == ["--start and --end and --no-deinterlace and --no-sound have no effect because "
+                                     "INPUT is a folder of frames"]
 
 
 def test_what_a_recipe_says_is_not(warned: Any, tmp_path: Path, tiny: Model) -> None:

@@ -18,7 +18,8 @@ ALL = {"input": "a.jpg", "output": "b.png", "layer": "conv1", "iterations": 3, "
        "weights": "w", "max_size": 5, "max_pixels": 10 ** 9, "keep_location": True, "force": True, "memory": "512m",
        "threads": 2, "reproducible": True, "like": None, "preview": "p.png", "events": "fd:3", "no_resume": True,
        "watch": True, "recursive": True, "quiet": True, "zoom": 3, "zoom_step": -0.5, "rotate": 7,
-       "pan": [0.25, "1"], "fps": "12.5", "flow": True, "blend": 0.5}  # each differs from the default
+       "pan": [0.25, "1"], "fps": "12.5", "start": "1:02", "end": 70, "no_deinterlace": True,
+       "no_sound": True, "flow": True, "blend": 0.5}  # each differs from the default
 
 
 def test_its_fields_are_the_parameters_in_their_order_and_have_no_defaults() -> None:
