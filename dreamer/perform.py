@@ -58,8 +58,14 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, sizes: Size
     Raises Mistake, before any work, with everything that is wrong; Failure if something breaks; Stopped if a signal or
     `stop` ends it."""
     asked = Stop(stop)
+
+    def looked(seconds: float, whole: float) -> None:
+        listen(events.Counted(str(request.input), seconds, whole))
+        if number := asked.asked():
+            raise Stopped(number)
+
     with _listening(request, listen, asked) as heard:
-        understood = understand(request, unknown=unknown)
+        understood = understand(request, unknown=unknown, look=looked)
         performing = _Performing(heard(understood), deepdream, sizes, asked)
         if understood.subject:
             performing.dream(understood, understood.subject)

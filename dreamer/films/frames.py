@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from dreamer.arrays import Pixels
-from dreamer.errors import Failure, Mistake
+from dreamer.errors import Failure, Mistake, counted
 from dreamer.machine.files import entries, natural
-from dreamer.pictures import reading, writing
+from dreamer.pictures import inputs, reading
 from dreamer.pictures.picture import Picture
 
 
@@ -46,17 +46,24 @@ class Frames:
 
 
 def opened(path: str, rate: Fraction, max_size: int | None, max_pixels: int,
-            read: Callable[[Path], Picture]) -> Frames:
+            read: Callable[[Path], Picture], warn: Callable[[str], None] = lambda line: None) -> Frames:
     """The Frames in the folder at `path`. Raises Mistake if there are none, or if they differ in size.
 
     rate        frames per second
     max_size    shrink larger frames so that their longest side has this many pixels
     max_pixels  raise Mistake if a frame has more pixels than this
-    read        function of a path that returns the Picture there"""
-    paths = [entry for entry in sorted(entries(path), key=lambda path: natural(path.name))
-             if entry.suffix.lower() in writing.FORMATS and not entry.name.startswith(".") and entry.is_file()]
+    read        function of a path that returns the Picture there
+    warn        called with a line about the files that are left out"""
+    files = [entry for entry in sorted(entries(path), key=lambda path: natural(path.name))
+             if not entry.name.startswith(".") and entry.is_file()]
+    readable = inputs.extensions()
+    paths = [entry for entry in files if entry.suffix.lower() in readable]
     if not paths:
         raise Mistake(f"input: the folder {path} contains no pictures")
+    if others := [entry.name for entry in files if entry not in set(paths)]:
+        warn(f"input: {counted(len(others), 'file')} in {path} {'is' if len(others) == 1 else 'are'} left out, because "
+             f"{'it is not a picture' if len(others) == 1 else 'they are not pictures'} that can be read: "
+             f"{', '.join(others[:3])}{' and others' if len(others) > 3 else ''}")
     shape, first = read(paths[0]).pixels.shape, None
     for entry in paths:
         sides = reading.sides(entry, max_size, max_pixels)

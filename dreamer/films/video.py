@@ -4,28 +4,48 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Mistake
+from dreamer.films import hdr, pace, times
 from dreamer.machine import ffmpeg
 from dreamer.machine.files import sha256
 from dreamer.pictures import inputs, reading
 
-FASTEST = 60  # maximum ticks per second for a video without a steady rate
 # Containers that hold their own content. Others are lists of files, and ffmpeg would read any file that they name.
 _SAFE = ("-protocol_whitelist", "file", "-format_whitelist",
          "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
          "ogg,yuv4mpegpipe")
 _COPIED = ("aac", "ac3", "alac", "eac3", "mp3", "opus")  # codecs of sound that .mp4 can hold unchanged
 _EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
+
+
+class Filters(NamedTuple):
+    """ffmpeg's filters that make the frames of a video what a viewer sees.
+
+    fields   make one picture of the two fields of an interlaced frame
+    matrix   the colour matrix, as ffmpeg names it
+    table    converts HDR to SDR: see hdr.py; "" for SDR"""
+
+    fields: str = ""
+    matrix: str = "auto"
+    table: str = ""
+
+    def chain(self, first: int, shape: tuple[int, ...] | None) -> str:
+        """All filters, for RGB frames from number `first` on, scaled to `shape` (h, w, 3) if given."""
+        size = f"{shape[1]}:{shape[0]}:flags=lanczos" if shape else "max(1\\,round(iw*sar)):ih"
+        table = f"format=gbrp12,lut3d={hdr.NAME}," if self.table else ""
+        return (f"{self.fields}select=gte(n\\,{first}),scale={size}:in_color_matrix={self.matrix},{table}"
+                "format=rgb24,setsar=1")
 
 
 @dataclass
@@ -39,7 +59,9 @@ class Video:
     which   each frame's number in the file: frames that are shown for no tick are left out
     sound   the codec of the sound; None if there is no sound
     delay   seconds from the first frame to the sound
-    colour  its colour matrix, as ffmpeg names it"""
+    begin   seconds from the start of the file to the first frame, as ffmpeg counts when it reads times.STREAMS
+    end     the same for the end of the part that is dreamed; None: the end of the file
+    filters  what makes its frames what a viewer sees"""
 
     path: str
     shape: tuple[int, ...]
@@ -48,7 +70,9 @@ class Video:
     which: list[int]
     sound: str | None = None
     delay: float = 0.0
-    colour: str = "auto"
+    begin: float = 0.0
+    end: float | None = None
+    filters: Filters = Filters()
 
     def frames(self, first: int = 0) -> Iterator[Pixels]:
         """The frames from number `first` on, uint8 (h, w, 3), up to the first that cannot be decoded."""
@@ -56,7 +80,7 @@ class Video:
             return
         number, rest = self.which[first], iter(self.which[first:])
         wanted: int | None = next(rest)
-        for frame in _decoded(self.path, self.colour, number, self.shape):
+        for frame in _decoded(self.path, self.filters, number, self.shape):
             if number == wanted:
                 yield frame
                 wanted = next(rest, None)
@@ -92,13 +116,17 @@ def is_video(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def opened(path: str, max_size: int | None, max_pixels: int,
-           warn: Callable[[str], None] = lambda line: None) -> Video:
+def opened(path: str, max_size: int | None, max_pixels: int, warn: Callable[[str], None] = lambda line: None,
+           start: float | None = None, end: float | None = None, fps: float | None = None, deinterlace: bool = True,
+           look: Callable[[float, float], None] = lambda done, whole: None) -> Video:
     """The Video at `path`. Raises Mistake if it cannot be read.
 
-    max_size    shrink larger frames so that their longest side has this many pixels
-    max_pixels  raise Mistake if a frame has more pixels than this
-    warn        called with a line about each property of the video that is lost"""
+    max_size     shrink larger frames so that their longest side has this many pixels
+    max_pixels   raise Mistake if a frame has more pixels than this
+    warn         called with a line about each property of the video that is lost
+    start, end, fps  as for dreamer.films.pace.pace
+    deinterlace  make one picture of the two fields of interlaced frames
+    look         called about once a second with the time up to which the frames are counted, and that of the end"""
     with inputs.opened(path):
         pass
     told = _probe(path)
@@ -109,37 +137,46 @@ def opened(path: str, max_size: int | None, max_pixels: int,
     if video.get("width", 0) * video.get("height", 0) > max_pixels:
         raise Mistake(f"input: {path} has more than {max_pixels} pixels; "
                       "raise --max-pixels if you trust the file and have the memory")
-    if video.get("color_transfer") in ("arib-std-b67", "smpte2084"):
-        warn("input: the video is HDR, so its colours will look dull; an SDR copy would look better")
-    times = _times(path)
+    format_ = told.get("format", {})
     try:
-        first = next(_decoded(path, _colour(video)), None)
+        shown = times.found(path, _SAFE, format_.get("format_name", ""),
+                            lambda now: look(now, float(format_.get("duration", 0))))
+        filters = _filters(video, bool(shown.interlaced) and deinterlace)
+        first = next(_decoded(path, filters), None)
     except Failure as error:
         raise Mistake(f"input: {path} is damaged or cut short ({error})") from None
-    if first is None or not times:
+    if first is None:
         raise Mistake(f"input: {path} contains no frames")
+    if shown.interlaced and deinterlace:
+        warn("input: the video is interlaced, so the two fields of each frame become one picture; --no-deinterlace "
+             "keeps them")
+    if shown.jumps:
+        warn(f"input: the times in the video jump at {', '.join(map(pace.told, shown.jumps[:3]))}"
+             f"{' and later' if len(shown.jumps) > 3 else ''}; the film goes on there, as players do")
     height, width = first.shape[:2]
     width, height = reading.shrunk((width, height), max_size)
-    rate, ticks = _ticks(times, [Fraction(video.get(name, "0/1").replace("/0", "/1"))
-                                 for name in ("r_frame_rate", "avg_frame_rate")])
-    delay = float(sound.get("start_time", 0)) - float(times[0] or 0) if sound else 0.0
-    return Video(path, (height, width, 3), rate, [count for count in ticks if count],
-                 [number for number, count in enumerate(ticks) if count],
-                 sound and sound.get("codec_name", "unknown"), delay, _colour(video))
+    paced = pace.pace(shown.shown, [Fraction(video.get(name, "0/1").replace("/0", "/1"))
+                                    for name in ("r_frame_rate", "avg_frame_rate")], start, end, fps)
+    delay = float(sound.get("start_time", 0)) - float(format_.get("start_time", 0)) - paced.begin if sound else 0.0
+    return Video(path, (height, width, 3), paced.rate, paced.ticks, paced.which,
+                 sound and sound.get("codec_name", "unknown"), delay, paced.begin, end, filters)
 
 
-def _colour(stream: dict[str, Any]) -> str:
-    """The colour matrix, as ffmpeg names it, of a stream that ffprobe describes. For an unmarked video, ffmpeg assumes
-    BT.601, the matrix of old television, which is wrong for HD."""
+def _filters(stream: dict[str, Any], deinterlace: bool) -> Filters:
+    """The Filters for a stream that ffprobe describes."""
+    found = Filters("bwdif=mode=send_frame:deint=interlaced," if deinterlace else "")
+    if stream.get("color_transfer") in hdr.TRANSFERS:
+        known = stream.get("color_space", "unknown") != "unknown"
+        return found._replace(matrix="auto" if known else "bt2020", table=hdr.table(stream))
     if stream.get("color_space", "unknown") == "unknown" and stream.get("height", 0) >= 720:
-        return "bt709"
-    return "auto"
+        return found._replace(matrix="bt709")  # ffmpeg takes an unmarked video for BT.601, old television
+    return found
 
 
 def _probe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """ffprobe's description of the streams. Raises Mistake."""
-    done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", *_SAFE, "-show_streams", "-of", "json",
-                           ffmpeg.local(path)], capture_output=True, check=False)
+    done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", *_SAFE, "-show_streams", "-show_format", "-of",
+                           "json", ffmpeg.local(path)], capture_output=True, check=False)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         why = lines[-1].rpartition(": ")[2] if lines else f"exit code {done.returncode}"
@@ -148,50 +185,21 @@ def _probe(path: str | os.PathLike[str]) -> dict[str, Any]:
     return told
 
 
-def _times(path: str) -> Sequence[Fraction | None]:
-    """The times of the frames in seconds, sorted if all are known; None for each that the file does not give."""
-    process = subprocess.Popen([ffmpeg.find("ffprobe"), "-v", "quiet", *_SAFE, "-select_streams", "v:0",
-                                "-show_entries", "packet=pts_time,flags", "-of", "csv=p=0", ffmpeg.local(path)],
-                               stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-    times = []
-    assert process.stdout  # a pipe, as requested
-    with process:
-        for line in process.stdout:
-            time, _, flags = line.strip().strip(",").partition(",")
-            if time and "D" not in flags:  # D: an edit list discards it
-                times.append(None if time == "N/A" else Fraction(time))
-    known = [time for time in times if time is not None]
-    return sorted(known) if len(known) == len(times) else times
-
-
-def _ticks(times: Sequence[Fraction | None], rates: list[Fraction]) -> tuple[Fraction, list[int]]:
-    """(ticks per second, [ticks for which each frame is shown]) from the frames' times and the rates to try."""
-    rates = [rate for rate in rates if 0 < rate <= 1000] or [Fraction(25)]
-    since = [time - times[0] for time in times if time is not None and times[0] is not None]
-    if len(since) < len(times):
-        return rates[0], [1] * len(times)
-    for rate in rates:
-        if all(abs(time * rate - number) < 0.6 for number, time in enumerate(since)):
-            return rate, [1] * len(times)
-    rate = min(rates[0], Fraction(FASTEST))
-    places = [round(time * rate) for time in since]
-    places.append(places[-1] + max(1, round((places[-1] or 1) / max(1, len(places) - 1))))
-    return rate, [after - place for place, after in zip(places[:-1], places[1:], strict=True)]
-
-
-def _decoded(path: str, colour: str, first: int = 0,
+def _decoded(path: str, filters: Filters, first: int = 0,
              shape: tuple[int, ...] | None = None) -> Iterator[NDArray[np.uint8]]:
     """The frames of a video from number `first` on, uint8 (h, w, 3), upright and with square pixels, scaled to `shape`
-    if given. `colour` is the video's colour matrix. Raises Failure if no frame can be decoded; damage after the first
-    frame ends the iteration."""
-    size = f"{shape[1]}:{shape[0]}:flags=lanczos" if shape else "max(1\\,round(iw*sar)):ih"
-    filters = f"select=gte(n\\,{first}),scale={size}:in_color_matrix={colour},format=rgb24,setsar=1"
+    if given. Raises Failure if no frame can be decoded; damage after the first frame ends the iteration."""
     some = False
     with contextlib.ExitStack() as stack:
+        folder = None
+        if filters.table:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            Path(folder, hdr.NAME).write_text(filters.table)
         process = stack.enter_context(ffmpeg.running(
-            "-threads", "2", *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf", filters, "-vsync", "0",
+            "-threads", "2", *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf", filters.chain(first, shape),
+            "-vsync", "0",
             "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-", stdout=subprocess.PIPE,
-            bad=lambda: not some))
+            bad=lambda: not some, folder=folder))
         assert process.stdout  # a pipe, as requested
         while True:
             header = [process.stdout.readline() for _ in range(3)]

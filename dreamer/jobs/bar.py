@@ -13,6 +13,7 @@ from dreamer.jobs.events import Event
 from dreamer.machine import limits
 
 TENTHS = 10  # below this many seconds to go, tenths are shown
+LINES = 5  # seconds from one line to the next while a video's frames are counted
 COLUMNS = 100  # width of the bar in a terminal of unknown width
 
 
@@ -34,6 +35,11 @@ class Bar:
             case events.Began() | events.Stepped() | events.FrameDone() | events.Tick():
                 if self._of == "dream":
                     self._go_on(event)
+            case events.Counted(name, seconds, whole):
+                if time.monotonic() - self._shown > LINES:
+                    self._shown = time.monotonic()
+                    self._tell(f"counting the frames of {printable(name)}: {seconds / 60:.1f}"
+                               + (f" of {whole / 60:.1f}" if whole else "") + " min")
             case events.Warned(line):
                 tell("warning: ", line)
             case events.MemoryShared(line):

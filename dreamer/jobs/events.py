@@ -14,6 +14,14 @@ from dreamer.errors import Mistake
 from dreamer.machine.signals import LOOK, Stop
 
 
+class Counted(NamedTuple):
+    """The frames of a video are counted, before anything is dreamed."""
+
+    name: str
+    seconds: float  # of the video, that are done
+    whole: float  # all its seconds; 0 if unknown
+
+
 class Began(NamedTuple):
     """A dream begins, or continues where an earlier run ended."""
 
@@ -133,15 +141,15 @@ class Tick(NamedTuple):
     left: float | None  # seconds to go
 
 
-Event: TypeAlias = (Began | Stepped | FrameDone | PreviewWritten | Warned | MemoryShared | Taken | Missed
+Event: TypeAlias = (Counted | Began | Stepped | FrameDone | PreviewWritten | Warned | MemoryShared | Taken | Missed
                     | Skipped | Watching | Finished | Stopped | Failed | Tick)
 Listener: TypeAlias = Callable[[Event], None]
 
 # the name of each event in a line of JSON
-KINDS: dict[type, str] = {Began: "began", Stepped: "step", FrameDone: "frame", PreviewWritten: "preview",
-                          Warned: "warning", MemoryShared: "memory", Taken: "taken", Missed: "missed",
-                          Skipped: "skipped", Watching: "watching", Finished: "finished", Stopped: "stopped",
-                          Failed: "failed"}
+KINDS: dict[type, str] = {
+    Counted: "counted", Began: "began", Stepped: "step", FrameDone: "frame", PreviewWritten: "preview",
+    Warned: "warning", MemoryShared: "memory", Taken: "taken", Missed: "missed", Skipped: "skipped",
+    Watching: "watching", Finished: "finished", Stopped: "stopped", Failed: "failed"}
 
 
 def line(event: Event) -> str:

@@ -164,13 +164,14 @@ make_boot() {
   # moved, because a second copy of each would make the box a tenth larger
   mv "$work"/root/boot/vmlinuz-* "$work/vmlinuz"
   mv "$work"/root/boot/initrd.img-* "$work/initrd.img"
+  # panic: where QEMU emulates two processors, the kernel may fail as it starts, and would then stand still
   cat >"$work/syslinux.cfg" <<CONFIG
 DEFAULT linux
 PROMPT 0
 LABEL linux
   LINUX /vmlinuz
   INITRD /initrd.img
-  APPEND root=LABEL=root ro quiet $console net.ifnames=0
+  APPEND root=LABEL=root ro quiet panic=5 $console net.ifnames=0
 CONFIG
   touch -d "@$SOURCE_DATE_EPOCH" "$work"/{root/boot,vmlinuz,initrd.img,syslinux.cfg}
   truncate -s "${boot}M" "$fat"

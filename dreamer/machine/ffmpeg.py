@@ -42,14 +42,21 @@ def comment(path: str | os.PathLike[str]) -> str:
 
 @contextlib.contextmanager
 def running(*words: str, stdin: int | None = subprocess.DEVNULL, stdout: int | None = None,
-            bad: Callable[[], bool] = lambda: True) -> Iterator["subprocess.Popen[bytes]"]:
+            bad: Callable[[], bool] = lambda: True, told: bool = False,
+            folder: str | None = None) -> Iterator["subprocess.Popen[bytes]"]:
     """Run ffmpeg with these arguments during the block, and wait for its end; raises Failure if it fails
     and `bad()` is true.
 
-    Ctrl-C in a terminal does not reach it, because its parent ends it. If the block raises, it is killed."""
+    told    whether the block reads standard error, to which ffmpeg then writes what it does
+    folder  in which it runs
+
+    Ctrl-C in a terminal does not reach it, because its parent ends it. If the block raises, or if this process is
+    killed, it is killed too."""
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen([find(), "-v", "error", "-nostdin", *words], stdin=stdin, stdout=stdout,
-                                   stderr=said, start_new_session=True)
+        process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", find(), "-v", "info" if told else "error",
+                                    "-nostats", "-hide_banner", "-nostdin", *words], stdin=stdin, stdout=stdout,
+                                   stderr=subprocess.PIPE if told else said, start_new_session=True,
+                                   cwd=folder)
         try:
             with contextlib.suppress(BrokenPipeError):  # ffmpeg itself says why
                 yield process
@@ -62,7 +69,7 @@ def running(*words: str, stdin: int | None = subprocess.DEVNULL, stdout: int | N
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            for pipe in process.stdin, process.stdout:
+            for pipe in process.stdin, process.stdout, process.stderr:
                 if pipe:
                     with contextlib.suppress(BrokenPipeError):
                         pipe.close()

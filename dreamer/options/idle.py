@@ -4,13 +4,14 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from dreamer.films import frames, sequence
+from dreamer.films import animated, frames, sequence
 from dreamer.nets.guide import SIZE
 from dreamer.options.understood import Understood
 
 _ZOOM = {name: parameter.default for name, parameter in inspect.signature(sequence.zooming).parameters.items()
          if name in ("zoom_step", "rotate")} | {"pan": "0,0"}
-_VIDEO = {"start": None, "end": None, "no_deinterlace": False, "no_sound": False}
+_DECODED = {"no_deinterlace": False, "no_sound": False}
+_VIDEO = {"start": None, "end": None} | _DECODED
 
 
 def idle(asked: Understood) -> list[str]:
@@ -22,6 +23,7 @@ def idle(asked: Understood) -> list[str]:
         ({"fps": None}, not film, "because OUTPUT is not a film"),
         (_VIDEO | {"flow": False, "blend": None}, moving is None, "because INPUT is not a video"),
         (_VIDEO, isinstance(moving, frames.Frames), "because INPUT is a folder of frames"),
+        (_DECODED, isinstance(moving, animated.Animated), "because INPUT is an animated picture"),
         ({"recursive": False}, subject is not None or asked.pictures is not None,
          "because INPUT is not a folder of pictures"),
         ({"guide_size": SIZE}, asked.guide is None, "without --guide"),

@@ -188,7 +188,7 @@ def check_film_fits(path: str | os.PathLike[str], picture: Picture, rate: Fracti
     if extension == ".mp4" and min(height, width) < 2:
         raise Mistake("output: a film in .mp4 needs at least 2 pixels on each side")
     if extension == ".gif" and rate > gif.FASTEST:
-        raise Mistake(f"output: a film in .gif can show at most {gif.FASTEST} frames a second")
+        raise Mistake(f"output: a film in .gif can show at most {gif.FASTEST} frames a second; add --fps {gif.FASTEST}")
 
 
 def check_events(request: Request) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dreamer.arrays import Light
 from dreamer.errors import Mistake, Wrong
-from dreamer.films import flow, frames, moving, names, video
+from dreamer.films import animated, flow, frames, moving, names, video
 from dreamer.options import outputs
 from dreamer.options.understood import Subject, Understood
 from dreamer.pictures import inputs, reading, writing
@@ -18,18 +18,20 @@ from dreamer.pictures.mask import fitted
 from dreamer.pictures.picture import Picture
 
 _Warn = Callable[[str], None]
+Look = Callable[[float, float], None]
 
 
-def find(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool) -> Subject | None:
+def find(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool, look: Look) -> Subject | None:
     """Check INPUT and OUTPUT, which are "" if not given, and read the input. None for a folder of pictures, and if the
     input cannot be read. Errors are added to `wrong`.
 
     warn   called with a line about each thing that is lost
-    sheet  whether OUTPUT is to be an atlas"""
+    sheet  whether OUTPUT is to be an atlas
+    look   called about once a second while the frames of a video are counted, as in video.opened"""
     if sheet:
         return find_picture(asked, wrong, warn, sheet)
     if _is_video(asked):
-        return _find_video(asked, wrong, warn)
+        return _find_video(asked, wrong, warn, look)
     if asked.pictures is not None:
         _check_pictures(asked, wrong)
         return None
@@ -48,12 +50,14 @@ def find_picture(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool = Fal
         wrong.append("input: name a picture")
     if not asked.output:
         if asked.input and os.path.isfile(asked.input) and video.named_so(asked.input):
-            wrong.append(f"output: {asked.input} is a video; name a film for its dream ({' '.join(names.FILMS)})")
+            wrong.append(f"output: {asked.input} is a video; name a film for its dream ({' '.join(names.FILMS)}, or "
+                         "frame-%04d.png)")
             return None
         wrong.append("output: name the file for the dream")
     else:
         if video.named_so(asked.input) and os.path.isfile(asked.input):
-            needs = "no --zoom" if names.may_be_film(asked.output) and asked.zoom else "a film as OUTPUT"
+            needs = ("no --zoom" if names.may_be_film(asked.output) and asked.zoom else
+                     f"a film as OUTPUT ({' '.join(names.FILMS)}, or frame-%04d.png)")
             wrong.append(f"input: {asked.input} is a video, and its dream needs {needs}")
             return None
         with wrong.noted():
@@ -83,7 +87,7 @@ def _is_video(asked: Understood) -> bool:
                 and names.may_be_film(asked.output) and moving.moves(asked.input))
 
 
-def _find_video(asked: Understood, wrong: Wrong, warn: _Warn) -> Subject | None:
+def _find_video(asked: Understood, wrong: Wrong, warn: _Warn, look: Look) -> Subject | None:
     """Open the video or folder of frames, and check whether the film can be written. None if it cannot be opened."""
     with wrong.noted():
         outputs.check_film(asked.output, asked.input, asked.force)
@@ -91,7 +95,7 @@ def _find_video(asked: Understood, wrong: Wrong, warn: _Warn) -> Subject | None:
         if asked.flow:
             flow.opencv()
     with wrong.noted():
-        found = _opened(asked, warn)
+        found = _opened(asked, warn, look)
         picture = Picture(np.zeros(found.shape, np.uint8))
         if not wrong:
             outputs.check_film_fits(asked.output, picture, found.rate, True, warn)
@@ -100,12 +104,17 @@ def _find_video(asked: Understood, wrong: Wrong, warn: _Warn) -> Subject | None:
     return None
 
 
-def _opened(asked: Understood, warn: _Warn) -> moving.Moving:
+def _opened(asked: Understood, warn: _Warn, look: Look) -> moving.Moving:
+    # the rate in a recipe that is followed is that of another video
+    fps = None if asked.request.fps == asked.followed.get("fps") else asked.fps
     if not os.path.isdir(asked.input):
-        return video.opened(asked.input, asked.max_size, asked.max_pixels, warn)
+        if inputs.kind(asked.input) in animated.KINDS:
+            return animated.opened(asked.input, asked.max_size, asked.max_pixels, asked.start, asked.end, fps)
+        return video.opened(asked.input, asked.max_size, asked.max_pixels, warn, asked.start, asked.end, fps,
+                            not asked.no_deinterlace, look)
     read = functools.partial(reading.read, max_size=asked.max_size, max_pixels=asked.max_pixels)
     return frames.opened(asked.input, Fraction(asked.fps or names.RATE).limit_denominator(1001), asked.max_size,
-                         asked.max_pixels, read)
+                         asked.max_pixels, read, warn)
 
 
 def _check_pictures(asked: Understood, wrong: Wrong) -> None:
@@ -148,6 +157,9 @@ def _check_target(asked: Understood, wrong: Wrong) -> None:
     if os.path.isdir(asked.output):
         with wrong.noted():
             outputs.check_folder(asked.output, asked.force)
+    elif video.named_so(asked.output):  # and not as a film that can be written
+        wrong.append(f"output: a film must end in one of {' '.join(names.FILMS)}, or have a number in its name, such "
+                     "as frame-%04d.png")
     elif (os.path.lexists(asked.output) or asked.output == inputs.STANDARD
           or os.path.splitext(asked.output)[1].lower() in writing.FORMATS):
         wrong.append(f"output: {asked.output} is not a folder; the dreams of several pictures need one")

@@ -32,6 +32,7 @@ def recipe(understood: Understood, sizes: list[tuple[int, int]], subject: Subjec
         made["guide_size"] = understood.guide_size
     if subject and subject.moving:
         made |= _of_moving(subject.moving) | {"flow": understood.flow, "blend": subject.blend}
+        made |= {name: value for name in ("start", "end", "no_deinterlace") if (value := getattr(understood, name))}
     elif understood.input != inputs.STANDARD:
         made["source_sha256"] = sha256(understood.input)
     if understood.zoom:

@@ -25,11 +25,14 @@ from dreamer.pictures import inputs
 _INSTEAD = {"max_pixels": inputs.MAX_PIXELS, "guide_size": guide.SIZE, "flow": False}
 
 
-def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = ()) -> Understood:
+def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = (),
+               look: places.Look = lambda done, whole: None) -> Understood:
     """What the Request means.
 
     sheet    whether OUTPUT is to be an atlas
     unknown  lines about errors that are known already
+    look     called about once a second while the frames of a video are counted, with the seconds of the video that are
+             done, and all its seconds
 
     Raises Mistake with one line for each error."""
     wrong, warnings = Wrong(unknown), list[str]()
@@ -56,7 +59,7 @@ def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = (
         draft = dataclasses.replace(draft, light=_light(draft, warnings))
     with wrong.noted():
         draft = dataclasses.replace(draft, leader=_leader(draft, wrong, warnings))
-    subject = places.find(draft, wrong, warnings.append, sheet)
+    subject = places.find(draft, wrong, warnings.append, sheet, look)
     _check_others(draft, wrong)
     wrong.tell()
     draft = dataclasses.replace(draft, subject=subject)

@@ -97,13 +97,14 @@ def _standard_input() -> IO[bytes]:
     return io.BytesIO(start + rest)
 
 
-def is_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether the file at `path` begins like a still picture, which may be damaged or of a kind that cannot be read."""
+def kind(path: str | os.PathLike[str]) -> str | None:
+    """The kind of picture that the file at `path` begins like, which may be damaged or of a kind that cannot be read;
+    None for other files."""
     try:
         with opened(path) as (file, _):
-            return kinds.picture(file.read(kinds.LONG)) is not None
+            return kinds.picture(file.read(kinds.LONG))
     except Mistake:
-        return False
+        return None
 
 
 @contextlib.contextmanager

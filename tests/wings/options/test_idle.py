@@ -79,7 +79,7 @@ def test_a_video_has_most_options_of_films(warned: Any, tmp_path: Path, ffmpeg: 
     from commands import make_video
     make_video(tmp_path / "in.mp4")
     video = {"input": "in.mp4", "output": "out.gif"}
-    given = {"fps": 5, "blend": 0.5, "start": "0.1", "end": 1, "no_sound": True, "no_deinterlace": True}
+    given = {"fps": 5, "blend": 0.5, "start": "0.04", "end": 1, "no_sound": True, "no_deinterlace": True}
     assert warned(video, given) == []
     assert warned(FRAMES, given) == ["--start and --end and --no-deinterlace and --no-sound have no effect because "
                                      "INPUT is a folder of frames"]

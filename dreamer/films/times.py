@@ -1,0 +1,127 @@
+"""When the frames of a video are shown, as its decoded frames say. Packets do not say it: one may hold half a frame, or
+a frame that cannot be decoded, and the times of a joined recording jump."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dreamer.errors import Failure
+from dreamer.machine import ffmpeg, files
+
+# All passes over a video read these streams, because ffmpeg's clock begins with the first of them, and because it mends
+# jumps in the first that has one
+STREAMS = ("-map", "0:v:0", "-map", "0:a?", "-map", "0:s?")
+LONG = 5.0  # seconds; what took longer is kept for the next run
+KEPT = 32  # files
+_JUMP, _BACK = 10.0, 0.1  # seconds forwards and backwards, from which on ffmpeg takes it for a jump
+_JUMPING = ("mpegts", "mpeg")  # the containers in which it looks for jumps
+_LINE = re.compile(r"showinfo.* n: *\d+ pts: *(-?\d+|NOPTS) .* i:([PTB?]) ")
+_BASE = re.compile(r"showinfo.* config in time_base: (\d+)/(\d+),")
+
+Look = Callable[[float], None]
+
+
+class Times(NamedTuple):
+    """The times of all frames, in the order in which they are shown.
+
+    shown       seconds from the start of the file, as players count them; None for each that the file does not give
+    interlaced  number of frames that say that they have two fields
+    jumps       times before which the file's own clock jumps"""
+
+    shown: list[Fraction | None]
+    interlaced: int
+    jumps: list[float]
+
+
+def found(path: str, safe: Sequence[str], container: str, look: Look) -> Times:
+    """The Times of the video at `path`, decoded by ffmpeg or kept from an earlier run. Raises Failure if no frame can
+    be decoded.
+
+    safe       ffmpeg's options that keep it from opening other files
+    container  names of the container, as ffprobe says them
+    look       called about once a second with the time that has been reached"""
+    kept = _kept(path)
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        known = json.loads(kept.read_text())
+        base = Fraction(known["base"])
+        return Times([None if number is None else number * base for number in known["shown"]], int(known["interlaced"]),
+                     list(map(float, known["jumps"])))
+    began = time.monotonic()
+    base, numbers, interlaced = _decoded(path, safe, look)
+    jumps = _jumps(path, safe) if any(name in _JUMPING for name in container.split(",")) else []
+    if time.monotonic() - began > LONG:
+        _keep(kept, {"base": str(base), "shown": numbers, "interlaced": interlaced, "jumps": jumps})
+    return Times([None if number is None else number * base for number in numbers], interlaced, jumps)
+
+
+def _decoded(path: str, safe: Sequence[str], look: Look) -> tuple[Fraction, list[int | None], int]:
+    """(seconds in a unit, time of each frame in units, number of interlaced frames)."""
+    numbers, interlaced, base, said, latest = list[int | None](), 0, Fraction(1), "", time.monotonic()
+    with ffmpeg.running("-threads", "2", *safe, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf",
+                        "showinfo=checksum=0", "-vsync", "0", "-f", "null", "-", *STREAMS, "-c", "copy", "-f", "null",
+                        "-", bad=lambda: not numbers, told=True) as process:
+        assert process.stderr, "it is a pipe"
+        for raw in process.stderr:
+            line = raw.decode(errors="replace").strip()
+            if frame := _LINE.search(line):
+                numbers.append(None if frame[1] == "NOPTS" else int(frame[1]))
+                interlaced += frame[2] in "TB"
+                if time.monotonic() - latest > 1 and numbers[-1] is not None:
+                    latest = time.monotonic()
+                    look(float(numbers[-1] * base))
+            elif unit := _BASE.search(line):
+                base = Fraction(int(unit[1]), int(unit[2]))
+            elif "showinfo" not in line:
+                said = line or said
+    if not numbers:
+        raise Failure(f"ffmpeg: {said}")
+    return base, numbers, interlaced
+
+
+def _jumps(path: str, safe: Sequence[str]) -> list[float]:
+    """The times, from the start of the file, before which the packets' times jump, by ffmpeg's own rule."""
+    words = [ffmpeg.find("ffprobe"), "-v", "quiet", *safe, "-select_streams", "v:0", "-show_entries",
+             "packet=dts_time", "-of", "csv=p=0", ffmpeg.local(path)]
+    jumps, shown, step, before = list[float](), 0.0, 0.0, None
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout, "it is a pipe"
+        for line in process.stdout:
+            try:
+                now = float(line.strip().strip(","))
+            except ValueError:  # not given
+                continue
+            if before is not None:
+                if -_BACK <= now - before <= _JUMP:
+                    step = now - before
+                else:
+                    jumps.append(shown + step)
+                shown += step
+            before = now
+    return jumps
+
+
+def _kept(path: str) -> Path:
+    """The file in which the times of this video are kept. Its name depends on the video's path, size and time of
+    change, and on the program that decoded it."""
+    where = Path(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"))
+    status, program = os.stat(path), os.stat(ffmpeg.find())
+    about = (os.path.realpath(path), status.st_size, status.st_mtime_ns, program.st_size, program.st_mtime_ns)
+    return where / "image-dreamer" / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.times"
+
+
+def _keep(path: Path, times: dict[str, Any]) -> None:
+    """Write the times, unless that is impossible, and delete the oldest files beyond KEPT."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.replacing(path) as file:
+            file.write(json.dumps(times).encode())
+        for old in sorted(path.parent.glob("*.times"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
+            old.unlink()
