@@ -70,7 +70,8 @@ def opened(path: str, max_size: int | None, max_pixels: int, start: float | None
             long = round(image.info.get("duration", 0))
             shown += long if long > _AT_ONCE else _INSTEAD
         size = reading.shrunk(image.size, max_size)
-    paced = pace.pace(times, _rates([*times, Fraction(shown, 1000)]), start, end, fps)
+    paced = pace.pace(times, _rates([*times, Fraction(shown, 1000)]), start, end, fps,
+                      Fraction(shown, 1000))
     return Animated(path, (size[1], size[0], 3), paced.rate, paced.ticks, paced.which, max_pixels)
 
 

@@ -26,12 +26,13 @@ class Pace(NamedTuple):
 
 
 def pace(times: Sequence[Fraction | None], rates: Sequence[Fraction], start: float | None = None,
-         end: float | None = None, fps: float | None = None) -> Pace:
+         end: float | None = None, fps: float | None = None, until: Fraction | None = None) -> Pace:
     """The Pace of frames with these times, in seconds.
 
     rates       frames per second to try; the first for which no frame is more than 0.6 ticks off is taken
     start, end  seconds: only frames from `start` on and before `end`
     fps         frames per second that are wanted instead: frames are left out, or shown longer
+    until       when the last frame is no longer shown; None: it is shown as long as others are on average
 
     Raises Mistake if no frame is left."""
     rates = [rate for rate in rates if 0 < rate <= 1000] or [Fraction(25)]
@@ -47,33 +48,34 @@ def pace(times: Sequence[Fraction | None], rates: Sequence[Fraction], start: flo
     if first >= last:
         raise Mistake(f"end: the video shows no frame between {told(start or 0)} and {told(end or 0)}")
     since = [time - known[first] for time in known[first:last]]
-    rate, ticks = _ticks(since, rates) if fps is None else _resampled(since, Fraction(fps).limit_denominator(1001))
+    if last < len(known) or until is not None:
+        whole = (known[last] if last < len(known) else until or 0) - known[first]
+    else:
+        whole = since[-1] * len(since) / max(1, len(since) - 1) or 1 / rates[0]
+    rate, ticks = (_ticks(since, whole, rates) if fps is None else
+                   _resampled(since, whole, Fraction(fps).limit_denominator(1001)))
     return Pace(rate, [first + number for number, count in enumerate(ticks) if count],
                 [count for count in ticks if count], float(known[first]))
 
 
-def _ticks(since: Sequence[Fraction], rates: Sequence[Fraction]) -> tuple[Fraction, list[int]]:
-    """(ticks per second, [ticks for which each frame is shown]) from the times since the first frame."""
+def _ticks(since: Sequence[Fraction], whole: Fraction, rates: Sequence[Fraction]) -> tuple[Fraction, list[int]]:
+    """(ticks per second, [ticks for which each frame is shown]) from the times since the first frame, and the time of
+    the end."""
     for rate in rates:
         if all(abs(time * rate - number) < 0.6 for number, time in enumerate(since)):
             return rate, [1] * len(since)
     rate = min(rates[0], Fraction(FASTEST))
-    return rate, _steps([round(time * rate) for time in since])
+    places = [round(time * rate) for time in since]
+    places.append(max(round(whole * rate), places[-1] + 1))
+    return rate, [after - place for place, after in zip(places[:-1], places[1:], strict=True)]
 
 
-def _resampled(since: Sequence[Fraction], rate: Fraction) -> tuple[Fraction, list[int]]:
+def _resampled(since: Sequence[Fraction], whole: Fraction, rate: Fraction) -> tuple[Fraction, list[int]]:
     """The same for a given rate: at each tick, the latest frame is shown."""
-    long = since[-1] * len(since) / max(1, len(since) - 1) or 1 / rate
     ticks = [0] * len(since)
-    for number in range(max(1, round(long * rate))):
+    for number in range(max(1, round(whole * rate))):
         ticks[bisect_right(since, number / rate + _CLOSE) - 1] += 1
     return rate, ticks
-
-
-def _steps(places: list[int]) -> list[int]:
-    """The number of ticks from each place to the next; the last frame is shown as long as others are on average."""
-    places.append(places[-1] + max(1, round((places[-1] or 1) / max(1, len(places) - 1))))
-    return [after - place for place, after in zip(places[:-1], places[1:], strict=True)]
 
 
 def told(seconds: float | Fraction) -> str:

@@ -155,8 +155,10 @@ def opened(path: str, max_size: int | None, max_pixels: int, warn: Callable[[str
              f"{' and later' if len(shown.jumps) > 3 else ''}; the film goes on there, as players do")
     height, width = first.shape[:2]
     width, height = reading.shrunk((width, height), max_size)
-    paced = pace.pace(shown.shown, [Fraction(video.get(name, "0/1").replace("/0", "/1"))
-                                    for name in ("r_frame_rate", "avg_frame_rate")], start, end, fps)
+    rates = [Fraction(video.get(name, "0/1").replace("/0", "/1")) for name in ("r_frame_rate", "avg_frame_rate")]
+    if shown.interlaced:
+        rates += [rate / 2 for rate in rates]  # they may be those of the fields
+    paced = pace.pace(shown.shown, rates, start, end, fps)
     delay = float(sound.get("start_time", 0)) - float(format_.get("start_time", 0)) - paced.begin if sound else 0.0
     return Video(path, (height, width, 3), paced.rate, paced.ticks, paced.which,
                  sound and sound.get("codec_name", "unknown"), delay, paced.begin, end, filters)

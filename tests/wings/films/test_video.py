@@ -97,15 +97,14 @@ def test_pixels_that_are_not_square_become_so(command: Callable[..., list[str]],
     assert probed(tmp_path / "out.mp4")[0]["width"] == 128
 
 
-@pytest.mark.parametrize(("marks", "told"), [("colorspace=unknown", ""), ("colorspace=bt709", ""),
-                                             ("colorspace=bt709:color_trc=arib-std-b67", "is HDR")])
-def test_colours_come_through(command: Callable[..., list[str]], tmp_path: Path, marks: str, told: str) -> None:
+@pytest.mark.parametrize("marks", ["colorspace=unknown", "colorspace=bt709"])
+def test_colours_come_through(command: Callable[..., list[str]], tmp_path: Path, marks: str) -> None:
     """An unmarked video of 720 rows is not old television (BT.601): its red is red."""
     subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=0xc83c28:s=1280x720", "-frames:v", "1", "-vf",
                     f"scale=out_color_matrix=bt709,format=yuv420p,setparams={marks}", "-c:v", "libx264",
                     tmp_path / "in.mp4"], check=True)
     words = command(tmp_path / "in.mp4", "out%d.png", "--max-size", "64", "--step-size", "0.001")
-    assert told in made(words).stderr
+    assert made(words).stderr == ""
     colour = np.asarray(Image.open(tmp_path / "out1.png")).reshape(-1, 3).mean(0)
     assert np.abs(colour - (200, 60, 40)).max() < 7, colour  # with the matrix of old television it would be 15
 
