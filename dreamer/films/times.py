@@ -20,6 +20,7 @@ from dreamer.machine import ffmpeg, files
 # All passes over a video that may have jumps read these streams, because ffmpeg's clock begins with the first of them,
 # and because it mends jumps in the first that has one
 STREAMS = ("-map", "0:v:0", "-map", "0:a?", "-map", "0:s?")
+LOOK = 1.0  # seconds between two reports
 LONG = 5.0  # seconds; what took longer is kept for the next run
 KEPT = 32  # files
 _JUMP, _BACK = 10.0, 0.1  # seconds forwards and backwards, from which on ffmpeg takes it for a jump
@@ -28,7 +29,7 @@ _FRAME = re.compile(rb"showinfo.* n: *\d+ pts: *(-?\d+|NOPTS) .* i:([PTB?]) ")
 _BASE = re.compile(rb"showinfo.* config in time_base: (\d+)/(\d+),")
 _PIPE = 1 << 18  # bytes
 
-Look = Callable[[float], None]
+Report = Callable[[float], None]
 
 
 class Times(NamedTuple):
@@ -43,7 +44,7 @@ class Times(NamedTuple):
     jumps: list[float]
 
 
-def found(path: str, safe: Sequence[str], container: str, look: Look) -> Times:
+def found(path: str, safe: Sequence[str], container: str, look: Report) -> Times:
     """The Times of the video at `path`, decoded by ffmpeg or kept from an earlier run. Raises Failure if no frame can
     be decoded.
 
@@ -65,7 +66,7 @@ def found(path: str, safe: Sequence[str], container: str, look: Look) -> Times:
     return Times([None if number is None else number * base for number in numbers], interlaced, jumps)
 
 
-def _decoded(path: str, safe: Sequence[str], jumping: bool, look: Look) -> tuple[Fraction, list[int | None], int]:
+def _decoded(path: str, safe: Sequence[str], jumping: bool, look: Report) -> tuple[Fraction, list[int | None], int]:
     """(seconds in a unit, time of each frame in units, number of interlaced frames)."""
     numbers, interlaced, base, said, latest = list[int | None](), 0, Fraction(1), "", time.monotonic()
     others = (*STREAMS, "-c", "copy", "-f", "null", "-") if jumping else ()
@@ -82,7 +83,7 @@ def _decoded(path: str, safe: Sequence[str], jumping: bool, look: Look) -> tuple
             if not numbers:
                 said = next((line for line in text.decode(errors="replace").splitlines()[::-1]
                              if "showinfo" not in line), said)
-            elif time.monotonic() - latest > 1 and numbers[-1] is not None:
+            elif time.monotonic() - latest > LOOK and numbers[-1] is not None:
                 latest = time.monotonic()
                 look(float(numbers[-1] * base))
     if not numbers:
