@@ -41,10 +41,12 @@ class Filters(NamedTuple):
     table: str = ""
 
     def chain(self, first: int, shape: tuple[int, ...] | None) -> str:
-        """All filters, for RGB frames from number `first` on, scaled to `shape` (h, w, 3) if given."""
+        """All filters, for RGB frames from number `first` on, scaled to `shape` (h, w, 3) if given. Those for fields
+        give all frames, because each depends on the ones before it."""
         size = f"{shape[1]}:{shape[0]}:flags=lanczos" if shape else "max(1\\,round(iw*sar)):ih"
         table = f"format=gbrp12,lut3d={hdr.NAME}," if self.table else ""
-        return (f"{self.fields}select=gte(n\\,{first}),scale={size}:in_color_matrix={self.matrix},{table}"
+        begin = self.fields or f"select=gte(n\\,{first}),"
+        return (f"{begin}scale={size}:in_color_matrix={self.matrix},{table}"
                 "format=rgb24,setsar=1")
 
 
@@ -191,17 +193,18 @@ def _decoded(path: str, filters: Filters, first: int = 0,
              shape: tuple[int, ...] | None = None) -> Iterator[NDArray[np.uint8]]:
     """The frames of a video from number `first` on, uint8 (h, w, 3), upright and with square pixels, scaled to `shape`
     if given. Raises Failure if no frame can be decoded; damage after the first frame ends the iteration."""
-    some = False
+    count = 0
+    # without this, ffmpeg would count frames anew where their size changes; bwdif needs that
+    same = [] if filters.fields else ["-reinit_filter", "0"]
     with contextlib.ExitStack() as stack:
         folder = None
         if filters.table:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             Path(folder, hdr.NAME).write_text(filters.table)
         process = stack.enter_context(ffmpeg.running(
-            "-threads", "2", *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf", filters.chain(first, shape),
-            "-vsync", "0",
-            "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-", stdout=subprocess.PIPE,
-            bad=lambda: not some, folder=folder))
+            "-threads", "2", *same, *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf",
+            filters.chain(first, shape), "-vsync", "0", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-",
+            stdout=subprocess.PIPE, bad=lambda: not count, folder=folder))
         assert process.stdout  # a pipe, as requested
         while True:
             header = [process.stdout.readline() for _ in range(3)]
@@ -211,5 +214,7 @@ def _decoded(path: str, filters: Filters, first: int = 0,
             data = process.stdout.read(width * height * 3)
             if len(data) < width * height * 3:
                 break
-            some = True
+            count += 1
+            if filters.fields and count <= first:
+                continue
             yield np.frombuffer(data, np.uint8).reshape(height, width, 3)

@@ -142,6 +142,23 @@ def test_two_fields_become_one_picture(tmp_path: Path, words: tuple[str, ...]) -
     assert combed(mended[5]) < 0.25 * combed(kept[5])
 
 
+@pytest.mark.parametrize("more", [(), ("-flags", "+ilme+ildct", "-top", "1")], ids=["frames", "fields"])
+def test_a_size_that_changes_loses_no_frame(tmp_path: Path, more: tuple[str, ...]) -> None:
+    """As when television goes from one programme to the next: all frames get the first one's size, also after a stop.
+    Of fields, ffmpeg loses one frame there."""
+    parts = [encode(tmp_path / f"{number}.ts", "-c:v", "mpeg2video", "-output_ts_offset", str(number), *more, size=size,
+                    flash=0.2, seconds=0.6) for number, size in enumerate((SIZE, "192x128"))]
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    found = video.opened(str(tmp_path / "a.ts"), None, 10 ** 8)
+    whole = list(found.frames())
+    assert len(found.which) == 29  # of 30: the decoder loses one
+    assert len(whole) == 29 - bool(more)
+    for first in (10, 20):
+        rest = list(found.frames(first))
+        assert len(rest) == len(whole) - first
+        assert np.abs(np.subtract(rest, whole[first:], dtype=float)).mean() < 1
+
+
 def test_a_part_of_a_video(tmp_path: Path) -> None:
     path = str(encode(tmp_path / "a.mp4", "-c:a", "aac"))
 
