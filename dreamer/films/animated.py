@@ -1,9 +1,10 @@
-"""An animated WebP or PNG as input, decoded by Pillow, because ffmpeg 7 cannot decode an animated WebP. Only one frame
-is in memory at a time."""
+"""An animated GIF, WebP or PNG as input, decoded by Pillow: ffmpeg 7 cannot decode an animated WebP, and does not tell
+how long the last frame of a GIF is shown. Only one frame is in memory at a time."""
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
@@ -17,10 +18,11 @@ from dreamer.films import pace
 from dreamer.machine.files import sha256
 from dreamer.pictures import colour, inputs, reading
 
-KINDS = ("PNG", "WEBP")
+_EXACT = {"GIF": Fraction(6, 1000), "PNG": Fraction(1, 1000), "WEBP": Fraction(1, 1000)}  # seconds
+KINDS = tuple(_EXACT)
 _AT_ONCE, _INSTEAD = 10, 100  # milliseconds: browsers show a frame that is to be shown at most so long for longer
 _USUAL = [Fraction(rate) for rate in (25, 24, 30, 50, 60, 20, 15, 12, 10, 5, 100, 120)]  # frames per second
-_TRANSPARENT = (255, 255, 255)  # as ffmpeg shows the transparent parts of a GIF
+_TRANSPARENT = (255, 255, 255)  # white, as on most pages
 
 
 @dataclass
@@ -53,32 +55,39 @@ class Animated:
 
 
 def is_animated(path: str | os.PathLike[str]) -> bool:
-    """Whether the file at `path` is an animated picture, of one of the KINDS or a GIF. Raises Mistake."""
+    """Whether the file at `path` is an animated picture of one of the KINDS. Raises Mistake."""
     with inputs.picture(path) as (image, _, _):
-        return image.format in (*KINDS, "GIF") and _count(image) > 1
+        return image.format in KINDS and _count(image) > 1
 
 
-def opened(path: str, max_size: int | None, max_pixels: int, start: float | None = None, end: float | None = None,
-           fps: float | None = None) -> Animated:
-    """The Animated at `path`; the arguments are those of video.opened. Raises Mistake if it cannot be read."""
+def opened(path: str, max_size: int | None, max_pixels: int, warn: Callable[[str], None] = lambda line: None,
+           start: float | None = None, end: float | None = None, fps: float | None = None) -> Animated:
+    """The Animated at `path`; the arguments are those of video.opened. Raises Mistake if it cannot be read; damage after
+    the first frame ends it."""
     times, shown = list[Fraction](), 0
     with inputs.picture(path, max_pixels) as (image, _, _):
         for number in range(_count(image)):
-            _seek(image, number)
-            image.load()  # only then is the duration known
+            try:
+                _seek(image, number)
+                image.load()  # only then is the duration known
+            except (OSError, EOFError, SyntaxError, ValueError, IndexError, struct.error):
+                if not number:
+                    raise
+                warn(f"input: the film ends with frame {number}, because the rest of {path} is damaged or missing")
+                break
             times.append(Fraction(shown, 1000))
             long = round(image.info.get("duration", 0))
             shown += long if long > _AT_ONCE else _INSTEAD
+        kind = str(image.format)
         size = reading.shrunk(image.size, max_size)
-    paced = pace.pace(times, _rates([*times, Fraction(shown, 1000)]), start, end, fps,
+    paced = pace.pace(times, _rates([*times, Fraction(shown, 1000)], _EXACT[kind]), start, end, fps,
                       Fraction(shown, 1000))
     return Animated(path, (size[1], size[0], 3), paced.rate, paced.ticks, paced.which, max_pixels)
 
 
-def _rates(times: Sequence[Fraction]) -> list[Fraction]:
-    """Frames per second to try, if whole milliseconds were made of `times`, in seconds; the last is that of the end."""
-    usual = [rate for rate in _USUAL if all(abs(time - number / rate) <= Fraction(1, 1000)
-                                            for number, time in enumerate(times))]
+def _rates(times: Sequence[Fraction], exact: Fraction) -> list[Fraction]:
+    """Frames per second to try, if `times`, in seconds, were rounded to `exact`; the last is that of the end."""
+    usual = [rate for rate in _USUAL if all(abs(time - number / rate) <= exact for number, time in enumerate(times))]
     return usual or [Fraction(1000, math.gcd(*(int(1000 * time) for time in times)))]
 
 

@@ -23,8 +23,9 @@ from dreamer.pictures import inputs, reading
 
 # Containers that hold their own content. Others are lists of files, and ffmpeg would read any file that they name.
 _SAFE = ("-protocol_whitelist", "file", "-format_whitelist",
-         "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
+         "asf,avi,dv,flv,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
          "ogg,yuv4mpegpipe")
+_UNKNOWN = "Invalid data found when processing input"  # ffmpeg's words for anything that it does not know
 _COPIED = ("aac", "ac3", "alac", "eac3", "mp3", "opus")  # codecs of sound that .mp4 can hold unchanged
 _EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
 
@@ -184,7 +185,8 @@ def _probe(path: str | os.PathLike[str]) -> dict[str, Any]:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         why = lines[-1].rpartition(": ")[2] if lines else f"exit code {done.returncode}"
-        raise Mistake(f"input: {path} is neither a picture nor a video that can be read ({why})")
+        why = "" if why == _UNKNOWN else f" ({why})"
+        raise Mistake(f"input: {path} is neither a picture nor a video that can be read{why}")
     told: dict[str, Any] = json.loads(done.stdout)
     return told
 

@@ -109,7 +109,7 @@ def _opened(asked: Understood, warn: _Warn, look: Look) -> moving.Moving:
     fps = None if asked.request.fps == asked.followed.get("fps") else asked.fps
     if not os.path.isdir(asked.input):
         if inputs.kind(asked.input) in animated.KINDS:
-            return animated.opened(asked.input, asked.max_size, asked.max_pixels, asked.start, asked.end, fps)
+            return animated.opened(asked.input, asked.max_size, asked.max_pixels, warn, asked.start, asked.end, fps)
         return video.opened(asked.input, asked.max_size, asked.max_pixels, warn, asked.start, asked.end, fps,
                             not asked.no_deinterlace, look)
     read = functools.partial(reading.read, max_size=asked.max_size, max_pixels=asked.max_pixels)

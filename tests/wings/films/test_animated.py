@@ -1,4 +1,4 @@
-"""Animated WebP and PNG as input: among them the program's own films."""
+"""Animated GIF, WebP and PNG as input: among them the program's own films."""
 
 import subprocess
 from collections.abc import Callable
@@ -39,14 +39,16 @@ def command(tiny: Model, tmp_path: Path) -> Callable[..., list[str]]:
     return words
 
 
-@pytest.mark.parametrize("name", ["in.webp", "in.png"])
+@pytest.mark.parametrize("name", ["in.webp", "in.png", "in.gif"])
 @pytest.mark.parametrize(("durations", "rate", "ticks"), [
     ([40] * 5, Fraction(25), [1] * 5), ([33, 34, 33, 33, 34, 33], Fraction(30), [1] * 6),
     ([40, 40, 120, 40], Fraction(25), [1, 1, 3, 1]), ([0, 100, 100], Fraction(10), [1] * 3),
     ([2000, 1000], Fraction(1), [2, 1])])
 def test_its_frames_are_shown_as_long(tmp_path: Path, name: str, durations: list[int], rate: Fraction,
                                       ticks: list[int]) -> None:
-    path = str(saved(tmp_path / name, durations, lossless=True))
+    if name == "in.gif":
+        durations = np.diff([round(sum(durations[:count]), -1) for count in range(len(durations) + 1)]).tolist()
+    path = str(saved(tmp_path / name, durations, **({} if name == "in.gif" else {"lossless": True})))
     assert moving.moves(path)
     found = animated.opened(path, None, 10 ** 6)
     assert (found.rate, found.ticks, found.which) == (rate, ticks, list(range(len(ticks))))
@@ -103,3 +105,14 @@ def test_what_cannot_be_is_told(command: Callable[..., list[str]], tmp_path: Pat
     (tmp_path / "in.webp").write_bytes(whole[:60])
     with pytest.raises(Failure):
         list(found.frames())
+
+
+def test_damage_after_the_first_frame_ends_it(tmp_path: Path) -> None:
+    for name in ("in.gif", "in.png"):
+        path = saved(tmp_path / name, [40] * 6)
+        path.write_bytes(path.read_bytes()[:path.stat().st_size * 2 // 3])
+        told = list[str]()
+        found = animated.opened(str(path), None, 10 ** 6, told.append)
+        assert 0 < len(list(found.frames())) == len(found.ticks) < 6
+        assert told == [f"input: the film ends with frame {len(found.ticks)}, because the rest of {path} is damaged or "
+                        "missing"]
