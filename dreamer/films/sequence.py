@@ -1,11 +1,13 @@
 """Sequences of dreams, the frames of a film: the endless zoom, and the dream of a video or a folder of frames."""
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dreamer.arrays import Light, Pixels
+from dreamer.films import cuts
 from dreamer.films.camera import moved
 from dreamer.films.moving import Moving
 from dreamer.nets.net import Net
@@ -39,7 +41,8 @@ def following(dream: Callable[..., Pixels], net: Net, video: Moving, blend: floa
               mask: Light | None = None, seed: int = 0, first: int = 0, before: Pixels | None = None,
               state: State | None = None, each_step: Callable[[Step], None] | None = None) -> Iterator[Pixels]:
     """The dreams of the frames of a video, float32 (h, w, 3). Each frame takes over a share of the change that the
-    previous dream made; the rest is dreamed anew.
+    previous dream made; the rest is dreamed anew. Nothing is carried over a cut: the first frame of a shot is dreamed
+    as it would be alone.
 
     video   the frames: a Video or Frames
     blend   that share, 0..1
@@ -48,11 +51,14 @@ def following(dream: Callable[..., Pixels], net: Net, video: Moving, blend: floa
     mask    as for `dream`; nothing is carried into its black parts
     seed    the same for all dreams, so that things at rest are dreamed alike
     dream, first, before, state, each_step  as in `zooming`"""
-    frames = video.frames(max(0, first - 1))
-    earlier = next(frames, None) if first else None
-    for frame in frames:
+    start = max(0, first - cuts.BEFORE)
+    frames = cuts.marked(video.frames(start))
+    earlier: Pixels | None = None
+    for frame, _ in itertools.islice(frames, first - start):  # those dreamed before
+        earlier = frame
+    for frame, begins in frames:
         image = frame
-        if earlier is not None and before is not None and blend:
+        if earlier is not None and before is not None and blend and not begins:
             added = before - earlier
             where: NDArray[np.float32] = np.ones((1, 1, 1), np.float32)
             if carry:
