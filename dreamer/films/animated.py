@@ -62,8 +62,8 @@ def is_animated(path: str | os.PathLike[str]) -> bool:
 
 def opened(path: str, max_size: int | None, max_pixels: int, warn: Callable[[str], None] = lambda line: None,
            start: float | None = None, end: float | None = None, fps: float | None = None) -> Animated:
-    """The Animated at `path`; the arguments are those of video.opened. Raises Mistake if it cannot be read; damage after
-    the first frame ends it."""
+    """The Animated at `path`; the arguments are those of video.opened. Raises Mistake if it cannot be read. Damage
+    after the first frame ends it."""
     times, shown = list[Fraction](), 0
     with inputs.picture(path, max_pixels) as (image, _, _):
         for number in range(_count(image)):
