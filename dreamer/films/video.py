@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 
 from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Mistake
+from dreamer.films import tracks
+from dreamer.films.tracks import NOTHING, Tracks
 from dreamer.machine import ffmpeg
 from dreamer.machine.files import sha256
 from dreamer.pictures import inputs, reading
 
 FASTEST = 60  # maximum ticks per second for a video without a steady rate
-# Containers that hold their own content. Others are lists of files, and ffmpeg would read any file that they name.
-_SAFE = ("-protocol_whitelist", "file", "-format_whitelist",
-         "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
-         "ogg,yuv4mpegpipe")
-_COPIED = ("aac", "ac3", "alac", "eac3", "mp3", "opus")  # codecs of sound that .mp4 can hold unchanged
+_SAFE = ffmpeg.SAFE
 _EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
 
 
@@ -37,18 +35,20 @@ class Video:
     rate    ticks per second
     ticks   number of ticks for which each frame is shown
     which   each frame's number in the file: frames that are shown for no tick are left out
-    sound   the codec of the sound; None if there is no sound
-    delay   seconds from the first frame to the sound
-    colour  its colour matrix, as ffmpeg names it"""
+    colour  its colour matrix, as ffmpeg names it
+    begin   time at which the first frame is shown, in seconds on ffmpeg's clock, see dreamer.films.tracks
+    end     time at which the part to dream ends; None: with the file
+    tracks  what is in it beside the pictures"""
 
     path: str
     shape: tuple[int, ...]
     rate: Fraction
     ticks: list[int]
     which: list[int]
-    sound: str | None = None
-    delay: float = 0.0
     colour: str = "auto"
+    begin: float = 0.0
+    end: float | None = None
+    tracks: Tracks = NOTHING
 
     def frames(self, first: int = 0) -> Iterator[Pixels]:
         """The frames from number `first` on, uint8 (h, w, 3), up to the first that cannot be decoded."""
@@ -67,16 +67,6 @@ class Video:
     def checksum(self) -> str:
         """The checksum of the file, in hexadecimal."""
         return sha256(self.path)
-
-    def extract_sound(self, path: str | os.PathLike[str]) -> None:
-        """Write the sound alone to `path`, an .mp4. Raises Failure."""
-        how = ["copy"] if self.sound in _COPIED else ["aac", "-b:a", "192k"]
-        try:
-            with ffmpeg.running(*_SAFE, "-i", ffmpeg.local(self.path), "-map", "0:a:0", "-c:a", *how, "-map_metadata",
-                                "-1", "-fflags", "+bitexact", "-f", "mp4", "-y", ffmpeg.local(path)):
-                pass
-        except Failure as error:
-            raise Failure(f"the sound of {self.path} cannot be saved: {error}") from None
 
 
 def named_so(path: str | os.PathLike[str]) -> bool:
@@ -105,7 +95,7 @@ def opened(path: str, max_size: int | None, max_pixels: int,
     streams = {stream["codec_type"]: stream for stream in told.get("streams", [])[::-1] if "codec_type" in stream}
     if "video" not in streams:
         raise Mistake(f"input: {path} contains no video")
-    video, sound = streams["video"], streams.get("audio")
+    video = streams["video"]
     if video.get("width", 0) * video.get("height", 0) > max_pixels:
         raise Mistake(f"input: {path} has more than {max_pixels} pixels; "
                       "raise --max-pixels if you trust the file and have the memory")
@@ -122,10 +112,10 @@ def opened(path: str, max_size: int | None, max_pixels: int,
     width, height = reading.shrunk((width, height), max_size)
     rate, ticks = _ticks(times, [Fraction(video.get(name, "0/1").replace("/0", "/1"))
                                  for name in ("r_frame_rate", "avg_frame_rate")])
-    delay = float(sound.get("start_time", 0)) - float(times[0] or 0) if sound else 0.0
+    begin = float(times[0] or 0) - float(told["format"].get("start_time", 0))
     return Video(path, (height, width, 3), rate, [count for count in ticks if count],
-                 [number for number, count in enumerate(ticks) if count],
-                 sound and sound.get("codec_name", "unknown"), delay, _colour(video))
+                 [number for number, count in enumerate(ticks) if count], _colour(video), begin, None,
+                 tracks.found(told))
 
 
 def _colour(stream: dict[str, Any]) -> str:
@@ -138,8 +128,8 @@ def _colour(stream: dict[str, Any]) -> str:
 
 def _probe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """ffprobe's description of the streams. Raises Mistake."""
-    done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", *_SAFE, "-show_streams", "-of", "json",
-                           ffmpeg.local(path)], capture_output=True, check=False)
+    done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", *_SAFE, "-show_streams", "-show_chapters",
+                           "-show_format", "-of", "json", ffmpeg.local(path)], capture_output=True, check=False)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         why = lines[-1].rpartition(": ")[2] if lines else f"exit code {done.returncode}"
