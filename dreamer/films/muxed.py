@@ -42,16 +42,15 @@ class Muxed:
     video      the Video whose `beside` the film gets, or None
     beside     its Tracks, or some of them"""
 
-    arrays = ffmpeg.ENCODING
     encoded = PIECE
-    kept = 0.5  # bytes per pixel of a frame
-    joined = 0.25
+    kept = joined = 0.2
 
     def __init__(self, output: str, container: Container, folder: Path, rate: Fraction, ticks: Sequence[int] | None,
                  size: tuple[int, int], video: Video | None = None, beside: Tracks = NOTHING) -> None:
         self._output, self._container, self._folder = output, container, folder
         self._rate, self._ticks, self._size = rate, ticks, size
         self._video, self._beside = video, beside
+        self.arrays = container.memory
 
     def begin(self) -> list[str]:
         """Extract the tracks, and try everything that finish() will do, with one black frame. Raises OSError and
@@ -127,7 +126,7 @@ class Muxed:
         with files.replacing(self._folder / piece) as file, ffmpeg.running(
                 "-threads", "1", "-f", "image2pipe", "-c:v", "png", "-framerate", _told(self._rate), "-i", "-",
                 *_PICTURES, *container.pictures, *(container.hurry if hurry else container.slow),
-                "-video_track_timescale", _scale(self._rate), "-f", "mp4", "-y", _inside(file.name),
+                "-video_track_timescale", _scale(self._rate), "-f", "mp4", "-y", ffmpeg.inside(file.name),
                 stdin=subprocess.PIPE, folder=self._folder) as process:
             assert process.stdin, "it is a pipe"
             for path, count in frames:
@@ -159,9 +158,10 @@ class Muxed:
                     "-metadata", f"comment={comment}",
                     *(["-metadata", f"creation_time={self._beside.date}"] if self._beside.date else []),
                     *([] if whole else ["-t", f"{lasts:.6f}"]), "-c", "copy", "-disposition:v:0", "default",
+                    "-metadata:s:v:0", "handler_name=", "-metadata:s:v:0", "vendor_id=",
                     "-fflags", "+bitexact", *container.more,
-                    *(["-video_track_timescale", _scale(self._rate)] if container.priming else []),
-                    "-f", container.muxer, "-y", _inside(file.name), folder=folder):
+                    *(["-video_track_timescale", _scale(self._rate)] if container.isom else []),
+                    "-f", container.muxer, "-y", ffmpeg.inside(file.name), folder=folder):
                 pass
             if (there := _pictures(folder, file.name)) != shown:  # ffmpeg may go on after an error
                 raise Failure(f"ffmpeg: the film would have {there} pictures, not {shown}")
@@ -170,14 +170,9 @@ class Muxed:
 def _pictures(folder: Path, path: str) -> int:
     """The number of pictures in a film."""
     done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", "-select_streams", "v:0", "-count_packets",
-                           "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", _inside(path)],
+                           "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", ffmpeg.inside(path)],
                           capture_output=True, text=True, check=False, cwd=folder)
     return int(done.stdout.strip().strip(",") or 0) if done.returncode == 0 else 0
-
-
-def _inside(path: str) -> str:
-    """For ffmpeg, the name of a file in the folder in which it runs."""
-    return f"file:{Path(path).name}"
 
 
 def _told(rate: Fraction) -> str:

@@ -43,7 +43,7 @@ class Numbered:
 
     def __init__(self, output: str, count: int, beside: Tracks = NOTHING) -> None:
         self._output, self._count, self._beside = output, count, beside
-        self.kept = {"JPEG": 0.8, "PNG": 2.2, "TIFF": 3.0, "WEBP": 0.5}[writing.FORMATS[Path(output).suffix.lower()][0]]
+        self.kept = {"JPEG": 0.8, "PNG": 2.1, "TIFF": 2.3, "WEBP": 0.5}[writing.FORMATS[Path(output).suffix.lower()][0]]
 
     def begin(self) -> list[str]:
         """Returns what the film cannot keep: all that is not a picture. Raises OSError if the last frame cannot have

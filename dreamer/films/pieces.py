@@ -24,7 +24,7 @@ class Pieces:
                  beside: Tracks = NOTHING) -> None:
         self._output, self._folder, self._rate, self._ticks = output, folder, rate, ticks
         self._extension, self._beside = Path(output).suffix.lower(), beside
-        self.kept = self.joined = {".gif": 0.8, ".webp": 0.4}[self._extension]
+        self.kept = self.joined = {".gif": 0.9, ".webp": 0.4}[self._extension]
 
     def begin(self) -> list[str]:
         """Returns what the film cannot keep: all that is not a picture."""

@@ -114,8 +114,8 @@ def extract(path: str, tracks: Sequence[Track], container: Container, folder: Pa
 
     def written(ways: Mapping[Track, tuple[str, ...]]) -> None:
         with files.replacing(folder / "tracks") as file, ffmpeg.running(
-                *source, *_mapped(ways), "-map_metadata", "-1", "-map_chapters", "-1", *cut, "-flags:a", "+bitexact",
-                "-fflags", "+bitexact", "-f", container.muxer, "-y", f"file:{Path(file.name).name}",
+                *source, *_mapped(ways, container), "-map_metadata", "-1", "-map_chapters", "-1", *cut,
+                "-flags:a", "+bitexact", "-fflags", "+bitexact", "-f", container.muxer, "-y", ffmpeg.inside(file.name),
                 *ffmpeg.CLOCK, folder=folder):
             pass
 
@@ -153,21 +153,21 @@ def _working(written: Any, track: Track, ways: Iterable[tuple[str, ...]]) -> tup
     return None
 
 
-def _mapped(ways: Mapping[Track, tuple[str, ...]]) -> list[str]:
+def _mapped(ways: Mapping[Track, tuple[str, ...]], container: Container) -> list[str]:
     """Words that select the tracks, each with its way into the container, and with its language, title and flags."""
     words: list[str] = []
     for number, (track, (codec, *more)) in enumerate(ways.items()):
         words += ["-map", f"0:{track.index}", f"-c:{number}", codec, *(word.format(number) for word in more),
                   f"-disposition:{number}", "+".join(track.flags) or "0"]
-        # MP4 has no title, and players show the name of the handler instead
-        for name, text in (("language", track.language), ("title", track.title), ("handler_name", track.title)):
+        for name, text in (("language", container.languages.get(track.language, track.language)),
+                           ("title", track.title), ("handler_name", track.title if container.isom else "")):
             words += [f"-metadata:s:{number}", f"{name}={text}"] if text else []
     return words
 
 
 def _cut(begin: float, end: float | None, container: Container) -> list[str]:
     """Words that cut the part. -ss drops all sound from before `begin`, also the bit that decoders need to begin."""
-    words = [] if container.priming and abs(begin) < 1e-3 else ["-ss", f"{begin:.6f}"]
+    words = [] if container.isom and abs(begin) < 1e-3 else ["-ss", f"{begin:.6f}"]
     return words if end is None else [*words, "-t", f"{max(0, end - begin):.6f}"]
 
 

@@ -14,7 +14,7 @@ from typing import IO
 from dreamer.errors import Failure, Mistake
 from dreamer.machine import here
 
-ENCODING, DECODING = 100, 60  # bytes of memory per pixel, measured at 1920×1080
+DECODING = 60  # bytes of memory per pixel, measured at 1920×1080
 # Containers that hold their own content. Others are lists of files, and ffmpeg would read any file that they name.
 SAFE = ("-protocol_whitelist", "file", "-format_whitelist",
         "asf,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
@@ -97,3 +97,8 @@ def _cause(said: str, code: int) -> str:
 def local(path: str | os.PathLike[str]) -> str:
     """A file's name for ffmpeg, which takes some bare names for protocols or options."""
     return f"file:{os.path.abspath(path)}"
+
+
+def inside(path: str | os.PathLike[str]) -> str:
+    """The same for a file in the folder in which ffmpeg runs: what is above that folder may be named like a pattern."""
+    return f"file:{os.path.basename(path)}"

@@ -126,7 +126,8 @@ def check_film(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
     """Raise Mistake unless a film can be written to `path`; arguments as for check_picture."""
     extension = Path(path).suffix.lower()
     if numbered(path):
-        if len(NUMBER.findall(Path(path).name)) > 1 or NUMBER.search(str(Path(path).parent)):
+        if len(NUMBER.findall(Path(path).name)) > 1 or (
+                NUMBER.search(str(Path(path).parent)) and not Path(path).parent.is_dir()):
             raise Mistake(f"output: {path}: use %d only once, and only in the file's name")
         sources: Iterable[str | os.PathLike[str]] = ()
         if source is not None and source != inputs.STANDARD:
