@@ -139,14 +139,15 @@ class _Performing:
         made = record.recipe(understood, sizes, subject)
         check_length(made)
         frames = understood.zoom or (len(subject.moving.ticks) if subject.moving else 0)  # of a zoom or video
-        reel = Reel(understood.output, made, image, subject.rate, subject.moving) if subject.film else None
+        reel = Reel(understood.output, made, image, subject.rate, subject.moving, not understood.no_sound,
+                    frames or len(sizes) * understood.iterations) if subject.film else None
         checkpoint = None
         if understood.output != inputs.STANDARD and not frames:
             checkpoint = Checkpoint(reel.folder / "dream" if reel else understood.output, made, image)
         state = checkpoint.load(understood.seed) if checkpoint and not understood.no_resume else None
         made["seed"] = _seed(understood, state, reel)
         if reel:
-            reel.begin(made["seed"], understood.no_resume)
+            reel.begin(made["seed"], understood.no_resume, lambda line: self._listen(events.Warned(line)))
 
         order = Order(make_net=functools.partial(_net, understood), model=understood.model, layer=understood.layer.text,
                       picture=subject.picture, recipe=made, sizes=sizes, iterations=understood.iterations,

@@ -86,7 +86,7 @@ ROWS = [
     Row("recipe", 2, ("FILE is missing",)),
     Row("photo.jpg ''", 2, ("output: name the file",)),
     Row("'' dream.png", 2, ("input: name a picture",)),
-    Row("film.mp4", 2, ("is a video", "name a film", ".gif .mp4 .webp")),
+    Row("film.mp4", 2, ("is a video", "name a film", ".gif .mkv .mov .mp4 .webm .webp")),
 
     # the input
     Row("nothing.jpg dream.png", 2, ("no such file: nothing.jpg",)),
@@ -261,7 +261,8 @@ ROWS = [
     Row("photo.jpg dream.png --preview dream.gif", 2, ("preview: dream.gif must end in one of", *FORMATS)),
 
     # films
-    Row("photo.jpg dream.png --zoom 3", 2, ("a film must end in one of .gif .mp4 .webp", "frame-%04d.png")),
+    Row("photo.jpg dream.png --zoom 3", 2, ("a film must end in one of .gif .mkv .mov .mp4 .webm .webp",
+                                            "frame-%04d.png")),
     Row("photo.jpg dream.avi --zoom 3", 2, ("a film must end in one of",)),
     Row("photo.jpg dream.gif --zoom 0", 2, ("zoom: '0'",)),
     Row("photo.jpg dream.gif --zoom 3 --fps 500", 2, ("fps: '500'", "at most 120")),

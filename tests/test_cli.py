@@ -281,7 +281,8 @@ def test_a_video_alone_is_asked_for_a_film(tmp_path: Path) -> None:
     (tmp_path / "base.mp4").touch()
     done = run("base.mp4", cwd=tmp_path)
     assert done.returncode == 2
-    assert re.fullmatch(r"dreamify: output: base.mp4 is a video; name a film .*\.gif \.mp4 \.webp\)\n", done.stderr)
+    assert re.fullmatch(r"dreamify: output: base.mp4 is a video; name a film for its dream \(\.gif .*\.mp4 .*\)\n",
+                        done.stderr)
 
 
 @pytest.mark.parametrize(("wish", "warned"), [("avx3", True), ("baseline", False), ("", False)])

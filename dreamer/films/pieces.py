@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from dreamer.films import gif, webp
+from dreamer.films.tracks import NOTHING, Tracks
 from dreamer.machine import files
 from dreamer.pictures import recipe
 from dreamer.pictures.picture import Picture, eight_bit
@@ -15,16 +16,19 @@ FORMATS: dict[str, ModuleType] = {".gif": gif, ".webp": webp}
 
 
 class Pieces:
-    """The unfinished film `output`; the arguments are as for dreamer.films.mp4.Mp4."""
+    """The unfinished film `output`; the arguments are as for dreamer.films.muxed.Muxed."""
 
     arrays = encoded = 0
 
-    def __init__(self, output: str, folder: Path, rate: Fraction, ticks: Sequence[int] | None) -> None:
+    def __init__(self, output: str, folder: Path, rate: Fraction, ticks: Sequence[int] | None,
+                 beside: Tracks = NOTHING) -> None:
         self._output, self._folder, self._rate, self._ticks = output, folder, rate, ticks
-        self._extension = Path(output).suffix.lower()
+        self._extension, self._beside = Path(output).suffix.lower(), beside
+        self.kept = self.joined = {".gif": 0.9, ".webp": 0.4}[self._extension]
 
-    def begin(self) -> None:
-        """Does nothing."""
+    def begin(self) -> list[str]:
+        """Returns what the film cannot keep: all that is not a picture."""
+        return self._beside.named()
 
     def keep(self, number: int, picture: Picture) -> None:
         """Store frame `number`. Raises OSError."""

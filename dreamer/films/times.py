@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,6 @@ from typing import Any, NamedTuple
 from dreamer.errors import Failure
 from dreamer.machine import ffmpeg, files
 
-# All passes over a video that may have jumps read these streams, because ffmpeg's clock begins with the first of them,
-# and because it mends jumps in the first that has one
-STREAMS = ("-map", "0:v:0", "-map", "0:a?", "-map", "0:s?")
 LOOK = 1.0  # seconds between two reports
 LONG = 5.0  # seconds; what took longer is kept for the next run
 KEPT = 32  # files
@@ -44,11 +41,10 @@ class Times(NamedTuple):
     jumps: list[float]
 
 
-def found(path: str, safe: Sequence[str], container: str, look: Report) -> Times:
+def found(path: str, container: str, look: Report) -> Times:
     """The Times of the video at `path`, decoded by ffmpeg or kept from an earlier run. Raises Failure if no frame can
     be decoded.
 
-    safe       ffmpeg's options that keep it from opening other files
     container  names of the container, as ffprobe says them
     look       called about once a second with the time that has been reached"""
     kept = _kept(path)
@@ -59,18 +55,18 @@ def found(path: str, safe: Sequence[str], container: str, look: Report) -> Times
                      list(map(float, known["jumps"])))
     began = time.monotonic()
     jumping = not _JUMPING.isdisjoint(container.split(","))
-    base, numbers, interlaced = _decoded(path, safe, jumping, look)
-    jumps = _jumps(path, safe) if jumping else []
+    base, numbers, interlaced = _decoded(path, jumping, look)
+    jumps = _jumps(path) if jumping else []
     if time.monotonic() - began > LONG:
         _keep(kept, {"base": str(base), "shown": numbers, "interlaced": interlaced, "jumps": jumps})
     return Times([None if number is None else number * base for number in numbers], interlaced, jumps)
 
 
-def _decoded(path: str, safe: Sequence[str], jumping: bool, look: Report) -> tuple[Fraction, list[int | None], int]:
+def _decoded(path: str, jumping: bool, look: Report) -> tuple[Fraction, list[int | None], int]:
     """(seconds in a unit, time of each frame in units, number of interlaced frames)."""
     numbers, interlaced, base, said, latest = list[int | None](), 0, Fraction(1), "", time.monotonic()
-    others = (*STREAMS, "-c", "copy", "-f", "null", "-") if jumping else ()
-    with ffmpeg.running("-threads", "2", *safe, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf",
+    others = ffmpeg.CLOCK if jumping else ()
+    with ffmpeg.running("-threads", "2", *ffmpeg.SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf",
                         "showinfo=checksum=0", "-vsync", "0", "-f", "null", "-", *others,
                         bad=lambda: not numbers, told=True) as process:
         assert process.stderr, "it is a pipe"
@@ -103,9 +99,9 @@ def _lines(pipe: int) -> Iterator[bytes]:
     yield rest
 
 
-def _jumps(path: str, safe: Sequence[str]) -> list[float]:
+def _jumps(path: str) -> list[float]:
     """The times, from the start of the file, before which the packets' times jump, by ffmpeg's own rule."""
-    words = [ffmpeg.find("ffprobe"), "-v", "quiet", *safe, "-select_streams", "v:0", "-show_entries",
+    words = [ffmpeg.find("ffprobe"), "-v", "quiet", *ffmpeg.SAFE, "-select_streams", "v:0", "-show_entries",
              "packet=dts_time", "-of", "csv=p=0", ffmpeg.local(path)]
     jumps, shown, step, before = list[float](), 0.0, 0.0, None
     with subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:

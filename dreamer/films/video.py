@@ -16,17 +16,13 @@ from numpy.typing import NDArray
 
 from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Mistake
-from dreamer.films import hdr, pace, times
+from dreamer.films import hdr, pace, times, tracks
+from dreamer.films.tracks import NOTHING, Tracks
 from dreamer.machine import ffmpeg
 from dreamer.machine.files import sha256
 from dreamer.pictures import inputs, reading
 
-# Containers that hold their own content. Others are lists of files, and ffmpeg would read any file that they name.
-_SAFE = ("-protocol_whitelist", "file", "-format_whitelist",
-         "asf,avi,dv,flv,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
-         "ogg,yuv4mpegpipe")
 _UNKNOWN = "Invalid data found when processing input"  # ffmpeg's words for anything that it does not know
-_COPIED = ("aac", "ac3", "alac", "eac3", "mp3", "opus")  # codecs of sound that .mp4 can hold unchanged
 _EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
 
 
@@ -60,22 +56,20 @@ class Video:
     rate    ticks per second
     ticks   number of ticks for which each frame is shown
     which   each frame's number in the file: frames that are shown for no tick are left out
-    sound   the codec of the sound; None if there is no sound
-    delay   seconds from the first frame to the sound
-    begin   seconds from the start of the file to the first frame, as ffmpeg counts when it reads times.STREAMS
-    end     the same for the end of the part that is dreamed; None: the end of the file
-    filters  what makes its frames what a viewer sees"""
+    begin   time at which the first frame is shown, in seconds on ffmpeg's clock, see dreamer.films.tracks
+    end     time at which the part to dream ends; None: with the file
+    filters  what makes its frames what a viewer sees
+    tracks  what is in it beside the pictures"""
 
     path: str
     shape: tuple[int, ...]
     rate: Fraction
     ticks: list[int]
     which: list[int]
-    sound: str | None = None
-    delay: float = 0.0
     begin: float = 0.0
     end: float | None = None
     filters: Filters = Filters()
+    tracks: Tracks = NOTHING
 
     def frames(self, first: int = 0) -> Iterator[Pixels]:
         """The frames from number `first` on, uint8 (h, w, 3), up to the first that cannot be decoded."""
@@ -94,16 +88,6 @@ class Video:
     def checksum(self) -> str:
         """The checksum of the file, in hexadecimal."""
         return sha256(self.path)
-
-    def extract_sound(self, path: str | os.PathLike[str]) -> None:
-        """Write the sound alone to `path`, an .mp4. Raises Failure."""
-        how = ["copy"] if self.sound in _COPIED else ["aac", "-b:a", "192k"]
-        try:
-            with ffmpeg.running(*_SAFE, "-i", ffmpeg.local(self.path), "-map", "0:a:0", "-c:a", *how, "-map_metadata",
-                                "-1", "-fflags", "+bitexact", "-f", "mp4", "-y", ffmpeg.local(path)):
-                pass
-        except Failure as error:
-            raise Failure(f"the sound of {self.path} cannot be saved: {error}") from None
 
 
 def named_so(path: str | os.PathLike[str]) -> bool:
@@ -136,13 +120,13 @@ def opened(path: str, max_size: int | None, max_pixels: int, warn: Callable[[str
     streams = {stream["codec_type"]: stream for stream in told.get("streams", [])[::-1] if "codec_type" in stream}
     if "video" not in streams:
         raise Mistake(f"input: {path} contains no video")
-    video, sound = streams["video"], streams.get("audio")
+    video = streams["video"]
     if video.get("width", 0) * video.get("height", 0) > max_pixels:
         raise Mistake(f"input: {path} has more than {max_pixels} pixels; "
                       "raise --max-pixels if you trust the file and have the memory")
     format_ = told.get("format", {})
     try:
-        shown = times.found(path, _SAFE, format_.get("format_name", ""),
+        shown = times.found(path, format_.get("format_name", ""),
                             lambda now: look(now, float(format_.get("duration", 0))))
         filters = _filters(video, bool(shown.interlaced) and deinterlace)
         first = next(_decoded(path, filters), None)
@@ -162,9 +146,8 @@ def opened(path: str, max_size: int | None, max_pixels: int, warn: Callable[[str
     if shown.interlaced:
         rates += [rate / 2 for rate in rates]  # they may be those of the fields
     paced = pace.pace(shown.shown, rates, start, end, fps)
-    delay = float(sound.get("start_time", 0)) - float(format_.get("start_time", 0)) - paced.begin if sound else 0.0
-    return Video(path, (height, width, 3), paced.rate, paced.ticks, paced.which,
-                 sound and sound.get("codec_name", "unknown"), delay, paced.begin, end, filters)
+    return Video(path, (height, width, 3), paced.rate, paced.ticks, paced.which, paced.begin, end, filters,
+                 tracks.found(told))
 
 
 def _filters(stream: dict[str, Any], deinterlace: bool) -> Filters:
@@ -180,8 +163,8 @@ def _filters(stream: dict[str, Any], deinterlace: bool) -> Filters:
 
 def _probe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """ffprobe's description of the streams. Raises Mistake."""
-    done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", *_SAFE, "-show_streams", "-show_format", "-of",
-                           "json", ffmpeg.local(path)], capture_output=True, check=False)
+    done = subprocess.run([ffmpeg.find("ffprobe"), "-v", "error", *ffmpeg.SAFE, "-show_streams", "-show_chapters",
+                           "-show_format", "-of", "json", ffmpeg.local(path)], capture_output=True, check=False)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         why = lines[-1].rpartition(": ")[2] if lines else f"exit code {done.returncode}"
@@ -204,7 +187,7 @@ def _decoded(path: str, filters: Filters, first: int = 0,
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             Path(folder, hdr.NAME).write_text(filters.table)
         process = stack.enter_context(ffmpeg.running(
-            "-threads", "2", *same, *_SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf",
+            "-threads", "2", *same, *ffmpeg.SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf",
             filters.chain(first, shape), "-vsync", "0", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-",
             stdout=subprocess.PIPE, bad=lambda: not count, folder=folder))
         assert process.stdout  # a pipe, as requested

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dreamer.pictures import colour
+
 LONGEST = 16383  # pixels per side
-_ANIMATION, _XMP = 0x02, 0x04
+_ANIMATION, _XMP, _PROFILE = 0x02, 0x04, 0x20
 
 
 def piece(pixels: NDArray[np.uint8]) -> bytes:
@@ -34,7 +36,8 @@ def join(file: IO[bytes], pieces: Iterable[bytes], ticks: Iterable[int], rate: F
     size    (height, width)
     packet  XMP"""
     height, width = (struct.pack("<I", side - 1)[:3] for side in size)
-    file.write(b"RIFF\0\0\0\0WEBP" + _chunk(b"VP8X", bytes([_ANIMATION | _XMP, 0, 0, 0]) + width + height))
+    flags = bytes([_ANIMATION | _XMP | _PROFILE, 0, 0, 0])
+    file.write(b"RIFF\0\0\0\0WEBP" + _chunk(b"VP8X", flags + width + height) + _chunk(b"ICCP", colour.SRGB))
     file.write(_chunk(b"ANIM", b"\0\0\0\xff" + struct.pack("<H", 0)))  # black background; loop forever
     shown = Fraction(0)  # in milliseconds
     for count, data in zip(ticks, pieces, strict=True):

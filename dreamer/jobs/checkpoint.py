@@ -54,8 +54,10 @@ class Checkpoint:
 def beside(output: str | os.PathLike[str], kind: str) -> Path:
     """The path of a hidden file beside `output`, with the extension `kind`."""
     path = Path(os.path.realpath(output))
-    name = os.fsdecode(os.fsencode(path.name)[:200])  # a name has at most 255 bytes, in any alphabet
-    return path.with_name(f".{name}.{kind}")
+    name = os.fsencode(path.name)
+    if len(name) > 200:  # a name has at most 255 bytes, in any alphabet
+        name = name[:180] + hashlib.sha256(name).hexdigest()[:20].encode()
+    return path.with_name(f".{os.fsdecode(name)}.{kind}")
 
 
 def key(dream: dict[str, Any], image: NDArray[Any]) -> str:

@@ -7,12 +7,15 @@ are not finished."""
 
 import contextlib
 import errno
+import io
 import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dreamer.errors import Failure, counted
 from dreamer.films import video
+from dreamer.films.containers import container
+from dreamer.machine import ffmpeg
 from dreamer.machine.files import natural
 from dreamer.pictures import inputs, kinds, modern, ours, page
 
@@ -157,8 +160,9 @@ def _start(path: str | os.PathLike[str], count: int) -> bytes:
 def _is_dream(path: str) -> bool:
     """Whether a file that is not a picture is a film or a page of this program."""
     extension = os.path.splitext(path)[1].lower()
-    if extension == ".mp4":  # ffprobe would take 50 ms
-        return _start(path, 12)[4:] == b"ftypisom" and b'"weights_sha256"' in _start(path, _LONGEST)
+    if container(path):  # ffprobe would take 50 ms
+        start = _start(path, _LONGEST)
+        return ffmpeg.is_film(io.BytesIO(start)) and b'"weights_sha256"' in start
     try:
         return extension in page.PAGES and os.path.isfile(path) and ours.is_ours(path)
     except OSError:

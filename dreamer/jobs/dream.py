@@ -47,7 +47,11 @@ class Dream(Job):
         def each_step(step: Step) -> None:
             state = self._state(step)
             if self.reel:
-                self.reel.keep(step.octave * order.iterations + step.iteration, self._so_far(state))
+                number = step.octave * order.iterations + step.iteration
+                self.reel.keep(number, self._so_far(state))
+                if number == steps - 1 and self.checkpoint:
+                    with self._done_without(child, "the dream so far cannot be saved"):
+                        self.checkpoint.save(state)  # if the film cannot be written, only that is repeated
             stop = self._stepped(child, 0, step, self.checkpoint)
             if stop:
                 self._write_so_far(state)

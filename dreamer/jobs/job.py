@@ -16,7 +16,7 @@ from dreamer.jobs.checkpoint import Checkpoint
 from dreamer.jobs.estimate import Estimate
 from dreamer.jobs.events import Event, Listener
 from dreamer.jobs.preview import Preview
-from dreamer.jobs.reel import Reel
+from dreamer.jobs.reel import Reel, Unwritten
 from dreamer.machine import files, limits, reservations, worker
 from dreamer.machine.reservations import Reservation
 from dreamer.machine.signals import Stop
@@ -84,14 +84,16 @@ class Job(abc.ABC):
             binding.mind_forks()
         listening = _Listening(listen, self.reel.encoded if self.reel else 0)
         try:
-            worker.run(self._work, listening.hear, stop, listening.tick)
-        except Stopped as end:
-            saved = end.saved or self._save_last()
-            raise Stopped(end.number, f"{printable(self.order.output)} is the dream so far; {self._goes_on()}" if saved
-                          else f"nothing was written; {self._goes_on()}" if self._has_kept() else "nothing was written",
-                          saved) from None
-        except Died as end:
-            raise Died(f"{end}; {self._goes_on()}") from None
+            try:
+                worker.run(self._work, listening.hear, stop, listening.tick)
+            except Stopped as end:
+                saved = end.saved or self._save_last()
+                raise Stopped(end.number, f"{printable(self.order.output)} is the dream so far; {self._goes_on()}"
+                              if saved else f"nothing was written; {self._goes_on()}" if self._has_kept()
+                              else "nothing was written", saved) from None
+        except (Died, Unwritten) as end:
+            kept = f"what is dreamed is kept in {self.reel.folder}; " if self.reel and self._has_kept() else ""
+            raise type(end)(f"{end}; {kept}{self._goes_on()}") from None
         finally:
             if self.reel and not self._has_kept():
                 self.reel.remove()

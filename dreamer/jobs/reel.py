@@ -1,38 +1,52 @@
 """An unfinished film, saved in a hidden folder beside the output, so that a stopped or killed run can continue."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from dreamer.arrays import Pixels
-from dreamer.errors import Failure
+from dreamer.errors import Failure, Mistake
 from dreamer.films import flow
+from dreamer.films.containers import container
 from dreamer.films.moving import Moving
-from dreamer.films.mp4 import Mp4
+from dreamer.films.muxed import Muxed
 from dreamer.films.names import RATE
 from dreamer.films.numbered import Numbered, numbered
 from dreamer.films.pieces import Pieces
+from dreamer.films.tracks import NOTHING, Tracks
 from dreamer.films.video import Video
 from dreamer.jobs import checkpoint
-from dreamer.machine import ffmpeg, files
+from dreamer.machine import ffmpeg, files, limits
 from dreamer.pictures.picture import Picture
+
+_ONCE = 100  # bytes per pixel of a frame, beside the frames: the latest ones, and the state of the dream, old and new
+_SURE = 4  # so many times too little room is too little, though the estimate is rough
+
+
+class Unwritten(Failure):
+    """A frame or the film could not be written."""
 
 
 class Form(Protocol):
     """The form in which frames are stored. All methods raise OSError or Failure.
 
     arrays   bytes per pixel that it takes, including its own processes
-    encoded  number of frames that are encoded together; 0 if none are"""
+    encoded  number of frames that are encoded together; 0 if none are
+    kept     bytes on disk per pixel of a stored frame, as measured with dreams
+    joined   the same for a frame of the film"""
 
     arrays: int
     encoded: int
+    kept: float
+    joined: float
 
-    def begin(self) -> None:
-        """Prepare for frames."""
+    def begin(self) -> list[str]:
+        """Prepare for frames, and try what finish() needs; returns what of the video the film cannot keep."""
 
     def keep(self, number: int, picture: Picture) -> None:
         """Store frame `number`, counted from 0."""
@@ -47,26 +61,31 @@ class Reel:
     dream   every setting that the film depends on, except the seed, as data for JSON
     image   pixels that it depends on too; what was saved for other pixels or settings is not used
     rate    ticks per second
-    video   the moving input, or None: each frame keeps its ticks, and the film gets the sound of a Video"""
+    video   the moving input, or None: each frame keeps its ticks, and the film gets what else is in a Video
+    sound   whether that includes its sound
+    count   number of frames"""
 
     def __init__(self, output: str, dream: dict[str, Any], image: Pixels, rate: Fraction = Fraction(RATE),
-                 video: Moving | None = None) -> None:
+                 video: Moving | None = None, sound: bool = True, count: int = 1) -> None:
         self.output, self.rate = output, Fraction(rate)
-        self._dream, self._image = dream, image
+        self._dream, self._image, self._count = dream, image, count
         self._key = checkpoint.key(dream, image)
         self.folder = checkpoint.beside(output, "film")
-        self._form = self._formed(video)
+        beside = video.tracks if isinstance(video, Video) else NOTHING
+        self._form = self._formed(video, beside if sound else beside.silent())
         self.arrays = (self._form.arrays + ffmpeg.DECODING * bool(video)  # bytes per pixel
                        + flow.ARRAYS * bool(dream.get("flow")))
         self.encoded = self._form.encoded
 
-    def _formed(self, video: Moving | None) -> Form:
+    def _formed(self, video: Moving | None, beside: Tracks) -> Form:
         ticks = video.ticks if video else None
         if numbered(self.output):
-            return Numbered(self.output)
-        if Path(self.output).suffix.lower() == ".mp4":
-            return Mp4(self.output, self.folder, self.rate, ticks, video if isinstance(video, Video) else None)
-        return Pieces(self.output, self.folder, self.rate, ticks)
+            return Numbered(self.output, self._count, beside)
+        if holds := container(self.output):
+            height, width = self._image.shape[:2]
+            return Muxed(self.output, holds, self.folder, self.rate, ticks, (height, width),
+                         video if isinstance(video, Video) else None, beside)
+        return Pieces(self.output, self.folder, self.rate, ticks, beside)
 
     def seed(self) -> int | None:
         """The seed of an earlier run of this film, to resume with; None if there is none."""
@@ -76,19 +95,42 @@ class Reel:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def begin(self, seed: int, afresh: bool = False) -> None:
-        """Prepare for frames of the film with this seed. What was saved for a different film is deleted; with `afresh`,
-        so is what was saved for this one. Raises Failure, also if the sound cannot be saved."""
+    def begin(self, seed: int, afresh: bool = False, warn: Callable[[str], None] = lambda line: None) -> None:
+        """Prepare for frames of the film with this seed, and try all that its end needs. What was saved for a different
+        film is deleted; with `afresh`, so is what was saved for this one. Raises Mistake if the disk has too little
+        room, and Failure.
+
+        warn  called with a line about what the film will lack, and about the room on the disk"""
+        new = afresh or self.seed() != seed
         try:
-            if afresh or self.seed() != seed:
+            if new:
                 self.remove()
                 self.folder.mkdir()
                 files.give(self.folder, self.folder.parent)
                 with files.replacing(self.folder / "film") as file:
                     file.write(json.dumps({"key": self._key, "seed": seed}).encode())
-            self._form.begin()
-        except OSError as error:
-            raise self._failure(error) from None
+            self._check_room(warn)
+            if lost := self._form.begin():
+                warn(f"the film cannot keep: {', '.join(lost)}")
+        except BaseException as error:
+            if new:
+                self.remove()
+            if isinstance(error, OSError | Failure):
+                raise self._unwritten(error) from None
+            raise
+
+    def _check_room(self, warn: Callable[[str], None]) -> None:
+        """Warn if the disk has less room than the rest of the film is estimated to need; raise Mistake if far less."""
+        there = os.statvfs(self.folder)
+        pixels = self._image.shape[0] * self._image.shape[1]
+        left = self._count - self.done()[0]
+        need = round(pixels * (left * self._form.kept + self._count * self._form.joined + _ONCE))
+        free = there.f_bavail * there.f_frsize
+        if there.f_blocks and free < need:
+            line = f"the film needs about {limits.told(need)} in {self.folder.parent}, and {limits.told(free)} are free"
+            if free * _SURE < need:
+                raise Mistake(f"output: {line}; make room, or add --max-size")
+            warn(line)
 
     def frame(self, number: int) -> checkpoint.Checkpoint:
         """The Checkpoint of frame `number` while it is dreamed."""
@@ -109,25 +151,26 @@ class Reel:
         try:
             checkpoint.save(self.folder / "last", self._key, planes, frames=number + 1)
         except OSError as error:
-            raise self._failure(error) from None
+            raise self._unwritten(error) from None
 
     def keep(self, number: int, picture: Picture) -> None:
         """Store frame `number`. Raises Failure."""
         try:
             self._form.keep(number, picture)
-        except OSError as error:
-            raise self._failure(error) from None
+        except (OSError, Failure) as error:
+            raise self._unwritten(error) from None
 
     def finish(self, count: int, made: dict[str, Any]) -> None:
         """Write the film of the first `count` frames; `made` is its recipe. Raises Failure."""
         try:
             self._form.finish(count, made)
-        except OSError as error:
-            raise self._failure(error) from None
+        except (OSError, Failure) as error:
+            raise self._unwritten(error) from None
 
     def remove(self) -> None:
         """Delete the saved state."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _failure(self, error: OSError) -> Failure:
-        return Failure(f"{self.output} could not be written: {error.strerror or error}")
+    def _unwritten(self, error: OSError | Failure) -> Unwritten:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return Unwritten(f"{self.output} could not be written: {why}")

@@ -1,9 +1,11 @@
 """ffmpeg, the distribution's program, run in its own processes."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,7 +14,14 @@ from typing import IO
 from dreamer.errors import Failure, Mistake
 from dreamer.machine import here
 
-ENCODING, DECODING = 100, 75  # bytes of memory per pixel, measured at 1920×1080 (HDR; of SDR: 50)
+DECODING = 75  # bytes of memory per pixel, measured at 1920×1080 (HDR; of SDR: 50)
+# Containers that hold their own content. Others are lists of files, and ffmpeg would read any file that they name.
+SAFE = ("-protocol_whitelist", "file", "-format_whitelist",
+        "asf,avi,dv,flv,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
+        "ogg,yuv4mpegpipe")
+# An output without effect. ffmpeg's clock begins with the earliest stream that it reads, so all runs that tell or cut
+# times have this output; and it mends jumps in time by all streams that it reads.
+CLOCK = ("-map", "0:v:0", "-map", "0:a?", "-map", "0:s?", "-c", "copy", "-f", "null", "-")
 
 
 def find(program: str = "ffmpeg") -> str:
@@ -23,32 +32,33 @@ def find(program: str = "ffmpeg") -> str:
     return path
 
 
-def is_mp4(file: IO[bytes]) -> bool:
-    """Whether the open file is an MP4 as ffmpeg writes it; the file's position is 0 before and after."""
+def is_film(file: IO[bytes]) -> bool:
+    """Whether the open file is a film in a container that ffmpeg wrote, ours or another; the file's position is 0
+    before and after."""
     start = file.read(12)
     file.seek(0)
-    return start[4:] == b"ftypisom"
+    return start[4:] in (b"ftypisom", b"ftypqt  ") or start.startswith(b"\x1aE\xdf\xa3")  # .mp4, .mov; .mkv, .webm
 
 
 def comment(path: str | os.PathLike[str]) -> str:
     """The comment in a film; "" if none can be read. Raises Mistake if ffprobe is not installed."""
-    done = subprocess.run([find("ffprobe"), "-v", "error", "-show_entries", "format_tags=comment", "-of", "json",
+    done = subprocess.run([find("ffprobe"), "-v", "error", *SAFE, "-show_entries", "format_tags", "-of", "json",
                            local(path)], capture_output=True, check=False)
     try:
-        return json.loads(done.stdout)["format"]["tags"]["comment"] if done.returncode == 0 else ""
+        tags = json.loads(done.stdout)["format"]["tags"] if done.returncode == 0 else {}
     except (ValueError, KeyError):
         return ""
+    return next((text for name, text in tags.items() if name.lower() == "comment"), "")
 
 
 @contextlib.contextmanager
 def running(*words: str, stdin: int | None = subprocess.DEVNULL, stdout: int | None = None,
             bad: Callable[[], bool] = lambda: True, told: bool = False,
-            folder: str | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run ffmpeg with these arguments during the block, and wait for its end; raises Failure if it fails
-    and `bad()` is true.
+            folder: str | os.PathLike[str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run ffmpeg with these arguments during the block, in `folder` (default: the current one), and wait for its end;
+    raises Failure if it fails and `bad()` is true.
 
     told    whether the block reads standard error, to which ffmpeg then writes what it does
-    folder  in which it runs
 
     Ctrl-C in a terminal does not reach it, because its parent ends it. If the block raises, or if this process is
     killed, it is killed too."""
@@ -75,10 +85,25 @@ def running(*words: str, stdin: int | None = subprocess.DEVNULL, stdout: int | N
                         pipe.close()
         if code and bad():
             said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()
-            raise Failure(f"ffmpeg: {lines[-1] if lines else f'exit code {code}'}")
+            raise Failure(f"ffmpeg: {_cause(said.read().decode(errors='replace'), code)}")
+
+
+def _cause(said: str, code: int) -> str:
+    """Why ffmpeg failed, from what it said and its exit code."""
+    full = os.strerror(errno.ENOSPC)
+    if full in said:  # the last line may be about what follows from it
+        return full
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    lines = said.strip().splitlines()
+    return lines[-1] if lines else f"exit code {code}"
 
 
 def local(path: str | os.PathLike[str]) -> str:
     """A file's name for ffmpeg, which takes some bare names for protocols or options."""
     return f"file:{os.path.abspath(path)}"
+
+
+def inside(path: str | os.PathLike[str]) -> str:
+    """The same for a file in the folder in which ffmpeg runs: what is above that folder may be named like a pattern."""
+    return f"file:{os.path.basename(path)}"

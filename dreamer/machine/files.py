@@ -100,6 +100,14 @@ def check(folder: str | os.PathLike[str]) -> None:
         os.unlink(file.name)
 
 
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Raise OSError if a file system refuses this name, which may be too long for it or have a character that it does
+    not know."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.unlink(path)
+
+
 def entries(folder: str | os.PathLike[str]) -> list[Path]:
     """The paths in a folder; raises Mistake if it cannot be read."""
     try:

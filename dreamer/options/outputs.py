@@ -8,7 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from dreamer.errors import Mistake
-from dreamer.films import gif, mp4, webp
+from dreamer.films import gif, muxed, webp
+from dreamer.films.containers import container
 from dreamer.films.names import FILMS
 from dreamer.films.numbered import NUMBER, is_frame_of, name, numbered
 from dreamer.machine import ffmpeg, files, here
@@ -125,7 +126,8 @@ def check_film(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
     """Raise Mistake unless a film can be written to `path`; arguments as for check_picture."""
     extension = Path(path).suffix.lower()
     if numbered(path):
-        if len(NUMBER.findall(Path(path).name)) > 1 or NUMBER.search(str(Path(path).parent)):
+        if len(NUMBER.findall(Path(path).name)) > 1 or (
+                NUMBER.search(str(Path(path).parent)) and not Path(path).parent.is_dir()):
             raise Mistake(f"output: {path}: use %d only once, and only in the file's name")
         sources: Iterable[str | os.PathLike[str]] = ()
         if source is not None and source != inputs.STANDARD:
@@ -142,7 +144,7 @@ def check_film(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
                       "frame-%04d.png")
     else:
         check_picture(path, source, force, FILMS)
-    if extension == ".mp4":
+    if not numbered(path) and container(path):
         try:
             ffmpeg.find()
         except Mistake as error:
@@ -182,11 +184,11 @@ def check_film_fits(path: str | os.PathLike[str], picture: Picture, rate: Fracti
     if numbered(path):
         longest = writing.FORMATS[extension][2]
     else:
-        longest = {".gif": gif.LONGEST, ".webp": webp.LONGEST, ".mp4": mp4.LONGEST}[extension]
+        longest = {".gif": gif.LONGEST, ".webp": webp.LONGEST}.get(extension, muxed.LONGEST)
     if max(height, width) > longest:
         raise Mistake(f"output: a film in {extension} has at most {longest} pixels per side; add --max-size {longest}")
-    if extension == ".mp4" and min(height, width) < 2:
-        raise Mistake("output: a film in .mp4 needs at least 2 pixels on each side")
+    if container(path) and min(height, width) < 2:
+        raise Mistake(f"output: a film in {extension} needs at least 2 pixels on each side")
     if extension == ".gif" and rate > gif.FASTEST:
         raise Mistake(f"output: a film in .gif can show at most {gif.FASTEST} frames a second; add --fps {gif.FASTEST}")
 

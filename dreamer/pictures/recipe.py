@@ -1,7 +1,7 @@
 """The recipe: how a dream was made, as JSON in the picture's own file.
 
 A PNG stores it as text under the keyword image-dreamer; JPEG, WebP and TIFF store it in an XMP packet (ISO 16684-1) as
-the property dreamer:recipe; GIF and MP4 store it as a comment.
+the property dreamer:recipe; GIF, MP4, MOV, MKV and WebM store it as a comment.
 """
 
 import html
@@ -54,7 +54,7 @@ def packet(recipe: dict[str, Any]) -> bytes:
 def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The recipe in the picture at `path` ("-" is standard input); raises Mistake if it has none."""
     with inputs.opened(path) as (file, name):
-        written = ffmpeg.comment(path) if ffmpeg.is_mp4(file) else None
+        written = ffmpeg.comment(path) if ffmpeg.is_film(file) else None
         if written is None:
             with inputs.decoding(name), inputs.identified(file) as image:
                 written = _written(image)

@@ -213,7 +213,7 @@ def test_standard_input_can_be_zoomed_into(command: Callable[..., list[str]], sm
 
 
 @pytest.mark.parametrize(("name", "more", "told"), [
-    ("z.png", ["--zoom", "3"], "must end in one of .gif .mp4 .webp, or have a number"),
+    ("z.png", ["--zoom", "3"], "must end in one of .gif .mkv .mov .mp4 .webm .webp, or have a number"),
     ("z.gif", ["--zoom", "0"], "zoom: '0' is not"),
     ("z.gif", ["--zoom", "3", "--zoom-step", "1"], "zoom-step: '1' is not a number"),
     ("z.gif", ["--zoom", "3", "--pan", "1"], "pan: '1' is not a pair X,Y of numbers"),

@@ -16,7 +16,8 @@ from PIL import Image, PngImagePlugin
 
 import mutants
 from dreamer.errors import Mistake
-from dreamer.films.mp4 import Mp4
+from dreamer.films.containers import CONTAINERS
+from dreamer.films.muxed import Muxed
 from dreamer.films.numbered import Numbered
 from dreamer.films.pieces import Pieces
 from dreamer.options import outputs
@@ -228,18 +229,18 @@ def test_any_bytes_beside_a_picture_do_no_harm(tmp_path: Path) -> None:
     print(f"{refused} of 450 were refused")
 
 
-@pytest.mark.parametrize("extension", ["gif", "webp", "mp4", "png"])
+@pytest.mark.parametrize("extension", ["gif", "webp", "mp4", "mkv", "mov", "webm", "png"])
 def test_a_film_holds_no_preview(tmp_path: Path, extension: str) -> None:
-    if extension == "mp4" and not shutil.which("ffmpeg"):
+    if f".{extension}" in CONTAINERS and not shutil.which("ffmpeg"):
         pytest.skip("no ffmpeg: ./provision.sh film")
     picture = reading.read(photo(tmp_path, "jpg"))
     (tmp_path / "pieces").mkdir()
     output = str(tmp_path / ("out.%03d.png" if extension == "png" else f"out.{extension}"))
-    film: Mp4 | Numbered | Pieces
+    film: Muxed | Numbered | Pieces
     if extension == "png":
-        film = Numbered(output)
-    elif extension == "mp4":
-        film = Mp4(output, tmp_path / "pieces", Fraction(8), None, None)
+        film = Numbered(output, 2)
+    elif holds := CONTAINERS.get(f".{extension}"):
+        film = Muxed(output, holds, tmp_path / "pieces", Fraction(8), None, (40, 50))
     else:
         film = Pieces(output, tmp_path / "pieces", Fraction(8), None)
     film.begin()
