@@ -15,6 +15,7 @@ from PIL import Image
 from dreamer.pictures import colour
 
 LONGEST = 16383  # pixels per side
+FASTEST = 90  # frames per second: players show a frame for a tenth of a second if it is to be shown for 10 ms or less
 _ANIMATION, _XMP, _PROFILE = 0x02, 0x04, 0x20
 
 

@@ -189,8 +189,9 @@ def check_film_fits(path: str | os.PathLike[str], picture: Picture, rate: Fracti
         raise Mistake(f"output: a film in {extension} has at most {longest} pixels per side; add --max-size {longest}")
     if container(path) and min(height, width) < 2:
         raise Mistake(f"output: a film in {extension} needs at least 2 pixels on each side")
-    if extension == ".gif" and rate > gif.FASTEST:
-        raise Mistake(f"output: a film in .gif can show at most {gif.FASTEST} frames a second; add --fps {gif.FASTEST}")
+    fastest = {".gif": gif.FASTEST, ".webp": webp.FASTEST}.get(extension, rate)
+    if rate > fastest:
+        raise Mistake(f"output: a film in {extension} can show at most {fastest} frames a second; add --fps {fastest}")
 
 
 def check_events(request: Request) -> None:
