@@ -50,11 +50,28 @@ def test_a_folder_of_frames_in_natural_order(command: Callable[..., list[str]], 
 def test_what_is_no_frame_is_left_out(tmp_path: Path) -> None:
     for name in ("2.png", "10.PNG", "1.jpg", ".hidden.png"):
         saved(tmp_path / name, noise(20, 30))
-    (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / "3.png").mkdir()
-    found = opened(str(tmp_path), Fraction(25), None, 10 ** 6, reading.read)
+    told = list[str]()
+    assert len(opened(str(tmp_path), Fraction(25), None, 10 ** 6, reading.read, told.append).paths) == 3
+    assert told == []
+    (tmp_path / "notes.txt").write_text("no picture")
+    found = opened(str(tmp_path), Fraction(25), None, 10 ** 6, reading.read, told.append)
+    (tmp_path / "film.mp4").write_text("no picture")
+    opened(str(tmp_path), Fraction(25), None, 10 ** 6, reading.read, told.append)
+    assert told == [f"input: 1 file in {tmp_path} is left out, because it is not a picture that can be read: notes.txt",
+                    f"input: 2 files in {tmp_path} are left out, because they are not pictures that can be read: "
+                    "film.mp4, notes.txt"]
     assert [path.name for path in found.paths] == ["1.jpg", "2.png", "10.PNG"]
     assert (found.shape, found.rate, found.ticks, found.sound) == ((20, 30, 3), Fraction(25), [1, 1, 1], None)
+
+
+def test_frames_may_be_of_any_format(tmp_path: Path) -> None:
+    for number, extension in enumerate(("bmp", "png", "tif", "ppm", "webp", "gif")):
+        Image.fromarray(noise(20, 30, number)).save(tmp_path / f"{number}.{extension}", lossless=True)
+    found = opened(str(tmp_path), Fraction(25), None, 10 ** 6, reading.read)
+    for number, frame in enumerate(found.frames()):
+        assert number == 5 or np.array_equal(frame, noise(20, 30, number))  # a GIF has few colours
+    assert len(found.ticks) == 6
 
 
 def test_frames_come_from_any_on_and_must_not_change(tmp_path: Path) -> None:
