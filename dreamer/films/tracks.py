@@ -14,6 +14,7 @@ from dreamer.films.containers import Container
 from dreamer.machine import ffmpeg, files
 
 _PICTURES = ("dvb_subtitle", "dvb_teletext", "dvd_subtitle", "hdmv_pgs_subtitle", "xsub")  # subtitles that are no text
+_UNKNOWN = "unknown"  # a codec
 _FLAGS = ("default", "dub", "original", "comment", "forced", "hearing_impaired", "visual_impaired")
 _NAMELESS = ("SoundHandler", "SubtitleHandler", "Core Media Audio", "Core Media Text")  # what encoders write unasked
 
@@ -82,6 +83,10 @@ class Tracks:
         """All of it, for people."""
         return [*map(str, self.tracks), *["chapters"] * bool(self.chapters),
                 *["the date of the recording"] * bool(self.date), *self.others]
+
+    def nowhere(self) -> set[str]:
+        """What of it no film keeps, not even an .mkv."""
+        return {*self.others, *(str(track) for track in self.tracks if track.codec == _UNKNOWN)}
 
 
 NOTHING = Tracks()
@@ -174,7 +179,7 @@ def _cut(begin: float, end: float | None, container: Container) -> list[str]:
 def _track(stream: Mapping[str, Any], kind: str, number: int | None) -> Track:
     tags, marks = _tags(stream), stream.get("disposition", {})
     language, name = tags.get("language", ""), tags.get("handler_name", "")
-    return Track(stream["index"], kind, number, stream.get("codec_name", "unknown"),
+    return Track(stream["index"], kind, number, stream.get("codec_name", _UNKNOWN),
                  "" if language == "und" else language, tags.get("title") or ("" if name in _NAMELESS else name),
                  tuple(flag for flag in _FLAGS if marks.get(flag)))
 
