@@ -114,7 +114,8 @@ def extract(path: str, tracks: Sequence[Track], container: Container, folder: Pa
             end: float | None) -> list[Track]:
     """Write the `tracks` of the file at `path`, from `begin` to `end` (None: to its end), into the file "tracks" in
     `folder`, in the form in which the container holds them; its times count from `begin`. Returns those that it cannot
-    hold; without any others, no file is written. Raises OSError, and Failure if all of them together fail."""
+    hold; without any others, no file is written. Raises OSError, also for a full disk, and Failure if each of them
+    can be written, but not all together."""
     source, cut = (*ffmpeg.SAFE, "-i", ffmpeg.local(path)), _cut(begin, end, container)
 
     def written(ways: Mapping[Track, tuple[str, ...]]) -> None:

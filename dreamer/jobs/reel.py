@@ -16,7 +16,7 @@ from dreamer.films.containers import container
 from dreamer.films.moving import Moving
 from dreamer.films.muxed import Muxed
 from dreamer.films.names import RATE
-from dreamer.films.numbered import Numbered, numbered
+from dreamer.films.numbered import Numbered, name, numbered
 from dreamer.films.pieces import Pieces
 from dreamer.films.tracks import NOTHING
 from dreamer.films.video import Video
@@ -81,7 +81,7 @@ class Reel:
     def _formed(self, video: Moving | None) -> Form:
         ticks = video.ticks if video else None
         if numbered(self.output):
-            return Numbered(self.output, self._count, self._beside)
+            return Numbered(self.output, self._beside)
         if holds := container(self.output):
             height, width = self._image.shape[:2]
             return Muxed(self.output, holds, self.folder, self.rate, ticks, (height, width),
@@ -110,6 +110,8 @@ class Reel:
                 files.give(self.folder, self.folder.parent)
                 with files.replacing(self.folder / "film") as file:
                     file.write(json.dumps({"key": self._key, "seed": seed}).encode())
+            for number in (0, self._count - 1):
+                files.check_name(name(self.output, number))
             self._check_room(warn)
             if lost := self._form.begin():
                 instead = "; a .mkv keeps them" if not self._beside.nowhere().intersection(lost) else ""
@@ -118,8 +120,13 @@ class Reel:
             if new:
                 self.remove()
             if isinstance(error, OSError | Failure):
-                raise self._unwritten(error) from None
+                told = self._unwritten(error)
+                raise told if new else Unwritten(f"{told}; {self.kept()}") from None
             raise
+
+    def kept(self) -> str:
+        """Where the saved state is, for people."""
+        return f"what is dreamed is kept in {self.folder}; run the same command to continue"
 
     def _check_room(self, warn: Callable[[str], None]) -> None:
         """Warn if the disk has less room than the rest of the film is estimated to need; raise Mistake if far less."""
