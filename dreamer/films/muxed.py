@@ -99,7 +99,7 @@ class Muxed:
         asked = json.dumps([asdict(self._beside), video.begin, video.end])
         try:
             told = json.loads(about.read_text())
-            if told["asked"] == asked:
+            if told["asked"] == asked and told["tracks"] == (self._folder / "tracks").exists():
                 return list(told["lost"])
         except (OSError, ValueError, KeyError, TypeError):
             pass
@@ -107,7 +107,8 @@ class Muxed:
         without = tracks.extract(video.path, self._beside.tracks, self._container, self._folder, video.begin, video.end)
         lost = [*map(str, without), *self._beside.others]
         with files.replacing(about) as file:
-            file.write(json.dumps({"asked": asked, "lost": lost}).encode())
+            file.write(json.dumps({"asked": asked, "lost": lost,
+                                   "tracks": (self._folder / "tracks").exists()}).encode())
         return lost
 
     def _frames(self, first: int, end: int) -> list[tuple[Path, int]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from dreamer.films.tracks import NOTHING, Tracks
-from dreamer.machine import files
 from dreamer.pictures import writing
 from dreamer.pictures.picture import Picture
 
@@ -35,20 +34,17 @@ def is_frame_of(path: str | os.PathLike[str], source: str | os.PathLike[str]) ->
 class Numbered:
     """The unfinished film `output`, a name with a number in it. Each frame is written as soon as it is done.
 
-    count   number of frames
     beside  the Tracks of the video"""
 
     arrays = encoded = 0
     joined = 0.0
 
-    def __init__(self, output: str, count: int, beside: Tracks = NOTHING) -> None:
-        self._output, self._count, self._beside = output, count, beside
+    def __init__(self, output: str, beside: Tracks = NOTHING) -> None:
+        self._output, self._beside = output, beside
         self.kept = {"JPEG": 0.8, "PNG": 2.1, "TIFF": 2.3, "WEBP": 0.5}[writing.FORMATS[Path(output).suffix.lower()][0]]
 
     def begin(self) -> list[str]:
-        """Returns what the film cannot keep: all that is not a picture. Raises OSError if the last frame cannot have
-        its name."""
-        files.check_name(name(self._output, self._count - 1))
+        """Returns what the film cannot keep: all that is not a picture."""
         return self._beside.named()
 
     def keep(self, number: int, picture: Picture) -> None:

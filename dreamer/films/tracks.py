@@ -14,6 +14,7 @@ from dreamer.films.containers import Container
 from dreamer.machine import ffmpeg, files
 
 _PICTURES = ("dvb_subtitle", "dvb_teletext", "dvd_subtitle", "hdmv_pgs_subtitle", "xsub")  # subtitles that are no text
+_UNKNOWN = "unknown"  # a codec
 _FLAGS = ("default", "dub", "original", "comment", "forced", "hearing_impaired", "visual_impaired")
 _NAMELESS = ("SoundHandler", "SubtitleHandler", "Core Media Audio", "Core Media Text")  # what encoders write unasked
 
@@ -83,6 +84,10 @@ class Tracks:
         return [*map(str, self.tracks), *["chapters"] * bool(self.chapters),
                 *["the date of the recording"] * bool(self.date), *self.others]
 
+    def nowhere(self) -> set[str]:
+        """What of it no film keeps, not even an .mkv."""
+        return {*self.others, *(str(track) for track in self.tracks if track.codec == _UNKNOWN)}
+
 
 NOTHING = Tracks()
 
@@ -109,7 +114,8 @@ def extract(path: str, tracks: Sequence[Track], container: Container, folder: Pa
             end: float | None) -> list[Track]:
     """Write the `tracks` of the file at `path`, from `begin` to `end` (None: to its end), into the file "tracks" in
     `folder`, in the form in which the container holds them; its times count from `begin`. Returns those that it cannot
-    hold; without any others, no file is written. Raises OSError, and Failure if all of them together fail."""
+    hold; without any others, no file is written. Raises OSError, also for a full disk, and Failure if each of them
+    can be written, but not all together."""
     source, cut = (*ffmpeg.SAFE, "-i", ffmpeg.local(path)), _cut(begin, end, container)
 
     def written(ways: Mapping[Track, tuple[str, ...]]) -> None:
@@ -174,7 +180,7 @@ def _cut(begin: float, end: float | None, container: Container) -> list[str]:
 def _track(stream: Mapping[str, Any], kind: str, number: int | None) -> Track:
     tags, marks = _tags(stream), stream.get("disposition", {})
     language, name = tags.get("language", ""), tags.get("handler_name", "")
-    return Track(stream["index"], kind, number, stream.get("codec_name", "unknown"),
+    return Track(stream["index"], kind, number, stream.get("codec_name", _UNKNOWN),
                  "" if language == "und" else language, tags.get("title") or ("" if name in _NAMELESS else name),
                  tuple(flag for flag in _FLAGS if marks.get(flag)))
 

@@ -97,7 +97,8 @@ class Bar:
         frames, octaves, iterations = dream.after
         if self._moves():
             if any(dream.after):
-                self._tell(f"continues from frame {frames + 1}")
+                self._tell(f"continues from frame {frames + 1}" if frames < dream.frames else
+                           "all frames were dreamed before")
         elif octaves or iterations:
             steps = min(octaves * dream.iterations + iterations, len(dream.sizes) * dream.iterations - 1)
             octave, iteration = divmod(steps, dream.iterations)

@@ -92,8 +92,8 @@ class Job(abc.ABC):
                               if saved else f"nothing was written; {self._goes_on()}" if self._has_kept()
                               else "nothing was written", saved) from None
         except (Died, Unwritten) as end:
-            kept = f"what is dreamed is kept in {self.reel.folder}; " if self.reel and self._has_kept() else ""
-            raise type(end)(f"{end}; {kept}{self._goes_on()}") from None
+            kept = self.reel.kept() if self.reel and self._has_kept() else self._goes_on()
+            raise type(end)(f"{end}; {kept}") from None
         finally:
             if self.reel and not self._has_kept():
                 self.reel.remove()

@@ -16,9 +16,9 @@ from dreamer.films.containers import container
 from dreamer.films.moving import Moving
 from dreamer.films.muxed import Muxed
 from dreamer.films.names import RATE
-from dreamer.films.numbered import Numbered, numbered
+from dreamer.films.numbered import Numbered, name, numbered
 from dreamer.films.pieces import Pieces
-from dreamer.films.tracks import NOTHING, Tracks
+from dreamer.films.tracks import NOTHING
 from dreamer.films.video import Video
 from dreamer.jobs import checkpoint
 from dreamer.machine import ffmpeg, files, limits
@@ -72,20 +72,21 @@ class Reel:
         self._key = checkpoint.key(dream, image)
         self.folder = checkpoint.beside(output, "film")
         beside = video.tracks if isinstance(video, Video) else NOTHING
-        self._form = self._formed(video, beside if sound else beside.silent())
+        self._beside = beside if sound else beside.silent()
+        self._form = self._formed(video)
         self.arrays = (self._form.arrays + ffmpeg.DECODING * bool(video)  # bytes per pixel
                        + flow.ARRAYS * bool(dream.get("flow")))
         self.encoded = self._form.encoded
 
-    def _formed(self, video: Moving | None, beside: Tracks) -> Form:
+    def _formed(self, video: Moving | None) -> Form:
         ticks = video.ticks if video else None
         if numbered(self.output):
-            return Numbered(self.output, self._count, beside)
+            return Numbered(self.output, self._beside)
         if holds := container(self.output):
             height, width = self._image.shape[:2]
             return Muxed(self.output, holds, self.folder, self.rate, ticks, (height, width),
-                         video if isinstance(video, Video) else None, beside)
-        return Pieces(self.output, self.folder, self.rate, ticks, beside)
+                         video if isinstance(video, Video) else None, self._beside)
+        return Pieces(self.output, self.folder, self.rate, ticks, self._beside)
 
     def seed(self) -> int | None:
         """The seed of an earlier run of this film, to resume with; None if there is none."""
@@ -109,15 +110,23 @@ class Reel:
                 files.give(self.folder, self.folder.parent)
                 with files.replacing(self.folder / "film") as file:
                     file.write(json.dumps({"key": self._key, "seed": seed}).encode())
+            for number in (0, self._count - 1):
+                files.check_name(name(self.output, number))
             self._check_room(warn)
             if lost := self._form.begin():
-                warn(f"the film cannot keep: {', '.join(lost)}")
+                instead = "; a .mkv keeps them" if not self._beside.nowhere().intersection(lost) else ""
+                warn(f"the film cannot keep: {', '.join(lost)}{instead}")
         except BaseException as error:
             if new:
                 self.remove()
             if isinstance(error, OSError | Failure):
-                raise self._unwritten(error) from None
+                told = self._unwritten(error)
+                raise told if new else Unwritten(f"{told}; {self.kept()}") from None
             raise
+
+    def kept(self) -> str:
+        """Where the saved state is, for people."""
+        return f"what is dreamed is kept in {self.folder}; run the same command to continue"
 
     def _check_room(self, warn: Callable[[str], None]) -> None:
         """Warn if the disk has less room than the rest of the film is estimated to need; raise Mistake if far less."""

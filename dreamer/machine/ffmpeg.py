@@ -55,8 +55,8 @@ def comment(path: str | os.PathLike[str]) -> str:
 def running(*words: str, stdin: int | None = subprocess.DEVNULL, stdout: int | None = None,
             bad: Callable[[], bool] = lambda: True, told: bool = False,
             folder: str | os.PathLike[str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run ffmpeg with these arguments during the block, in `folder` (default: the current one), and wait for its end;
-    raises Failure if it fails and `bad()` is true.
+    """Run ffmpeg with these arguments during the block, in `folder` (default: the current one), and wait for its end.
+    If it fails and `bad()` is true, raises OSError if the disk is full or a file too large, otherwise Failure.
 
     told    whether the block reads standard error, to which ffmpeg then writes what it does
 
@@ -85,18 +85,18 @@ def running(*words: str, stdin: int | None = subprocess.DEVNULL, stdout: int | N
                         pipe.close()
         if code and bad():
             said.seek(0)
-            raise Failure(f"ffmpeg: {_cause(said.read().decode(errors='replace'), code)}")
+            raise _cause(said.read().decode(errors="replace"), code)
 
 
-def _cause(said: str, code: int) -> str:
-    """Why ffmpeg failed, from what it said and its exit code."""
-    full = os.strerror(errno.ENOSPC)
-    if full in said:  # the last line may be about what follows from it
-        return full
-    if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    lines = said.strip().splitlines()
-    return lines[-1] if lines else f"exit code {code}"
+def _cause(said: str, code: int) -> OSError | Failure:
+    """The error for what ffmpeg said and its exit code."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if os.strerror(number) in said:  # the last line may be about what follows from it
+            return OSError(number, os.strerror(number))
+    if code == -signal.SIGXFSZ:
+        return OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    lines = said.strip().splitlines() or [f"exit code {code}"]
+    return Failure(f"ffmpeg: {f'killed by {signal.Signals(-code).name}' if code < 0 else lines[-1]}")
 
 
 def local(path: str | os.PathLike[str]) -> str:

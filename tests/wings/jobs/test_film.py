@@ -19,6 +19,7 @@ from scipy import ndimage
 import oracle
 import tinymodel
 from dreamer.films import numbered
+from dreamer.films.containers import container
 from dreamer.films.numbered import is_frame_of
 from dreamer.machine import worker
 from dreamer.machine.here import provision
@@ -61,7 +62,7 @@ def test_the_zoom_is_the_notebooks(command: Callable[..., list[str]], tiny: Mode
     assert (recipe["zoom"], recipe["zoom_step"], recipe["frame"], recipe["seed"]) == (4, 0.1, 3, 5)
 
 
-@pytest.mark.parametrize("name", ["z.gif", "z.webp", "z.mp4"])
+@pytest.mark.parametrize("name", ["z.gif", "z.webp", "z.mp4", "z.mov", "z.mkv", "z.webm"])
 def test_every_format_shows_the_same_frames(command: Callable[..., list[str]], tmp_path: Path, name: str,
                                             ffmpeg: None) -> None:
     told = made(command(name, "--zoom", 26, "--fps", 30, "--rotate", 3, "--pan=0.02,-0.01")).stdout
@@ -70,11 +71,15 @@ def test_every_format_shows_the_same_frames(command: Callable[..., list[str]], t
     made(command("f-%d.jpg", "--zoom", 26, "--fps", 30, "--rotate", 3, "--pan=0.02,-0.01"))
     truth = [np.asarray(Image.open(tmp_path / f"f-{number}.jpg")) for number in range(1, 27)]
     assert len({frame.tobytes() for frame in truth}) == 26
-    if name == "z.mp4":
+    if container(name):
         stream, whole = probed(tmp_path / name)
         assert (stream["codec_name"], stream["pix_fmt"], stream["width"], stream["height"], stream["nb_read_frames"],
-                stream["r_frame_rate"], stream["avg_frame_rate"]) == ("h264", "yuv420p", 92, 62, "26", "30/1", "30/1")
-        assert json.loads(whole["tags"]["comment"])["rotate"] == 3
+                stream["r_frame_rate"], stream["avg_frame_rate"]) == (
+            "vp9" if name == "z.webm" else "h264", "yuv420p", 92, 62, "26", "30/1", "30/1")
+        assert {stream[f"color_{which}"] for which in ("space", "primaries", "transfer")} == {"bt709"}
+        assert stream["color_range"] == "tv"
+        tags = {name.lower(): text for name, text in whole["tags"].items()}
+        assert json.loads(tags["comment"])["rotate"] == 3
         for ours, frame in zip(decoded(tmp_path / name), truth, strict=True):
             assert psnr(ours, frame[:, :92]) > 27  # its colours have half the resolution
     else:
@@ -86,7 +91,7 @@ def test_every_format_shows_the_same_frames(command: Callable[..., list[str]], t
     assert len(names(tmp_path)) == 27
 
 
-@pytest.mark.parametrize("name", ["z.gif", "z.mp4", "z-%03d.png"])
+@pytest.mark.parametrize("name", ["z.gif", "z.mp4", "z.webm", "z-%03d.png"])
 def test_kills_at_any_moment_change_nothing(command: Callable[..., list[str]], tmp_path: Path, name: str,
                                             ffmpeg: None) -> None:
     """A film in pieces: 30 frames, of which .mp4 encodes 24 at a time. Each run is killed some frames later."""
@@ -111,7 +116,7 @@ def test_kills_at_any_moment_change_nothing(command: Callable[..., list[str]], t
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
 
 
-@pytest.mark.parametrize("name", ["z.webp", "z.mp4"])
+@pytest.mark.parametrize("name", ["z.webp", "z.mp4", "z.webm"])
 def test_ctrl_c_writes_the_film_so_far(command: Callable[..., list[str]], tmp_path: Path, name: str,
                                        ffmpeg: None) -> None:
     words = command(name, "--zoom", 5000)
@@ -126,7 +131,7 @@ def test_ctrl_c_writes_the_film_so_far(command: Callable[..., list[str]], tmp_pa
                                    "the same command to continue"]
     count = json.loads(run("recipe", tmp_path / name).stdout)["unfinished"]["frame"]
     assert count >= 27
-    if name == "z.mp4":
+    if container(name):
         assert int(probed(tmp_path / name)[0]["nb_read_frames"]) == count
     else:
         assert len(shown(tmp_path / name)) == count
@@ -232,7 +237,7 @@ def test_what_cannot_be_is_told_before_the_work(command: Callable[..., list[str]
     assert names(tmp_path) == []
 
 
-def test_without_ffmpeg_only_mp4_is_refused(command: Callable[..., list[str]], tmp_path: Path) -> None:
+def test_without_ffmpeg_only_containers_are_refused(command: Callable[..., list[str]], tmp_path: Path) -> None:
     environment = os.environ | {"PATH": str(tmp_path / "none")}
     words = ["/usr/bin/python3", *command("z.mp4", "--zoom", "2")]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)

@@ -238,7 +238,7 @@ def test_a_film_holds_no_preview(tmp_path: Path, extension: str) -> None:
     output = str(tmp_path / ("out.%03d.png" if extension == "png" else f"out.{extension}"))
     film: Muxed | Numbered | Pieces
     if extension == "png":
-        film = Numbered(output, 2)
+        film = Numbered(output)
     elif holds := CONTAINERS.get(f".{extension}"):
         film = Muxed(output, holds, tmp_path / "pieces", Fraction(8), None, (40, 50))
     else:

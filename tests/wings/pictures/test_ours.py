@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import mutants
+from dreamer.films.containers import container
 from dreamer.nets.model import Model
 from dreamer.pictures import page, writing
 from dreamer.pictures.ours import is_ours
@@ -27,12 +28,13 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("output", "words"), [
     *((f"dream{extension}", []) for extension in PICTURES), ("DREAM.PNG", []),
     ("steps.gif", []), ("zoom.gif", ["--zoom", 2]), ("zoom.webp", ["--zoom", 2]), ("zoom.mp4", ["--zoom", 2]),
-    ("steps.mp4", []), ("frame-%04d.png", ["--zoom", 2]), ("frame-%d.jpg", []), ("frame-%d.tif", []),
+    ("zoom.mkv", ["--zoom", 2]), ("zoom.mov", ["--zoom", 2]), ("zoom.webm", ["--zoom", 2]), ("steps.mp4", []),
+    ("frame-%04d.png", ["--zoom", 2]), ("frame-%d.jpg", []), ("frame-%d.tif", []),
     ("atlas.html", ["atlas"]), ("atlas.htm", ["atlas"]), ("atlas.png", ["atlas"]), ("atlas.jpg", ["atlas"]),
     ("atlas.webp", ["atlas"]), ("atlas.tiff", ["atlas"])], ids=lambda part: str(part))
 def test_every_output_is_ours_and_is_overwritten(photo: Path, tiny: Model, tmp_path: Path, output: str,
                                                  words: list[Any]) -> None:
-    if output.endswith(".mp4") and not shutil.which("ffmpeg"):
+    if container(output) and not shutil.which("ffmpeg"):
         pytest.skip("no ffmpeg: ./provision.sh film")
     first, more = (words, []) if words == ["atlas"] else ([], words)
     for seed in (1, 2):  # the second time, it exists
@@ -75,10 +77,11 @@ def test_a_photo_of_a_camera_is_not(name: str) -> None:
     assert not is_ours(ROOT / "tests/pictures" / name)
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.png", "a.jpg", "a.webp", "a.gif", "a.mp4", "a.html", "a.htm", "a",
-                                  "a.tif"])
+@pytest.mark.parametrize("name", ["a.txt", "a.png", "a.jpg", "a.webp", "a.gif", "a.mp4", "a.mkv", "a.html", "a.htm",
+                                  "a", "a.tif"])
 @pytest.mark.parametrize("content", [b"a text", b"\0", b"image-dreamer", b'{"image-dreamer": 1}', b"\x89PNG\r\n\x1a\n",
-                                     b"GIF89a", b"\xff\xd8\xff", b"\0\0\0\x18ftypmp42", b"<html>image-dreamer</html>"],
+                                     b"GIF89a", b"\xff\xd8\xff", b"\0\0\0\x18ftypmp42", b"\x1aE\xdf\xa3",
+                                     b"<html>image-dreamer</html>"],
                          ids=repr)
 def test_what_is_broken_or_no_picture_is_not(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
