@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from dreamer.errors import Mistake
 from dreamer.machine import decoders, files, here
-from dreamer.pictures import bmp, jpeg, kinds, modern, planes, png, rare, raw
+from dreamer.pictures import bands, bmp, jpeg, kinds, modern, planes, png, rare, raw
 
 STANDARD = "-"  # standard input or output
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS  # Pillow's own limit
@@ -110,11 +110,12 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
 def picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS,
             max_size: int | None = None) -> Iterator[tuple[Image.Image, IO[bytes], str]]:
     """(Pillow's image, not decoded yet; its file; its name in messages) for the picture at `path`. Raises Mistake if it
-    cannot be opened or has more than `max_pixels`, and for any error with it in the block. A JPEG may have more if it
-    will be shrunk to `max_size` while it is decoded."""
+    cannot be opened or has more than `max_pixels`, and for any error with it in the block. A picture that can be shrunk
+    to `max_size` while it is decoded may have more."""
     with opened(path) as (file, name), decoding(name, max_pixels, file), identified(file) as image:
         pixels = getattr(image, "pixels", image.size[0] * image.size[1])
-        if pixels > max_pixels and not jpeg.reducible(image, file, max_size, max_pixels):
+        if pixels > max_pixels and not (max_size and any(
+                each.reducible(image, file, max_size, max_pixels) for each in (jpeg, bands, modern))):
             raise Image.DecompressionBombError
         yield image, file, name
 

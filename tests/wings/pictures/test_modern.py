@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 
 import mutants
 from dreamer.errors import Mistake
-from dreamer.machine import decoders
+from dreamer.machine import decoders, limits
 from dreamer.pictures import boxes, colour, inputs, modern, profiles, reading
 from helpers import made
 
@@ -147,6 +147,33 @@ def test_alpha(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_alpha_of_a_turned_photo(tmp_path: Path, kind: str) -> None:
+    """avifenc turns only the colours; libheif 1.15 then loses the alpha."""
+    turned = stored(6).convert("RGBA")
+    turned.putalpha(turned.getchannel("R"))
+    turned.save(tmp_path / "a.png", exif=mutants.exif())
+    path = encode(tmp_path / "a.png", kind, *(BOXES[7] if kind == "avif" else ()))
+    back = reading.read(path)
+    expected = {"avif": stored(6).transpose(Image.ROTATE_270).transpose(Image.FLIP_TOP_BOTTOM), "heic": stored(6),
+                "jxl": scene()}[kind]
+    near(back.pixels, expected)
+    assert back.alpha is not None
+    assert np.abs(np.float32(back.alpha) - np.asarray(expected)[..., 0]).mean() <= 2
+
+
+@pytest.mark.parametrize("kind", ["heic", "avif"])
+def test_a_profile_that_libpng_rejects(tmp_path: Path, kind: str) -> None:
+    """The programs would write no picture, without saying so."""
+    scene().save(tmp_path / "a.png", icc_profile=colour.SRGB[:24] + bytes([7, 208, 0, 1]) + colour.SRGB[28:])
+    path = encode(tmp_path / "a.png", kind)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"acsp") - 36
+    data[at:at + 4] = (len(colour.SRGB) + 4).to_bytes(4, "big")
+    path.write_bytes(data)
+    near(reading.read(path).pixels, scene())
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("depth", [8, 16])
 def test_a_profile_is_applied(tmp_path: Path, kind: str, depth: int) -> None:
     """The encoders keep at least 10 of 16 bits."""
@@ -227,6 +254,32 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path, kind: str) -> None:
     path.write_bytes(data[:at] + struct.pack(">II", 60000, 60000) + data[at + 8:])
     with pytest.raises(Mistake, match="more than 89478485 pixels; raise --max-pixels"):
         reading.read(path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_max_size_is_enough_for_a_large_picture(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = stored(6).resize((640, 960)).convert("RGBA")
+    source.putalpha(source.getchannel("R"))
+    source.save(tmp_path / "a.png", exif=mutants.exif(), icc_profile=profiles.by_numbers(12, 4))
+    path = encode(tmp_path / "a.png", kind)
+    monkeypatch.setattr(modern, "_DENSEST", 1 << 20)
+    small, large = reading.read(path, max_size=57), reading.read(path, max_size=57, max_pixels=614399)
+    assert large.pixels.shape == small.pixels.shape
+    assert max(large.pixels.shape) == 57
+    assert np.abs(np.float32(large.pixels) - small.pixels).mean() < 2
+    assert large.alpha is not None
+    assert small.alpha is not None
+    assert np.abs(np.float32(large.alpha) - small.alpha).mean() < 2
+    for size, limit in ((57, 100), (900, 614399), (None, 614399)):
+        with pytest.raises(Mistake, match="--max-pixels"):
+            reading.read(path, max_size=size, max_pixels=limit)
+    monkeypatch.setattr(limits, "memory", lambda: 640 * 960 * 8 - 1)
+    with pytest.raises(Mistake, match="--max-pixels"):
+        reading.read(path, max_size=57, max_pixels=614399)
+    monkeypatch.undo()
+    monkeypatch.setattr(modern, "_DENSEST", 1)
+    with pytest.raises(Mistake, match="--max-pixels"):
+        reading.read(path, max_size=57, max_pixels=614399)
 
 
 def test_too_much_memory_or_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
