@@ -59,7 +59,7 @@ def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Be
     """The Beside of `image` (loaded), which was read from `file`. What says where the picture was taken is left out
     unless `keep_location`."""
     found = Beside(resolution.read(image), iptc=iptc.cleaned(_iptc(image, file), keep_location),
-                   texts=_texts(image, keep_location))
+                   texts=_texts(image, keep_location), lost=set(image.info.get("lost", ())))
     packet = _packet(image)
     if packet.strip(b"\0 \r\n\t"):
         try:

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 # lcms's own numbers, because Pillow's names for them come and go
 _RELATIVE_COLORIMETRIC, _BLACK_POINT_COMPENSATION, _EXACTLY = 1, 0x2000, 0x100
-_BITS = 258  # the TIFF tag BitsPerSample
+_BITS, _FORMAT = 258, 339  # the TIFF tags BitsPerSample and SampleFormat
 # EXIF's orientation -> what turns the picture upright
 UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM, 5: Image.TRANSPOSE,
            6: Image.ROTATE_270, 7: Image.TRANSVERSE, 8: Image.ROTATE_90}
@@ -87,6 +87,8 @@ def _plain(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 def _grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """_plain for one channel of more than 8 bits. Neither the file nor Pillow says which value is white."""
     values = np.asarray(image)
+    if image.mode == "I" and image.format == "TIFF" and image.tag_v2.get(_FORMAT, (1,))[0] == 1:
+        values = values.view(np.uint32)  # Pillow makes those above 2^31 negative
     alpha = None
     if isinstance(nothing := image.info.get("transparency"), int):
         alpha = Image.fromarray(np.uint8(255 * (values != nothing)))

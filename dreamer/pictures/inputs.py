@@ -29,10 +29,11 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its notes on da
 # are only stubs.
 _FORMATS = ("BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "TGA",
             "TIFF", "WEBP")
+_NEW_PNM = (b"PF", b"P7")  # which this Pillow may not read
 # What opens them instead, because Pillow reads some files wrong or not at all
 _OWN: dict[str, Callable[[IO[bytes]], Image.Image]] = {
-    "BMP": bmp.opened, "JPEG": jpeg.opened, "JPEG2000": rare.opened_jpeg2000, "PCX": rare.opened_pcx, "PNG": png.opened,
-    "PSD": rare.opened_psd, "TGA": rare.opened_tga, "TIFF": planes.opened}
+    "BMP": bmp.opened, "ICO": rare.opened_ico, "JPEG": jpeg.opened, "JPEG2000": rare.opened_jpeg2000,
+    "PCX": rare.opened_pcx, "PNG": png.opened, "PSD": rare.opened_psd, "TGA": rare.opened_tga, "TIFF": planes.opened}
 
 
 def formats() -> list[str]:
@@ -143,6 +144,8 @@ def identified(file: IO[bytes]) -> Image.Image:
                 raise kinds.cannot(kinds.PICTURE[name]) from None
             continue
         return image
+    if kind == "PPM" and start[:2] in _NEW_PNM:
+        raise kinds.cannot("a PAM picture, or a PFM picture in colour")
     if kind:
         raise SyntaxError("damaged")
     raise UnidentifiedImageError

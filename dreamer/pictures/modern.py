@@ -2,7 +2,7 @@
 
 Those programs turn the picture upright. The orientation in its EXIF must then be ignored, as the standards say. They
 get a copy of a HEIC or AVIF file without what they cannot handle: further pictures, colour profiles (libpng rejects
-some), and turns of a picture with alpha (libheif 1.15 would lose the alpha).
+some), turns of a picture with alpha (libheif 1.15 would lose the alpha), and the limited range of grey.
 Sources: ISO/IEC 23008-12 (HEIF), ISO/IEC 18181-1 and -2 (JPEG XL), AV1 Image File Format 1.1.
 """
 
@@ -24,6 +24,7 @@ EXTENSIONS = {".heic": "HEIC", ".heif": "HEIC", ".hif": "HEIC", ".avif": "AVIF",
 _PROGRAMS = {"HEIC": ("heif-dec", "heif-convert"), "AVIF": ("heif-dec", "heif-convert"), "JXL": ("djxl",)}
 _BYTES = {"HEIC": 8, "AVIF": 8, "JXL": 20}  # of memory that the program needs for a pixel
 _DENSEST = 200  # pixels per byte of a file that may have more of them than the limit: with more, it may be an attack
+_LOST = ((b"hdrgainmap", "gain map"), (b"auxid:2", "depth map"), (b"disparity", "depth map"))  # types of pictures
 _NO_PICTURES = (b"Exif", b"mime", b"uri ")  # types of items
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width : height in JPEG XL
 
@@ -34,6 +35,7 @@ class Header:
     Pillow's words.
 
     changed  {offset: bytes} of what the program must find there instead
+    limited  black is 16, and white is 235
     turns    how the result must be turned, in this order
     longest  shrink the picture while the program's result is read, but not below this; None: do not"""
 
@@ -41,6 +43,7 @@ class Header:
     pixels: int = 0
     info: dict[str, Any] = field(default_factory=dict)
     changed: dict[int, bytes] = field(default_factory=dict)
+    limited: bool = False
     turns: list[int] = field(default_factory=list)
     multiplied: bool = False  # the colours are multiplied by alpha
     longest: int | None = None
@@ -99,6 +102,10 @@ def _decoded(file: IO[bytes], kind: str, header: Header, program: str) -> Image.
     if header.multiplied and image.mode == "RGBA":
         image = Image.frombytes("RGBa", image.size, image.tobytes()).convert("RGBA")
         image.format = "PNG"
+    if header.limited:
+        colours = [band.point([round((value - 16) * 255 / 219) for value in range(256)]) if name != "A" else band
+                   for name, band in zip(image.getbands(), image.split(), strict=True)]
+        image = Image.merge(image.mode, colours)
     for turn in header.turns:
         image = image.transpose(turn)
     image.info, image.format = info, "PNG"
@@ -141,6 +148,14 @@ def _of_heif(file: IO[bytes]) -> Header:
     for box in every:
         if box.kind == b"colr" and boxes.content(file, box, 4) in (b"prof", b"rICC"):
             header.changed[box.start - 4] = b"skip"
+    kinds_ = [boxes.content(file, box, 100) for box in every if box.kind == b"auxC"]
+    lost = {words for kind in kinds_ for name, words in _LOST if name in kind}
+    header.info["lost"] = lost | {"gain map" for kind, *_ in items.values() if kind == b"tmap"}
+    if any(_is_grey(box.kind, boxes.content(file, box, 17)) for box in own):
+        for box in own:
+            content = boxes.content(file, box, 11)
+            if box.kind == b"colr" and content[:4] == b"nclx" and content[10:] == b"\0":
+                header.limited, header.changed[box.start + 10] = True, b"\x80"
     if b"iref" in parts:
         links = list(boxes.boxes(file, parts[b"iref"].start + 4, parts[b"iref"].end))
         header.multiplied = any(box.kind == b"prem" for box in links)
@@ -152,6 +167,13 @@ def _of_heif(file: IO[bytes]) -> Header:
     except (struct.error, ValueError):
         header.info["exif"] = b"damaged"
     return header
+
+
+def _is_grey(kind: bytes, content: bytes) -> bool:
+    """Whether the box is the decoder's configuration for a picture without colours."""
+    if kind == b"av1C":
+        return len(content) > 2 and bool(content[2] & 0x10)
+    return kind == b"hvcC" and len(content) > 16 and not content[16] & 3
 
 
 def _turn_later(file: IO[bytes], header: Header, own: list[Box], every: list[Box]) -> None:

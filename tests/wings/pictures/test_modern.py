@@ -146,6 +146,28 @@ def test_alpha(tmp_path: Path, kind: str) -> None:
     near(back.pixels, scene())
 
 
+@pytest.mark.parametrize("depth", ["8", "10"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_grey_of_limited_range(tmp_path: Path, depth: str, alpha: bool) -> None:
+    """libheif 1.15 would leave black at 16, and white at 235."""
+    (scene("L").convert("RGBA") if alpha else scene("L")).save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", "avif", "-y", "400", "-r", "limited", "-d", depth)
+    near(reading.read(path).pixels, scene("L"))
+
+
+def test_a_gain_map_is_reported(tmp_path: Path) -> None:
+    scene("RGBA").save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", "avif")
+    alpha, other = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:com:apple:photo:2020:aux:hdrgainmap"
+    assert alpha in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(alpha, other.ljust(len(alpha), b"\0")))
+    said: list[str] = []
+    back = reading.read(path, warn=said.append)
+    assert said == ["input: the dream cannot keep: gain map"]
+    assert back.alpha is None
+    near(back.pixels, scene("RGBA"))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_alpha_of_a_turned_photo(tmp_path: Path, kind: str) -> None:
     """avifenc turns only the colours; libheif 1.15 then loses the alpha."""
