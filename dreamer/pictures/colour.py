@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from dreamer.pictures import profiles
+
 # lcms's own numbers, because Pillow's names for them come and go
 _RELATIVE_COLORIMETRIC, _BLACK_POINT_COMPENSATION, _EXACTLY = 1, 0x2000, 0x100
 _BITS, _FORMAT = 258, 339  # the TIFF tags BitsPerSample and SampleFormat
@@ -47,7 +49,7 @@ def to_srgb(image: Image.Image, warn: Callable[[str], None]) -> Image.Image:
 
 
 def _by_profile(colours: Image.Image, data: bytes) -> Image.Image:
-    profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(profiles.without_glare(data)))
     wanted = _MODES[profile.profile.xcolor_space.strip()]
     if colours.mode == "L" and wanted == "RGB":  # a photo turned grey may still have its RGB profile
         colours = colours.convert("RGB")

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from dreamer.machine import decoders, here, limits
-from dreamer.pictures import bands, boxes, kinds, profiles
+from dreamer.pictures import bands, boxes, kinds, png, profiles
 from dreamer.pictures.boxes import Box
 from dreamer.pictures.lazy import lazy
 
@@ -90,12 +90,11 @@ def _decoded(file: IO[bytes], kind: str, header: Header, program: str) -> Image.
         data = io.BytesIO(copy)
     extension = ".jxl" if kind == "JXL" else ".heic"
     with decoders.decoded([program, decoders.IN, decoders.OUT], data, header.pixels, (extension, ".png")) as result:
-        # not Image.open, which has a limit of its own
-        image: Image.Image = PngImagePlugin.PngImageFile(result, "")
+        image = png.opened(result)  # not Image.open, which has a limit of its own
         if image.size[0] * image.size[1] > 2 * header.pixels:
             raise SyntaxError("it has more pixels than it says")
         if header.longest:
-            image = PngImagePlugin.PngImageFile(bands.shrunk(result, header.longest), "")
+            image = png.opened(bands.shrunk(result, header.longest))
         image.load()
     kept = {"transparency"} | ({"icc_profile"} if kind == "JXL" else set())
     info = {name: value for name, value in image.info.items() if name in kept} | header.info

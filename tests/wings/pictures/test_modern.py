@@ -227,6 +227,34 @@ def test_numbers_for_colours_are_applied(tmp_path: Path) -> None:
         scene(), profile, ImageCms.createProfile("sRGB"), renderingIntent=1, flags=0x2000))
 
 
+def coded(light: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
+    """The signal of PQ (16) or HLG (18) for light, of which 1 is white paper. Sources: BT.2100, BT.2408."""
+    if transfer == 16:
+        power = (light * 0.0203) ** 0.1593017578125
+        return np.asarray(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375)
+    scene_ = light * 0.265
+    bright = 0.17883277 * np.log(np.maximum(12 * scene_ - 0.28466892, 1e-9)) + 0.55991073
+    return np.where(scene_ <= 1 / 12, np.sqrt(3 * scene_), bright)
+
+
+@pytest.mark.parametrize("kind", ["avif", "jxl"])
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_light_brighter_than_white_paper_is_squeezed(tmp_path: Path, kind: str, transfer: int) -> None:
+    """HDR: what is darker than paper looks as in sRGB, and what is brighter still differs from white."""
+    light = np.repeat(np.linspace(0.002, 3, 600), 2)
+    rows = np.tile(np.rint(255 * coded(light, transfer)), (16, 1)).astype(np.uint8)
+    Image.fromarray(np.dstack([rows] * 3)).save(tmp_path / "a.png")
+    words = {"avif": ["--cicp", f"9/{transfer}/0"], "jxl": [
+        "-d", "0", "-x", f"color_space=RGB_D65_202_Rel_{'PeQ' if transfer == 16 else 'HLG'}"]}[kind]
+    found = reading.read(encode(tmp_path / "a.png", kind, *words)).pixels[8].astype(float)
+    assert np.ptp(found, axis=1).max() <= 2
+    srgb = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    dark = light < 0.6
+    assert np.abs(found[dark, 0] - srgb[dark]).max() <= 5  # a level of the signal is worth as much
+    assert (np.diff(found[:, 0]) >= -1).all()
+    assert 215 < found[np.argmin(np.abs(light - 1)), 0] < 240 < found[-1, 0] < 255
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (33, 57), (257, 66), (64, 64), (200, 250)])
