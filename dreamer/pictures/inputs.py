@@ -29,7 +29,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its notes on da
 # are only stubs.
 _FORMATS = ("BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "TGA",
             "TIFF", "WEBP")
-_NEW_PNM = (b"PF", b"P7")  # which this Pillow may not read
+_NEW_PNM = (b"PF", b"Pf", b"P7")  # which this Pillow may not read
 # What opens them instead, because Pillow reads some files wrong or not at all
 _OWN: dict[str, Callable[[IO[bytes]], Image.Image]] = {
     "BMP": bmp.opened, "ICO": rare.opened_ico, "JPEG": jpeg.opened, "JPEG2000": rare.opened_jpeg2000,
@@ -145,7 +145,7 @@ def identified(file: IO[bytes]) -> Image.Image:
             continue
         return image
     if kind == "PPM" and start[:2] in _NEW_PNM:
-        raise kinds.cannot("a PAM picture, or a PFM picture in colour")
+        raise kinds.cannot("a PAM or PFM picture")
     if kind:
         raise SyntaxError("damaged")
     raise UnidentifiedImageError

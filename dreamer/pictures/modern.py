@@ -2,7 +2,8 @@
 
 Those programs turn the picture upright. The orientation in its EXIF must then be ignored, as the standards say. They
 get a copy of a HEIC or AVIF file without what they cannot handle: further pictures, colour profiles (libpng rejects
-some), turns of a picture with alpha (libheif 1.15 would lose the alpha), and the limited range of grey.
+some), turns of a picture with alpha (libheif 1.15 would lose the alpha), the limited range of grey, and the mark of a
+film (libheif reads none, not even its still picture).
 Sources: ISO/IEC 23008-12 (HEIF), ISO/IEC 18181-1 and -2 (JPEG XL), AV1 Image File Format 1.1.
 """
 
@@ -24,6 +25,8 @@ EXTENSIONS = {".heic": "HEIC", ".heif": "HEIC", ".hif": "HEIC", ".avif": "AVIF",
 _PROGRAMS = {"HEIC": ("heif-dec", "heif-convert"), "AVIF": ("heif-dec", "heif-convert"), "JXL": ("djxl",)}
 _BYTES = {"HEIC": 8, "AVIF": 8, "JXL": 20}  # of memory that the program needs for a pixel
 _DENSEST = 200  # pixels per byte of a file that may have more of them than the limit: with more, it may be an attack
+_STILLS = {"HEIC": b"heic", "AVIF": b"avif"}  # marks of files that libheif reads
+_BRANDS = (b"heic", b"heix", b"mif1", b"avif")
 _LOST = ((b"hdrgainmap", "gain map"), (b"auxid:2", "depth map"), (b"disparity", "depth map"))  # types of pictures
 _NO_PICTURES = (b"Exif", b"mime", b"uri ")  # types of items
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width : height in JPEG XL
@@ -47,19 +50,20 @@ class Header:
     turns: list[int] = field(default_factory=list)
     multiplied: bool = False  # the colours are multiplied by alpha
     longest: int | None = None
+    moving: bool = False  # there is a film too
 
 
 def opened(file: IO[bytes], kind: str) -> Image.Image:
     """An image like Pillow's, not decoded yet; its `pixels` are the most of any part of the file.
 
     Raises kinds.UnreadableError if the program is missing, SyntaxError if the header is damaged."""
-    header = _of_jxl(file) if kind == "JXL" else _of_heif(file)
+    header = _of_jxl(file) if kind == "JXL" else _of_heif(file, kind)
     program = decoders.find(*_PROGRAMS[kind])
     if not program:
         raise kinds.UnreadableError(f"{kinds.PICTURE[kind]}, but {_PROGRAMS[kind][-1]} is not installed: " + (
             "Ubuntu 22.04 has none; elsewhere " if kind == "JXL" else "") + here.provision("runtime"))
     image: Any = lazy(kind, header.size, lambda: _decoded(file, kind, header, program), **header.info)
-    image.pixels, image.header = header.pixels, header
+    image.pixels, image.header, image.is_animated = header.pixels, header, header.moving
     result: Image.Image = image
     return result
 
@@ -118,18 +122,20 @@ def extensions() -> list[str]:
 
 # HEIC and AVIF -------------------------------------------------------------------------------------------
 
-def _of_heif(file: IO[bytes]) -> Header:
-    meta = next((box for box in boxes.boxes(file) if box.kind == b"meta"), None)
+def _of_heif(file: IO[bytes], kind: str) -> Header:
+    outer = list(boxes.boxes(file))
+    meta = next((box for box in outer if box.kind == b"meta"), None)
     if not meta:
         raise kinds.cannot("a HEIC or AVIF film")
     parts = {box.kind: box for box in boxes.boxes(file, meta.start + 4, meta.end)}
     try:
         main = _number(file, parts[b"pitm"])
         items = dict(_items(file, parts[b"iinf"]))
-        properties = {box.kind: box for box in boxes.boxes(file, parts[b"iprp"].start, parts[b"iprp"].end)}
-        every = list(boxes.boxes(file, properties[b"ipco"].start, properties[b"ipco"].end))
-        own = [every[at - 1] for at in _associated(boxes.content(file, properties[b"ipma"]), main) if
-               0 < at <= len(every)]
+        properties = list(boxes.boxes(file, parts[b"iprp"].start, parts[b"iprp"].end))
+        every = [box for list_ in properties if list_.kind == b"ipco"
+                 for box in boxes.boxes(file, list_.start, list_.end)]
+        own = [every[at - 1] for list_ in properties if list_.kind == b"ipma"
+               for at in _associated(boxes.content(file, list_), main) if 0 < at <= len(every)]
         sizes = [struct.unpack(">II", boxes.content(file, box)[4:12]) for box in every if box.kind == b"ispe"]
         width, height = next(struct.unpack(">II", boxes.content(file, box)[4:12]) for box in own if box.kind == b"ispe")
         for box in own:
@@ -141,15 +147,19 @@ def _of_heif(file: IO[bytes]) -> Header:
     if any(box.kind == b"irot" and boxes.content(file, box, 1) in (b"\1", b"\3") for box in own):
         width, height = height, width
     header = Header((width, height), max(a * b for a, b in sizes), _colours(file, own) or _colours(file, every))
-    for number, (kind, at, flags) in items.items():
-        if kind not in _NO_PICTURES and number != main:
+    header.moving = any(box.kind == b"moov" for box in outer)
+    file.seek(8)
+    if file.read(4) not in _BRANDS:
+        header.changed[8] = _STILLS[kind]
+    for number, (sort, at, flags) in items.items():
+        if sort not in _NO_PICTURES and number != main:
             header.changed[at] = bytes([flags | 1])  # hidden
     for box in every:
         if box.kind == b"colr" and boxes.content(file, box, 4) in (b"prof", b"rICC"):
             header.changed[box.start - 4] = b"skip"
-    kinds_ = [boxes.content(file, box, 100) for box in every if box.kind == b"auxC"]
-    lost = {words for kind in kinds_ for name, words in _LOST if name in kind}
-    header.info["lost"] = lost | {"gain map" for kind, *_ in items.values() if kind == b"tmap"}
+    sorts = [boxes.content(file, box, 100) for box in every if box.kind == b"auxC"]
+    lost = {words for sort in sorts for name, words in _LOST if name in sort}
+    header.info["lost"] = lost | {"gain map" for sort, *_ in items.values() if sort == b"tmap"}
     if any(_is_grey(box.kind, boxes.content(file, box, 17)) for box in own):
         for box in own:
             content = boxes.content(file, box, 11)

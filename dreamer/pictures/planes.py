@@ -39,7 +39,13 @@ def opened(file: IO[bytes]) -> Image.Image:
         return _mixed(file, order, tags, numbers)
     if float_ and (samples > 1 or bits != {32}):
         raise kinds.cannot("a TIFF picture of floating-point numbers that are not RGB or grey of 32 bits")
-    image: Image.Image = TiffImagePlugin.TiffImageFile(file, "")
+    try:
+        image: Image.Image = TiffImagePlugin.TiffImageFile(file, "")
+    except SyntaxError:
+        file.seek(0)
+        if file.read(4) == b"MM\0+":  # old Pillows read only the other order
+            raise kinds.cannot("a big-endian BigTIFF picture") from None
+        raise
     _check(image)
     return image
 

@@ -46,7 +46,7 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         if found and kind not in _TURNED and found.orientation in colour.UPRIGHT:
             image = image.transpose(colour.UPRIGHT[found.orientation])
         pixels = np.asarray(image)
-        if kind in ("GIF", "PNG", "TIFF", "WEBP") and _has_more(file):
+        if kind in ("AVIF", "GIF", "HEIC", "PNG", "TIFF", "WEBP") and _has_more(file):
             warn(FIRST)
     return Picture(np.ascontiguousarray(pixels[..., :3]),
                    np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found, beside=others)

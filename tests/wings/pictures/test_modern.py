@@ -355,6 +355,40 @@ def test_other_pictures_in_the_file_do_not_count(tmp_path: Path) -> None:
     near(reading.read(tmp_path / "a.heic").pixels, scene())
 
 
+@pytest.mark.parametrize(("kind", "brand"), [
+    ("heic", b"msf1"), ("heic", b"heis"), ("heic", b"mif2"), ("avif", b"avis")])
+def test_the_still_picture_of_a_film_is_taken(tmp_path: Path, kind: str, brand: bytes) -> None:
+    """Whatever the file calls itself first; libheif would read none of these."""
+    scene().save(tmp_path / "a.png")
+    path, said = encode(tmp_path / "a.png", kind), list[str]()
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + brand + data[12:])
+    near(reading.read(path, warn=said.append).pixels, scene())
+    assert said == []
+    path.write_bytes(data[:8] + brand + data[12:] + struct.pack(">I4s", 8, b"moov"))
+    near(reading.read(path, warn=said.append).pixels, scene())
+    assert said == [reading.FIRST]
+
+
+def test_properties_in_two_lists(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", "avif")
+    data = bytearray(path.read_bytes())
+    with open(path, "rb") as file:
+        meta = next(box for box in boxes.boxes(file) if box.kind == b"meta")
+        inner = {box.kind: box for box in boxes.boxes(file, meta.start + 4, meta.end)}
+    iloc = bytes(data[inner[b"iloc"].start:inner[b"iloc"].end])
+    ((_, offset, _),) = modern._extents(iloc, 1)
+    data[inner[b"iloc"].start:inner[b"iloc"].end] = iloc.replace(
+        struct.pack(">I", offset), struct.pack(">I", offset + 16))
+    for box in (meta, inner[b"iprp"]):
+        data[box.start - 8:box.start - 4] = struct.pack(">I", box.end - box.start + 8 + 16)
+    end = inner[b"iprp"].end
+    data[end:end] = struct.pack(">I4sII", 16, b"ipma", 1 << 24, 0)
+    path.write_bytes(data)
+    near(reading.read(path).pixels, scene())
+
+
 def test_exif_in_a_compressed_box(tmp_path: Path) -> None:
     """cjxl writes this for a JPEG; djxl 0.7 would lose the EXIF."""
     scene().save(tmp_path / "a.jpg", exif=mutants.exif())

@@ -109,10 +109,14 @@ def test_an_icon_with_a_long_header_is_refused(tmp_path: Path) -> None:
         reading.read(tmp_path / "a.ico")
 
 
-def test_pfm_in_colour_is_not_called_damaged(tmp_path: Path) -> None:
-    (tmp_path / "a.pfm").write_bytes(b"PF\n1 1\n-1.0\n" + bytes(12))
-    with pytest.raises(Mistake, match="a PFM picture in colour, of a kind that cannot be read"):
-        reading.read(tmp_path / "a.pfm")
+@pytest.mark.parametrize(("data", "words"), [
+    (b"PF\n1 1\n-1.0\n" + bytes(12), "a PAM or PFM picture"),
+    (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n0", "a PAM or PFM picture"),
+    (b"MM\0+\0\x08\0\0" + bytes(7) + b"\x10" + bytes(8), "a big-endian BigTIFF picture")])
+def test_what_pillow_does_not_know_is_not_called_damaged(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(Mistake, match=f"a is {words}, of a kind that cannot be read"):
+        reading.read(tmp_path / "a")
 
 
 @pytest.mark.parametrize("top", [255, 60000, 2 ** 32 - 1])
