@@ -65,6 +65,34 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
     pytest.fail(f"{words!r} never came: {process.stderr.read() if process.stderr else ''}")
 
 
+_MEASURED = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from dreamer.errors import Mistake
+from dreamer.pictures import reading
+
+def most():
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) >> 10
+
+before, began = most(), time.process_time()
+try:
+    print(reading.read(sys.argv[2], max_size=1000).pixels.shape)
+except Mistake as error:
+    print(error)
+print(f"{time.process_time() - began:.2f} s, {most() - before} MB")
+sys.exit(most() - before >= 200)
+"""
+
+
+def measured(path: Path) -> str:
+    """What reading.read gives for the file, with max_size 1000, in a process whose memory must not grow by 200 MB: its
+    shape or the error, and the time."""
+    done = subprocess.run([sys.executable, "-c", _MEASURED, ROOT, path], capture_output=True, text=True, check=False)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def children(pid: int) -> list[int]:
     """Numbers of the child processes of a process, whichever of its threads started them."""
     found: list[int] = []

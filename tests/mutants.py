@@ -98,6 +98,47 @@ def modern() -> dict[str, bytes]:
     return found
 
 
+def dng(version: bytes = b"\1\4\0\0", height: int = 120, width: int = 160) -> bytes:
+    """A photo of a grey wall, brighter on the right, with a red thumbnail; without `version`, it is not a DNG."""
+    thumb = bytes([255, 0, 0]) * 16 * 12
+    ramp = np.tile(np.linspace(3000, 30000, width), (height, 1)).astype("<u2").tobytes()
+    data = thumb + ramp
+    long = bytearray()
+    start = 8 + len(data)
+
+    def directory(tags: list[tuple[int, int, bytes]], at: int) -> tuple[bytes, bytes]:
+        size = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 10: 8}
+        entries, values = struct.pack("<H", len(tags)), b""
+        after = at + 6 + 12 * len(tags)
+        for tag, kind, value in sorted(tags):
+            count = len(value) // size[kind]
+            if len(value) > 4:
+                values += value
+                value = struct.pack("<I", after + len(values) - len(value))
+            entries += struct.pack("<HHI", tag, kind, count) + value.ljust(4, b"\0")
+        return entries + bytes(4), values
+
+    def short(*values: int) -> tuple[int, bytes]:
+        return 3, struct.pack(f"<{len(values)}H", *values)
+
+    def number(*values: int) -> tuple[int, bytes]:
+        return 4, struct.pack(f"<{len(values)}I", *values)
+    mosaic = [(254, *number(0)), (256, *number(width)), (257, *number(height)), (258, *short(16)), (259, *short(1)),
+              (262, *short(32803)), (273, *number(8 + len(thumb))), (277, *short(1)), (278, *number(height)),
+              (279, *number(len(ramp))), (33421, *short(2, 2)), (33422, 1, b"\0\1\1\2"), (50717, *number(65535))]
+    entries, values = directory(mosaic, start)
+    long += entries + values
+    matrix = struct.pack("<18i", *[value for row in np.eye(3).ravel() for value in (int(row * 10000), 10000)])
+    first = [(254, *number(1)), (256, *number(16)), (257, *number(12)), (258, *short(8, 8, 8)), (259, *short(1)),
+             (262, *short(2)), (271, 2, b"Maker\0"), (272, 2, b"Camera\0"), (273, *number(8)), (274, *short(6)),
+             (277, *short(3)), (278, *number(12)), (279, *number(len(thumb))), (330, *number(start)),
+             (50706, 1, version), (50708, 2, b"Maker Camera\0"), (50721, 10, matrix),
+             (50728, 5, struct.pack("<6I", *[1] * 6)), (50778, *short(21))]
+    at = start + len(long)
+    entries, values = directory([tag for tag in first if version or tag[0] < 50000], at)
+    return b"II*\0" + struct.pack("<I", at) + data + bytes(long) + entries + values
+
+
 def mutant(source: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
     """The bytes `source`, damaged in one to four ways. `chance` is a random.Random, `others` a list of other files."""
     data = bytearray(source)
@@ -144,9 +185,16 @@ def _mend(png: bytearray) -> None:
         at = end + 4
 
 
+def others(kind: str) -> dict[str, bytes]:
+    """{name: bytes} of pictures that other programs decode: of HEIC, AVIF, JXL or DNG, if they can be made here."""
+    if kind == "DNG":
+        return {"DNG": dng(), "DNG unmarked": dng(b"")} if shutil.which("dcraw_emu") else {}
+    return {name: data for name, data in modern().items() if name.startswith(kind)}
+
+
 def mutants(count: int, seed: object, kind: str = "") -> Iterator[tuple[str, bytes]]:
-    """Yields (name, bytes) `count` times; if there is a `kind` (such as "HEIC"), only of that format."""
-    sources = seeds() if not kind else {name: data for name, data in modern().items() if name.startswith(kind)}
+    """Yields (name, bytes) `count` times; if there is a `kind`, as of others(), only of that format."""
+    sources = others(kind) if kind else seeds()
     files = list(sources.values())
     for number in range(count):
         chance = random.Random(f"{seed} {number}")

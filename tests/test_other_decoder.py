@@ -49,6 +49,10 @@ def recipes() -> Iterator[tuple[str, str, list[str]]]:
         if mode != "rgba":  # because ImageMagick itself changes their colours
             yield mode, "tif", ["-compress", "JPEG"]
         yield mode, "tiff64", []
+    for planar in ("none", "plane"):
+        for depth in ("8", "16"):
+            for alpha in ("associated", "unassociated"):
+                yield "rgba", "tif", ["-interlace", planar, "-depth", depth, "-define", f"tiff:alpha={alpha}"]
     for kind in ("Group4", "Fax", "LZW"):
         for order in ("msb", "lsb"):
             yield "bilevel", "tif", ["-compress", kind, "-define", f"tiff:fill-order={order}"]

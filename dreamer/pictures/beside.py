@@ -59,7 +59,7 @@ def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Be
     """The Beside of `image` (loaded), which was read from `file`. What says where the picture was taken is left out
     unless `keep_location`."""
     found = Beside(resolution.read(image), iptc=iptc.cleaned(_iptc(image, file), keep_location),
-                   texts=_texts(image, keep_location))
+                   texts=_texts(image, keep_location), lost=set(image.info.get("lost", ())))
     packet = _packet(image)
     if packet.strip(b"\0 \r\n\t"):
         try:
@@ -162,8 +162,10 @@ def _behind(image: Image.Image, file: IO[bytes]) -> set[str]:
     lost = set()
     if any(data.startswith(b"urn:iso:std:iso:ts:21496") for data in _segments(image, "APP2")):
         lost.add("gain map")
+    file.seek(0)
+    base = file.read(1 << 20).find(b"MPF\0") + 4  # Pillow does not keep this
     for each in (getattr(image, "mpinfo", None) or {}).get(0xB002, [])[1:]:
-        file.seek(each["DataOffset"] + image.info["mpoffset"])
+        file.seek(each["DataOffset"] + base)
         start = file.read(1 << 16)
         if b"HDRGainMap" in start or b"hdr-gain-map" in start or b"iso:ts:21496" in start:
             lost.add("gain map")

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from dreamer.pictures import profiles
+
 # lcms's own numbers, because Pillow's names for them come and go
 _RELATIVE_COLORIMETRIC, _BLACK_POINT_COMPENSATION, _EXACTLY = 1, 0x2000, 0x100
-_BITS = 258  # the TIFF tag BitsPerSample
+_BITS, _FORMAT = 258, 339  # the TIFF tags BitsPerSample and SampleFormat
 # EXIF's orientation -> what turns the picture upright
 UPRIGHT = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM, 5: Image.TRANSPOSE,
            6: Image.ROTATE_270, 7: Image.TRANSVERSE, 8: Image.ROTATE_90}
@@ -47,7 +49,7 @@ def to_srgb(image: Image.Image, warn: Callable[[str], None]) -> Image.Image:
 
 
 def _by_profile(colours: Image.Image, data: bytes) -> Image.Image:
-    profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(profiles.without_glare(data)))
     wanted = _MODES[profile.profile.xcolor_space.strip()]
     if colours.mode == "L" and wanted == "RGB":  # a photo turned grey may still have its RGB profile
         colours = colours.convert("RGB")
@@ -87,6 +89,8 @@ def _plain(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 def _grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """_plain for one channel of more than 8 bits. Neither the file nor Pillow says which value is white."""
     values = np.asarray(image)
+    if image.mode == "I" and image.format == "TIFF" and image.tag_v2.get(_FORMAT, (1,))[0] == 1:
+        values = values.view(np.uint32)  # Pillow makes those above 2^31 negative
     alpha = None
     if isinstance(nothing := image.info.get("transparency"), int):
         alpha = Image.fromarray(np.uint8(255 * (values != nothing)))

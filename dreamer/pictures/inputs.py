@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from dreamer.errors import Mistake
 from dreamer.machine import decoders, files, here
-from dreamer.pictures import bmp, jpeg, kinds, modern, planes, png, rare, raw
+from dreamer.pictures import bands, bmp, jpeg, kinds, modern, planes, png, rare, raw
 
 STANDARD = "-"  # standard input or output
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS  # Pillow's own limit
@@ -29,10 +29,11 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its notes on da
 # are only stubs.
 _FORMATS = ("BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "TGA",
             "TIFF", "WEBP")
+_NEW_PNM = (b"PF", b"Pf", b"P7")  # which this Pillow may not read
 # What opens them instead, because Pillow reads some files wrong or not at all
 _OWN: dict[str, Callable[[IO[bytes]], Image.Image]] = {
-    "BMP": bmp.opened, "JPEG": jpeg.opened, "JPEG2000": rare.opened_jpeg2000, "PCX": rare.opened_pcx, "PNG": png.opened,
-    "PSD": rare.opened_psd, "TGA": rare.opened_tga, "TIFF": planes.opened}
+    "BMP": bmp.opened, "ICO": rare.opened_ico, "JPEG": jpeg.opened, "JPEG2000": rare.opened_jpeg2000,
+    "PCX": rare.opened_pcx, "PNG": png.opened, "PSD": rare.opened_psd, "TGA": rare.opened_tga, "TIFF": planes.opened}
 
 
 def formats() -> list[str]:
@@ -111,11 +112,12 @@ def kind(path: str | os.PathLike[str]) -> str | None:
 def picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS,
             max_size: int | None = None) -> Iterator[tuple[Image.Image, IO[bytes], str]]:
     """(Pillow's image, not decoded yet; its file; its name in messages) for the picture at `path`. Raises Mistake if it
-    cannot be opened or has more than `max_pixels`, and for any error with it in the block. A JPEG may have more if it
-    will be shrunk to `max_size` while it is decoded."""
+    cannot be opened or has more than `max_pixels`, and for any error with it in the block. A picture that can be shrunk
+    to `max_size` while it is decoded may have more."""
     with opened(path) as (file, name), decoding(name, max_pixels, file), identified(file) as image:
         pixels = getattr(image, "pixels", image.size[0] * image.size[1])
-        if pixels > max_pixels and not jpeg.reducible(image, file, max_size, max_pixels):
+        if pixels > max_pixels and not (max_size and any(
+                each.reducible(image, file, max_size, max_pixels) for each in (jpeg, bands, modern))):
             raise Image.DecompressionBombError
         yield image, file, name
 
@@ -143,6 +145,8 @@ def identified(file: IO[bytes]) -> Image.Image:
                 raise kinds.cannot(kinds.PICTURE[name]) from None
             continue
         return image
+    if kind == "PPM" and start[:2] in _NEW_PNM:
+        raise kinds.cannot("a PAM or PFM picture")
     if kind:
         raise SyntaxError("damaged")
     raise UnidentifiedImageError

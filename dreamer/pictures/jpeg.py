@@ -8,10 +8,13 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
+from dreamer.machine import limits
+
 _EXIF = re.compile(rb"\xff\xe1..(Exif)\0", re.DOTALL)
 LEAST = 0.9  # of the rows must be there
 _DENSEST = 200  # pixels per byte: an area of one colour has at most 170, so a file with more is cut or an attack
 _LARGEST = 1 << 31  # pixels, at any reduction
+_MOST_SCANS, _COEFFICIENT = 64, 2  # of a large picture (each takes 0.1 s); bytes of memory
 _NOISE = np.random.RandomState(0).choice(np.arange(1, 255, dtype=np.uint8), 400).tobytes()
 # Two ends for a file that lacks its own: grey, and noise with all restart marks. They differ where rows are missing.
 _END = b"\xff\xd9"
@@ -35,16 +38,24 @@ def opened(file: IO[bytes]) -> Image.Image:
     return image
 
 
-def reducible(image: Image.Image, file: IO[bytes], max_size: int | None, max_pixels: int) -> bool:
+def reducible(image: Any, file: IO[bytes], max_size: int, max_pixels: int) -> bool:
     """Whether the decoder can shrink the picture so much that it has at most `max_pixels`, but is not smaller than
-    `max_size`. Memory is needed only for a few rows of the original then, except for a progressive file."""
-    if image.format not in ("JPEG", "MPO") or not max_size or "progressive" in image.info:
+    `max_size`. Memory is needed only for a few rows of the original then; if it is stored in several scans (as a
+    progressive one), for all its coefficients."""
+    if image.format not in ("JPEG", "MPO"):
         return False
     width, height = image.size
     length = file.seek(0, io.SEEK_END)
     scale = _scale(image, max_size)
     pixels: int = width * height
-    return pixels <= min(_LARGEST, _DENSEST * length) and pixels <= max_pixels * scale * scale
+    if pixels > min(_LARGEST, _DENSEST * length, max_pixels * scale * scale):
+        return False
+    file.seek(0)
+    if (scans := len(_scans(file.read()))) < 2:
+        return True
+    sizes = [across * down for _, across, down, *_ in image.layer]
+    largest = max(across for _, across, *_ in image.layer) * max(down for _, _, down, *_ in image.layer)
+    return scans <= _MOST_SCANS and _COEFFICIENT * pixels * sum(sizes) / largest <= limits.memory()
 
 
 def reduce(image: Image.Image, max_size: int) -> None:

@@ -1,6 +1,9 @@
 """HEIC, AVIF and JPEG XL, decoded by the programs of libheif and libjxl.
 
-Those programs turn the picture upright. The orientation in its EXIF must then be ignored, as the standards say.
+Those programs turn the picture upright. The orientation in its EXIF must then be ignored, as the standards say. They
+get a copy of a HEIC or AVIF file without what they cannot handle: further pictures, colour profiles (libpng rejects
+some), turns of a picture with alpha (libheif 1.15 would lose the alpha), the limited range of grey, and the mark of a
+film (libheif reads none, not even its still picture).
 Sources: ISO/IEC 23008-12 (HEIF), ISO/IEC 18181-1 and -2 (JPEG XL), AV1 Image File Format 1.1.
 """
 
@@ -13,13 +16,18 @@ from typing import IO, Any
 
 from PIL import Image
 
-from dreamer.machine import decoders, here
-from dreamer.pictures import boxes, kinds, profiles
+from dreamer.machine import decoders, here, limits
+from dreamer.pictures import bands, boxes, kinds, png, profiles
 from dreamer.pictures.boxes import Box
 from dreamer.pictures.lazy import lazy
 
 EXTENSIONS = {".heic": "HEIC", ".heif": "HEIC", ".hif": "HEIC", ".avif": "AVIF", ".jxl": "JXL"}
 _PROGRAMS = {"HEIC": ("heif-dec", "heif-convert"), "AVIF": ("heif-dec", "heif-convert"), "JXL": ("djxl",)}
+_BYTES = {"HEIC": 8, "AVIF": 8, "JXL": 20}  # of memory that the program needs for a pixel
+_DENSEST = 200  # pixels per byte of a file that may have more of them than the limit: with more, it may be an attack
+_STILLS = {"HEIC": b"heic", "AVIF": b"avif"}  # marks of files that libheif reads
+_BRANDS = (b"heic", b"heix", b"mif1", b"avif")
+_LOST = ((b"hdrgainmap", "gain map"), (b"auxid:2", "depth map"), (b"disparity", "depth map"))  # types of pictures
 _NO_PICTURES = (b"Exif", b"mime", b"uri ")  # types of items
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width : height in JPEG XL
 
@@ -27,50 +35,83 @@ _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width :
 @dataclass
 class Header:
     """What a file says before its pixels: size (width, height), the most pixels of any of its parts, metadata in
-    Pillow's words, offsets of the bytes that must be set to 1 to hide all pictures but the main one."""
+    Pillow's words.
+
+    changed  {offset: bytes} of what the program must find there instead
+    limited  black is 16, and white is 235
+    turns    how the result must be turned, in this order
+    longest  shrink the picture while the program's result is read, but not below this; None: do not"""
 
     size: tuple[int, int] = (0, 0)
     pixels: int = 0
     info: dict[str, Any] = field(default_factory=dict)
-    hide: list[int] = field(default_factory=list)
+    changed: dict[int, bytes] = field(default_factory=dict)
+    limited: bool = False
+    turns: list[int] = field(default_factory=list)
     multiplied: bool = False  # the colours are multiplied by alpha
+    longest: int | None = None
+    moving: bool = False  # there is a film too
 
 
 def opened(file: IO[bytes], kind: str) -> Image.Image:
     """An image like Pillow's, not decoded yet; its `pixels` are the most of any part of the file.
 
     Raises kinds.UnreadableError if the program is missing, SyntaxError if the header is damaged."""
-    header = _of_jxl(file) if kind == "JXL" else _of_heif(file)
+    header = _of_jxl(file) if kind == "JXL" else _of_heif(file, kind)
     program = decoders.find(*_PROGRAMS[kind])
     if not program:
         raise kinds.UnreadableError(f"{kinds.PICTURE[kind]}, but {_PROGRAMS[kind][-1]} is not installed: " + (
             "Ubuntu 22.04 has none; elsewhere " if kind == "JXL" else "") + here.provision("runtime"))
     image: Any = lazy(kind, header.size, lambda: _decoded(file, kind, header, program), **header.info)
-    image.pixels = header.pixels
+    image.pixels, image.header, image.is_animated = header.pixels, header, header.moving
     result: Image.Image = image
     return result
 
 
+def reducible(image: Any, file: IO[bytes], max_size: int, max_pixels: int) -> bool:
+    """Whether the picture can be shrunk so much that it has at most `max_pixels`, but is not smaller than `max_size`,
+    and there is memory for the program, which decodes it whole."""
+    if image.format not in _PROGRAMS:
+        return False
+    length = file.seek(0, io.SEEK_END)
+    most = min(max_pixels * (max(image.size) // max_size) ** 2, _DENSEST * length)
+    fits: bool = image.pixels <= most and image.pixels * _BYTES[image.format] <= limits.memory()
+    return fits
+
+
+def reduce(image: Any, max_size: int) -> None:
+    """Let load() shrink the picture, as far as max_size allows."""
+    image.header.longest = max_size
+
+
 def _decoded(file: IO[bytes], kind: str, header: Header, program: str) -> Image.Image:
     data: IO[bytes] = file
-    if header.hide:
+    if header.changed:
         file.seek(0)
         copy = bytearray(file.read())
-        for at in header.hide:
-            copy[at] |= 1
+        for at, content in header.changed.items():
+            copy[at:at + len(content)] = content
         data = io.BytesIO(copy)
     extension = ".jxl" if kind == "JXL" else ".heic"
     with decoders.decoded([program, decoders.IN, decoders.OUT], data, header.pixels, (extension, ".png")) as result:
-        image: Image.Image = Image.open(result)  # a program of the distribution made it
+        image = png.opened(result)  # not Image.open, which has a limit of its own
         if image.size[0] * image.size[1] > 2 * header.pixels:
             raise SyntaxError("it has more pixels than it says")
+        if header.longest:
+            image = png.opened(bands.shrunk(result, header.longest))
         image.load()
     kept = {"transparency"} | ({"icc_profile"} if kind == "JXL" else set())
     info = {name: value for name, value in image.info.items() if name in kept} | header.info
     if header.multiplied and image.mode == "RGBA":
         image = Image.frombytes("RGBa", image.size, image.tobytes()).convert("RGBA")
         image.format = "PNG"
-    image.info = info
+    if header.limited:
+        colours = [band.point([round((value - 16) * 255 / 219) for value in range(256)]) if name != "A" else band
+                   for name, band in zip(image.getbands(), image.split(), strict=True)]
+        image = Image.merge(image.mode, colours)
+    for turn in header.turns:
+        image = image.transpose(turn)
+    image.info, image.format = info, "PNG"
     return image
 
 
@@ -81,18 +122,20 @@ def extensions() -> list[str]:
 
 # HEIC and AVIF -------------------------------------------------------------------------------------------
 
-def _of_heif(file: IO[bytes]) -> Header:
-    meta = next((box for box in boxes.boxes(file) if box.kind == b"meta"), None)
+def _of_heif(file: IO[bytes], kind: str) -> Header:
+    outer = list(boxes.boxes(file))
+    meta = next((box for box in outer if box.kind == b"meta"), None)
     if not meta:
         raise kinds.cannot("a HEIC or AVIF film")
     parts = {box.kind: box for box in boxes.boxes(file, meta.start + 4, meta.end)}
     try:
         main = _number(file, parts[b"pitm"])
         items = dict(_items(file, parts[b"iinf"]))
-        properties = {box.kind: box for box in boxes.boxes(file, parts[b"iprp"].start, parts[b"iprp"].end)}
-        every = list(boxes.boxes(file, properties[b"ipco"].start, properties[b"ipco"].end))
-        own = [every[at - 1] for at in _associated(boxes.content(file, properties[b"ipma"]), main) if
-               0 < at <= len(every)]
+        properties = list(boxes.boxes(file, parts[b"iprp"].start, parts[b"iprp"].end))
+        every = [box for list_ in properties if list_.kind == b"ipco"
+                 for box in boxes.boxes(file, list_.start, list_.end)]
+        own = [every[at - 1] for list_ in properties if list_.kind == b"ipma"
+               for at in _associated(boxes.content(file, list_), main) if 0 < at <= len(every)]
         sizes = [struct.unpack(">II", boxes.content(file, box)[4:12]) for box in every if box.kind == b"ispe"]
         width, height = next(struct.unpack(">II", boxes.content(file, box)[4:12]) for box in own if box.kind == b"ispe")
         for box in own:
@@ -104,10 +147,29 @@ def _of_heif(file: IO[bytes]) -> Header:
     if any(box.kind == b"irot" and boxes.content(file, box, 1) in (b"\1", b"\3") for box in own):
         width, height = height, width
     header = Header((width, height), max(a * b for a, b in sizes), _colours(file, own) or _colours(file, every))
-    header.hide = [at for number, (kind, at) in items.items() if kind not in _NO_PICTURES and number != main]
+    header.moving = any(box.kind == b"moov" for box in outer)
+    file.seek(8)
+    if file.read(4) not in _BRANDS:
+        header.changed[8] = _STILLS[kind]
+    for number, (sort, at, flags) in items.items():
+        if sort not in _NO_PICTURES and number != main:
+            header.changed[at] = bytes([flags | 1])  # hidden
+    for box in every:
+        if box.kind == b"colr" and boxes.content(file, box, 4) in (b"prof", b"rICC"):
+            header.changed[box.start - 4] = b"skip"
+    sorts = [boxes.content(file, box, 100) for box in every if box.kind == b"auxC"]
+    lost = {words for sort in sorts for name, words in _LOST if name in sort}
+    header.info["lost"] = lost | {"gain map" for sort, *_ in items.values() if sort == b"tmap"}
+    if any(_is_grey(box.kind, boxes.content(file, box, 17)) for box in own):
+        for box in own:
+            content = boxes.content(file, box, 11)
+            if box.kind == b"colr" and content[:4] == b"nclx" and content[10:] == b"\0":
+                header.limited, header.changed[box.start + 10] = True, b"\x80"
     if b"iref" in parts:
-        header.multiplied = any(box.kind == b"prem" for box in
-                                boxes.boxes(file, parts[b"iref"].start + 4, parts[b"iref"].end))
+        links = list(boxes.boxes(file, parts[b"iref"].start + 4, parts[b"iref"].end))
+        header.multiplied = any(box.kind == b"prem" for box in links)
+        if any(box.kind == b"auxl" for box in links):
+            _turn_later(file, header, own, every)
     try:
         if exif := _exif(file, parts, items):
             header.info["exif"] = exif
@@ -116,20 +178,40 @@ def _of_heif(file: IO[bytes]) -> Header:
     return header
 
 
+def _is_grey(kind: bytes, content: bytes) -> bool:
+    """Whether the box is the decoder's configuration for a picture without colours."""
+    if kind == b"av1C":
+        return len(content) > 2 and bool(content[2] & 0x10)
+    return kind == b"hvcC" and len(content) > 16 and not content[16] & 3
+
+
+def _turn_later(file: IO[bytes], header: Header, own: list[Box], every: list[Box]) -> None:
+    """Let the program not turn anything, but the main picture, which has the properties `own`, be turned afterwards."""
+    for box in own:
+        value = boxes.content(file, box, 1) or b"\0"
+        if box.kind == b"irot" and value[0] & 3:
+            header.turns.append((Image.ROTATE_90, Image.ROTATE_180, Image.ROTATE_270)[(value[0] & 3) - 1])
+        elif box.kind == b"imir":
+            header.turns.append(Image.FLIP_LEFT_RIGHT if value[0] & 1 else Image.FLIP_TOP_BOTTOM)
+    for box in every:
+        if box.kind in (b"irot", b"imir"):
+            header.changed[box.start - 4] = b"irot\0"  # by no angle
+
+
 def _number(file: IO[bytes], box: Box) -> int:
     """The item that a pitm box names."""
     data = boxes.content(file, box, 8)
     return int.from_bytes(data[4:8] if data[0] else data[4:6], "big")
 
 
-def _items(file: IO[bytes], iinf: Box) -> Iterator[tuple[int, tuple[bytes, int]]]:
-    """(number, (type, offset of the byte whose lowest bit hides it)) of each item."""
+def _items(file: IO[bytes], iinf: Box) -> Iterator[tuple[int, tuple[bytes, int, int]]]:
+    """(number, (type, offset of the byte whose lowest bit hides it, that byte)) of each item."""
     wide = boxes.content(file, iinf, 1) != b"\0"
     for box in boxes.boxes(file, iinf.start + (8 if wide else 6), iinf.end):
         data = boxes.content(file, box, 16)
         if box.kind == b"infe" and data[:1] in (b"\2", b"\3"):
             size = 2 if data[0] == 2 else 4
-            yield int.from_bytes(data[4:4 + size], "big"), (data[6 + size:10 + size], box.start + 3)
+            yield int.from_bytes(data[4:4 + size], "big"), (data[6 + size:10 + size], box.start + 3, data[3])
 
 
 def _associated(ipma: bytes, item: int) -> list[int]:
@@ -161,9 +243,9 @@ def _colours(file: IO[bytes], properties: list[Box]) -> dict[str, Any]:
     return found
 
 
-def _exif(file: IO[bytes], parts: dict[bytes, Box], items: dict[int, tuple[bytes, int]]) -> bytes | None:
+def _exif(file: IO[bytes], parts: dict[bytes, Box], items: dict[int, tuple[bytes, int, int]]) -> bytes | None:
     """The EXIF block, without a heading; None if there is none."""
-    wanted = next((number for number, (kind, _) in items.items() if kind == b"Exif"), None)
+    wanted = next((number for number, (kind, *_) in items.items() if kind == b"Exif"), None)
     if wanted is None or b"iloc" not in parts:
         return None
     base = parts[b"idat"].start if b"idat" in parts else 0

@@ -14,7 +14,8 @@ from dreamer.pictures.lazy import lazy
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES, _LENGTHS = 256, 257, 258, 259, 262, 273, 277, 279
 _PLANAR, _PREDICTOR, _TILE_WIDTH, _TILES, _TILE_LENGTHS, _FORMAT = 284, 317, 322, 324, 325, 339
-_ICC, _ORIENTATION = 34675, 274
+_EXTRA, _ICC, _ORIENTATION = 338, 34675, 274
+_NO_ALPHA, _MULTIPLIED = 0, 1  # values of _EXTRA
 _COPIED = (_WIDTH, _HEIGHT, _COMPRESSION, _STRIPS, 278, _LENGTHS, _PREDICTOR, _TILE_WIDTH, 323, _TILES, _TILE_LENGTHS)
 _FLOAT = 3  # value of _FORMAT
 _Numbers: TypeAlias = dict[int, list[int]]  # of tags
@@ -38,7 +39,13 @@ def opened(file: IO[bytes]) -> Image.Image:
         return _mixed(file, order, tags, numbers)
     if float_ and (samples > 1 or bits != {32}):
         raise kinds.cannot("a TIFF picture of floating-point numbers that are not RGB or grey of 32 bits")
-    image: Image.Image = TiffImagePlugin.TiffImageFile(file, "")
+    try:
+        image: Image.Image = TiffImagePlugin.TiffImageFile(file, "")
+    except SyntaxError:
+        file.seek(0)
+        if file.read(4) == b"MM\0+":  # old Pillows read only the other order
+            raise kinds.cannot("a big-endian BigTIFF picture") from None
+        raise
     _check(image)
     return image
 
@@ -79,7 +86,9 @@ def _mixed(file: IO[bytes], order: str, tags: tiff.Directory, numbers: _Numbers)
             values = np.stack([_grey(file, order, numbers, plane) for plane in range(channels)], -1)
         else:
             values = _grey(file, order, numbers, None).reshape(size[1], size[0], channels)
-        image = _image(values, is_float)
+        if channels == 4 and numbers.get(_EXTRA, [2])[0] == _NO_ALPHA:
+            values = values[..., :3]
+        image = _image(values, is_float, numbers.get(_EXTRA) == [_MULTIPLIED])
         orientation = numbers.get(_ORIENTATION, [1])[0]
         if orientation in colour.UPRIGHT:
             image = image.transpose(colour.UPRIGHT[orientation])
@@ -106,8 +115,13 @@ def _grey(file: IO[bytes], order: str, numbers: _Numbers, plane: int | None) -> 
     return np.asarray(image)
 
 
-def _image(values: NDArray[Any], is_float: bool) -> Image.Image:
-    """The picture (h, w, 3 or 4), of which channel 3 is alpha."""
+def _image(values: NDArray[Any], is_float: bool, multiplied: bool) -> Image.Image:
+    """The picture (h, w, 3 or 4), of which channel 3 is alpha, with which the others may be multiplied."""
+    if multiplied:
+        most = 1 if is_float else 65535
+        factor = most / np.maximum(np.nan_to_num(values[..., 3:].astype(np.float32)), 1e-6)
+        plain = (values[..., :3] * factor).clip(0, None if is_float else most)
+        values = np.concatenate([plain, values[..., 3:]], -1).astype(values.dtype)
     if not is_float:
         return Image.fromarray(np.uint8(values >> 8))
     colours = colour.scaled(values[..., :3], [1, 255])

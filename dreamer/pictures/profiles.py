@@ -24,14 +24,14 @@ Values = NDArray[np.float64]
 
 
 def _pq(x: Values) -> Values:
+    """The light, as a part of the brightest."""
     power = x ** (1 / 78.84375)
     light: Values = (np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125)
-    return _squeezed(light / _REFERENCE)
+    return light
 
 
 def _hlg(x: Values) -> Values:
-    light = np.asarray(np.where(x <= 0.5, x * x / 3, (np.exp((x - 0.55991073) / 0.17883277) + 0.28466892) / 12))
-    return _squeezed(light / 0.265)  # the signal 0.75 is white paper
+    return np.asarray(np.where(x <= 0.5, x * x / 3, (np.exp((x - 0.55991073) / 0.17883277) + 0.28466892) / 12))
 
 
 def _squeezed(light: Values) -> Values:
@@ -44,10 +44,11 @@ def _srgb(x: Values) -> Values:
     return np.asarray(np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4))
 
 
+_BRIGHT = ((_pq, _REFERENCE), (_hlg, 0.265))  # curves, and the light of white paper; in HLG, its signal is 0.75
 # H.273's numbers -> light for a signal of 0..1. Browsers take television's curves (1, 6, 14, 15) for sRGB's.
 _CURVES: dict[int, Callable[[Values], Values]] = {
     **dict.fromkeys((1, 6, 7, 13, 14, 15), _srgb), 4: lambda x: x ** 2.2, 5: lambda x: x ** 2.8, 8: lambda x: x,
-    16: _pq, 18: _hlg}
+    16: lambda x: _squeezed(_pq(x) / _REFERENCE), 18: lambda x: _squeezed(_hlg(x) / 0.265)}
 
 
 @functools.lru_cache(4)
@@ -59,6 +60,23 @@ def by_numbers(primaries: int, transfer: int) -> bytes | None:
     if primaries == 1 and curve is _srgb:
         return None
     return profile(_PRIMARIES[primaries], curve(np.linspace(0, 1, 4096)))
+
+
+def without_glare(profile: bytes) -> bytes:
+    """The profile, in which a curve of PQ or HLG (libjxl writes them) is replaced by by_numbers()' for the same: white
+    paper would come out almost black otherwise, because the brightest light is 1 in such a profile."""
+    changed = bytearray(profile)
+    for at in range(132, min(132 + 12 * int.from_bytes(profile[128:132], "big"), len(profile) - 11, 132 + 1200), 12):
+        name, start, size = struct.unpack_from(">4sII", profile, at)
+        steps = profile[start + 12:start + size]
+        values = np.frombuffer(steps[:len(steps) // 2 * 2], ">u2") / 65535
+        if name[1:] != b"TRC" or profile[start:start + 4] != b"curv" or len(values) < 256:
+            continue
+        for curve, white in _BRIGHT:
+            light = curve(np.linspace(0, 1, len(values)))
+            if np.abs(values - light).max() < 0.002:
+                changed[start + 12:start + 12 + 2 * len(values)] = _steps(_squeezed(light / white))
+    return bytes(changed)
 
 
 def by_gamma(gamma: float, chromaticity: tuple[float, ...] = ()) -> bytes | None:
@@ -86,8 +104,7 @@ def profile(points: tuple[tuple[float, float], ...], curve: Values) -> bytes:
     adapt = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / (_BRADFORD @ white)) @ _BRADFORD
     if not np.isfinite(adapt @ colours).all() or np.abs(adapt @ colours).max() > 100:
         raise np.linalg.LinAlgError
-    steps: bytes = np.rint(curve.clip(0, 1) * 65535).astype(">u2").tobytes()
-    tone = b"curv" + bytes(4) + struct.pack(">I", len(curve)) + steps
+    tone = b"curv" + bytes(4) + struct.pack(">I", len(curve)) + _steps(curve)
     text = b"mluc" + bytes(4) + struct.pack(">IIHHII", 1, 12, 0x656E, 0x5553, 2, 28) + b"\0x\0\0"
     tags = {b"desc": text, b"cprt": text, b"wtpt": _xyz(_D50), b"chad": b"sf32" + bytes(4) + _fixed(adapt)}
     tags |= {name: _xyz(value) for name, value in zip((b"rXYZ", b"gXYZ", b"bXYZ"), (adapt @ colours).T, strict=True)}
@@ -101,6 +118,11 @@ def profile(points: tuple[tuple[float, float], ...], curve: Values) -> bytes:
     head = struct.pack(">I4sI4s4s4s6H4s", 128 + len(table) + len(data), bytes(4), 0x04200000, b"mntr", b"RGB ", b"XYZ ",
                        2015, 7, 1, 0, 0, 0, b"acsp") + bytes(28) + _fixed(_D50)
     return head.ljust(128, b"\0") + table + data
+
+
+def _steps(curve: Values) -> bytes:
+    data: bytes = np.rint(curve.clip(0, 1) * 65535).astype(">u2").tobytes()
+    return data
 
 
 def _fixed(values: Values) -> bytes:

@@ -1,11 +1,11 @@
-"""PCX, TGA, Photoshop and JPEG 2000: what Pillow would decode wrong is mended, or refused."""
+"""PCX, TGA, icons, Photoshop and JPEG 2000: what Pillow would decode wrong is mended, or refused."""
 
 import io
 import struct
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImagePalette, Jpeg2KImagePlugin, PcxImagePlugin, PsdImagePlugin, TgaImagePlugin
+from PIL import IcoImagePlugin, Image, ImagePalette, Jpeg2KImagePlugin, PcxImagePlugin, PsdImagePlugin, TgaImagePlugin
 
 from dreamer.pictures import boxes, kinds
 from dreamer.pictures.lazy import lazy
@@ -34,6 +34,20 @@ def opened_tga(file: IO[bytes]) -> Image.Image:
             part = np.rint((values >> shift & 31) * (255 / 31))[:max(0, 256 - first)]
             table[first:first + len(part), number] = part
         image.palette = ImagePalette.raw("RGB", table.tobytes())
+    return image
+
+
+def opened_ico(file: IO[bytes]) -> Image.Image:
+    """Pillow's image, not decoded yet. Raises kinds.UnreadableError if a picture has another header than BMP's usual
+    one: Pillow would look for its transparency at the wrong place."""
+    head = file.read(6)
+    entries = file.read(16 * int.from_bytes(head[4:], "little"))
+    for (start,) in struct.iter_unpack("<12xI", entries[:len(entries) // 16 * 16]):
+        file.seek(start)
+        if (size := int.from_bytes(file.read(4), "little")) in (52, 56, 64, 108, 124):
+            raise kinds.cannot(f"an icon with a BMP header of {size} bytes")
+    file.seek(0)
+    image: Image.Image = IcoImagePlugin.IcoImageFile(file, "")
     return image
 
 
@@ -81,7 +95,7 @@ def opened_pcx(file: IO[bytes]) -> Image.Image:
     """Pillow's image, or one like it, not decoded yet."""
     head = file.read(128)
     file.seek(0)
-    if len(head) == 128 and head[2] == 1 and head[3] == 1 and head[65] in (2, 3, 4):
+    if len(head) == 128 and head[2] == 1 and head[3] == 1 and head[65] in (1, 2, 3, 4):
         left, top, right, bottom = struct.unpack_from("<4H", head, 4)
         if right < left or bottom < top or (bottom - top + 1) * head[65] > 65535:
             raise SyntaxError("no size")
@@ -97,6 +111,8 @@ def _of_planes(file: IO[bytes], head: bytearray, width: int, height: int) -> Ima
     """A PCX of up to 4 planes of 1 bit, decoded as a picture of 1 bit with as many rows more."""
     count, head[65] = head[65], 1
     palette = np.frombuffer(bytes(head[16:64]), np.uint8).reshape(16, 3)
+    if count == 1 and (palette[0] == palette[1]).all():  # it is not set
+        palette = np.array([[0] * 3, [255] * 3], np.uint8)
     head[4:12] = struct.pack("<4H", 0, 0, width - 1, height * count - 1)
     file.seek(128)
     single = PcxImagePlugin.PcxImageFile(io.BytesIO(bytes(head) + file.read()), "")

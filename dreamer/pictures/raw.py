@@ -4,7 +4,7 @@ import re
 import struct
 from typing import IO
 
-from PIL import Image
+from PIL import Image, PpmImagePlugin
 
 from dreamer.machine import decoders, here
 from dreamer.pictures import kinds, tiff
@@ -58,7 +58,7 @@ def opened(file: IO[bytes]) -> Image.Image:
         is_tiff = kinds.picture(file.read(kinds.LONG)) == "TIFF"
         command = ["dcraw_emu", "-w", "-o", "1", "-Z", "-", decoders.IN]
         with decoders.decoded(command, file, width * height, (".raw", "")) as result:
-            image: Image.Image = Image.open(result)
+            image: Image.Image = PpmImagePlugin.PpmImageFile(result, "")
             image.load()
         image.format = "TIFF" if is_tiff else "PPM"  # as such, its EXIF is read from the file
         return image

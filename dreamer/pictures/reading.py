@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dreamer.errors import Mistake
-from dreamer.pictures import beside, colour, exif, inputs, jpeg, tiff
+from dreamer.pictures import bands, beside, colour, exif, inputs, jpeg, modern, png, tiff
 from dreamer.pictures.picture import Picture
 
 _TURNED = ("TIFF", "RAW", "HEIC", "AVIF", "JXL")  # formats that come upright, whatever their EXIF says
@@ -26,7 +26,7 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
     warn           called with a line about each part of the file that cannot be used"""
     with inputs.picture(path, max_pixels, max_size) as (image, file, name):
         kind = image.format
-        size = _decode(image, file, max_size, max_pixels, warn)
+        image, file, size = _decode(image, file, max_size, max_pixels, warn)
         if not min(image.size):
             raise Mistake(f"input: {name} has no pixels")
         try:
@@ -46,7 +46,7 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         if found and kind not in _TURNED and found.orientation in colour.UPRIGHT:
             image = image.transpose(colour.UPRIGHT[found.orientation])
         pixels = np.asarray(image)
-        if kind in ("GIF", "PNG", "TIFF", "WEBP") and _has_more(file):
+        if kind in ("AVIF", "GIF", "HEIC", "PNG", "TIFF", "WEBP") and _has_more(file):
             warn(FIRST)
     return Picture(np.ascontiguousarray(pixels[..., :3]),
                    np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found, beside=others)
@@ -70,18 +70,28 @@ def _has_more(file: IO[bytes]) -> bool:
 
 
 def _decode(image: Image.Image, file: IO[bytes], max_size: int | None, max_pixels: int,
-            warn: Callable[[str], None]) -> tuple[int, int]:
-    """Decode the image; returns the size of the whole, even if the decoder shrinks it."""
-    size: tuple[int, int] = image.size
+            warn: Callable[[str], None]) -> tuple[Image.Image, IO[bytes], tuple[int, int]]:
+    """(the decoded image, its file, the size of the whole). If it has more than `max_pixels`, it is shrunk while it is
+    decoded; a PNG's file is then a smaller copy."""
+    width, height = image.size
+    longest = max_size if max_size and width * height > max_pixels else None
     with inputs.silence():
-        if image.format not in ("JPEG", "MPO"):
-            image.load()
-            width, height = image.size
-            return width, height
-        if max_size and size[0] * size[1] > max_pixels:
-            jpeg.reduce(image, max_size)
-        jpeg.load(image, file, warn)
-        return size
+        if image.format in ("JPEG", "MPO"):
+            if longest:
+                jpeg.reduce(image, longest)
+            jpeg.load(image, file, warn)
+            return image, file, (width, height)
+        if longest and image.format == "PNG":
+            file = bands.shrunk(file, longest)
+            image = png.opened(file)
+        elif longest:
+            modern.reduce(image, longest)
+        image.load()
+    if not longest:
+        width, height = image.size
+    elif (width > height) != (image.size[0] > image.size[1]):  # it was stored turned
+        width, height = height, width
+    return image, file, (width, height)
 
 
 def shrunk(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:

@@ -5,8 +5,8 @@
 
 Each file must give a Picture, which must survive writing and reading, or one line that says what is wrong; within
 10 seconds of processor time (the machine may pause) and 3 GB of address space. With the folder of a MODEL ("": none),
-the command line gets every twentieth file too. KIND is HEIC, AVIF or JXL. A file that breaks these rules is written to
-the current folder, and the exit code is then 1. If a decoder aborts, the whole run ends."""
+the command line gets every twentieth file too. KIND is HEIC, AVIF, JXL or DNG. A file that breaks these rules is
+written to the current folder, and the exit code is then 1. If a decoder aborts, the whole run ends."""
 
 import collections
 import os
@@ -96,6 +96,7 @@ def main(count: int | str = 100_000, seed: int | str = 0, model: str | None = No
     warnings.simplefilter("ignore")  # like the command
     began, slowest = time.monotonic(), 0.0
     results: collections.Counter[str] = collections.Counter()
+    formats: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mutant")
         for number, (name, data) in enumerate(mutants(int(count), seed, kind)):
@@ -111,11 +112,14 @@ def main(count: int | str = 100_000, seed: int | str = 0, model: str | None = No
                 print(f"{kept}, {name}:\n{traceback.format_exc()}", file=sys.stderr)
             signal.setitimer(signal.ITIMER_PROF, 0)
             results[result] += 1
+            formats[next(word for word in name.split()[2:] if not word.isdecimal())][result] += 1
             slowest = max(slowest, time.process_time() - start)
         left = sorted(set(os.listdir(folder)) - {"mutant", *(f"out{extension}" for extension in FORMATS)})
     print(f"{count} mutants of seed {seed} in {time.monotonic() - began:.0f} s: {results['read']} read, "
           f"{results['refused']} refused, {results['wrong']} wrong, slowest {slowest:.1f} s, "
           f"most memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")
+    for each, counts in sorted(formats.items()):
+        print(f"  {each}: {', '.join(f'{number} {result}' for result, number in sorted(counts.items()))}")
     return 1 if results["wrong"] or left else 0
 
 

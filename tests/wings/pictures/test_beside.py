@@ -187,6 +187,7 @@ def test_what_cannot_be_kept_is_told_in_one_line(tmp_path: Path, name: str) -> N
         content = b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4)
         path.write_bytes(data[:20] + struct.pack(">HH", 0xFFE2, len(content) + 2) + content + data[20:])
     elif name == "second frame":
+        Image.init()
         if "MPO" not in Image.SAVE_ALL:
             pytest.skip("this Pillow writes no MPO")
         second = mutants.pixels("RGB").transpose(Image.FLIP_LEFT_RIGHT)
@@ -250,3 +251,21 @@ def test_a_film_holds_no_preview(tmp_path: Path, extension: str) -> None:
     for path in [*tmp_path.glob("out*"), *(tmp_path / "pieces").iterdir()]:
         assert b"UNDREAMED" not in path.read_bytes()
     assert len(list(tmp_path.glob("out*"))) == (2 if extension == "png" else 1)
+
+
+@pytest.mark.parametrize("mark", ["the photo's", "the map's"])
+def test_a_gain_map_behind_a_photo(tmp_path: Path, mark: str) -> None:
+    """Ultra HDR: a JPEG of two pictures, of which one or both say what they are."""
+    Image.init()
+    if "MPO" not in Image.SAVE_ALL:
+        pytest.skip("this Pillow writes no MPO")
+    image, name, kind = mutants.pixels("RGB"), tmp_path / "a.jpg", b"urn:iso:std:iso:ts:21496:-1\0"
+    image.save(name, "MPO", save_all=True, append_images=[image.convert("L")])
+    segment = b"\xff\xe2" + (len(kind) + 2).to_bytes(2, "big") + kind
+    data = name.read_bytes()
+    at = data.rindex(b"\xff\xd8\xff") + 2 if mark == "the map's" else 2
+    assert b"MPF" in data[at:] or mark == "the map's"
+    name.write_bytes(data[:at] + segment + data[at:])
+    said: list[str] = []
+    reading.read(name, warn=said.append)
+    assert said == ["input: the dream cannot keep: gain map"]

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 
 import mutants
 from dreamer.errors import Mistake
-from dreamer.machine import decoders
+from dreamer.machine import decoders, limits
 from dreamer.pictures import boxes, colour, inputs, modern, profiles, reading
 from helpers import made
 
@@ -146,6 +146,55 @@ def test_alpha(tmp_path: Path, kind: str) -> None:
     near(back.pixels, scene())
 
 
+@pytest.mark.parametrize("depth", ["8", "10"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_grey_of_limited_range(tmp_path: Path, depth: str, alpha: bool) -> None:
+    """libheif 1.15 would leave black at 16, and white at 235."""
+    (scene("L").convert("RGBA") if alpha else scene("L")).save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", "avif", "-y", "400", "-r", "limited", "-d", depth)
+    near(reading.read(path).pixels, scene("L"))
+
+
+def test_a_gain_map_is_reported(tmp_path: Path) -> None:
+    scene("RGBA").save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", "avif")
+    alpha, other = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:com:apple:photo:2020:aux:hdrgainmap"
+    assert alpha in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(alpha, other.ljust(len(alpha), b"\0")))
+    said: list[str] = []
+    back = reading.read(path, warn=said.append)
+    assert said == ["input: the dream cannot keep: gain map"]
+    assert back.alpha is None
+    near(back.pixels, scene("RGBA"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_alpha_of_a_turned_photo(tmp_path: Path, kind: str) -> None:
+    """avifenc turns only the colours; libheif 1.15 then loses the alpha."""
+    turned = stored(6).convert("RGBA")
+    turned.putalpha(turned.getchannel("R"))
+    turned.save(tmp_path / "a.png", exif=mutants.exif())
+    path = encode(tmp_path / "a.png", kind, *(BOXES[7] if kind == "avif" else ()))
+    back = reading.read(path)
+    expected = {"avif": stored(6).transpose(Image.ROTATE_270).transpose(Image.FLIP_TOP_BOTTOM), "heic": stored(6),
+                "jxl": scene()}[kind]
+    near(back.pixels, expected)
+    assert back.alpha is not None
+    assert np.abs(np.float32(back.alpha) - np.asarray(expected)[..., 0]).mean() <= 2
+
+
+@pytest.mark.parametrize("kind", ["heic", "avif"])
+def test_a_profile_that_libpng_rejects(tmp_path: Path, kind: str) -> None:
+    """The programs would write no picture, without saying so."""
+    scene().save(tmp_path / "a.png", icc_profile=colour.SRGB[:24] + bytes([7, 208, 0, 1]) + colour.SRGB[28:])
+    path = encode(tmp_path / "a.png", kind)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"acsp") - 36
+    data[at:at + 4] = (len(colour.SRGB) + 4).to_bytes(4, "big")
+    path.write_bytes(data)
+    near(reading.read(path).pixels, scene())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("depth", [8, 16])
 def test_a_profile_is_applied(tmp_path: Path, kind: str, depth: int) -> None:
@@ -176,6 +225,34 @@ def test_numbers_for_colours_are_applied(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(io.BytesIO(profiles.by_numbers(12, 13) or b""))
     near(reading.read(encode(tmp_path / "a.png", "avif", "--cicp", "12/13/0")).pixels, ImageCms.profileToProfile(
         scene(), profile, ImageCms.createProfile("sRGB"), renderingIntent=1, flags=0x2000))
+
+
+def coded(light: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
+    """The signal of PQ (16) or HLG (18) for light, of which 1 is white paper. Sources: BT.2100, BT.2408."""
+    if transfer == 16:
+        power = (light * 0.0203) ** 0.1593017578125
+        return np.asarray(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375)
+    scene_ = light * 0.265
+    bright = 0.17883277 * np.log(np.maximum(12 * scene_ - 0.28466892, 1e-9)) + 0.55991073
+    return np.where(scene_ <= 1 / 12, np.sqrt(3 * scene_), bright)
+
+
+@pytest.mark.parametrize("kind", ["avif", "jxl"])
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_light_brighter_than_white_paper_is_squeezed(tmp_path: Path, kind: str, transfer: int) -> None:
+    """HDR: what is darker than paper looks as in sRGB, and what is brighter still differs from white."""
+    light = np.repeat(np.linspace(0.002, 3, 600), 2)
+    rows = np.tile(np.rint(255 * coded(light, transfer)), (16, 1)).astype(np.uint8)
+    Image.fromarray(np.dstack([rows] * 3)).save(tmp_path / "a.png")
+    words = {"avif": ["--cicp", f"9/{transfer}/0"], "jxl": [
+        "-d", "0", "-x", f"color_space=RGB_D65_202_Rel_{'PeQ' if transfer == 16 else 'HLG'}"]}[kind]
+    found = reading.read(encode(tmp_path / "a.png", kind, *words)).pixels[8].astype(float)
+    assert np.ptp(found, axis=1).max() <= 2
+    srgb = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    dark = light < 0.6
+    assert np.abs(found[dark, 0] - srgb[dark]).max() <= 5  # a level of the signal is worth as much
+    assert (np.diff(found[:, 0]) >= -1).all()
+    assert 215 < found[np.argmin(np.abs(light - 1)), 0] < 240 < found[-1, 0] < 255
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -229,6 +306,32 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path, kind: str) -> None:
         reading.read(path)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_max_size_is_enough_for_a_large_picture(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = stored(6).resize((640, 960)).convert("RGBA")
+    source.putalpha(source.getchannel("R"))
+    source.save(tmp_path / "a.png", exif=mutants.exif(), icc_profile=profiles.by_numbers(12, 4))
+    path = encode(tmp_path / "a.png", kind)
+    monkeypatch.setattr(modern, "_DENSEST", 1 << 20)
+    small, large = reading.read(path, max_size=57), reading.read(path, max_size=57, max_pixels=614399)
+    assert large.pixels.shape == small.pixels.shape
+    assert max(large.pixels.shape) == 57
+    assert np.abs(np.float32(large.pixels) - small.pixels).mean() < 2
+    assert large.alpha is not None
+    assert small.alpha is not None
+    assert np.abs(np.float32(large.alpha) - small.alpha).mean() < 2
+    for size, limit in ((57, 100), (900, 614399), (None, 614399)):
+        with pytest.raises(Mistake, match="--max-pixels"):
+            reading.read(path, max_size=size, max_pixels=limit)
+    monkeypatch.setattr(limits, "memory", lambda: 640 * 960 * 8 - 1)
+    with pytest.raises(Mistake, match="--max-pixels"):
+        reading.read(path, max_size=57, max_pixels=614399)
+    monkeypatch.undo()
+    monkeypatch.setattr(modern, "_DENSEST", 1)
+    with pytest.raises(Mistake, match="--max-pixels"):
+        reading.read(path, max_size=57, max_pixels=614399)
+
+
 def test_too_much_memory_or_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mutants.pixels("RGB", 800, 1200).save(tmp_path / "a.png")
     path = encode(tmp_path / "a.png", "jxl")
@@ -250,6 +353,40 @@ def test_other_pictures_in_the_file_do_not_count(tmp_path: Path) -> None:
     needs_heic_encoder()
     made(["heif-enc", *EXTRA["heic"], tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "a.heic"])
     near(reading.read(tmp_path / "a.heic").pixels, scene())
+
+
+@pytest.mark.parametrize(("kind", "brand"), [
+    ("heic", b"msf1"), ("heic", b"heis"), ("heic", b"mif2"), ("avif", b"avis")])
+def test_the_still_picture_of_a_film_is_taken(tmp_path: Path, kind: str, brand: bytes) -> None:
+    """Whatever the file calls itself first; libheif would read none of these."""
+    scene().save(tmp_path / "a.png")
+    path, said = encode(tmp_path / "a.png", kind), list[str]()
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + brand + data[12:])
+    near(reading.read(path, warn=said.append).pixels, scene())
+    assert said == []
+    path.write_bytes(data[:8] + brand + data[12:] + struct.pack(">I4s", 8, b"moov"))
+    near(reading.read(path, warn=said.append).pixels, scene())
+    assert said == [reading.FIRST]
+
+
+def test_properties_in_two_lists(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.png")
+    path = encode(tmp_path / "a.png", "avif")
+    data = bytearray(path.read_bytes())
+    with open(path, "rb") as file:
+        meta = next(box for box in boxes.boxes(file) if box.kind == b"meta")
+        inner = {box.kind: box for box in boxes.boxes(file, meta.start + 4, meta.end)}
+    iloc = bytes(data[inner[b"iloc"].start:inner[b"iloc"].end])
+    ((_, offset, _),) = modern._extents(iloc, 1)
+    data[inner[b"iloc"].start:inner[b"iloc"].end] = iloc.replace(
+        struct.pack(">I", offset), struct.pack(">I", offset + 16))
+    for box in (meta, inner[b"iprp"]):
+        data[box.start - 8:box.start - 4] = struct.pack(">I", box.end - box.start + 8 + 16)
+    end = inner[b"iprp"].end
+    data[end:end] = struct.pack(">I4sII", 16, b"ipma", 1 << 24, 0)
+    path.write_bytes(data)
+    near(reading.read(path).pixels, scene())
 
 
 def test_exif_in_a_compressed_box(tmp_path: Path) -> None:

@@ -83,3 +83,49 @@ def test_jpeg_2000(tmp_path: Path) -> None:
         (tmp_path / "a.jp2").write_bytes(jp2(**options))
         with pytest.raises(Mistake, match=f"a JPEG 2000 picture {why}.*, of a kind that cannot be read"):
             reading.read(tmp_path / "a.jp2")
+
+
+@pytest.mark.parametrize("colours", [[(0, 0, 200), (250, 240, 0)], [(255, 255, 255), (0, 0, 0)], [(7, 7, 7)] * 2])
+def test_pcx_of_one_bit_has_a_palette(tmp_path: Path, colours: list[tuple[int, int, int]]) -> None:
+    image = mutants.pixels("1")
+    image.save(tmp_path / "a.pcx")
+    data = bytearray((tmp_path / "a.pcx").read_bytes())
+    data[16:22] = bytes(colours[0] + colours[1])
+    (tmp_path / "a.pcx").write_bytes(data)
+    palette = np.array(colours if colours[0] != colours[1] else [(0, 0, 0), (255, 255, 255)], np.uint8)
+    assert (reading.read(tmp_path / "a.pcx").pixels == palette[np.asarray(image).astype(int)]).all()
+
+
+def test_an_icon_with_a_long_header_is_refused(tmp_path: Path) -> None:
+    image = mutants.pixels("RGBA", 32, 32)
+    image.save(tmp_path / "a.ico", sizes=[(32, 32)], bitmap_format="bmp")
+    expected = np.asarray(image)
+    back = reading.read(tmp_path / "a.ico")
+    assert (back.pixels == expected[..., :3]).all()
+    data = bytearray((tmp_path / "a.ico").read_bytes())
+    data[22] = 124
+    (tmp_path / "a.ico").write_bytes(data)
+    with pytest.raises(Mistake, match="is an icon with a BMP header of 124 bytes, of a kind that cannot be read"):
+        reading.read(tmp_path / "a.ico")
+
+
+@pytest.mark.parametrize(("data", "words"), [
+    (b"PF\n1 1\n-1.0\n" + bytes(12), "a PAM or PFM picture"),
+    (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n0", "a PAM or PFM picture"),
+    (b"MM\0+\0\x08\0\0" + bytes(7) + b"\x10" + bytes(8), "a big-endian BigTIFF picture")])
+def test_what_pillow_does_not_know_is_not_called_damaged(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(Mistake, match=f"a is {words}, of a kind that cannot be read"):
+        reading.read(tmp_path / "a")
+
+
+@pytest.mark.parametrize("top", [255, 60000, 2 ** 32 - 1])
+def test_grey_tiff_of_32_bits_without_sign(tmp_path: Path, top: int) -> None:
+    values = np.rint(np.linspace(0, top, 256)).astype("<u4")
+    tags = [(256, 256), (257, 1), (258, 32), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, 1024), (339, 1)]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    (tmp_path / "a.tif").write_bytes(struct.pack("<4sI", b"II*\0", 1032) + values.tobytes()
+                                     + struct.pack("<H", len(tags)) + directory + bytes(4))
+    white = 65535 if top == 60000 else top
+    expected = np.linspace(0, 255 * top / white, 256)
+    assert np.abs(reading.read(tmp_path / "a.tif").pixels[0, :, 0] - expected).max() <= 1
