@@ -66,8 +66,13 @@ distribution() {
   . "${OS_RELEASE:-/etc/os-release}"
   extra=()
   pictures=(libheif-examples libjxl-tools) # decode HEIC, AVIF and JPEG XL
+  encoders=()
   case "${ID:-} ${VERSION_ID:-}" in
-    'debian 12' | 'debian 13') archive=(Debian bullseye main debian-archive-keyring) ;;
+    'debian 12') archive=(Debian bullseye main debian-archive-keyring) ;;
+    'debian 13')
+      archive=(Debian bullseye main debian-archive-keyring)
+      encoders=(libheif-plugin-x265) # for HEIC pictures that tests make; Debian 12 has it in libheif
+      ;;
     'ubuntu 22.04')
       archive=(Ubuntu focal universe ubuntu-archive-keyring)
       extra=(python3-tomli) # Python 3.10 has no tomllib
@@ -113,7 +118,7 @@ step_runtime() {
   if [ -d "$prefix/python" ]; then python_finds_caffe; fi
   if $dev; then
     apt_install 'packages for the tests' git libgtest-dev openssh-client patch procps python3-pytest \
-      python3-pytest-xdist python3-venv shellcheck
+      python3-pytest-xdist python3-venv shellcheck "${encoders[@]}"
     if ! { "$prefix/dev/bin/ruff" --version && "$prefix/dev/bin/mypy" --version; } >>"$log" 2>&1; then
       say 'ruff and mypy: installing with pip' # Debian 12 lacks ruff, and its mypy is old
       logged 'making a Python environment' python3 -m venv "$prefix/dev"

@@ -1,6 +1,7 @@
 """Every format × mode × depth × compression: decoded as ImageMagick decodes it, or refused in one line."""
 
 import collections
+import functools
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 import mutants
 from dreamer.errors import Mistake
 from dreamer.pictures import reading
+from helpers import search
 
 CONVERT = "/usr/bin/convert"
 HEIGHT, WIDTH = 45, 61  # odd, so that the rows of 1-bit pictures end within a byte
@@ -62,10 +64,13 @@ def recipes() -> Iterator[tuple[str, str, list[str]]]:
                 yield mode, "png", ["-interlace", interlaced, "-depth", depth]
         for kind in ("None", "RLE"):
             for extension in ("bmp", "bmp2", "bmp3", "tga", "sgi", "psd", "pcx"):
-                yield mode, extension, ["-compress", kind]
+                if (mode, extension) != ("bilevel", "pcx"):  # ImageMagick 7 writes a palette and ignores it
+                    yield mode, extension, ["-compress", kind]
         for depth in ("8", "16"):
             for kind in ("ppm", "pgm", "pbm", "pnm", "sgi", "psd", "jp2", "j2k"):
-                for plain in ("None", "Zip") if (mode, kind) != ("bilevel", "sgi") else ():  # ImageMagick reads black
+                if (mode, kind) == ("bilevel", "sgi") or (kind == "j2k" and mode in ("grey-alpha", "rgba")):
+                    continue  # ImageMagick reads black; a bare codestream does not say which channel is alpha
+                for plain in ("None", "Zip"):
                     yield mode, kind, ["-depth", depth, "-compress", plain]
         yield mode, "gif", []
         yield mode, "gif", ["-interlace", "line"]
@@ -80,9 +85,16 @@ def recipes() -> Iterator[tuple[str, str, list[str]]]:
     yield "rgb", "bmp", ["-define", "bmp:subtype=RGB555"]
 
 
+@functools.cache
+def version() -> int:
+    """ImageMagick's."""
+    return int(search(r"ImageMagick (\d)", subprocess.run([CONVERT, "-version"], capture_output=True, text=True,
+                                                          check=False).stdout)[1])
+
+
 def decoded(path: Path) -> NDArray[np.uint8] | None:
     """The first picture in the file (h, w, 4), decoded by ImageMagick; None if it cannot read the file."""
-    flip = ["-flip"] if path.suffix == ".tga" else []  # ImageMagick 6 reads it upside down
+    flip = ["-flip"] if path.suffix == ".tga" and version() == 6 else []  # it reads these upside down
     words = [f"{path}[0]", *flip, "-alpha", "on", "-colorspace", "sRGB", "-depth", "8", "rgba:-"]
     done = subprocess.run([CONVERT, *words], capture_output=True, check=False)
     if done.returncode or len(done.stdout) != HEIGHT * WIDTH * 4:

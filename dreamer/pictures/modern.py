@@ -137,16 +137,10 @@ def _of_heif(file: IO[bytes], kind: str) -> Header:
         own = [every[at - 1] for list_ in properties if list_.kind == b"ipma"
                for at in _associated(boxes.content(file, list_), main) if 0 < at <= len(every)]
         sizes = [struct.unpack(">II", boxes.content(file, box)[4:12]) for box in every if box.kind == b"ispe"]
-        width, height = next(struct.unpack(">II", boxes.content(file, box)[4:12]) for box in own if box.kind == b"ispe")
-        for box in own:
-            if box.kind == b"clap":  # a part of it, whose sides are fractions
-                across, part, down, of = struct.unpack(">4I", boxes.content(file, box)[:16])
-                width, height = min(width, across // max(part, 1)), min(height, down // max(of, 1))
+        size = _size(file, own)
     except (KeyError, StopIteration, struct.error):
         raise SyntaxError("it has no main picture") from None
-    if any(box.kind == b"irot" and boxes.content(file, box, 1) in (b"\1", b"\3") for box in own):
-        width, height = height, width
-    header = Header((width, height), max(a * b for a, b in sizes), _colours(file, own) or _colours(file, every))
+    header = Header(size, max(a * b for a, b in sizes), _colours(file, own) or _colours(file, every))
     header.moving = any(box.kind == b"moov" for box in outer)
     file.seek(8)
     if file.read(4) not in _BRANDS:
@@ -176,6 +170,18 @@ def _of_heif(file: IO[bytes], kind: str) -> Header:
     except (struct.error, ValueError):
         header.info["exif"] = b"damaged"
     return header
+
+
+def _size(file: IO[bytes], own: list[Box]) -> tuple[int, int]:
+    """(width, height) of the upright picture with these properties. Raises StopIteration or struct.error."""
+    width, height = next(struct.unpack(">II", boxes.content(file, box)[4:12]) for box in own if box.kind == b"ispe")
+    for box in own:
+        if box.kind == b"clap":  # a part of it, whose sides are fractions
+            across, part, down, of = struct.unpack(">4I", boxes.content(file, box)[:16])
+            width, height = min(width, across // max(part, 1)), min(height, down // max(of, 1))
+    if any(box.kind == b"irot" and boxes.content(file, box, 1) in (b"\1", b"\3") for box in own):
+        width, height = height, width
+    return width, height
 
 
 def _is_grey(kind: bytes, content: bytes) -> bool:

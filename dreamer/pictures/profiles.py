@@ -63,12 +63,16 @@ def by_numbers(primaries: int, transfer: int) -> bytes | None:
 
 
 def without_glare(profile: bytes) -> bytes:
-    """The profile, in which a curve of PQ or HLG (libjxl writes them) is replaced by by_numbers()' for the same: white
-    paper would come out almost black otherwise, because the brightest light is 1 in such a profile."""
+    """A profile of PQ or HLG (libjxl writes them) as by_numbers() makes it: white paper would come out almost black
+    otherwise, because the brightest light is 1 in such a profile. Other profiles come back unchanged."""
     changed = bytearray(profile)
     for at in range(132, min(132 + 12 * int.from_bytes(profile[128:132], "big"), len(profile) - 11, 132 + 1200), 12):
         name, start, size = struct.unpack_from(">4sII", profile, at)
         steps = profile[start + 12:start + size]
+        if name == b"cicp" and len(profile) >= start + 10:
+            primaries, transfer = profile[start + 8:start + 10]
+            if transfer in (16, 18) and (better := by_numbers(primaries, transfer)):
+                return better
         values = np.frombuffer(steps[:len(steps) // 2 * 2], ">u2") / 65535
         if name[1:] != b"TRC" or profile[start:start + 4] != b"curv" or len(values) < 256:
             continue

@@ -64,6 +64,8 @@ def opened_psd(file: IO[bytes]) -> Image.Image:
         raise kinds.cannot("a Photoshop picture with extra channels")
     try:
         image: Image.Image = PsdImagePlugin.PsdImageFile(file, "")
+        if not image.tile:
+            raise kinds.cannot("a Photoshop picture with ZIP compression")
     except KeyError:  # a depth that this mode cannot have
         raise SyntaxError("no mode") from None
     return image

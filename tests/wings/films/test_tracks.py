@@ -172,6 +172,17 @@ def test_sound_that_does_not_fit_is_encoded(command: Callable[..., list[str]], t
     assert abs((our_beep - ours) - (beep - flash)) < 0.02
 
 
+@pytest.mark.parametrize("extension", CONTAINERS)
+def test_sound_that_begins_late_stays_late(command: Callable[..., list[str]], tmp_path: Path, extension: str) -> None:
+    flashing(tmp_path / "plain.mkv", "-map", "0", "-map", "1", "-c:a", "aac")
+    twice = ("-i", tmp_path / "plain.mkv", "-itsoffset", "0.3", "-i", tmp_path / "plain.mkv")
+    ffmpeg(*twice, "-map", "0:v", "-map", "1:a", "-c", "copy", tmp_path / "late.mkv")
+    made(command(tmp_path / "late.mkv", f"out{extension}"))
+    (flash, beep), (ours, our_beep) = moments(tmp_path / "late.mkv"), moments(tmp_path / f"out{extension}")
+    assert beep - flash > 0.25
+    assert abs((our_beep - ours) - (beep - flash)) < 0.02
+
+
 def test_subtitles_that_are_pictures_need_mkv(command: Callable[..., list[str]], tmp_path: Path) -> None:
     """Two empty screens, as a Blu-ray has them."""
     def screen(second: float) -> bytes:

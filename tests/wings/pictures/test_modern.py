@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -48,7 +49,7 @@ def needs_heic_encoder() -> None:
         done = subprocess.run(["heif-enc", f"{folder}/a.png", "-o", f"{folder}/a.heic"], capture_output=True,
                               check=False)
     if done.returncode:
-        pytest.skip("no encoder for HEIC")
+        pytest.skip("heif-enc has no encoder for HEIC: install libheif-plugin-x265")
 
 
 def encode(source: Path, kind: str, *words: str) -> Path:
@@ -104,12 +105,13 @@ def with_boxes(path: Path, orientation: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_with_exif_is_turned_once(tmp_path: Path, kind: str, orientation: int) -> None:
-    """Like phones, avifenc and cjxl convert the EXIF orientation to the format's own, and keep the EXIF."""
+    """Like phones, avifenc, cjxl and newer heif-enc convert the EXIF orientation to the format's own, and keep the
+    EXIF."""
     exif = mutants.exif()
     exif[0x0112] = orientation
     stored(orientation).save(tmp_path / "a.jpg", quality=100, subsampling=0, exif=exif)
     path = encode(tmp_path / "a.jpg", kind)
-    if kind == "heic":
+    if kind == "heic" and not re.search(b"irot|imir", path.read_bytes()):
         with_boxes(path, orientation)
     said: list[str] = []
     back = reading.read(path, warn=said.append)
@@ -134,7 +136,9 @@ def test_boxes_turn_a_picture_without_exif(tmp_path: Path, kind: str, orientatio
 def test_exif_alone_turns_no_heic(tmp_path: Path) -> None:
     """The standard says that its orientation has no effect."""
     scene().save(tmp_path / "a.jpg", quality=100, subsampling=0, exif=mutants.exif())
-    near(reading.read(encode(tmp_path / "a.jpg", "heic")).pixels, scene())
+    path = encode(tmp_path / "a.jpg", "heic")
+    path.write_bytes(path.read_bytes().replace(b"irot\3", b"irot\0"))
+    near(reading.read(path).pixels, scene())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -151,7 +155,11 @@ def test_alpha(tmp_path: Path, kind: str) -> None:
 def test_grey_of_limited_range(tmp_path: Path, depth: str, alpha: bool) -> None:
     """libheif 1.15 would leave black at 16, and white at 235."""
     (scene("L").convert("RGBA") if alpha else scene("L")).save(tmp_path / "a.png")
-    path = encode(tmp_path / "a.png", "avif", "-y", "400", "-r", "limited", "-d", depth)
+    path = tmp_path / "a.avif"
+    if not shutil.which("avifenc"):
+        pytest.skip("no avifenc")
+    made(["avifenc", "-s", "9", "--min", "0", "--max", "0", "-y", "400", "-r", "limited", "-d", depth,
+          tmp_path / "a.png", path])
     near(reading.read(path).pixels, scene("L"))
 
 
