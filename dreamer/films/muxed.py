@@ -104,7 +104,7 @@ class Muxed:
         except (OSError, ValueError, KeyError, TypeError):
             pass
         (self._folder / "tracks").unlink(missing_ok=True)
-        without = tracks.extract(video.path, self._beside.tracks, self._container, self._folder, video.begin, video.end)
+        without = tracks.extract(video.path, self._beside, self._container, self._folder, video.begin, video.end)
         lost = [*map(str, without), *self._beside.others]
         with files.replacing(about) as file:
             file.write(json.dumps({"asked": asked, "lost": lost,

@@ -1,10 +1,10 @@
 """What is in a video beside its pictures (sound, subtitles, chapters, the date of the recording), and how it gets into
 a film.
 
-All times are seconds on ffmpeg's clock, which begins with the earliest of the pictures, sounds and subtitles."""
+All times are seconds on ffmpeg's clock, see Tracks.clock."""
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,12 +68,20 @@ class Tracks:
     tracks    its sounds and subtitles
     chapters  its chapters
     date      of the recording, as the file gives it; "" if it does not
-    others    what no film keeps, for people"""
+    others    what no film keeps, for people
+    streams   numbers of the streams that set the clock, beside the pictures"""
 
     tracks: tuple[Track, ...] = ()
     chapters: tuple[Chapter, ...] = ()
     date: str = ""
     others: tuple[str, ...] = ()
+    streams: tuple[int, ...] = ()
+
+    def clock(self) -> list[str]:
+        """An output without effect, for ffmpeg. Its clock begins with the earliest stream that it reads, and jumps in
+        time are mended by all streams that it reads; so each run that tells or cuts times has this output."""
+        return ["-map", "0:v:0", *(word for index in self.streams for word in ("-map", f"0:{index}")), "-c", "copy",
+                "-f", "null", "-"]
 
     def silent(self) -> "Tracks":
         """The same without the sounds."""
@@ -97,46 +105,54 @@ def found(told: Mapping[str, Any]) -> Tracks:
     kinds: dict[str, list[dict[str, Any]]] = {}
     for stream in told.get("streams", []):
         kinds.setdefault(stream.get("codec_type", ""), []).append(stream)
-    tracks = [_track(stream, kind, number if len(kinds[name]) > 1 else None)
-              for kind, name in (("sound", "audio"), ("subtitles", "subtitle"))
-              for number, stream in enumerate(kinds.get(name, ()), 1)]
-    others = ["the cover" if stream.get("disposition", {}).get("attached_pic") else "another video"
-              for stream in kinds.get("video", [])[1:]]
+    tracks, others = list[Track](), list[str]()
+    for kind, name in (("sound", "audio"), ("subtitles", "subtitle")):
+        for number, stream in enumerate(kinds.get(name, ()), 1):
+            track = _track(stream, kind, number if len(kinds[name]) > 1 else None)
+            if kind == "sound" and int(stream.get("sample_rate", 0)) <= 0:  # announced only, and ffmpeg refuses it
+                others.append(str(track))
+            else:
+                tracks.append(track)
+    others += ["the cover" if stream.get("disposition", {}).get("attached_pic") else "another video"
+               for stream in kinds.get("video", [])[1:]]
     whole = told.get("format", {})
     start = _seconds(whole.get("start_time"))
     chapters = [Chapter(_seconds(each.get("start_time")) - start, _seconds(each.get("end_time")) - start,
                         _tags(each).get("title", "")) for each in told.get("chapters", [])]
     return Tracks(tuple(tracks), tuple(chapters), _tags(whole).get("creation_time", ""),
-                  tuple(others + ["attached files"] * bool(kinds.get("attachment"))))
+                  tuple(others + ["attached files"] * bool(kinds.get("attachment"))),
+                  tuple(track.index for track in tracks))
 
 
-def extract(path: str, tracks: Sequence[Track], container: Container, folder: Path, begin: float,
+def extract(path: str, beside: Tracks, container: Container, folder: Path, begin: float,
             end: float | None) -> list[Track]:
-    """Write the `tracks` of the file at `path`, from `begin` to `end` (None: to its end), into the file "tracks" in
-    `folder`, in the form in which the container holds them; its times count from `begin`. Returns those that it cannot
-    hold; without any others, no file is written. Raises OSError, also for a full disk, and Failure if each of them
-    can be written, but not all together."""
+    """Write the sounds and subtitles `beside` the pictures of the file at `path` into the file "tracks" in `folder`, in
+    the form in which the container holds them, from `begin` to `end` (None: to its end); times count from `begin`.
+    Returns those that it cannot hold; without any others, no file is written. Raises OSError, also for a full disk."""
     source, cut = (*ffmpeg.SAFE, "-i", ffmpeg.local(path)), _cut(begin, end, container)
 
-    def written(ways: Mapping[Track, tuple[str, ...]]) -> None:
-        with files.replacing(folder / "tracks") as file, ffmpeg.running(
-                *source, *_mapped(ways, container), "-map_metadata", "-1", "-map_chapters", "-1", *cut,
-                "-flags:a", "+bitexact", "-fflags", "+bitexact", "-f", container.muxer, "-y", ffmpeg.inside(file.name),
-                *ffmpeg.CLOCK, folder=folder):
-            pass
+    def written(ways: Mapping[Track, tuple[str, ...]]) -> bool:
+        """Write the tracks, each in its way; returns whether there are any and that is possible."""
+        if not ways:
+            return False
+        with contextlib.suppress(Failure), files.replacing(folder / "tracks") as file:
+            with ffmpeg.running(
+                    *source, *_mapped(ways, container), "-map_metadata", "-1", "-map_chapters", "-1", *cut,
+                    "-flags:a", "+bitexact", "-fflags", "+bitexact", "-f", container.muxer, "-y",
+                    ffmpeg.inside(file.name), *beside.clock(), folder=folder):
+                pass
+            return True
+        return False
 
-    ways = {track: options for track in tracks if (options := track.ways(container))}
-    first = {track: options[0] for track, options in ways.items()}
-    if first:
-        try:
-            written(first)
-        except Failure:  # some are not as the container wants them
-            first = {track: way for track, options in ways.items() if (way := _working(written, track, options))}
-            if first:
-                written(first)
-            else:
-                (folder / "tracks").unlink(missing_ok=True)
-    return [track for track in tracks if track not in first]
+    options = {track: ways for track in beside.tracks if (ways := track.ways(container))}
+    chosen = {track: ways[0] for track, ways in options.items()}
+    if not written(chosen):  # some are not as the container wants them, so each is tried alone
+        working = {track: [way for way in ways if written({track: way})] for track, ways in options.items()}
+        chosen = {track: ways[0] for track, ways in working.items() if ways}
+        if not written(chosen):
+            chosen = {}
+            (folder / "tracks").unlink(missing_ok=True)
+    return [track for track in beside.tracks if track not in chosen]
 
 
 def ffmetadata(chapters: Iterable[Chapter], begin: float, end: float) -> str:
@@ -148,15 +164,6 @@ def ffmetadata(chapters: Iterable[Chapter], begin: float, end: float) -> str:
             title = "".join(f"\\{c}" if c in "=;#\\\n" else c for c in chapter.title)
             lines += ["[CHAPTER]", "TIMEBASE=1/1000000", f"START={first}", f"END={last}", f"title={title}"]
     return "\n".join(lines) + "\n"
-
-
-def _working(written: Any, track: Track, ways: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:
-    """The first of these ways in which the track alone can be written; None if there is none."""
-    for way in ways:
-        with contextlib.suppress(Failure):
-            written({track: way})
-            return way
-    return None
 
 
 def _mapped(ways: Mapping[Track, tuple[str, ...]], container: Container) -> list[str]:

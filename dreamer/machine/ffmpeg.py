@@ -19,9 +19,6 @@ DECODING = 75  # bytes of memory per pixel, measured at 1920×1080 (HDR; of SDR:
 SAFE = ("-protocol_whitelist", "file", "-format_whitelist",
         "asf,avi,dv,flv,h264,hevc,ivf,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,"
         "ogg,yuv4mpegpipe")
-# An output without effect. ffmpeg's clock begins with the earliest stream that it reads, so all runs that tell or cut
-# times have this output; and it mends jumps in time by all streams that it reads.
-CLOCK = ("-map", "0:v:0", "-map", "0:a?", "-map", "0:s?", "-c", "copy", "-f", "null", "-")
 
 
 def find(program: str = "ffmpeg") -> str:

@@ -172,6 +172,17 @@ def test_sound_that_does_not_fit_is_encoded(command: Callable[..., list[str]], t
     assert abs((our_beep - ours) - (beep - flash)) < 0.02
 
 
+def test_sound_that_is_only_announced_does_no_harm(command: Callable[..., list[str]], tmp_path: Path) -> None:
+    """A recording of television whose second sound has not begun yet: ffmpeg refuses all, if that is among it."""
+    flashing(tmp_path / "two.ts", "-map", "0", "-map", "1", "-map", "2", "-c:a", "mp2")
+    whole = (tmp_path / "two.ts").read_bytes()
+    packets = [whole[at:at + 188] for at in range(0, len(whole), 188)]
+    (tmp_path / "one.ts").write_bytes(b"".join(each for each in packets if each[1] & 31 != 1 or each[2] != 2))
+    done = made(command(tmp_path / "one.ts", "out.mkv"))
+    assert search("warning: (.*)", done.stderr)[1] == "the film cannot keep: sound 2 (mp3)"
+    assert [stream["codec_name"] for stream in told(tmp_path / "out.mkv")["audio"]] == ["mp2"]
+
+
 @pytest.mark.parametrize("extension", CONTAINERS)
 def test_sound_that_begins_late_stays_late(command: Callable[..., list[str]], tmp_path: Path, extension: str) -> None:
     flashing(tmp_path / "plain.mkv", "-map", "0", "-map", "1", "-c:a", "aac")
@@ -252,6 +263,6 @@ def test_what_ffprobe_does_not_know_is_no_error() -> None:
     assert tracks.found({}) == tracks.NOTHING
     found = tracks.found({"streams": [{"index": 0}, {"index": 1, "codec_type": "audio"}],
                           "chapters": [{"start_time": "N/A", "end_time": "1"}], "format": {"start_time": "N/A"}})
-    assert [str(track) for track in found.tracks] == ["sound (unknown)"]
+    assert (found.tracks, found.others) == ((), ("sound (unknown)",))
     assert found.chapters == (tracks.Chapter(0, 1, ""),)
     assert os.linesep not in tracks.ffmetadata([tracks.Chapter(2, 3, "late")], 0, 1).strip()
