@@ -7,7 +7,6 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -35,7 +34,6 @@ class Animated:
     ticks: list[int]
     which: list[int]
     max_pixels: int
-    sound: ClassVar[None] = None
 
     def frames(self, first: int = 0) -> Iterator[Pixels]:
         """The frames from number `first` on, uint8 (h, w, 3). Raises Failure if one cannot be decoded."""

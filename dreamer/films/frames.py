@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
 
 from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Mistake, counted
@@ -22,7 +21,6 @@ class Frames:
     shape: tuple[int, ...]
     rate: Fraction
     read: Callable[[Path], Picture]
-    sound: ClassVar[None] = None
 
     @property
     def ticks(self) -> list[int]:

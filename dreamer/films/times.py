@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,11 +41,12 @@ class Times(NamedTuple):
     jumps: list[float]
 
 
-def found(path: str, container: str, look: Report) -> Times:
+def found(path: str, container: str, clock: Sequence[str], look: Report) -> Times:
     """The Times of the video at `path`, decoded by ffmpeg or kept from an earlier run. Raises Failure if no frame can
     be decoded.
 
     container  names of the container, as ffprobe says them
+    clock      the output without effect that runs for times of this file have: see tracks.Tracks.clock
     look       called about once a second with the time that has been reached"""
     kept = _kept(path)
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
@@ -55,19 +56,18 @@ def found(path: str, container: str, look: Report) -> Times:
                      list(map(float, known["jumps"])))
     began = time.monotonic()
     jumping = not _JUMPING.isdisjoint(container.split(","))
-    base, numbers, interlaced = _decoded(path, jumping, look)
+    base, numbers, interlaced = _decoded(path, clock if jumping else (), look)
     jumps = _jumps(path) if jumping else []
     if time.monotonic() - began > LONG:
         _keep(kept, {"base": str(base), "shown": numbers, "interlaced": interlaced, "jumps": jumps})
     return Times([None if number is None else number * base for number in numbers], interlaced, jumps)
 
 
-def _decoded(path: str, jumping: bool, look: Report) -> tuple[Fraction, list[int | None], int]:
+def _decoded(path: str, clock: Sequence[str], look: Report) -> tuple[Fraction, list[int | None], int]:
     """(seconds in a unit, time of each frame in units, number of interlaced frames)."""
     numbers, interlaced, base, said, latest = list[int | None](), 0, Fraction(1), "", time.monotonic()
-    others = ffmpeg.CLOCK if jumping else ()
     with ffmpeg.running("-threads", "2", *ffmpeg.SAFE, "-i", ffmpeg.local(path), "-map", "0:v:0", "-vf",
-                        "showinfo=checksum=0", "-vsync", "0", "-f", "null", "-", *others,
+                        "showinfo=checksum=0", "-vsync", "0", "-f", "null", "-", *clock,
                         bad=lambda: not numbers, told=True) as process:
         assert process.stderr, "it is a pipe"
         for text in _lines(process.stderr.fileno()):
@@ -90,7 +90,8 @@ def _decoded(path: str, jumping: bool, look: Report) -> tuple[Fraction, list[int
 def _lines(pipe: int) -> Iterator[bytes]:
     """What comes out of the pipe, some whole lines at a time: to wake up for each line takes a tenth of decoding's
     time."""
-    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
+    with contextlib.suppress(OSError):  # the user's pipes may have reached their limit
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
     rest = b""
     while more := os.read(pipe, _PIPE):
         whole, end, rest = (rest + more).rpartition(b"\n")

@@ -124,9 +124,9 @@ def opened(path: str, max_size: int | None, max_pixels: int, warn: Callable[[str
     if video.get("width", 0) * video.get("height", 0) > max_pixels:
         raise Mistake(f"input: {path} has more than {max_pixels} pixels; "
                       "raise --max-pixels if you trust the file and have the memory")
-    format_ = told.get("format", {})
+    beside, format_ = tracks.found(told), told.get("format", {})
     try:
-        shown = times.found(path, format_.get("format_name", ""),
+        shown = times.found(path, format_.get("format_name", ""), beside.clock(),
                             lambda now: look(now, float(format_.get("duration", 0))))
         filters = _filters(video, bool(shown.interlaced) and deinterlace)
         first = next(_decoded(path, filters), None)
@@ -147,7 +147,7 @@ def opened(path: str, max_size: int | None, max_pixels: int, warn: Callable[[str
         rates += [rate / 2 for rate in rates]  # they may be those of the fields
     paced = pace.pace(shown.shown, rates, start, end, fps)
     return Video(path, (height, width, 3), paced.rate, paced.ticks, paced.which, paced.begin, end, filters,
-                 tracks.found(told))
+                 beside)
 
 
 def _filters(stream: dict[str, Any], deinterlace: bool) -> Filters:

@@ -43,8 +43,8 @@ def main(minutes: int = 60) -> None:
                 [*say, "-threads", "2", "-i", path, "-map", "0:v:0", "-vsync", "0", "-f", "null", "-"], check=True))
             for kept in folder.glob("image-dreamer/*"):
                 kept.unlink()
-            first = seconds(lambda: times.found(path, "mov,mp4", lambda now: None))
-            again = seconds(lambda: times.found(path, "mov,mp4", lambda now: None))
+            first = seconds(lambda: times.found(path, "mov,mp4", (), lambda now: None))
+            again = seconds(lambda: times.found(path, "mov,mp4", (), lambda now: None))
             print(f"{minutes} minutes: {first / plain:.2f} times plain decoding ({plain:.0f} s of processor time); "
                   f"the next run: {again / plain:.3f} times")
         print(f"this process took at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")

@@ -62,7 +62,7 @@ def test_what_is_no_frame_is_left_out(tmp_path: Path) -> None:
                     f"input: 2 files in {tmp_path} are left out, because they are not pictures that can be read: "
                     "film.mp4, notes.txt"]
     assert [path.name for path in found.paths] == ["1.jpg", "2.png", "10.PNG"]
-    assert (found.shape, found.rate, found.ticks, found.sound) == ((20, 30, 3), Fraction(25), [1, 1, 1], None)
+    assert (found.shape, found.rate, found.ticks) == ((20, 30, 3), Fraction(25), [1, 1, 1])
 
 
 def test_frames_may_be_of_any_format(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_what_took_long_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     looked = list[float]()
 
     def found() -> times.Times:
-        return times.found(str(path), "mov,mp4", looked.append)
+        return times.found(str(path), "mov,mp4", (), looked.append)
 
     first = found()
     (kept,) = (tmp_path / "cache/image-dreamer").iterdir()
