@@ -80,6 +80,12 @@ def steady(rate: str, folder: Path) -> Path:
     return encode(folder / "a.mp4", "-c:a", "aac", rate=rate, flash=0.2, beep=0.3, seconds=0.5)
 
 
+def hdr(transfer: str, folder: Path) -> Path:
+    """A video in HDR, as phones make it."""
+    return encode(folder / "a.mov", "-c:v", "libx265", "-x265-params", "log-level=error", "-pix_fmt", "yuv420p10le",
+                  "-color_primaries", "bt2020", "-colorspace", "bt2020nc", "-color_trc", transfer, "-c:a", "aac")
+
+
 KINDS: dict[str, tuple[Callable[[Path], Path], int | None, Fraction, str]] = {
     # name: (function that makes it, its frames, its rate, what is said about it)
     "field pictures": (of_fields, 50, Fraction(25), "is interlaced"),
@@ -88,6 +94,10 @@ KINDS: dict[str, tuple[Callable[[Path], Path], int | None, Fraction, str]] = {
     "cut": (cut, None, Fraction(25), ""),
     "MPEG-2 in fields": (lambda folder: encode(folder / "a.mpg", "-c:v", "mpeg2video", "-flags", "+ilme+ildct", "-top",
                                                "1"), 50, Fraction(25), "is interlaced"),
+    "DV": (lambda folder: encode(folder / "a.dv", "-c:v", "dvvideo", "-s", "720x576", sound=("-c:a", "pcm_s16le")), 50,
+           Fraction(25), "is interlaced"),
+    **{name: (functools.partial(hdr, transfer), 50, Fraction(25), "")
+       for name, transfer in (("HLG", "arib-std-b67"), ("PQ", "smpte2084"))},
     "late sound": (lambda folder: encode(folder / "a.mkv", "-c:a", "aac", "-af", "adelay=0"), 50, Fraction(25), ""),
     "variable": (lambda folder: encode(folder / "a.mkv", "-vsync", "0", before=",select='not(mod(n,3)-1)+lt(n,5)'"),
                  None, Fraction(25), ""),
@@ -102,7 +112,7 @@ def test_picture_and_sound_stay_together(tiny: Model, tmp_path: Path, kind: str)
     (tmp_path / "made").mkdir()
     source = make(tmp_path / "made")
     done = made([str(ROOT / "dreamify.py"), str(source), str(tmp_path / "out.mp4"), "mix/output", "1", "1", "--model",
-                 str(tiny.folder), "--step-size", "0.001"])
+                 str(tiny.folder), "--step-size", "0.001", "--max-size", "96"])
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == bool(told)
     stream, whole = probed(tmp_path / "out.mp4")
