@@ -151,13 +151,14 @@ class Muxed:
         (folder / "chapters").write_text(tracks.ffmetadata(self._beside.chapters, start, start + lasts))
         beside = ["-i", "file:tracks"] if (folder / "tracks").exists() else []
         about = str(1 + bool(beside))
+        texts = [*self._beside.texts, *[("creation_time", self._beside.date)] * bool(self._beside.date)]
         with files.replacing(output, folder) as file:
             with ffmpeg.running(
                     # -copyts: a file of tracks may begin later than the pictures
                     "-copyts", "-f", "concat", "-i", "file:list", *beside, "-f", "ffmetadata", "-i", "file:chapters",
                     "-map", "0:v", *(["-map", "1"] if beside else []), "-map_metadata", about, "-map_chapters", about,
                     "-metadata", f"comment={comment}",
-                    *(["-metadata", f"creation_time={self._beside.date}"] if self._beside.date else []),
+                    *(word for name, text in texts for word in ("-metadata", f"{name}={text}")),
                     *([] if whole else ["-t", f"{lasts:.6f}"]), "-c", "copy", "-disposition:v:0", "default",
                     "-metadata:s:v:0", "handler_name=", "-metadata:s:v:0", "vendor_id=",
                     "-fflags", "+bitexact", *container.more,

@@ -16,6 +16,7 @@ from dreamer.machine import ffmpeg, files
 _PICTURES = ("dvb_subtitle", "dvb_teletext", "dvd_subtitle", "hdmv_pgs_subtitle", "xsub")  # subtitles that are no text
 _UNKNOWN = "unknown"  # a codec
 _FLAGS = ("default", "dub", "original", "comment", "forced", "hearing_impaired", "visual_impaired")
+_TEXTS = ("title", "artist", "album", "genre", "copyright")  # not the place
 _NAMELESS = ("SoundHandler", "SubtitleHandler", "Core Media Audio", "Core Media Text")  # what encoders write unasked
 
 
@@ -68,12 +69,14 @@ class Tracks:
     tracks    its sounds and subtitles
     chapters  its chapters
     date      of the recording, as the file gives it; "" if it does not
+    texts     (name, text) of what is said about the whole: its title, artist and the like
     others    what no film keeps, for people
     streams   numbers of the streams that set the clock, beside the pictures"""
 
     tracks: tuple[Track, ...] = ()
     chapters: tuple[Chapter, ...] = ()
     date: str = ""
+    texts: tuple[tuple[str, str], ...] = ()
     others: tuple[str, ...] = ()
     streams: tuple[int, ...] = ()
 
@@ -90,7 +93,8 @@ class Tracks:
     def named(self) -> list[str]:
         """All of it, for people."""
         return [*map(str, self.tracks), *["chapters"] * bool(self.chapters),
-                *["the date of the recording"] * bool(self.date), *self.others]
+                *["the date of the recording"] * bool(self.date), *(f"the {name}" for name, _ in self.texts),
+                *self.others]
 
     def nowhere(self) -> set[str]:
         """What of it no film keeps, not even an .mkv."""
@@ -120,6 +124,7 @@ def found(told: Mapping[str, Any]) -> Tracks:
     chapters = [Chapter(_seconds(each.get("start_time")) - start, _seconds(each.get("end_time")) - start,
                         _tags(each).get("title", "")) for each in told.get("chapters", [])]
     return Tracks(tuple(tracks), tuple(chapters), _tags(whole).get("creation_time", ""),
+                  tuple((name, text) for name in _TEXTS if (text := _tags(whole).get(name, ""))),
                   tuple(others + ["attached files"] * bool(kinds.get("attachment"))),
                   tuple(track.index for track in tracks))
 

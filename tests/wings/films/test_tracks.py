@@ -69,6 +69,7 @@ def talking(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         "-c:s", text, "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=ita", "-metadata:s:a:1",
         "title=My remarks", "-metadata:s:a:1", "handler_name=My remarks", "-disposition:a:0", "0", "-disposition:a:1",
         "default", "-metadata:s:s:0", "language=fra", "-metadata", f"creation_time={DATE}",
+        "-metadata", "title=A day at sea", "-metadata", "artist=Ida",
         pictures="libvpx-vp9" if request.param == ".webm" else "libx264")
 
 
@@ -126,6 +127,7 @@ def test_all_is_kept_and_in_time(command: Callable[..., list[str]], talking: Pat
     lead = float(after["video"][0]["start_time"]) - float(after["format"]["start_time"])
     assert abs(ours - lead - FLASH) < 0.01
     languages = {"eng": "eng", "ita": "ita", "fra": "fra", "fre": "fra"}
+    assert (tag(after["format"], "title"), tag(after["format"], "artist")) == ("A day at sea", "Ida")
     assert [languages[str(tag(stream, "language"))] for stream in after["audio"]] == ["eng", "ita"]
     assert [languages[str(tag(stream, "language"))] for stream in after["subtitle"]] == ["fra"]
     assert [stream["disposition"]["default"] for stream in after["audio"]] == [0, 1]
@@ -227,7 +229,7 @@ def test_films_of_pictures_alone_say_what_they_lack(command: Callable[..., list[
                                                     name: str) -> None:
     assert made(command(talking, name, "--quiet")).stderr == (
         "dreamify: warning: the film cannot keep: sound 1 (aac, eng), sound 2 (aac, ita), subtitles (mov_text, fra), "
-        "chapters, the date of the recording; a .mkv keeps them\n")
+        "chapters, the date of the recording, the title, the artist; a .mkv keeps them\n")
     assert made(command(talking, name, "--quiet", "--no-sound", "--force")).stderr.count("sound") == 0
 
 
