@@ -64,6 +64,8 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
     when this process ends."""
     if told := limits.lacking(limits.BEGIN):
         raise Failure(told)
+    if number := stop.asked():
+        raise Stopped(number)
     for stream in sys.stdout, sys.stderr:  # or the child would write their buffers again
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
@@ -216,9 +218,9 @@ def _attend(child: int, reader: int, receive: Callable[[Any], None], idle: Calla
     """Receive the child's messages until it ends; returns its _End, or None if it sent none."""
     data, told = b"", 0.0
     while True:
-        if (number := stop.asked()) and not told:
+        if number := stop.asked():  # told again and again: a job in the background may ignore SIGINT as it begins
             os.kill(child, signal.SIGTERM if number == signal.SIGTERM else signal.SIGINT)
-            told = time.monotonic()
+            told = told or time.monotonic()
         if told and time.monotonic() > told + PATIENCE:
             os.kill(child, signal.SIGKILL)
         idle()

@@ -60,7 +60,8 @@ def test_memory_is_limited_by_the_pixels(temporary: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_when_this_process_ends(temporary: Path, tmp_path: Path, number: signal.Signals) -> None:
     """Even if it is killed."""
-    code = ("import io, sys; sys.path.insert(0, sys.argv[1]); from dreamer.machine import decoders\n"
+    code = ("import io, signal, sys; sys.path.insert(0, sys.argv[1]); from dreamer.machine import decoders\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
             "words = ['sh', '-c', 'echo $$ >' + sys.argv[2] + '; sleep 60', decoders.IN]\n"
             "with decoders.decoded(words, io.BytesIO(), 1, ('', '')): pass")
     process = subprocess.Popen([sys.executable, "-c", code, ROOT, tmp_path / "pid"], stderr=subprocess.DEVNULL)
