@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dreamer.pictures import profiles
+
 Light = NDArray[np.float64]
 
 TRANSFERS = ("arib-std-b67", "smpte2084")  # HLG and PQ, as ffprobe names them
@@ -30,7 +32,7 @@ def table(stream: Mapping[str, Any]) -> str:
     steps = np.linspace(0, 1, _SIZE)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")  # red changes fastest
     signal = np.stack((red, green, blue), -1).reshape(-1, 3)
-    light = _of_hlg(signal) if stream["color_transfer"] == "arib-std-b67" else _of_pq(signal)
+    light = _of_hlg(signal) if stream["color_transfer"] == "arib-std-b67" else 10000 * profiles.pq(signal)
     matrix = np.array(_TO_SRGB.get(stream.get("color_primaries", ""), _TO_SRGB["bt2020"]))
     light = np.maximum(light / _WHITE @ matrix.T, 0)
     brightest = light.max(1, keepdims=True)
@@ -41,16 +43,8 @@ def table(stream: Mapping[str, Any]) -> str:
 
 def _of_hlg(signal: Light) -> Light:
     """Light in cd/m² (n, 3) on a display of 1000 cd/m², from HLG (BT.2100), 0..1."""
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    scene = np.where(signal <= 0.5, signal ** 2 / 3, (np.exp((signal - c) / a) + b) / 12)
+    scene = profiles.hlg(signal)
     found: Light = 1000 * scene * np.maximum(scene @ _LUMA, 1e-9)[:, None] ** 0.2
-    return found
-
-
-def _of_pq(signal: Light) -> Light:
-    """The same from PQ (SMPTE ST 2084)."""
-    power = signal ** (1 / 78.84375)
-    found: Light = 10000 * (np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125)
     return found
 
 

@@ -157,11 +157,11 @@ def _check_target(asked: Understood, wrong: Wrong) -> None:
     if os.path.isdir(asked.output):
         with wrong.noted():
             outputs.check_folder(asked.output, asked.force)
-    elif video.named_so(asked.output):  # and not as a film that can be written
-        wrong.append(f"output: a film must end in one of {' '.join(names.FILMS)}, or have a number in its name, such "
-                     "as frame-%04d.png")
-    elif (os.path.lexists(asked.output) or asked.output == inputs.STANDARD
-          or os.path.splitext(asked.output)[1].lower() in writing.FORMATS):
+    elif video.named_so(asked.output) and not (names.may_be_film(asked.output) or asked.watch or asked.pictures):
+        with wrong.noted():
+            outputs.check_film(asked.output)  # says which films can be written
+    elif (os.path.lexists(asked.output) or asked.output == inputs.STANDARD or names.may_be_film(asked.output)
+          or video.named_so(asked.output) or os.path.splitext(asked.output)[1].lower() in writing.FORMATS):
         wrong.append(f"output: {asked.output} is not a folder; the dreams of several pictures need one")
     else:
         with wrong.noted():

@@ -23,14 +23,15 @@ _REFERENCE = 203 / 10000  # BT.2408: the brightness of white paper, as a part of
 Values = NDArray[np.float64]
 
 
-def _pq(x: Values) -> Values:
-    """The light, as a part of the brightest."""
+def pq(x: Values) -> Values:
+    """The light of a signal 0..1 in PQ (SMPTE ST 2084), as a part of the brightest."""
     power = x ** (1 / 78.84375)
     light: Values = (np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125)
     return light
 
 
-def _hlg(x: Values) -> Values:
+def hlg(x: Values) -> Values:
+    """The same in HLG (BT.2100), of the scene."""
     return np.asarray(np.where(x <= 0.5, x * x / 3, (np.exp((x - 0.55991073) / 0.17883277) + 0.28466892) / 12))
 
 
@@ -44,11 +45,11 @@ def _srgb(x: Values) -> Values:
     return np.asarray(np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4))
 
 
-_BRIGHT = ((_pq, _REFERENCE), (_hlg, 0.265))  # curves, and the light of white paper; in HLG, its signal is 0.75
+_BRIGHT = ((pq, _REFERENCE), (hlg, 0.265))  # curves, and the light of white paper; in HLG, its signal is 0.75
 # H.273's numbers -> light for a signal of 0..1. Browsers take television's curves (1, 6, 14, 15) for sRGB's.
 _CURVES: dict[int, Callable[[Values], Values]] = {
     **dict.fromkeys((1, 6, 7, 13, 14, 15), _srgb), 4: lambda x: x ** 2.2, 5: lambda x: x ** 2.8, 8: lambda x: x,
-    16: lambda x: _squeezed(_pq(x) / _REFERENCE), 18: lambda x: _squeezed(_hlg(x) / 0.265)}
+    16: lambda x: _squeezed(pq(x) / _REFERENCE), 18: lambda x: _squeezed(hlg(x) / 0.265)}
 
 
 @functools.lru_cache(4)

@@ -98,3 +98,18 @@ def test_a_folder_that_is_no_film_is_told(tmp_path: Path, sizes: list[tuple[int,
     with pytest.raises(Mistake, match=why):
         opened(str(tmp_path), Fraction(25), None, most,
                lambda path: reading.read(path, max_pixels=most))
+
+
+@pytest.mark.parametrize(("name", "more", "told"), [
+    ("out.avi", [], "a film must end in one of"), ("out.avi", ["--watch"], "out.avi is not a folder"),
+    ("out.mp4", ["--watch"], "out.mp4 is not a folder"), ("out.gif", ["--watch"], "out.gif is not a folder")])
+def test_the_name_of_a_film_is_no_folder(command: Callable[..., list[str]], tmp_path: Path, name: str, more: list[str],
+                                         told: str) -> None:
+    (tmp_path / "in").mkdir()
+    saved(tmp_path / "in/0.png", noise(20, 30))
+    done = subprocess.run(command(tmp_path / "in", name, *more), capture_output=True, text=True, check=False,
+                          timeout=60)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert told in line
+    assert not (tmp_path / name).exists()
