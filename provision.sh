@@ -114,7 +114,7 @@ step_runtime() {
   # A finished Caffe lists the libraries it was linked with, because their names differ between releases
   [ -e "$prefix/packages" ] && mapfile -t libraries <"$prefix/packages"
   apt_install 'packages for dreaming' libopenblas0-pthread python-is-python3 python3 python3-numpy python3-pil \
-    python3-protobuf python3-scipy python3-tqdm "${pictures[@]}" "${extra[@]}" "${libraries[@]}"
+    python3-protobuf python3-scipy python3-tornado python3-tqdm "${pictures[@]}" "${extra[@]}" "${libraries[@]}"
   if [ -d "$prefix/python" ]; then python_finds_caffe; fi
   if $dev; then
     apt_install 'packages for the tests' git libgtest-dev openssh-client patch procps python3-pytest \
