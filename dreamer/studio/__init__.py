@@ -1,1 +1,1 @@
-"""The studio: a page on which somebody watches a photo dream. Its server, its queue, its gallery, and the page itself."""
+"""The studio: a page on which one watches a photo dream: its server, its queue, its gallery, and the page itself."""
