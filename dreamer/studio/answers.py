@@ -1,6 +1,7 @@
 """What the page asks for as data: the models, the gallery, and all about one file."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from dreamer.machine import ffmpeg
 from dreamer.nets import model
 from dreamer.options.request import Request
 from dreamer.pictures import writing
-from dreamer.studio import form
+from dreamer.studio import commandline, form
 from dreamer.studio.guard import Guarded
 
 SAMPLES = Path(__file__).resolve().parents[2] / "tests/pictures"
@@ -125,10 +126,13 @@ class Details(Guarded):
         except Mistake:
             raise HTTPError(404) from None
         seen = await self.studio.viewer.look(path)
-        found = seen._asdict() | {"name": name, "form": None, "command": None}
+        found = seen._asdict() | {"name": name, "photo": None, "form": None, "command": None}
         if seen.recipe:
-            try:
-                found["form"] = form.form_of(seen.recipe)
-            except Mistake:  # of another release, or forged
-                found["form"] = None
+            found["photo"] = await asyncio.get_running_loop().run_in_executor(
+                None, commandline.source, self.studio.folder, name, seen.recipe)
+            found["form"] = form.form_of(seen.recipe) | ({"photo": found["photo"]} if found["photo"] else {})
+            with contextlib.suppress(Mistake):  # the photo is gone, or the recipe is of another release, or forged
+                size = {"max_size": longest} if (longest := max(seen.width, seen.height)) < max(
+                    (await self.studio.viewer.look(self.studio.gallery.find(found["photo"] or "")))[1:3]) else {}
+                found["command"] = self.studio.told(form.request_of(found["form"] | size, self.studio.folder, name))
         self.answer(found)

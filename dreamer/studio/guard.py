@@ -22,8 +22,8 @@ from dreamer.errors import Failure, Mistake, printable, tell
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.I | re.A)
 _TRIES, _LONGEST_WAIT = 10, 60.0  # wrong tokens before one must wait; seconds
 HEADERS = {
-    "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store", "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store", "X-Frame-Options": "DENY",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()", "Server": "studio",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 _PAGE = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
@@ -152,8 +152,8 @@ class Guarded(RequestHandler):
             raise Refused(403, "only the studio's own page can change anything")
 
     def _cookie(self, name: str) -> str | None:
-        """The value of a cookie. (Tornado's get_cookie drops all cookies if one is malformed, and other programs on this
-        host may have set any.)"""
+        """The value of a cookie. (Tornado's get_cookie drops all cookies if one is malformed, and other programs on
+        this host may have set any.)"""
         found = [each.strip().partition("=") for each in ";".join(self.request.headers.get_list("Cookie")).split(";")]
         values = [value.strip() for key, _, value in found if key.strip() == name]
         return values[0] if values else None

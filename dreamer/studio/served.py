@@ -55,8 +55,8 @@ class Served(Guarded):
             await self._copy(file, end - start)
 
     def _range(self, size: int, tag: str) -> tuple[int, int]:
-        """The part of a file of `size` bytes that was asked for: (first byte, end). Several ranges at once, and those of
-        a file that has changed since, give the whole file. Raises HTTPError if the range is outside of the file."""
+        """The part of a file of `size` bytes that was asked for: (first byte, end). Several ranges at once, and those
+        of a file that has changed since, give the whole file. Raises HTTPError if the range is outside of the file."""
         asked = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", self.request.headers.get("Range", ""))
         if not asked or asked[0] == "bytes=-" or self.request.headers.get("If-Range", tag) != tag:
             return 0, size

@@ -185,7 +185,7 @@ def assembled(folder: Path, program: str, bind: str | None, jobs: int, ask: Call
     studio.board = Board(studio)
     studio.viewer = Viewer(studio.hidden)
     studio.gallery = Gallery(folder, studio.viewer, studio.board.changed)
-    studio.queue = Queue(folder, program, jobs, studio.board.changed, lambda request: command(ask(request)))
+    studio.queue = Queue(folder, program, jobs, studio.board.changed, studio.told)
     return studio
 
 
@@ -194,9 +194,11 @@ async def _end(studio: Studio, tasks: list["asyncio.Future[None]"]) -> None:
     for each in list(studio.sockets):
         each.close(1001)
     await studio.queue.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    pending = set(tasks)
+    while pending:  # asyncio.wait_for loses a cancellation that comes together with what it waits for
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.2)
     studio.viewer.close()
 
 

@@ -3,9 +3,11 @@
 import dataclasses
 import secrets
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dreamer.studio import commandline
 from dreamer.studio.guard import Gate
 
 FLOOR = 200 << 20  # bytes of the disk that uploads and dreams leave free
@@ -22,7 +24,7 @@ class Studio:
     viewer   looks into them
     planner  what a dream will take
     ask      makes the Request of what was asked for
-    command  the command line of a Request
+    command  makes the command line of a Request
     board    the state that all pages show
     uploads  the uploads that are under way
     sockets  the WebSockets that are open
@@ -45,6 +47,10 @@ class Studio:
     def hidden(self) -> Path:
         """The studio's own folder."""
         return self.folder / ".studio"
+
+    def told(self, members: Mapping[str, Any]) -> str:
+        """The command line for the members of a request."""
+        return commandline.line(members, self.folder, self.ask, self.command)
 
     def free(self) -> int:
         """Bytes that are free on the disk; raises OSError."""

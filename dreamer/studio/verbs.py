@@ -13,12 +13,13 @@ class Plan(Guarded):
     """/plan: what a dream would take."""
 
     async def post(self) -> None:  # noqa: D102 - Tornado's
-        asked = self.asked()
-        path = self.studio.gallery.find(naming.check(asked.get("photo")))
-        seen = await self.studio.viewer.look(path)
-        output = naming.dream_name(self.studio.folder, path.name, form.extension(asked), self.studio.queue.reserved())
-        request = form.request_of(asked, self.studio.folder, output)
-        self.answer(await self.studio.planner.plan(request, seen.height, seen.width))
+        studio, asked = self.studio, form.checked(self.asked())
+        path = studio.gallery.find(asked.get("photo", ""))
+        seen = await studio.viewer.look(path)
+        output = naming.dream_name(studio.folder, path.name, form.extension(asked), studio.queue.reserved())
+        request = form.request_of(asked, studio.folder, output)
+        found = await studio.planner.plan(request, seen.height, seen.width)
+        self.answer(found | {"command": studio.told(request)})
 
 
 class Dreams(Guarded):
