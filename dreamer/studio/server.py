@@ -16,7 +16,7 @@ from typing import Any
 
 from tornado.netutil import bind_sockets
 
-from dreamer.errors import Mistake, Stopped, counted, printable, say, tell
+from dreamer.errors import Mistake, Stopped, counted, say, tell
 from dreamer.machine import files, here
 from dreamer.options import outputs
 from dreamer.options.request import Request
@@ -25,7 +25,7 @@ from dreamer.studio.board import Board
 from dreamer.studio.gallery import Gallery
 from dreamer.studio.guard import Gate
 from dreamer.studio.queue import Queue
-from dreamer.studio.quiet import quieten
+from dreamer.studio.quiet import quieten, report
 from dreamer.studio.routes import Server
 from dreamer.studio.studio import Studio
 from dreamer.studio.viewer import Viewer
@@ -164,8 +164,7 @@ async def _run(folder: Path, sockets: list[socket.socket], program: str, bind: s
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup's
             loop.add_signal_handler(number, end, number)
-    quieten()
-    loop.set_exception_handler(_unforeseen)
+    quieten(loop)
     studio = assembled(folder, program, bind, jobs, ask, command)
     server = Server(studio)
     server.add_sockets(sockets)
@@ -208,12 +207,5 @@ async def kept_up(part: Callable[[], Awaitable[None]]) -> None:
         try:
             await part()
         except Exception as error:
-            tell("warning: ", f"studio: {printable(f'{type(error).__name__}: {error}')[:300]}")
+            report(error)
         await asyncio.sleep(_AGAIN)
-
-
-def _unforeseen(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """asyncio's errors in one line each; connections that end are none."""
-    error = context.get("exception")
-    if error is not None and not isinstance(error, OSError | asyncio.CancelledError):
-        tell("warning: ", f"studio: {printable(f'{type(error).__name__}: {error}')[:300]}")
