@@ -15,7 +15,7 @@ class Desk:
     the part of the page that is looked at now."""
 
     def __init__(self, answer: Callable[[Any], Any], memory: int | None) -> None:
-        self._servant = Servant(answer, memory=memory)
+        self._servant = Servant(answer, memory=memory, called="the viewer")
         self._thread = ThreadPoolExecutor(1, "desk")
         self._waiting: list[asyncio.Future[None]] = []
         self.busy = False

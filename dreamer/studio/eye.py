@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import stat
+import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ _BEHIND = (32, 32, 32)  # under transparent pixels: dark, as the page is in the 
 _ORIENTATION = 274  # TIFF tag
 _TURNED = ("TIFF", "RAW", "HEIC", "AVIF", "JXL")  # these come upright, whatever their EXIF says
 _LONGEST_SIDE = 65500  # pixels of a JPEG
+_SHRUNK = 2048  # pixels: pictures larger than the limit may be read if their decoders can shrink them to this
 _START = 1 << 20  # bytes in which the recipe of a film is looked for
 _SAME = ({"JPEG", "MPO"}, {"TIFF", "RAW"}, {"BMP", "DIB"}, {"AVIF", "HEIC"})  # formats that share extensions
 _USUAL = {"JPEG": ".jpg", "MPO": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif", "HEIC": ".heic", "RAW": ".raw",
@@ -85,13 +87,19 @@ class Eye:
     def _limit(self) -> None:
         """Limits for this process and for the programs that it runs, which begin to count at 0."""
         if not self._ready:
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST, _LARGEST))
+            _lower(resource.RLIMIT_CORE, 0)
+            _lower(resource.RLIMIT_FSIZE, _LARGEST)
+            warnings.simplefilter("ignore")  # Pillow's notes on damaged files
             os.nice(10 if self._patient else 0)
             self._ready = True
         used = resource.getrusage(resource.RUSAGE_SELF)
-        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + SECONDS, most))
+        _lower(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + SECONDS)
+
+
+def _lower(which: int, limit: int) -> None:
+    """Set a limit of this process, as far as it may."""
+    most = resource.getrlimit(which)[1]
+    resource.setrlimit(which, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
 
 
 @contextlib.contextmanager
@@ -127,7 +135,7 @@ def look(path: str, name: str) -> Seen:
 
 
 def _look_at_picture(path: str, name: str) -> Seen:
-    with inputs.picture(path, max_size=_LONGEST_SIDE // 32) as (image, file, _):
+    with inputs.picture(path, max_size=_SHRUNK) as (image, file, _):
         kind, (width, height) = str(image.format), image.size
         moves = kind in animated.KINDS and bool(getattr(image, "is_animated", False))
         try:
@@ -190,9 +198,10 @@ def _pixels(path: str, name: str, side: int) -> Pixels:
     """The picture or first frame, uint8 (h, w, 3), upright, perhaps still larger than `side`."""
     if _is_video(path, name):
         return video.first(path, inputs.MAX_PIXELS)
-    side = side or _LONGEST_SIDE
     most = inputs.MAX_PIXELS
-    with inputs.picture(path, max_size=side) as (image, _, _):
+    with inputs.picture(path, max_size=side or _SHRUNK) as (image, _, _):
+        if not side:
+            side = _LONGEST_SIDE if image.size[0] * image.size[1] <= most else _SHRUNK
         if image.format in ("JPEG", "MPO") and max(image.size) // 2 >= side:
             most = min(most, image.size[0] * image.size[1] // 4 + 1)  # let its decoder shrink it: many times as fast
     try:

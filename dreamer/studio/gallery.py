@@ -17,8 +17,10 @@ from dreamer.studio.viewer import Like, Viewer, like
 
 LOOK = 1.0  # seconds between two looks at the folder's time of change
 AGAIN = 10.0  # seconds after which its files are looked at in any case: one may have grown
+RECENT = 10.0  # seconds: if the newest file is not older, its copying may not be finished, so all are looked at
 MOST = 120  # items of a page
 WAIT = 0.5  # seconds for which a page waits for details
+SOON = 0.3  # seconds for which details are gathered before pages are told
 _BATCH = 200  # files whose details are read from the disk at once
 _REST = 0.2  # seconds to wait while somebody asks for something
 _KINDS: dict[str, tuple[str, ...]] = {  # filter -> kinds of files
@@ -55,6 +57,7 @@ class Gallery:
         self._known: dict[str, Known] = {}
         self._good: dict[str, bool] = {}  # whether a name may be shown
         self._own = 0  # changes that this studio made itself
+        self._soon = False  # whether the version is about to grow
         self._time = -1  # the folder's, before the last look at all files
         self._looked = 0.0
         self._looking = asyncio.Lock()
@@ -163,7 +166,8 @@ class Gallery:
             now = (await asyncio.get_running_loop().run_in_executor(None, os.stat, self._folder)).st_mtime_ns
         except OSError:  # a shared folder may come back
             return
-        if now != self._time or time.monotonic() > self._looked + AGAIN:
+        newest = self._files[self._names[0]].changed / 1e9 if self._files else 0.0
+        if now != self._time or time.monotonic() > self._looked + AGAIN or abs(time.time() - newest) < RECENT:
             await self.look()
 
     def _scan(self) -> tuple[int, dict[str, Like], list[str], int] | None:
@@ -213,6 +217,16 @@ class Gallery:
         self.version += 1
         self._changed()
 
+    def _grow_soon(self) -> None:
+        """Let the version grow once for all that is found out in the next SOON seconds."""
+        if not self._soon:
+            self._soon = True
+            asyncio.get_running_loop().call_later(SOON, self._grow_now)
+
+    def _grow_now(self) -> None:
+        self._soon = False
+        self._grow()
+
     # its files -------------------------------------------------------------------------------------------
 
     def _chosen(self, kind: str, search: str) -> list[str]:
@@ -238,7 +252,7 @@ class Gallery:
     def _learn(self, path: Path, now: Like, found: Seen) -> None:
         """Take note of what the viewer found out."""
         if self._note(path.name, now, found):
-            self._grow()
+            self._grow_soon()
 
     def _note(self, name: str, now: Like, found: Seen) -> bool:
         """Remember it; returns whether that was new."""
@@ -269,7 +283,7 @@ class Gallery:
             return [(name, files[name], self._viewer.known(name, files[name])) for name in names if name in files]
         found = await asyncio.get_running_loop().run_in_executor(None, read)
         if [name for name, now, what in found if what and self._note(name, now, what)]:
-            self._grow()
+            self._grow_soon()
 
     async def _try(self, name: str, patient: bool = False) -> None:
         """Look into a file, if it is still there."""
