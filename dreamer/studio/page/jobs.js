@@ -88,7 +88,13 @@ export class List {
     Object.assign(this, { summary, page, rows: new Map() })
     this.list = make("ol", { className: "jobs" })
     this.empty = make("p", { className: "hint", textContent: "Nothing waits." })
-    box.append(this.list, this.empty)
+    box.append(make("div", {}, this.list, this.empty))
+    box.addEventListener("keydown", event => {
+      if (event.key !== "Escape") return
+      box.open = false
+      summary.focus()
+    })
+    document.addEventListener("pointerdown", event => { if (!box.contains(event.target)) box.open = false })
   }
 
   show(jobs) {
