@@ -114,7 +114,7 @@ OF_COMMANDS = {
 
 
 def checked(**given: Any) -> dict[str, Any]:
-    """`given`, {option: value or None}, with each value checked and converted. Raises Mistake with all that is wrong."""
+    """`given`, {option: value or None}, with checked and converted values. Raises Mistake with all that is wrong."""
     wrong, values_of = Wrong(), dict(given)
     for name, value in given.items():
         if value is not None:

@@ -16,7 +16,8 @@ from dreamer.options.texts import OPTIONS
 from dreamer.pictures import inputs
 
 _MEANT = {"help": "--help", "version": "--version", "list": "keys", "layers": "keys", "layer": "keys", "key": "keys",
-          "looks": "keys --looks", "model": "models", "web": "studio", "gui": "studio", "server": "studio", "serve": "studio"}
+          "looks": "keys --looks", "model": "models",
+          "web": "studio", "gui": "studio", "server": "studio", "serve": "studio"}
 _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-size", "--resize": "--max-size",
             "--steps": "--iterations", "--n": "--iterations", "--octave": "--octaves", "--rate": "--step-size",
             "--learning-rate": "--step-size", "--gpu": "--threads", "--cores": "--threads", "--overwrite": "--force",
