@@ -5,11 +5,11 @@
 // appears below the finger needs no explanation, and a photo that dreams as a whole stays as it is. It has stripes of two
 // colours, because there is always a photo in which one colour cannot be seen.
 
-import { button, make } from "./stage.js"
+import { button, clamp, make } from "./stage.js"
 
 const LONGEST = 1024
 const STEPS = 60, BYTES = 40e6   // of undo; a step takes at most 1 MB, so there are always at least 38
-const STRIPES = ["#ff3ec8", "#12e0c8"]
+const STRIPES = ["#ff5fd7", "#3b0764"]   // light and dark
 
 function paper(width, height) {
   const canvas = make("canvas", { width, height })
@@ -22,7 +22,7 @@ function soften(bytes, width, height, radius) {
   const line = new Uint8Array(Math.max(width, height)), size = 2 * radius + 1
   const pass = (count, step, start) => {
     for (let i = 0; i < count; i++) line[i] = bytes[start + i * step]
-    const at = i => line[Math.min(Math.max(i, 0), count - 1)]
+    const at = i => line[clamp(i, 0, count - 1)]
     let sum = 0
     for (let i = -radius; i <= radius; i++) sum += at(i)
     for (let i = 0; i < count; i++, sum += at(i + radius) - at(i - radius - 1)) bytes[start + i * step] = sum / size + .5
@@ -41,9 +41,9 @@ export class Mask {
     this.canvas.className = "mask"
     this.canvas.hidden = true
     this.ring = make("div", { className: "brush", hidden: true })
-    this.frame = make("div", { className: "rectangle", hidden: true, tabIndex: 0, aria: { role: "application", "aria-label":
-      "Rectangle. Arrow keys move it, Shift and arrow keys change its size, Enter paints it, Escape takes it away." } })
-    this.frame.addEventListener("keydown", event => this.keys(event))
+    this.frame = make("div", { className: "rectangle", hidden: true, tabIndex: 0, role: "application", ariaLabel:
+      "Rectangle. Arrow keys move it, Shift and arrow keys change its size, Enter paints it, Escape takes it away.",
+      onkeydown: event => this.keys(event) })
     stage.picture.append(this.canvas, this.frame)
     stage.view.append(this.ring)
     stage.view.addEventListener("pointerleave", () => this.ring.hidden = true)
@@ -58,7 +58,7 @@ export class Mask {
   get active() { return this.stage.tool === this }
   get size() { return this.brush }
   set size(pixels) {
-    this.brush = Math.min(Math.max(pixels, 4), 240)
+    this.brush = clamp(pixels, 4, 240)
     this.tell()
   }
   get erase() { return this.rubs }
@@ -127,13 +127,10 @@ export class Mask {
     const { width, height } = this.canvas
     left = Math.max(Math.floor(left), 0)
     top = Math.max(Math.floor(top), 0)
-    right = Math.min(Math.ceil(right), width)
-    bottom = Math.min(Math.ceil(bottom), height)
-    if (right <= left || bottom <= top) return   // a stroke beside the picture
-    const data = pen.getImageData(left, top, right - left, bottom - top).data
-    const alpha = new Uint8Array(data.length / 4)
-    for (let i = 0; i < alpha.length; i++) alpha[i] = data[4 * i + 3]
-    this.steps.push({ left, top, alpha, across: right - left, down: bottom - top, width, height })
+    const across = Math.min(Math.ceil(right), width) - left, down = Math.min(Math.ceil(bottom), height) - top
+    if (across <= 0 || down <= 0) return   // a stroke beside the picture
+    const alpha = pen.getImageData(left, top, across, down).data.filter((_, i) => i % 4 === 3)
+    this.steps.push({ left, top, alpha, across, down, width, height })
     while (this.steps.length > STEPS || this.steps.reduce((sum, step) => sum + step.alpha.length, 0) > BYTES) this.steps.shift()
   }
 
@@ -217,12 +214,10 @@ export class Mask {
     const { width, height } = this.canvas
     const canvas = make("canvas", { width, height }), pen = canvas.getContext("2d", { alpha: false })
     const pixels = this.pen.getImageData(0, 0, width, height), { data } = pixels
-    const bytes = new Uint8Array(width * height)
-    for (let i = 0; i < bytes.length; i++) bytes[i] = data[4 * i + 3]
+    const bytes = data.filter((_, i) => i % 4 === 3)
     const radius = Math.round(this.soft * Math.max(width, height) / 1000 / 2)
     if (radius) soften(bytes, width, height, radius)
-    for (let i = 0; i < bytes.length; i++) data.fill(bytes[i], 4 * i, 4 * i + 3)
-    for (let i = 3; i < data.length; i += 4) data[i] = 255
+    for (let i = 0; i < data.length; i++) data[i] = i % 4 === 3 ? 255 : bytes[i >> 2]
     pen.putImageData(pixels, 0, 0)
     return new Promise(done => canvas.toBlob(done, "image/png"))
   }
@@ -239,8 +234,7 @@ export class Mask {
   }
 
   down(event) {
-    this.oldPen.globalCompositeOperation = "copy"
-    this.oldPen.drawImage(this.canvas, 0, 0)
+    this.copy(this.canvas, this.oldPen)
     this.last = this.middle = this.at(event)
     this.bounds = [Infinity, Infinity, -Infinity, -Infinity]
     this.line(this.last)   // a tap makes a dot
@@ -263,12 +257,14 @@ export class Mask {
       this.pen.beginPath()
       this.pen.moveTo(from.x, from.y)
       this.pen.quadraticCurveTo(last.x, last.y, to.x, to.y)
+      // A canvas draws no line without a length: a tap needs its dot.
+      if (from.x === to.x && from.y === to.y) this.pen.arc(to.x, to.y, .01, 0, 7)
       this.pen.stroke()
     })
     const far = next.width / 2 + 2
-    for (const point of [from, last, to]) {
-      this.bounds = [Math.min(this.bounds[0], point.x - far), Math.min(this.bounds[1], point.y - far),
-        Math.max(this.bounds[2], point.x + far), Math.max(this.bounds[3], point.y + far)]
+    for (const { x, y } of [from, last, to]) {
+      const [left, top, right, bottom] = this.bounds
+      this.bounds = [Math.min(left, x - far), Math.min(top, y - far), Math.max(right, x + far), Math.max(bottom, y + far)]
     }
     this.last = next
     this.middle = to
@@ -284,11 +280,13 @@ export class Mask {
 
   // A second finger: it was to become a zoom, not a stroke.
   cancel() {
-    this.pen.save()
-    this.pen.globalCompositeOperation = "copy"
-    this.pen.drawImage(this.old, 0, 0)
-    this.pen.restore()
+    this.copy(this.old, this.pen)
     this.ring.hidden = true
+  }
+
+  copy(from, pen) {
+    pen.clearRect(0, 0, from.width, from.height)
+    pen.drawImage(from, 0, 0)
   }
 
   hover(event) {
@@ -320,7 +318,7 @@ export class Mask {
       for (const axis of [0, 1]) {
         const part = event.shiftKey ? axis + 2 : axis
         const low = event.shiftKey ? .02 : 0, high = 1 - (event.shiftKey ? box[axis] : box[axis + 2])
-        box[part] = Math.min(Math.max(box[part] + move[axis] * step, low), high)
+        box[part] = clamp(box[part] + move[axis] * step, low, high)
       }
       this.moved()
       const [left, top, width, height] = box.map(share => Math.round(share * 100))
@@ -377,8 +375,8 @@ export function where(panel, stage) {
     undo.disabled = !photo || !mask.undoable
     clear.disabled = mask.empty
     size.value = mask.size
-    paint.setAttribute("aria-pressed", mask.active && !mask.erase)
-    erase.setAttribute("aria-pressed", mask.active && mask.erase)
+    paint.ariaPressed = mask.active && !mask.erase
+    erase.ariaPressed = mask.active && mask.erase
     hint.textContent = !photo ? "First choose a photo." : !mask.empty ? "Only what is painted will dream."
       : mask.active ? "Paint over what shall dream. Two fingers, or the wheel, zoom." : "Nothing is painted: the whole photo will dream."
   }

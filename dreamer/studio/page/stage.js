@@ -16,16 +16,11 @@ const HANDLE = 44        // CSS pixels: width of the handle; stage.css has it to
 
 export function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties)
-  for (const [name, value] of Object.entries(properties.aria ?? {})) element.setAttribute(name, value)
   element.append(...children)
   return element
 }
-
-export function button(text, press, aria) {
-  return make("button", { type: "button", textContent: text, onclick: press, aria })
-}
-
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
+export const button = (text, onclick, more) => make("button", { type: "button", textContent: text, onclick, ...more })
+export const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
 async function loaded(url, alt = "") {
@@ -96,9 +91,9 @@ export class Stage {
     this.after = new Slot("after", () => this.layout(), broken)
     this.picture = make("div", { className: "picture" }, this.before.box, this.after.box)
     this.handle = make("input", { type: "range", className: "handle", min: 0, max: 100, step: .5, value: 50,
-      aria: { "aria-label": "Before and after" } })
-    this.view = make("div", { className: "view", tabIndex: 0, aria: { role: "group", "aria-label":
-      "Picture. Plus and minus zoom, 0 shows all of it, 1 shows its pixels, arrow keys move it." } },
+      ariaLabel: "Before and after" })
+    this.view = make("div", { className: "view", tabIndex: 0, role: "group",
+      ariaLabel: "Picture. Plus and minus zoom, 0 shows all of it, 1 shows its pixels, arrow keys move it." },
       this.picture, this.handle)
     this.build()
     this.mask = new Mask(this)
@@ -110,10 +105,10 @@ export class Stage {
     this.percent = make("span", { className: "percent" })
     this.fitting = button("Fit", () => this.to(null))
     this.exact = button("Pixels", () => this.to(1 / devicePixelRatio), { title: "One pixel of the picture on one of the screen" })
-    this.wider = button("Full screen", () => this.fullScreen())
-    this.zooms = make("span", { className: "zooms", aria: { role: "group", "aria-label": "Zoom" } },
-      button("−", () => this.by(1 / 1.5), { "aria-label": "Zoom out" }), this.percent,
-      button("+", () => this.by(1.5), { "aria-label": "Zoom in" }), this.fitting, this.exact)
+    this.wider = button("Full screen", () => this.fullScreen(), { className: "wider" })
+    this.zooms = make("span", { className: "zooms", role: "group", ariaLabel: "Zoom" },
+      button("−", () => this.by(1 / 1.5), { ariaLabel: "Zoom out" }), this.percent,
+      button("+", () => this.by(1.5), { ariaLabel: "Zoom in" }), this.fitting, this.exact)
     // Below the picture, not over it: people hate what covers their picture.
     this.tools = make("div", { className: "tools" }, this.zooms, this.wider)
     this.wider.hidden = !document.fullscreenEnabled   // iPhones have none
@@ -139,11 +134,15 @@ export class Stage {
       this.to(this.zoom === null ? Math.max(1 / devicePixelRatio, this.scale * 2) : null, event.clientX, event.clientY)
     })
     this.pointers = new Map()
-    view.addEventListener("pointerdown", event => this.down(event))
-    view.addEventListener("pointermove", event => this.move(event))
-    view.addEventListener("pointerup", event => this.up(event))
-    view.addEventListener("pointercancel", event => this.up(event, true))
-    view.addEventListener("dragstart", event => event.preventDefault())   // else the browser drags the picture away
+    view.onpointerdown = event => this.down(event)
+    view.onpointermove = event => this.move(event)
+    view.onpointerup = view.onpointercancel = event => this.up(event)
+    view.ondragstart = () => false   // else the browser drags the picture away
+  }
+
+  // For the page's own layout: a narrow page gives the stage the height that the picture needs.
+  ratio(width, height) {
+    this.element.style.setProperty("--ratio", width / height)
   }
 
   tell(name, detail) {
@@ -198,7 +197,7 @@ export class Stage {
     this.size = spec.width && spec.height ? [spec.width, spec.height] : [image.naturalWidth, image.naturalHeight]
     this.zoom = null
     this.centre = [.5, .5]
-    this.element.style.setProperty("--ratio", this.size[0] / this.size[1])
+    this.ratio(...this.size)
     this.mask.fit(...this.size, first)
   }
 
@@ -230,19 +229,13 @@ export class Stage {
     this.turn++
     this.forget()
     const element = type.startsWith("video/")
-      ? make("video", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !calm(), preload: "metadata",
-        aria: { "aria-label": alt } })
+      ? make("video", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !calm(), ariaLabel: alt })
       : make("img", { alt })
-    element.className = "film"
-    element.addEventListener("error", () => this.tell("broken", url))
-    element.src = url
-    this.view.append(element)
+    element.onerror = () => this.tell("broken", url)
+    element.onload = () => this.ratio(element.naturalWidth, element.naturalHeight)
+    element.onloadedmetadata = () => this.ratio(element.videoWidth, element.videoHeight)
+    this.view.append(Object.assign(element, { className: "film", src: url }))
     this.film = { url, element }
-    const sized = () => {
-      const ratio = (element.videoWidth ?? element.naturalWidth) / (element.videoHeight ?? element.naturalHeight)
-      if (ratio > 0) this.element.style.setProperty("--ratio", ratio)
-    }
-    element.addEventListener(element.tagName === "IMG" ? "load" : "loadedmetadata", sized)
     this.state("film")
   }
 
@@ -285,6 +278,9 @@ export class Stage {
   // ---- where it is ----
 
   get scale() { return this.zoom ?? this.fit }
+  bound(zoom) {
+    return zoom && clamp(zoom, Math.min(this.fit, 1 / devicePixelRatio), Math.max(this.fit, MOST / devicePixelRatio))
+  }
 
   layout() {
     const [across, down] = this.size
@@ -293,9 +289,9 @@ export class Stage {
       this.handle.hidden = true
       return
     }
-    const pad = this.edge = this.tool ? EDGE : 0
+    const pad = this.tool ? EDGE : 0
     this.fit = Math.max(Math.min((view.width - 2 * pad) / across, (view.height - 2 * pad) / down), 1e-3)
-    if (this.zoom !== null) this.zoom = clamp(this.zoom, Math.min(this.fit, 1 / ratio), Math.max(this.fit, MOST / ratio))
+    this.zoom = this.bound(this.zoom)
     const width = across * this.scale, height = down * this.scale
     const place = (axis, whole, seen) => {   // no further than the picture's edge, and centred where all of it is seen
       const half = (seen / 2 - pad) / whole
@@ -309,8 +305,8 @@ export class Stage {
     this.picture.classList.toggle("pixels", this.zoom !== null && this.scale * ratio > PIXELATED)
     this.view.classList.toggle("zoomed", width > view.width + 1 || height > view.height + 1)
     this.percent.textContent = `${Math.round(this.scale * ratio * 100)} %`
-    this.fitting.setAttribute("aria-pressed", this.zoom === null)
-    this.exact.setAttribute("aria-pressed", this.zoom !== null && Math.abs(this.scale * ratio - 1) < .005)
+    this.fitting.ariaPressed = this.zoom === null
+    this.exact.ariaPressed = this.zoom !== null && Math.abs(this.scale * ratio - 1) < .005
     this.span = { left, start: Math.max(left, 0), end: Math.min(left + width, view.width) }
     this.over({ top: Math.max(top, 0), bottom: Math.min(top + height, view.height) })
     clearTimeout(this.sharpening)
@@ -333,7 +329,7 @@ export class Stage {
     const { left, start, end } = this.span, share = Number(this.handle.value)
     const line = start + (end - start) * share / 100 - left
     this.after.box.style.clipPath = this.compares ? `inset(0 0 0 ${line}px)` : "none"
-    this.handle.setAttribute("aria-valuetext", `${Math.round(share)} % photo, ${Math.round(100 - share)} % dream`)
+    this.handle.ariaValueText = `${Math.round(share)} % photo, ${Math.round(100 - share)} % dream`
   }
 
   // Fetches the pictures in their own size, when one looks closer than the views on the screen reach.
@@ -351,10 +347,7 @@ export class Stage {
     const view = this.view.getBoundingClientRect(), old = this.scale
     const away = [(clientX ?? view.left + view.width / 2) - view.left - view.width / 2,
                   (clientY ?? view.top + view.height / 2) - view.top - view.height / 2]
-    const limit = [Math.min(this.fit, 1 / devicePixelRatio), Math.max(this.fit, MOST / devicePixelRatio)]
-    this.zoom = zoom === null ? null : clamp(zoom, ...limit)
-    // Back at the size that fits, it fits again: also when the window changes later.
-    if (this.zoom !== null && Math.abs(this.zoom / this.fit - 1) < .01 && this.zoom !== 1 / devicePixelRatio) this.zoom = null
+    this.zoom = this.bound(zoom)
     this.centre = this.centre.map((centre, axis) => centre + away[axis] * (1 / old - 1 / this.scale) / this.size[axis])
     this.layout()
   }
@@ -395,7 +388,7 @@ export class Stage {
     // All of it is seen already: let the page scroll.
     if (!event.ctrlKey && event.deltaY > 0 && this.scale <= this.fit * 1.001) return
     event.preventDefault()
-    const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1
+    const unit = [1, 16, 400][event.deltaMode]   // pixels, lines, pages
     this.by(Math.exp(clamp(-event.deltaY * unit, -300, 300) * (event.ctrlKey ? .01 : .002)), event.clientX, event.clientY)
   }
 
@@ -435,9 +428,9 @@ export class Stage {
     if (this.gesture === "slide") this.slide(event.clientX)
   }
 
-  up(event, lost = false) {
+  up(event) {
     if (!this.pointers.delete(event.pointerId)) return
-    if (this.gesture === "tool") lost ? this.tool.cancel() : this.tool.up(event)
+    if (this.gesture === "tool") event.type === "pointerup" ? this.tool.up(event) : this.tool.cancel()
     if (this.gesture === "tool" || !this.pointers.size) this.gesture = null   // the finger left after a pinch does nothing
     this.from = undefined
     this.view.classList.remove("held")
