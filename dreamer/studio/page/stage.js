@@ -16,10 +16,11 @@ const HANDLE = 44        // CSS pixels: width of the handle; stage.css has it to
 
 export function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties)
+  for (const [name, value] of Object.entries(properties.aria ?? {})) element.setAttribute(name, value)
   element.append(...children)
   return element
 }
-export const button = (text, onclick, more) => make("button", { type: "button", textContent: text, onclick, ...more })
+export const button = (text, onclick, aria) => make("button", { type: "button", textContent: text, onclick, aria })
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
@@ -105,10 +106,10 @@ export class Stage {
     this.percent = make("span", { className: "percent" })
     this.fitting = button("Fit", () => this.to(null))
     this.exact = button("Pixels", () => this.to(1 / devicePixelRatio), { title: "One pixel of the picture on one of the screen" })
-    this.wider = button("Full screen", () => this.fullScreen(), { className: "wider" })
+    this.wider = button("Full screen", () => this.fullScreen(), { class: "wider" })
     this.zooms = make("span", { className: "zooms", role: "group", ariaLabel: "Zoom" },
-      button("−", () => this.by(1 / 1.5), { ariaLabel: "Zoom out" }), this.percent,
-      button("+", () => this.by(1.5), { ariaLabel: "Zoom in" }), this.fitting, this.exact)
+      button("−", () => this.by(1 / 1.5), { "aria-label": "Zoom out" }), this.percent,
+      button("+", () => this.by(1.5), { "aria-label": "Zoom in" }), this.fitting, this.exact)
     // Below the picture, not over it: people hate what covers their picture.
     this.tools = make("div", { className: "tools" }, this.zooms, this.wider)
     this.wider.hidden = !document.fullscreenEnabled   // iPhones have none
@@ -311,7 +312,6 @@ export class Stage {
     this.over({ top: Math.max(top, 0), bottom: Math.min(top + height, view.height) })
     clearTimeout(this.sharpening)
     if (this.zoom !== null) this.sharpening = setTimeout(() => this.sharpen(), 150)
-    this.mask.moved()
   }
 
   // The handle lies over the visible part of the picture. It stays where it is on the screen when the picture is zoomed
