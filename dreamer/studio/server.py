@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import webbrowser
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,7 @@ def assembled(folder: Path, program: str, bind: str | None, jobs: int, ask: Call
     return studio
 
 
-async def _end(studio: Studio, tasks: list["asyncio.Future[None]"]) -> None:
+async def _end(studio: Studio, tasks: Sequence["asyncio.Future[None]"]) -> None:
     """Stop all that runs; dreams are saved."""
     for each in list(studio.sockets):
         each.close(1001)

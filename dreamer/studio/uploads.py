@@ -38,8 +38,6 @@ def sweep(parts: Path) -> None:
 class Upload(Guarded):
     """A file that is sent as the body of PUT. It is called `part` on the disk until it is checked."""
 
-    SUPPORTED_METHODS = ("PUT",)
-
     def initialize(self, studio: Any) -> None:  # noqa: D102 - Guarded's
         super().initialize(studio)
         self.part: Path | None = None
