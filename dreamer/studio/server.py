@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import webbrowser
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,14 @@ from dreamer.machine import files, here
 from dreamer.options import outputs
 from dreamer.options.request import Request
 from dreamer.studio import uploads
-from dreamer.studio.board import Board
-from dreamer.studio.gallery import Gallery
 from dreamer.studio.guard import Gate
-from dreamer.studio.queue import Queue
-from dreamer.studio.quiet import quieten, report
+from dreamer.studio.quiet import quieten
 from dreamer.studio.routes import Server
 from dreamer.studio.studio import Studio
-from dreamer.studio.viewer import Viewer
 
 LOOPBACK = "127.0.0.1"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOCK_WAIT = 3.0  # seconds: the children of a studio that was killed hold the lock for a moment
-_AGAIN = 1.0  # seconds
 
 
 def serve(folder: str | os.PathLike[str], *, program: str, port: int, bind: str | None, jobs: int,
@@ -165,47 +160,13 @@ async def _run(folder: Path, sockets: list[socket.socket], program: str, bind: s
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup's
             loop.add_signal_handler(number, end, number)
     quieten(loop)
-    studio = assembled(folder, program, bind, jobs, ask, command)
+    studio = Studio(folder, program, bind, jobs, ask, command)
     server = Server(studio)
     server.add_sockets(sockets)
-    tasks = [asyncio.ensure_future(kept_up(part)) for part in (studio.board.run, studio.gallery.run, studio.queue.run)]
+    running = studio.start()
     announce(studio.gate, sockets[0].getsockname()[1], bind, open_browser)
     await ended.wait()
     server.stop()
-    await _end(studio, tasks)
+    await studio.end(running)
     left = sum(job["state"] == "waiting" for job in studio.queue.state())
     return came[0], f"{counted(left, 'dream')} will go on when the studio is started again" if left else ""
-
-
-def assembled(folder: Path, program: str, bind: str | None, jobs: int, ask: Callable[..., Request],
-              command: Callable[[Request], str]) -> Studio:
-    """The Studio on `folder` with all its parts; arguments as for `serve`. Call it in a running loop."""
-    studio = Studio(folder, Gate(bind), ask=ask, command=command)
-    studio.board = Board(studio)
-    studio.viewer = Viewer(studio.hidden)
-    studio.gallery = Gallery(folder, studio.viewer, studio.board.changed)
-    studio.queue = Queue(folder, program, jobs, studio.board.changed, studio.told)
-    return studio
-
-
-async def _end(studio: Studio, tasks: Sequence["asyncio.Future[None]"]) -> None:
-    """Stop all that runs; dreams are saved."""
-    for each in list(studio.sockets):
-        each.close(1001)
-    await studio.queue.close()
-    pending = set(tasks)
-    while pending:  # asyncio.wait_for loses a cancellation that comes together with what it waits for
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=0.2)
-    studio.viewer.close()
-
-
-async def kept_up(part: Callable[[], Awaitable[None]]) -> None:
-    """Run a part of the studio until cancelled. An error that nobody has foreseen is told, and the part runs again."""
-    while True:
-        try:
-            await part()
-        except Exception as error:
-            report(error)
-        await asyncio.sleep(_AGAIN)

@@ -40,9 +40,9 @@ class Target:
     def raw(self, data: str | bytes, seconds: float = 10) -> bytes:
         """What it answers to these bytes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
-            connection.sendall(data.encode("latin-1") if isinstance(data, str) else data)
             got = b""
-            with contextlib.suppress(TimeoutError, ConnectionResetError):
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                connection.sendall(data.encode("latin-1") if isinstance(data, str) else data)
                 while block := connection.recv(65536):
                     got += block
             return got
