@@ -137,12 +137,14 @@ def _why(error: OSError, port: int, address: str) -> str:
 def announce(gate: Gate, port: int, bind: str | None, open_browser: bool) -> None:
     """Print the page's address, and open it in the browser of the desktop, if there is one."""
     address = f"http://{LOOPBACK}:{port}/?token={gate.token}"
-    say(address)
+    others = []
     if bind and not bind.startswith("127.") and bind != "::1" and here.place() != here.CONTAINER:
-        if bind not in ("0.0.0.0", "::"):
-            say(f"http://{f'[{bind}]' if ':' in bind else bind}:{port}/?token={gate.token}")
         tell("warning: ", f"bind: anyone in the network of {bind} who has the token can use this page, and on the way "
              "the token and the pictures can be read")
+        if bind not in ("0.0.0.0", "::"):
+            others = [f"http://{f'[{bind}]' if ':' in bind else bind}:{port}/?token={gate.token}"]
+    for each in (address, *others):
+        say(each)
     if open_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
