@@ -1,0 +1,202 @@
+"""What the tests of the studio's page share: a running studio, and Debian's Chromium, driven by Selenium."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import PYTHON, ROOT, search
+
+CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
+WIDE, NARROW = (1440, 900), (390, 844)
+WAIT = 60.0  # seconds
+
+
+class Served:
+    """A studio that runs on `folder`; `words` are more options of its command line.
+
+    url   the address that it printed, with the token
+    base  the same without the token"""
+
+    def __init__(self, folder: Path, *words: object, port: int = 0) -> None:
+        self.folder, self._words = folder, words
+        self.start(port)
+
+    def start(self, port: int = 0) -> None:
+        """Start it, as a process of its own."""
+        self.process = subprocess.Popen(
+            [PYTHON, ROOT / "dreamify.py", "studio", self.folder, "--port", str(port), "--no-open",
+             *map(str, self._words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert self.process.stdout
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if "?token=" in line:
+                break
+        self.url = search(r"(http://\S+\?token=\S+)", "".join(lines))[1]
+        self.base = self.url.partition("?")[0].rstrip("/")
+        self.port = int(self.base.rpartition(":")[2])
+
+    def stop(self, number: int = signal.SIGTERM) -> str:
+        """End it with that signal; returns what it still printed."""
+        self.process.send_signal(number)
+        return self.process.communicate(timeout=20)[0]
+
+
+class Page:
+    """A browser's window on a studio.
+
+    driver  Selenium's WebDriver"""
+
+    def __init__(self, driver: Any, studio: Served) -> None:
+        self.driver, self.studio = driver, studio
+
+    def open(self, address: str | None = None) -> None:
+        """Open the studio's address, and wait until the page has its state."""
+        self.driver.get(address or self.studio.url)
+        self.until("document.body && document.body.dataset.ready")
+
+    def do(self, script: str, *values: object) -> Any:
+        """Run JavaScript; returns what it returns."""
+        return self.driver.execute_script(script, *values)
+
+    def until(self, expression: str, seconds: float = WAIT) -> Any:
+        """Wait until the JavaScript expression is true; returns its value."""
+        end = time.monotonic() + seconds
+        while not (value := self.do(f"return ({expression})")):
+            if time.monotonic() > end:
+                pytest.fail(f"never became true: {expression}\n{self.report()}")
+            time.sleep(0.05)
+        return value
+
+    def report(self) -> str:
+        """What the page shows and logged, for a failed test."""
+        shown = self.do("return document.body ? document.body.innerText.slice(0, 2000) : ''")
+        return f"{shown}\n{self.logged()}"
+
+    def logged(self) -> list[str]:
+        """Errors and warnings of the console since the last call."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+    def requested(self) -> set[str]:
+        """Addresses that the page has asked for since the last call."""
+        found = set()
+        for entry in self.driver.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] in ("Network.requestWillBeSent", "Network.webSocketCreated"):
+                found.add(message["params"].get("url") or message["params"]["request"]["url"])
+        return found
+
+    def find(self, selector: str) -> Any:
+        """The element of this CSS selector."""
+        return self.driver.find_element("css selector", selector)
+
+    def click(self, selector: str, seconds: float = WAIT) -> None:
+        """Click the element of this CSS selector as soon as it can be clicked."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                self.find(selector).click()
+                return
+            except Exception as error:  # Selenium's, which differ between its releases
+                if time.monotonic() > end:
+                    pytest.fail(f"{selector} cannot be clicked: {error}\n{self.report()}")
+                time.sleep(0.1)
+
+    def give(self, *files: Path) -> None:
+        """Choose the files in the page's file chooser."""
+        self.find("#file").send_keys("\n".join(map(str, files)))
+
+    def touch(self, points: list[tuple[float, float]]) -> None:
+        """Draw with a finger through these points of the window."""
+        def send(kind: str, *at: tuple[float, float]) -> None:
+            self.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {
+                "type": kind, "touchPoints": [{"x": x, "y": y} for x, y in at]})
+        send("touchStart", points[0])
+        for point in points[1:]:
+            send("touchMove", point)
+        send("touchEnd")
+
+    def phone(self, ratio: float = 3) -> None:
+        """Be a phone: a narrow screen with many pixels, and a finger instead of a mouse."""
+        width, height = NARROW
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height, "deviceScaleFactor": ratio, "mobile": True})
+        self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+    def shot(self, name: str) -> Path:
+        """Keep a picture of the window in $STUDIO_SHOTS, for people to look at; a temporary folder if it is not set."""
+        folder = Path(os.environ.get("STUDIO_SHOTS") or self.studio.folder.parent)
+        path = folder / f"{name}.png"
+        self.driver.save_screenshot(str(path))
+        return path
+
+
+def window(options: tuple[str, ...] = (), size: tuple[int, int] = WIDE) -> Any:
+    """A new headless browser: Selenium's WebDriver. Skips the test if it is not installed."""
+    try:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+    except ImportError:
+        pytest.skip("no Selenium: apt-get install python3-selenium chromium chromium-driver")
+    if not (os.path.exists(CHROMIUM) and os.path.exists(DRIVER)):
+        pytest.skip("no Chromium: apt-get install chromium chromium-driver")
+    chosen = webdriver.ChromeOptions()
+    chosen.binary_location = CHROMIUM
+    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
+                 f"--window-size={size[0]},{size[1]}", *options):
+        chosen.add_argument(word)
+    chosen.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(service=Service(DRIVER), options=chosen)
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Served]:
+    """A studio on an empty folder."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    served = Served(folder)
+    yield served
+    if served.process.poll() is None:
+        served.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser that the tests of a module share."""
+    driver = window()
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(studio: Served, chromium: Any) -> Iterator[Page]:
+    """The page of the studio, opened."""
+    chromium.delete_all_cookies()
+    made = Page(chromium, studio)
+    made.open()
+    yield made
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    chromium.get("about:blank")
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, which finds what people with disabilities cannot use. It comes from npm."""
+    if not shutil.which("npm"):
+        pytest.skip("no npm, which brings axe-core")
+    folder = tmp_path_factory.mktemp("axe")
+    done = subprocess.run(["npm", "pack", "--silent", "axe-core@4"], cwd=folder, capture_output=True, text=True,
+                          check=False, timeout=120)
+    if done.returncode:
+        pytest.skip("npm cannot get axe-core")
+    subprocess.run(["tar", "xzf", *folder.glob("*.tgz")], cwd=folder, check=True)
+    return (folder / "package/axe.min.js").read_text()
