@@ -298,6 +298,23 @@ def ask(asked: dict[str, Any]) -> Request:
     return request(look.filled(like.filled(vars(request(asked, defaults)), defaults), defaults), defaults)
 
 
+def requested(asked: dict[str, Any]) -> tuple[Request, Callable[..., Any]]:
+    """(Request, dreamify or atlas) for `asked`, {parameter: value}; its member `command` names another function than
+    dreamify."""
+    word = asked.pop("command", "dreamify")
+    if word == "dreamify":
+        return ask(asked), dreamify
+    if word != "atlas":
+        raise Mistake(f'request: the command {word!r} is neither "dreamify" nor "atlas"')
+    given, names = {name: value for name, value in asked.items() if value is not None}, usual(atlas)
+    wrong = [f"request: unknown argument {name!r}" for name in given if name not in names]
+    if not isinstance(given.get("full", False), bool):
+        wrong.append(f"full: {given['full']!r} is not a valid value")
+    if wrong:
+        raise Mistake(*wrong)
+    return ask(of_atlas(names | given)), atlas
+
+
 def of_atlas(asked: dict[str, Any]) -> dict[str, Any]:
     """`asked`, {parameter of atlas: value}, in the parameters of dreamify: --full is a picture's own size."""
     gone = {"full", "max_size"} if asked.get("full") else {"full"}
@@ -420,7 +437,7 @@ def run(arguments: list[str]) -> None:
         return
     files.check_here()
     if "--request" in arguments:
-        dream(ask(from_json(standard_input(arguments))))
+        dream(*requested(from_json(standard_input(arguments))))
         return
     function, asked, wrong = parse(arguments)
     if wrong and function in (dreamify, atlas):

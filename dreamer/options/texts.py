@@ -104,8 +104,8 @@ OPTIONS = {
 OF_COMMANDS = {
     "atlas": {
         "input": "a picture",
-        "output": f"one picture of all dreams ({' '.join(sorted(writing.FORMATS))}), or a page on which a click "
-                  f"enlarges each dream ({' '.join(PAGES)})",
+        "output": f"one picture of all dreams ({' '.join(sorted(writing.FORMATS))}), a page on which a click "
+                  f"enlarges each dream ({' '.join(PAGES)}), or a folder (tiles/) for a file of each dream",
         "layer": "layers or channels to dream, each separately: a pattern such as inception_4?/output, or NAME:3,7-9 "
                  "(default: all layers)",
         "seed": "seed of the random shifts: the same seed gives the same atlas",

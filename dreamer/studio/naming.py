@@ -120,12 +120,12 @@ def keep(part: str | os.PathLike[str], folder: str | os.PathLike[str], name: str
     while True:
         chosen = free_name(folder, name, taken)
         with contextlib.suppress(FileExistsError):  # somebody was quicker
-            _link(part, Path(folder, chosen))
+            move(part, Path(folder, chosen))
             return chosen
 
 
-def _link(part: str | os.PathLike[str], target: Path) -> None:
-    """Move `part` to `target`. Raises FileExistsError if there is one, and other OSErrors."""
+def move(part: str | os.PathLike[str], target: Path) -> None:
+    """Move the file `part` to `target`, on the same disk. Raises FileExistsError if that is there, and OSErrors."""
     try:
         os.link(part, target)
     except FileExistsError:
