@@ -18,6 +18,9 @@ from helpers import PYTHON, ROOT, search
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 WIDE, NARROW = (1440, 900), (390, 844)
 WAIT = 60.0  # seconds
+STATES = {  # what the page says of them
+    "waiting": "waiting for its turn", "dreaming": "^(octave|frame|beginning|counting|all layers)", "stopped": "^Stopped at",
+    "failed": "^This dream failed", "done": " · dreamed in"}
 
 
 class Served:
@@ -98,8 +101,8 @@ class Page:
         self.until("document.querySelector('#now:not([hidden])')")
 
     def shows(self, state: str, seconds: float = WAIT) -> None:
-        """Wait until the bar below the picture shows this state."""
-        self.until(f"document.querySelector('#now:not([hidden])')?.dataset.state === '{state}'", seconds)
+        """Wait until the line below the picture says that the dream is in this state."""
+        self.until(f"/{STATES[state]}/.test(document.querySelector('#now:not([hidden]) .line')?.textContent)", seconds)
 
     def press(self, name: str, within: str = "body") -> None:
         """Click the button that has this text, as soon as it can be clicked."""
@@ -169,6 +172,16 @@ class Page:
         for point in points[1:]:
             send("touchMove", point)
         send("touchEnd")
+
+    def tap(self, selector: str) -> None:
+        """Touch the middle of an element with a finger."""
+        place = self.rectangle(selector)
+        self.touch([(place["left"] + place["width"] / 2, place["top"] + place["height"] / 2)])
+
+    def rectangle(self, selector: str) -> dict[str, float]:
+        """Where the element is in the window: left, top, width, height."""
+        found = self.until(f"document.querySelector({json.dumps(selector)})?.getBoundingClientRect().toJSON()")
+        return {name: float(found[name]) for name in ("left", "top", "width", "height")}
 
     def phone(self, ratio: float = 3) -> None:
         """Be a phone: a narrow screen with many pixels, and a finger instead of a mouse."""
