@@ -165,8 +165,8 @@ def test_the_lock_is_free_when_the_studio_ends(tmp_path: Path) -> None:
 def test_an_error_that_nobody_has_foreseen_is_one_line_and_the_studio_goes_on(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nsys.argv = ['dreamify.py', 'studio', {str(tmp_path)!r}, '--port', "
-        "'0', '--no-open']\nimport dreamify\nfrom dreamer.studio.gallery import Gallery\n"
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nsys.argv = ['dreamify.py', 'studio', {str(tmp_path)!r}, "
+        "'--port', '0', '--no-open']\nimport dreamify\nfrom dreamer.studio.gallery import Gallery\n"
         "async def page(*_):\n    return 1 / 0\nGallery.page = page\ndreamify.main()\n")
     process = subprocess.Popen(["/usr/bin/python3", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout
