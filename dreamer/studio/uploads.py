@@ -16,7 +16,7 @@ from dreamer.machine import files, limits
 from dreamer.studio import naming
 from dreamer.studio.answers import LIMITS, SAMPLES, samples
 from dreamer.studio.guard import Guarded, Refused
-from dreamer.studio.studio import FLOOR
+from dreamer.studio.queue import FLOOR
 
 MOST = 4  # uploads at once
 PATIENCE = 60.0  # seconds without a byte after which an upload is given up
@@ -37,8 +37,6 @@ def sweep(parts: Path) -> None:
 @stream_request_body
 class Upload(Guarded):
     """A file that is sent as the body of PUT. It is called `part` on the disk until it is checked."""
-
-    SUPPORTED_METHODS = ("PUT",)
 
     def initialize(self, studio: Any) -> None:  # noqa: D102 - Guarded's
         super().initialize(studio)
