@@ -28,7 +28,7 @@ def application(studio: Studio) -> Application:
     """The web application. Each handler is Guarded."""
     shared = {"studio": studio}
     routes: list[tuple[str, type[Guarded]]] = [
-        ("/", front.Front), (r"/page/([a-z]+\.(?:html|js|css))", front.PageFile),
+        ("/", front.Front), (r"/page/([a-z]+\.(?:html|js|css|svg))", front.PageFile),
         (r"/tiles/([\w-]+)\.webp", front.Tiles),
         ("/models", answers.Models), ("/gallery", answers.GalleryPage), (f"/details/{_NAME}", answers.Details),
         ("/socket", sockets.StateSocket),

@@ -101,12 +101,13 @@ function current() {
   const again = shown?.after !== undefined && jobs.find(job => job.id > shown.after)
   if (again) shown = { job: again.id }
   let job = jobs.find(one => one.id === shown?.job)
+  if (job) shown.seen = true   // before that, the server has not told of it yet
   if (job && !["done", "failed"].includes(job.state)) return job
   // Of several that were asked for together, the one that dreams is shown.
   const next = shown?.ids && jobs.find(one => active(one) && shown.ids.includes(one.id))
   if (next) job = next
   if (job) shown = { ...shown, job: job.id, output: job.state === "done" ? job.output : null, kind: job.kind }
-  else if (shown?.job !== undefined && state.server) shown = shown.output ? { item: { name: shown.output, kind: shown.kind } } : { photo: true }   // it has left the list
+  else if (shown?.seen) shown = shown.output ? { item: { name: shown.output, kind: shown.kind } } : { photo: true }   // it has left the list
   return job
 }
 
@@ -133,8 +134,8 @@ function render() {
 }
 
 function notices() {
-  const { disk, queue_full } = state, why = { lost: LOST, locked: LOCKED }[link.state]
-  const lines = [why, disk?.full && `The disk is nearly full: ${size(disk.free)} are free. Delete something, then the queue goes on.`].filter(Boolean)
+  const { disk, queue_full, warnings = [] } = state, why = { lost: LOST, locked: LOCKED }[link.state]
+  const lines = [why, ...warnings, disk?.full && `The disk is nearly full: ${size(disk.free)} are free. Delete something, then the queue goes on.`].filter(Boolean)
   if ($("notices").textContent !== lines.join("")) $("notices").replaceChildren(...lines.map(textContent => make("p", { textContent })))
   go.block("link", why && "There is no connection to the studio.")
   go.block("disk", disk?.full && "The disk is nearly full.")
