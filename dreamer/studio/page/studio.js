@@ -107,7 +107,7 @@ function current() {
   const next = shown?.ids && jobs.find(one => active(one) && shown.ids.includes(one.id))
   if (next) job = next
   if (job) shown = { ...shown, job: job.id, output: job.state === "done" ? job.output : null, kind: job.kind }
-  else if (shown?.seen) shown = shown.output ? { item: { name: shown.output, kind: shown.kind } } : { photo: true }   // it has left the list
+  else if (shown?.seen && state.server) shown = shown.output ? { item: { name: shown.output, kind: shown.kind } } : { photo: true }   // it has left the list
   return job
 }
 
@@ -233,6 +233,7 @@ async function dream() {
     }
     stage.mask.end()
     const { ids } = await post("/dreams", { ...body, ...(names.length > 1 ? { photos: names } : { photo: names[0] }) })
+    $("panel").dataset.sheet = "closed"   // on a phone: now the picture is what counts
     look({ job: ids[0], ids })
   } catch (error) {
     fail(error)
