@@ -213,7 +213,7 @@ function doors() {
   $("limits").textContent += ` At most ${size(limits.picture)} a picture${can.mp4 ? `, ${size(limits.video)} a video` : ""}.`
   $("samples").append(...samples.map(name => {
     const image = make("img", { src: `/samples/${part(name)}`, alt: "", width: 160, height: 104, onerror: () => image.remove() })
-    const one = button("", () => post(`/samples/${part(name)}`).then(photo => {
+    const one = button("", () => find(name).then(there => there ?? post(`/samples/${part(name)}`)).then(photo => {
       choose([photo])
       $("dream").focus()
     }, fail))
@@ -390,6 +390,7 @@ async function start() {
     if (!models) await new Promise(wait => setTimeout(wait, 2000))
   }
   build()
+  document.body.dataset.ready = ""
   link.addEventListener("news", news)
   link.addEventListener("state", render)
   $("stage").addEventListener("say", event => say(event.detail))
