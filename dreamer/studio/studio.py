@@ -5,9 +5,10 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dreamer.options.request import Request
+from dreamer.options.understood import Sizes
 from dreamer.studio import commandline
 from dreamer.studio.board import Board
 from dreamer.studio.gallery import Gallery
@@ -19,22 +20,36 @@ from dreamer.studio.viewer import Viewer
 _AGAIN = 1.0  # seconds
 
 
+class Script(NamedTuple):
+    """What the studio uses of dreamify.
+
+    ask        makes the Request of what was asked for
+    command    makes the command line of a Request
+    sizes      octave_sizes
+    step       make_step
+    objective  objective_l2"""
+
+    ask: Callable[..., Request]
+    command: Callable[[Request], str]
+    sizes: Sizes
+    step: Callable[..., float]
+    objective: Callable[..., Any]
+
+
 class Studio:
     """The studio on `folder`. Make it in a running loop.
 
     program  path of dreamify.py
     bind     the address at which it answers besides the loopback; None if there is none
     jobs     number of dreams at the same time
-    ask      dreamify's: makes the Request of what was asked for
-    command  dreamify's: makes the command line of a Request
+    script   functions of dreamify
 
     server   differs from one start of the studio to the next
     uploads  those that are under way; sockets: the WebSockets that are open"""
 
-    def __init__(self, folder: Path, program: str, bind: str | None, jobs: int, ask: Callable[..., Request],
-                 command: Callable[[Request], str]) -> None:
+    def __init__(self, folder: Path, program: str, bind: str | None, jobs: int, script: Script) -> None:
         self.folder, self.hidden = folder, folder / ".studio"
-        self.ask, self._command = ask, command
+        self.script = script
         self.gate, self.server = Gate(bind), secrets.token_hex(4)
         self.uploads, self.sockets = set[Any](), set[Any]()
         self.board = Board(self.state, self.free)
@@ -44,7 +59,7 @@ class Studio:
 
     def told(self, members: Mapping[str, Any]) -> str:
         """The command line for the members of a request."""
-        return commandline.line(members, self.folder, self.ask, self._command)
+        return commandline.line(members, self.folder, self.script.ask, self.script.command)
 
     def free(self) -> int:
         """Bytes that are free on the disk; raises OSError."""

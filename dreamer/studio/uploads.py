@@ -214,7 +214,14 @@ class NewMask(Upload):
 
 
 class Sample(Guarded):
-    """/samples/NAME: copy a sample photo into the folder."""
+    """/samples/NAME: show a sample photo, or copy it into the folder."""
+
+    async def get(self, name: str) -> None:  # noqa: D102 - Tornado's
+        if name not in samples():
+            raise HTTPError(404)
+        self.may_be_kept()
+        self.set_header("Content-Type", "image/jpeg")
+        self.finish(await asyncio.get_running_loop().run_in_executor(None, (SAMPLES / name).read_bytes))
 
     async def post(self, name: str) -> None:  # noqa: D102 - Tornado's
         if name not in samples():
