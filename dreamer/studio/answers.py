@@ -16,7 +16,6 @@ from dreamer.films.names import FILMS
 from dreamer.machine import ffmpeg
 from dreamer.nets import model
 from dreamer.options.request import Request
-from dreamer.pictures import writing
 from dreamer.studio import commandline, form
 from dreamer.studio.guard import Guarded
 
@@ -33,12 +32,6 @@ def there(function: Callable[[], object]) -> bool:
     except Mistake:
         return False
     return True
-
-
-def formats() -> list[str]:
-    """Extensions of the pictures that can be written: one for each format, without the dot."""
-    return list({kind: extension[1:] for extension, (kind, _, _) in sorted(writing.FORMATS.items(), reverse=True)}
-                .values())
 
 
 def samples() -> list[str]:
@@ -84,7 +77,7 @@ def everything(ask: Callable[..., Request]) -> dict[str, Any]:
     encoders = there(ffmpeg.find)
     usual = vars(ask({}))
     return {
-        "models": models(), "formats": formats(), "samples": samples(), "limits": LIMITS,
+        "models": models(), "formats": list(form.FORMATS), "samples": samples(), "limits": LIMITS,
         "films": {name[1:]: name not in CONTAINERS or encoders for name in FILMS}, "flow": there(flow.opencv),
         "defaults": {name: value for name, value in usual.items() if isinstance(value, int | float | str | None)}}
 
