@@ -43,7 +43,8 @@ def test_names_of_any_kind_are_one_word(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(("dream", "found"), [
     ("photo-dream.jpg", "photo.jpg"), ("photo-dream-2.jpg", "photo.jpg"), ("photo-dream.mp4", "photo.jpg"),
     ("raw-dream.heic.png", "raw.heic"), ("raw-dream-3.heic.png", "raw.heic"),
-    ("photo-dream-dream.jpg", "photo-dream.jpg"), ("photo.jpg", None), ("other-dream.jpg", None), ("notes-dream.jpg", None), ("link-dream.jpg", None)])
+    ("photo-dream-dream.jpg", "photo-dream.jpg"),
+    ("photo.jpg", None), ("other-dream.jpg", None), ("notes-dream.jpg", None), ("link-dream.jpg", None)])
 def test_the_photo_of_a_dream(tmp_path: Path, dream: str, found: str | None) -> None:
     for name in ("photo.jpg", "photo-dream.jpg", "raw.heic", "notes.txt"):
         (tmp_path / name).write_text(name)

@@ -30,7 +30,7 @@ def test_the_page_and_all_its_files(client: Client) -> None:
 
 
 def test_files_of_the_page_are_packed(client: Client) -> None:
-    _, headers, body = client.ask("GET", "/page/studio.js", **{"Accept-Encoding": "gzip"})
+    _, headers, body = client.ask("GET", "/page/studio.js", None, **{"Accept-Encoding": "gzip"})
     assert headers["Content-Encoding"] == "gzip"
     assert len(body) < (front.PAGE / "studio.js").stat().st_size / 2
 

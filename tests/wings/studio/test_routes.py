@@ -45,7 +45,8 @@ def requests(client: Client) -> list[bytes]:
 
 def attack(client: Client, data: bytes, found: dict[bytes, int]) -> None:
     """Send the bytes, and count the status of the answer."""
-    with contextlib.suppress(OSError), socket.create_connection(client.host.split(":"), timeout=0.1) as connection:
+    host, _, port = client.host.partition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=0.1) as connection:
         connection.sendall(data)
         status = connection.recv(4096)[9:12]
         found[status] = found.get(status, 0) + 1
