@@ -1,6 +1,7 @@
 """The newest state for all pages."""
 
 import asyncio
+import functools
 import json
 from typing import Any
 
@@ -25,7 +26,7 @@ def test_states_in_between_are_left_out() -> None:
 
         async def read(texts: list[int], text: str) -> None:
             texts.append(json.loads(text)["value"])
-        tasks = [asyncio.ensure_future(shown.feed(lambda text, texts=texts: read(texts, text))) for texts in got]
+        tasks = [asyncio.ensure_future(shown.feed(functools.partial(read, texts))) for texts in got]
         await asyncio.sleep(0)
         for number in range(1, 1001):
             value[0] = number
