@@ -264,7 +264,8 @@ def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None
 
     Returns never: Stopped ends it."""
     try:
-        from dreamer.studio.server import Script, serve  # takes 0.2 s, with Tornado
+        from dreamer.studio.server import serve  # takes 0.2 s, with Tornado
+        from dreamer.studio.studio import Script
     except ModuleNotFoundError as error:
         from dreamer.machine import interpreter
         raise Failure(f"studio: {interpreter.advice(error)}") from None

@@ -77,6 +77,7 @@ class MirrorSocket(Socket):
 
     longest = mirror.LONGEST + mirror.NUMBER
     _mirror: Mirror | None = None
+    _sending: "asyncio.Future[None] | None" = None
 
     def prepare(self) -> None:  # noqa: D102 - Tornado's
         if any(isinstance(other, MirrorSocket) for other in self.studio.sockets):
@@ -89,8 +90,13 @@ class MirrorSocket(Socket):
         self._mirror = Mirror(studio.folder, studio.script.step, studio.script.objective, self._send)
 
     def _send(self, message: bytes | str) -> None:
+        """Send it; a picture is left out if the one before is still on its way, so that none waits in a queue."""
+        if isinstance(message, bytes) and self._sending and not self._sending.done():
+            return
         with contextlib.suppress(WebSocketClosedError):
-            self.write_message(message, isinstance(message, bytes))
+            sending = asyncio.ensure_future(self.write_message(message, isinstance(message, bytes)))
+            sending.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._sending = sending if isinstance(message, bytes) else self._sending
 
     def on_message(self, message: bytes | str) -> None:  # noqa: D102 - Tornado's
         if self._mirror:

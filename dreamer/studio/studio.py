@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from dreamer.options.request import Request
 from dreamer.options.understood import Sizes
 from dreamer.studio import commandline
+from dreamer.studio.answers import Known
 from dreamer.studio.board import Board
 from dreamer.studio.gallery import Gallery
 from dreamer.studio.guard import Gate
@@ -52,6 +53,7 @@ class Studio:
         self.script = script
         self.gate, self.server = Gate(bind), secrets.token_hex(4)
         self.uploads, self.sockets = set[Any](), set[Any]()
+        self.known = Known(script.ask)
         self.board = Board(self.state, self.free)
         self.viewer = Viewer(self.hidden)
         self.gallery = Gallery(folder, self.viewer, self.board.changed)
@@ -73,11 +75,12 @@ class Studio:
                 "disk": {"free": free, "full": free < FLOOR}, "queue_full": waiting >= FULL,
                 "warnings": self.queue.warnings()}
 
-    def start(self) -> Sequence["asyncio.Future[None]"]:
+    def start(self) -> Sequence["asyncio.Future[Any]"]:
         """Begin what runs all the time; returns it, for `end`."""
-        return [asyncio.ensure_future(_kept_up(part)) for part in (self.board.run, self.gallery.run, self.queue.run)]
+        parts = self.board.run, self.gallery.run, self.queue.run
+        return [asyncio.ensure_future(self.known.get()), *(asyncio.ensure_future(_kept_up(part)) for part in parts)]
 
-    async def end(self, running: Sequence["asyncio.Future[None]"]) -> None:
+    async def end(self, running: Sequence["asyncio.Future[Any]"]) -> None:
         """Stop everything; dreams are saved, and go on next time."""
         for each in list(self.sockets):
             each.close(1001)
