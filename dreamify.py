@@ -264,14 +264,13 @@ def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None
 
     Returns never: Stopped ends it."""
     try:
-        from dreamer.studio import server  # takes 0.2 s, with Tornado
+        from dreamer.studio.server import Script, serve  # takes 0.2 s, with Tornado
     except ModuleNotFoundError as error:
         from dreamer.machine import interpreter
         raise Failure(f"studio: {interpreter.advice(error)}") from None
-    server.serve(folder, program=os.path.abspath(__file__), open_browser=not no_open, step=make_step,
-                 objective=objective_l2, deepdream=deepdream, sizes=octave_sizes, ask=ask,
-                 command=command,
-                 **texts.checked(port=port, bind=bind, jobs=jobs))
+    serve(folder, program=os.path.abspath(__file__), open_browser=not no_open,
+          script=Script(ask, command, octave_sizes, make_step, objective_l2),
+          **texts.checked(port=port, bind=bind, jobs=jobs))
 
 
 _COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio)

@@ -81,9 +81,7 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
         raise Failure(told)
     if number := stop.asked():
         raise Stopped(number)
-    for stream in sys.stdout, sys.stderr:  # or the child would write their buffers again
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
+    _flush()
     reader, writer = os.pipe()
     alive, living = os.pipe()  # the child has `alive`: the pipe ends when this process does
     with os.fdopen(os.memfd_create("stderr"), "w+b") as words, stop.heard():
@@ -119,6 +117,13 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
         raise Stopped(number)
     else:
         raise Died(_cause(status, said, called))
+
+
+def _flush() -> None:
+    """Write the buffers of the standard streams, or a fork would write them again."""
+    for stream in sys.stdout, sys.stderr:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
 
 
 def _status(child: int) -> int:

@@ -97,7 +97,7 @@ class Models(Guarded):
     async def get(self) -> None:  # noqa: D102 - Tornado's
         cls = type(self)
         if not cls.kept or time.monotonic() > cls.kept[0] + _KEPT:
-            found = await asyncio.get_running_loop().run_in_executor(None, everything, self.studio.ask)
+            found = await asyncio.get_running_loop().run_in_executor(None, everything, self.studio.script.ask)
             cls.kept = time.monotonic(), found
         self.answer(cls.kept[1])
 

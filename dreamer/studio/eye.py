@@ -8,7 +8,7 @@ import shutil
 import stat
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -25,8 +25,10 @@ from dreamer.studio.seen import Seen
 SECONDS = 60  # of processor time for one file and each program that decodes it: ends one that its parent has forgotten
 _LARGEST = 1 << 31  # bytes of a temporary file
 _BEHIND = (32, 32, 32)  # under transparent pixels: dark, as the page is in the dark, and not black, as shadows are
-_ORIENTATION = 274  # TIFF tag
-_TURNED = ("TIFF", "RAW", "HEIC", "AVIF", "JXL")  # these come upright, whatever their EXIF says
+_WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274  # TIFF tags
+_ON_ITS_SIDE = (5, 6, 7, 8)  # values of the last
+_TURNED = ("HEIC", "AVIF")  # these come upright, and say so before they are decoded
+_UNSURE = ("TIFF", "RAW", "JXL")  # these come upright too, but only decoding shows their size
 _LONGEST_SIDE = 65500  # pixels of a JPEG
 _SHRUNK = 2048  # pixels: pictures larger than the limit may be read if their decoders can shrink them to this
 _START = 1 << 20  # bytes in which the recipe of a film is looked for
@@ -44,8 +46,7 @@ class Look(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Asks for a JPEG at `target` of the file at `path`, whose longest side has at most `side` pixels (0: its own).
-    The answer is the upright picture's (width, height) in that JPEG."""
+    """Asks for a JPEG at `target` of the file at `path`, whose longest side has at most `side` pixels (0: its own)."""
 
     path: str
     target: str
@@ -67,18 +68,19 @@ class Eye:
     def __init__(self, patient: bool = False) -> None:
         self._patient, self._ready = patient, False
 
-    def __call__(self, question: Look | Draw | Check) -> Seen | tuple[int, int]:
-        """The answer. Raises Mistake with one line, which names the file as a person knows it, or Failure if that is
-        not the file's fault."""
+    def __call__(self, question: Look | Draw | Check) -> Seen | None:
+        """The answer; None to Draw. Raises Mistake with one line, which names the file as a person knows it, or Failure
+        if that is not the file's fault."""
         self._limit()
         name = question.name if isinstance(question, Check) else os.path.basename(question.path)
         with _held(question.path, name) as path:
             try:
                 if isinstance(question, Look):
                     return look(path, name)
-                if isinstance(question, Draw):
-                    return draw(path, name, question)
-                return check(path, name)
+                if isinstance(question, Check):
+                    return check(path, name)
+                draw(path, name, question)
+                return None
             except (Mistake, Failure) as error:
                 raise Mistake(seen.told(name, error, path)) from None
             except (MemoryError, OSError) as error:  # of this machine, not of the file
@@ -138,18 +140,29 @@ def _look_at_picture(path: str, name: str) -> Seen:
     with inputs.picture(path, max_size=_SHRUNK) as (image, file, _):
         kind, (width, height) = str(image.format), image.size
         moves = kind in animated.KINDS and bool(getattr(image, "is_animated", False))
-        try:
-            block = exif.read(image, file, False) if kind not in _TURNED else None
-        except ValueError:
-            block = None
-        turned = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1) if kind == "TIFF" else (
-            block.orientation if block else 1)
-    if turned in (5, 6, 7, 8):
-        width, height = height, width
+        if _is_turned(image, file, path):
+            width, height = height, width
     recipe = _recipe(path)
     what = _kind(recipe) if recipe else "video" if moves else "photo"
     return Seen(what, width, height, recipe, seen.TYPES.get(kind, seen.UNKNOWN),
                 seen.described(what, name, recipe), name=name)
+
+
+def _is_turned(image: Any, file: IO[bytes], path: str) -> bool:
+    """Whether the width of the image, which is not decoded, is the height of the upright picture."""
+    tags = getattr(image, "tag_v2", {})
+    if image.format == "TIFF" and tags:  # newer Pillows give the upright size
+        return tags.get(_ORIENTATION) in _ON_ITS_SIDE and image.size == (tags.get(_WIDTH), tags.get(_HEIGHT))
+    if image.format in _UNSURE:
+        height, width = reading.read(path, 320).pixels.shape[:2]
+        return bool((width - height) * (image.size[0] - image.size[1]) < 0)
+    if image.format in _TURNED:
+        return False
+    try:
+        found = exif.read(image, file, False)
+    except ValueError:
+        return False
+    return found is not None and found.orientation in _ON_ITS_SIDE
 
 
 def _look_at_video(path: str, name: str) -> Seen:
@@ -176,8 +189,8 @@ def _kind(recipe: dict[str, object]) -> str:
     return "sheet" if "atlas" in recipe else "film" if "fps" in recipe else "dream"
 
 
-def draw(path: str, name: str, asked: Draw) -> tuple[int, int]:
-    """Draw what a Draw asks for; returns (width, height) of it. Raises Mistake, Failure or OSError."""
+def draw(path: str, name: str, asked: Draw) -> None:
+    """Draw what a Draw asks for. Raises Mistake, Failure or OSError."""
     image = Image.fromarray(_pixels(path, name, asked.side))
     if asked.side and max(image.size) > asked.side:
         image = image.resize(reading.shrunk(image.size, asked.side), Image.LANCZOS)
@@ -190,8 +203,6 @@ def draw(path: str, name: str, asked: Draw) -> tuple[int, int]:
         with contextlib.suppress(OSError):
             os.unlink(part)
         raise
-    width, height = image.size
-    return width, height
 
 
 def _pixels(path: str, name: str, side: int) -> Pixels:

@@ -74,6 +74,8 @@ class Gallery:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), LOOK)
                 self._wake.clear()
+                if finding.done():
+                    finding.result()  # raises what ended it
         finally:
             finding.cancel()
 

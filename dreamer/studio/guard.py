@@ -17,13 +17,15 @@ from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
 
-from dreamer.errors import Failure, Mistake, printable, tell
+from dreamer.errors import Failure, Mistake, printable
+from dreamer.studio.quiet import named, report
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.I | re.A)
 _TRIES, _LONGEST_WAIT = 10, 60.0  # wrong tokens before one must wait; seconds
 HEADERS = {
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store", "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store", "X-Frame-Options": "DENY",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()", "Server": "studio",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 _PAGE = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
@@ -116,7 +118,7 @@ class Gate:
 
 def _same(given: str, secret: str) -> bool:
     """Whether they are equal, in a time that does not tell how much of them is."""
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode())
 
 
 def _is_address(name: str) -> bool:
@@ -218,7 +220,7 @@ class Guarded(RequestHandler):
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
         """Say in one line, on the terminal, what nobody has foreseen."""
         if not isinstance(error, HTTPError | Refused | Mistake | Failure | OSError):
-            tell("warning: ", f"studio: {self.request.method} {self.request.path[:200]}: {_named(error)}")
+            report(error, f"{printable(self.request.method)[:20]} {printable(self.request.path)[:200]}: ")
 
 
 def _told(error: BaseException | None, status: int) -> tuple[int, list[str]]:
@@ -232,18 +234,14 @@ def _told(error: BaseException | None, status: int) -> tuple[int, list[str]]:
     if isinstance(error, OSError):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return 507, ["the disk is full: make room on it"]
-        return 500, [printable(error.strerror or _named(error))]
+        return 500, [printable(error.strerror or named(error))]
     if isinstance(error, HTTPError) or error is None:
         return status, [_WORDS.get(status, f"HTTP error {status}")]
-    return 500, [f"the studio has made an error: {_named(error)}"]
+    return 500, [f"the studio has made an error: {named(error)}"]
 
 
 _WORDS = {400: "the request cannot be understood", 404: "there is nothing at this address",
           405: "this address has no such method", 411: "the length of the file is missing"}
-
-
-def _named(error: BaseException) -> str:
-    return printable(f"{type(error).__name__}: {error}")[:300]
 
 
 def _refuse(_: str) -> None:

@@ -10,36 +10,27 @@ import socket
 import threading
 import time
 import webbrowser
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tornado.netutil import bind_sockets
 
-from dreamer.errors import Mistake, Stopped, counted, printable, say, tell
+from dreamer.errors import Mistake, Stopped, counted, say, tell
 from dreamer.machine import files, here
 from dreamer.options import outputs
-from dreamer.options.request import Request
 from dreamer.studio import uploads
-from dreamer.studio.board import Board
-from dreamer.studio.gallery import Gallery
 from dreamer.studio.guard import Gate
-from dreamer.studio.queue import Queue
 from dreamer.studio.quiet import quieten
 from dreamer.studio.routes import Server
-from dreamer.studio.studio import Studio
-from dreamer.studio.viewer import Viewer
+from dreamer.studio.studio import Script, Studio
 
 LOOPBACK = "127.0.0.1"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOCK_WAIT = 3.0  # seconds: the children of a studio that was killed hold the lock for a moment
-_AGAIN = 1.0  # seconds
 
 
 def serve(folder: str | os.PathLike[str], *, program: str, port: int, bind: str | None, jobs: int,
-          open_browser: bool, step: Callable[..., float], objective: Callable[..., Any], deepdream: Callable[..., Any],
-          sizes: Callable[..., list[tuple[int, int]]], ask: Callable[..., Request],
-          command: Callable[[Request], str]) -> None:
+          open_browser: bool, script: Script) -> None:
     """Run the studio on `folder` until a signal ends it; then raise Stopped. Raises Mistake if it cannot be started.
 
     program       path of dreamify.py
@@ -47,12 +38,12 @@ def serve(folder: str | os.PathLike[str], *, program: str, port: int, bind: str 
     bind          another address at which the page answers, or None
     jobs          number of dreams at the same time
     open_browser  whether to open the page, if there is a desktop
-    step, objective, deepdream, sizes, ask, command  dreamify's"""
+    script        functions of dreamify"""
     place = checked(folder)
     with owned(place):
         sockets = listening(port, bind)
         try:
-            number, words = asyncio.run(_run(place, sockets, program, bind, jobs, open_browser, ask, command))
+            number, words = asyncio.run(_run(place, sockets, program, bind, jobs, open_browser, script))
         finally:
             for each in sockets:
                 each.close()
@@ -142,18 +133,20 @@ def _why(error: OSError, port: int, address: str) -> str:
 def announce(gate: Gate, port: int, bind: str | None, open_browser: bool) -> None:
     """Print the page's address, and open it in the browser of the desktop, if there is one."""
     address = f"http://{LOOPBACK}:{port}/?token={gate.token}"
-    say(address)
+    others = []
     if bind and not bind.startswith("127.") and bind != "::1" and here.place() != here.CONTAINER:
-        if bind not in ("0.0.0.0", "::"):
-            say(f"http://{f'[{bind}]' if ':' in bind else bind}:{port}/?token={gate.token}")
         tell("warning: ", f"bind: anyone in the network of {bind} who has the token can use this page, and on the way "
              "the token and the pictures can be read")
+        if bind not in ("0.0.0.0", "::"):
+            others = [f"http://{f'[{bind}]' if ':' in bind else bind}:{port}/?token={gate.token}"]
+    for each in (address, *others):
+        say(each)
     if open_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
 async def _run(folder: Path, sockets: list[socket.socket], program: str, bind: str | None, jobs: int,
-               open_browser: bool, ask: Callable[..., Request], command: Callable[[Request], str]) -> tuple[int, str]:
+               open_browser: bool, script: Script) -> tuple[int, str]:
     """Serve until a signal comes; returns (its number, words on what goes on next time)."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     came: list[int] = []
@@ -164,56 +157,14 @@ async def _run(folder: Path, sockets: list[socket.socket], program: str, bind: s
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup's
             loop.add_signal_handler(number, end, number)
-    quieten()
-    loop.set_exception_handler(_unforeseen)
-    studio = assembled(folder, program, bind, jobs, ask, command)
+    quieten(loop)
+    studio = Studio(folder, program, bind, jobs, script)
     server = Server(studio)
     server.add_sockets(sockets)
-    tasks = [asyncio.ensure_future(kept_up(part)) for part in (studio.board.run, studio.gallery.run, studio.queue.run)]
+    running = studio.start()
     announce(studio.gate, sockets[0].getsockname()[1], bind, open_browser)
     await ended.wait()
     server.stop()
-    await _end(studio, tasks)
+    await studio.end(running)
     left = sum(job["state"] == "waiting" for job in studio.queue.state())
     return came[0], f"{counted(left, 'dream')} will go on when the studio is started again" if left else ""
-
-
-def assembled(folder: Path, program: str, bind: str | None, jobs: int, ask: Callable[..., Request],
-              command: Callable[[Request], str]) -> Studio:
-    """The Studio on `folder` with all its parts; arguments as for `serve`. Call it in a running loop."""
-    studio = Studio(folder, Gate(bind), ask=ask, command=command)
-    studio.board = Board(studio)
-    studio.viewer = Viewer(studio.hidden)
-    studio.gallery = Gallery(folder, studio.viewer, studio.board.changed)
-    studio.queue = Queue(folder, program, jobs, studio.board.changed, studio.told)
-    return studio
-
-
-async def _end(studio: Studio, tasks: list["asyncio.Future[None]"]) -> None:
-    """Stop all that runs; dreams are saved."""
-    for each in list(studio.sockets):
-        each.close(1001)
-    await studio.queue.close()
-    pending = set(tasks)
-    while pending:  # asyncio.wait_for loses a cancellation that comes together with what it waits for
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=0.2)
-    studio.viewer.close()
-
-
-async def kept_up(part: Callable[[], Awaitable[None]]) -> None:
-    """Run a part of the studio until cancelled. An error that nobody has foreseen is told, and the part runs again."""
-    while True:
-        try:
-            await part()
-        except Exception as error:
-            tell("warning: ", f"studio: {printable(f'{type(error).__name__}: {error}')[:300]}")
-        await asyncio.sleep(_AGAIN)
-
-
-def _unforeseen(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """asyncio's errors in one line each; connections that end are none."""
-    error = context.get("exception")
-    if error is not None and not isinstance(error, OSError | asyncio.CancelledError):
-        tell("warning: ", f"studio: {printable(f'{type(error).__name__}: {error}')[:300]}")

@@ -1,57 +1,100 @@
-"""The parts of a running studio, which its handlers share."""
+"""A running studio: its parts, which the handlers of requests share, and the state that all pages show."""
 
-import dataclasses
+import asyncio
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from dreamer.options.request import Request
+from dreamer.options.understood import Sizes
 from dreamer.studio import commandline
+from dreamer.studio.board import Board
+from dreamer.studio.gallery import Gallery
 from dreamer.studio.guard import Gate
+from dreamer.studio.queue import FLOOR, FULL, Queue
+from dreamer.studio.quiet import report
+from dreamer.studio.viewer import Viewer
 
-FLOOR = 200 << 20  # bytes of the disk that uploads and dreams leave free
+_AGAIN = 1.0  # seconds
 
 
-@dataclasses.dataclass
+class Script(NamedTuple):
+    """What the studio uses of dreamify.
+
+    ask        makes the Request of what was asked for
+    command    makes the command line of a Request
+    sizes      octave_sizes
+    step       make_step
+    objective  objective_l2"""
+
+    ask: Callable[..., Request]
+    command: Callable[[Request], str]
+    sizes: Sizes
+    step: Callable[..., float]
+    objective: Callable[..., Any]
+
+
 class Studio:
-    """A running studio.
+    """The studio on `folder`. Make it in a running loop.
 
-    folder   with the pictures
-    gate     who may come in
-    queue    of the dreams
-    gallery  of the folder's pictures
-    viewer   looks into them
-    planner  what a dream will take
-    ask      makes the Request of what was asked for
-    command  makes the command line of a Request
-    board    the state that all pages show
-    uploads  the uploads that are under way
-    sockets  the WebSockets that are open
-    server   differs from one start of the studio to the next"""
+    program  path of dreamify.py
+    bind     the address at which it answers besides the loopback; None if there is none
+    jobs     number of dreams at the same time
+    script   functions of dreamify
 
-    folder: Path
-    gate: Gate
-    queue: Any = None
-    gallery: Any = None
-    viewer: Any = None
-    planner: Any = None
-    ask: Any = None
-    command: Any = None
-    board: Any = None
-    uploads: set[Any] = dataclasses.field(default_factory=set)
-    sockets: set[Any] = dataclasses.field(default_factory=set)
-    server: str = dataclasses.field(default_factory=lambda: secrets.token_hex(4))
+    server   differs from one start of the studio to the next
+    uploads  those that are under way; sockets: the WebSockets that are open"""
 
-    @property
-    def hidden(self) -> Path:
-        """The studio's own folder."""
-        return self.folder / ".studio"
+    def __init__(self, folder: Path, program: str, bind: str | None, jobs: int, script: Script) -> None:
+        self.folder, self.hidden = folder, folder / ".studio"
+        self.script = script
+        self.gate, self.server = Gate(bind), secrets.token_hex(4)
+        self.uploads, self.sockets = set[Any](), set[Any]()
+        self.board = Board(self.state, self.free)
+        self.viewer = Viewer(self.hidden)
+        self.gallery = Gallery(folder, self.viewer, self.board.changed)
+        self.queue = Queue(folder, program, jobs, self.board.changed, self.told)
 
     def told(self, members: Mapping[str, Any]) -> str:
         """The command line for the members of a request."""
-        return commandline.line(members, self.folder, self.ask, self.command)
+        return commandline.line(members, self.folder, self.script.ask, self.script.command)
 
     def free(self) -> int:
         """Bytes that are free on the disk; raises OSError."""
         return shutil.disk_usage(self.folder).free
+
+    def state(self, free: int) -> dict[str, Any]:
+        """What all pages show; `free`: bytes that are free on the disk."""
+        jobs = self.queue.state()
+        waiting = sum(job["state"] == "waiting" for job in jobs)
+        return {"jobs": jobs, "gallery": self.gallery.version, "folder": self.folder.name, "server": self.server,
+                "disk": {"free": free, "full": free < FLOOR}, "queue_full": waiting >= FULL,
+                "warnings": self.queue.warnings()}
+
+    def start(self) -> Sequence["asyncio.Future[None]"]:
+        """Begin what runs all the time; returns it, for `end`."""
+        return [asyncio.ensure_future(_kept_up(part)) for part in (self.board.run, self.gallery.run, self.queue.run)]
+
+    async def end(self, running: Sequence["asyncio.Future[None]"]) -> None:
+        """Stop everything; dreams are saved, and go on next time."""
+        for each in list(self.sockets):
+            each.close(1001)
+        await self.queue.close()
+        pending = set(running)
+        while pending:  # asyncio.wait_for loses a cancellation that comes together with what it waits for
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=0.2)
+        self.viewer.close()
+
+
+async def _kept_up(part: Callable[[], Any]) -> None:
+    """Run a part of the studio until cancelled. An error that nobody has foreseen is told, and the part runs again."""
+    while True:
+        try:
+            await part()
+        except Exception as error:
+            report(error)
+        await asyncio.sleep(_AGAIN)

@@ -16,7 +16,7 @@ from dreamer.machine import files, limits
 from dreamer.studio import naming
 from dreamer.studio.answers import LIMITS, SAMPLES, samples
 from dreamer.studio.guard import Guarded, Refused
-from dreamer.studio.studio import FLOOR
+from dreamer.studio.queue import FLOOR
 
 MOST = 4  # uploads at once
 PATIENCE = 60.0  # seconds without a byte after which an upload is given up
@@ -37,8 +37,6 @@ def sweep(parts: Path) -> None:
 @stream_request_body
 class Upload(Guarded):
     """A file that is sent as the body of PUT. It is called `part` on the disk until it is checked."""
-
-    SUPPORTED_METHODS = ("PUT",)
 
     def initialize(self, studio: Any) -> None:  # noqa: D102 - Guarded's
         super().initialize(studio)
@@ -216,7 +214,14 @@ class NewMask(Upload):
 
 
 class Sample(Guarded):
-    """/samples/NAME: copy a sample photo into the folder."""
+    """/samples/NAME: show a sample photo, or copy it into the folder."""
+
+    async def get(self, name: str) -> None:  # noqa: D102 - Tornado's
+        if name not in samples():
+            raise HTTPError(404)
+        self.may_be_kept()
+        self.set_header("Content-Type", "image/jpeg")
+        self.finish(await asyncio.get_running_loop().run_in_executor(None, (SAMPLES / name).read_bytes))
 
     async def post(self, name: str) -> None:  # noqa: D102 - Tornado's
         if name not in samples():

@@ -155,17 +155,13 @@ class Viewer:
     async def _thumb(self, path: Path, now: Like, name: str, found: Seen) -> Path | None:
         try:
             await self._on_disk(self._thumbs.make)
-            wide, high = await self._quick.ask(Draw(os.fspath(path), os.fspath(self._thumbs.path(name)), THUMB),
-                                               _patience(path))
+            await self._quick.ask(Draw(os.fspath(path), os.fspath(self._thumbs.path(name)), THUMB), _patience(path))
         except (Mistake, Failure) as error:
             await self._cannot(path, now, error, found)
             return None
         except OSError as error:
             raise Failure(f"no thumbnail can be written: {error.strerror}") from None
         await self._on_disk(self._thumbs.added)
-        if wide != high and (wide > high) != (found.width > found.height):  # only decoding shows that it is turned
-            await self._keep(path, now, name.removesuffix(".jpg"),
-                             found._replace(width=found.height, height=found.width))
         return self._thumbs.path(name)
 
     async def _view(self, path: Path, name: str, full: bool) -> Path:

@@ -163,7 +163,7 @@ export class Gallery {
     else this.page.show(item)
   }
 
-  details(item) { return ask(`/details/${part(item.name)}`) }
+  async details(item) { return { ...await ask(`/details/${part(item.name)}`), name: item.name } }
 
   // ---- the menu of a picture ----
 

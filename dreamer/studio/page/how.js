@@ -129,8 +129,8 @@ export class Go {
     this.why.hidden = !reason && !notes
     this.why.classList.toggle("wrong", Boolean(reason && photos.length))
     write(this.title, photos.length > 1 ? `Dream ${photos.length} photos` : moving() ? "Dream a film" : "Dream")
-    const each = photos.length > 1 ? " each" : ""
-    write(this.takes, !reason && plan?.seconds ? ` · about ${time(plan.seconds)}${each} · ${size(plan.memory)}` : "")
+    const more = photos.length > 1 ? " each" : ` · ${size(plan?.memory ?? 0)}`
+    write(this.takes, !reason && plan?.seconds ? ` · about ${time(plan.seconds)}${more}` : "")
     const longest = Math.max(photos[0]?.width ?? 0, photos[0]?.height ?? 0)
     this.quick.hidden = Boolean(reason) || !(plan?.seconds > LONG) || form.max_size <= QUICK || longest <= QUICK
     write(this.quick, `Quicker: dream at ${QUICK} pixels`)

@@ -13,9 +13,9 @@ export function progress(job) {
   if (job.state === "stopping") return "stopping; what is done is saved"
   if (job.counting !== null && job.counting !== undefined) return `counting the frames · ${Math.round(job.counting * 100)} %`
   const parts = []
-  if (job.frames) parts.push(`frame ${job.frame ?? 1} of ${job.frames}`)
+  if (job.kind === "film" && job.frames > 1) parts.push(`frame ${job.frame || 1} of ${job.frames}`)
   else if (job.kind === "try") parts.push(`${job.tried ?? 0} tiles`)
-  else if (job.octaves) parts.push(`octave ${job.octave ?? 1} of ${job.octaves}`)
+  else if (job.octaves) parts.push(`octave ${job.octave || 1} of ${job.octaves}`)
   else parts.push("beginning")
   if (job.left !== null && job.left !== undefined) parts.push(`${time(job.left)} to go`)
   return parts.join(" · ")
@@ -26,12 +26,12 @@ export function ending(job) {
   if (job.state === "failed") return `This dream failed: ${job.error || "it ended without a word"}`
   if (job.state === "stopped") return `Stopped at ${Math.round(job.done * 100)} %. What is done is saved.`
   if (job.state === "done") return `${job.output ?? job.photo} · dreamed${job.took ? ` in ${time(job.took)}` : ""}${job.resumed ? ", in more than one go" : ""}`
-  return ""
+  return job.words ?? ""
 }
 
 export const act = (job, verb, value) => post(`/jobs/${job.id}/${verb}`, value).catch(fail)
 
-// The bar below the stage.
+// The bar below the stage, for a job or {state: "item", kind, output, words} for a picture of the gallery.
 export class Now {
   constructor(box, page) {
     this.page = page
@@ -64,9 +64,13 @@ export class Now {
     const working = active(job) || state === "waiting"
     write(this.line, working ? `${job.kind === "try" ? `All layers on ${job.photo} · ` : ""}${progress(job)}` : ending(job))
     this.line.classList.toggle("wrong", state === "failed")
-    const shows = { dreaming: ["stop"], stopping: ["stop"], waiting: ["cancel"], stopped: ["go", "again", "remove"], failed: ["again", "remove"],
-      done: job.kind === "try" ? [] : ["again", ...(job.kind === "film" ? [] : ["dream"]), "download", "more"] }[state] ?? []
+    write(this.verbs.dream, job.kind === "photo" ? "Use as the photo" : "Dream the dream")
+    const moves = ["film", "video", "sheet"].includes(job.kind)
+    const shows = { dreaming: ["stop"], stopping: ["stop"], waiting: ["cancel"], stopped: ["go", "again", "remove"], failed: ["go", "remove"],
+      done: job.kind === "try" ? [] : ["again", ...(moves ? [] : ["dream"]), "download", "more"],
+      item: [...(moves ? [] : ["dream"]), "download", "more"] }[state]
     for (const [name, one] of Object.entries(this.verbs)) one.hidden = !shows.includes(name)
+    write(this.verbs.go, state === "failed" ? "Try again" : "Go on")
     this.verbs.stop.disabled = state === "stopping"
     write(this.notes, (job.lines ?? []).join(" "))
     this.notes.hidden = !job.lines?.length
@@ -75,6 +79,7 @@ export class Now {
 
   // To those who do not see the bar: a change at once, progress now and then.
   tell(job) {
+    if (job.state === "item") return
     const key = `${job.id} ${job.state} ${active(job) ? Math.floor(job.done * 4) : ""}`
     if (key === this.told) return
     this.told = key
@@ -134,7 +139,7 @@ export class List {
     row.up = verb("↑", "Move up", to(-1))
     row.down = verb("↓", "Move down", to(1))
     row.stop = verb("Stop", "Stop", () => act(row.job, "stop"))
-    row.go = verb("Go on", "Go on with", () => act(row.job, "go"))
+    row.go = verb("Go on", "", () => act(row.job, "go"))
     row.again = verb("Again", "Again, with another seed,", () => this.page.repeat(row.job))
     row.remove = verb("Remove", "Remove", () => act(row.job, "remove"))
     row.element = make("li", {}, row.name, row.line, row.bar,
@@ -155,10 +160,11 @@ export class List {
     row.up.hidden = !(place > 0)
     row.down.hidden = place < 0 || place === count - 1
     row.stop.hidden = state !== "dreaming"
-    row.go.hidden = state !== "stopped"
-    row.again.hidden = !["stopped", "failed", "done"].includes(state) || job.kind === "try"
+    row.go.hidden = !["stopped", "failed"].includes(state)
+    write(row.go, state === "failed" ? "Try again" : "Go on")
+    row.again.hidden = !["stopped", "done"].includes(state) || job.kind === "try"
     row.remove.hidden = active(job)
     write(row.remove, state === "waiting" ? "Cancel" : "Remove")
-    for (const [one, label] of row.labels) if (one.getAttribute("aria-label") !== `${label} ${job.photo}`) one.setAttribute("aria-label", `${label} ${job.photo}`)
+    for (const [one, label] of row.labels) one.setAttribute("aria-label", `${label || one.textContent} ${job.photo}`)
   }
 }

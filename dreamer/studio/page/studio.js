@@ -42,13 +42,11 @@ async function find(name) {
   return items.find(item => item.name === name)
 }
 
-// The photo of a dream, if it is still in the folder: its recipe names it, or else its own name does.
-async function source(item, named) {
-  const found = named && await find(named)
-  if (found) return found
-  const base = item.name.match(/^(.+)-dream(-\d+)?\.[^.]+$/)?.[1]
+// The photo (or video) of a dream, if it is still in the folder: the dream has its name.
+async function source({ name }) {
+  const base = name.match(/^(.+)-dream(-\d+)?\.[^.]+$/)?.[1]
   if (!base) return undefined
-  const { items } = await ask(`/gallery?start=0&count=60&kind=photos&search=${part(base)}`)
+  const { items } = await ask(`/gallery?start=0&count=60&kind=all&search=${part(base)}`)
   return items.find(one => stem(one.name) === base)
 }
 
@@ -56,9 +54,6 @@ async function source(item, named) {
 
 function look(at) {
   shown = at
-  try {
-    sessionStorage.setItem("shown", JSON.stringify(at))
-  } catch { /* then a reload shows the start */ }
   render()
 }
 
@@ -85,8 +80,7 @@ function drawStill(item, alt = item.words || `The photo ${item.name}`) {
 async function drawDream(item, alt) {
   if (item.source === undefined) {
     item.source = null   // asked once
-    const details = item.recipe ? await gallery.details(item).catch(() => null) : null
-    const photo = await source(item, details?.form?.photo).catch(() => null)
+    const photo = await source(item).catch(() => null)
     if (photo && photo.name !== item.name && Math.abs(photo.width / photo.height - item.width / item.height) < .02) {
       know(photo)
       item.source = photo.name
@@ -118,6 +112,8 @@ function drawJob(job) {
 
 function render() {
   const { jobs } = state, running = jobs.find(active)
+  const asked = shown?.after !== undefined && jobs.find(one => one.id > shown.after)
+  if (asked) shown = { job: asked.id, ids: [asked.id] }
   let job = shown?.job === undefined ? null : jobs.find(one => one.id === shown.job)
   // Of several that were asked for together, the one that dreams is shown.
   const next = shown?.ids && !(job && open(job)) && jobs.find(one => active(one) && shown.ids.includes(one.id))
@@ -138,11 +134,15 @@ function render() {
     drawStill(form.photos[0])
     stage.live(null)
   }
+  try {
+    sessionStorage.setItem("shown", JSON.stringify(shown))
+  } catch { /* then a reload shows the start */ }
   $("start").hidden = Boolean(shown)
   $("stage").hidden = !shown
   $("open-new").hidden = !shown
   if (!models) return
-  now.show(job ?? (shown?.item ? null : running) ?? null)
+  const item = shown?.item
+  now.show(job ?? (item ? { state: "item", kind: item.kind, output: item.name, words: item.words || item.name } : running) ?? null)
   list.show(jobs)
   $("queue").hidden = !jobs.length
   what.jobs(jobs)
@@ -268,17 +268,20 @@ async function dream() {
   go.block("asking", "")
 }
 
-// For those who ask for a job that the state does not show yet.
-function started(answer) {
-  const ids = answer?.ids ?? (answer?.id ? [answer.id] : [])
-  if (ids.length) look({ job: ids[0], ids })
+// The form of a dream. A recipe does not say what kind of film it was: that is in the name, and in whether it zooms.
+function recipeOf({ form: recipe = {}, kind, name }) {
+  return kind === "film" ? { ...recipe, film: name.split(".").pop().toLowerCase(), steps: !recipe.zoom } : recipe
 }
 
 const page = {
   show, follow,
   choose: item => choose([item]),
   download: job => download({ name: job.output }),
-  repeat: job => act(job, "again").then(started),
+  // The new job has the next number: the state will show it.
+  async repeat(job) {
+    const newest = Math.max(...state.jobs.map(one => one.id))
+    if (await act(job, "again")) shown = { ...shown, after: newest }
+  },
   async chain(job) {
     const item = await find(job.output).catch(() => null)
     if (item) choose([item])
@@ -288,24 +291,22 @@ const page = {
     const item = await find(job.output).catch(() => null)
     if (item) gallery.menu(item, near)
   },
-  // A recipe fills the form; its photo and its mask too, if they are still there.
+  // A recipe fills the form; its photo too, if it is still there. Guide and mask are files that a recipe only describes.
   async fill(details) {
-    const recipe = details.form ?? {}
+    const recipe = recipeOf(details)
     const chosen = Object.fromEntries(FIELDS.map(name => [name, recipe[name] ?? null]))
     set({ ...chosen, make: recipe.steps ? "steps" : recipe.zoom ? "zoom" : "picture" })
-    const photo = await source({ name: details.name ?? "" }, recipe.photo).catch(() => null)
+    const photo = await source(details).catch(() => null)
     if (photo) choose([photo])
     else if (form.photos.length) look({ photo: true })
-    toast(photo || form.photos.length ? "The form is as it was for this dream." : "The form is as it was for this dream. Now choose a photo.")
-    if (photo && recipe.mask && await drawStill(photo)) {
-      stage.mask.load(await (await fetch(`/masks/${part(recipe.mask)}`)).blob()).catch(() => toast("The mask of this dream is gone."))
-    }
+    toast(`The choices are those of ${details.name}.${form.photos.length ? "" : " Now choose a photo."}`)
   },
   async again(details) {
-    const { seed, ...recipe } = details.form ?? {}
-    const photo = await source({ name: details.name ?? "" }, recipe.photo)
-    if (!photo) throw new Error("The photo of this dream is not in the folder. Put it there, or choose another and use “Dream like this”.")
-    started(await post("/dreams", { ...recipe, photo: photo.name }))
+    const { seed, ...recipe } = recipeOf(details), photo = await source(details)
+    if (!photo) throw new Error("The photo of this dream is not in the folder. Choose one, then use “Dream like this”.")
+    if (photo.kind === "video") delete recipe.steps
+    const { ids } = await post("/dreams", { ...recipe, photo: photo.name })
+    look({ job: ids[0], ids })
   },
   gone(name) {
     if (form.photos.some(photo => photo.name === name)) set({ photos: form.photos.filter(photo => photo.name !== name) })

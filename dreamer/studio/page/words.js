@@ -19,7 +19,7 @@ export function size(bytes) {
     amount /= 1000
     unit++
   }
-  return `${amount < 9.95 && unit ? amount.toFixed(1) : Math.round(amount)} ${units[unit]}`
+  return `${amount < 9.95 && unit ? Math.round(amount * 10) / 10 : Math.round(amount)} ${units[unit]}`
 }
 
 export const stem = name => name.replace(/\.[^.]*$/, "")

@@ -171,7 +171,7 @@ def test_a_page_does_not_wait_long(studio: Studio, monkeypatch: pytest.MonkeyPat
     real = studio.viewer.look
 
     async def slow(path: Path, patient: bool = False) -> Any:
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(4)
         return await real(path, patient)
     monkeypatch.setattr(studio.viewer, "look", slow)
     for number in range(5):
@@ -180,7 +180,7 @@ def test_a_page_does_not_wait_long(studio: Studio, monkeypatch: pytest.MonkeyPat
     async def work() -> None:
         began = time.monotonic()
         page = await studio.gallery.page(0, 60, "all", "")
-        assert time.monotonic() < began + 1.2
+        assert time.monotonic() < began + 3.5
         assert [item["kind"] for item in page["items"]] == 5 * ["unknown"]
         later = await studio.until(lambda new: not new["unknown"] and new["version"] > page["version"])
         assert {item["kind"] for item in later["items"]} == {"photo"}
