@@ -205,8 +205,9 @@ class Queue:
         try:
             while True:
                 self._start()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK)
+                again = asyncio.get_running_loop().call_later(LOOK, self._wake.set)
+                await self._wake.wait()  # wait_for may lose a cancellation that comes with the event
+                again.cancel()
                 self._wake.clear()
         finally:
             await self.close()
