@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -235,11 +235,13 @@ def test_a_layer_is_never_anything_else(folder: Path, layer: str) -> None:
 
 
 def test_all_photos_or_none_are_added(folder: Path) -> None:
-    made, photos, sent = queue(folder), cast(Any, None), cast(Any, None)
-    for photos in ([], ["a.jpg", "no.jpg"], ["../a.jpg"], [None], [["a.jpg"]], [{}], "a.jpg", None, 5):
+    made = queue(folder)
+    wrong: list[Any] = [[], ["a.jpg", "no.jpg"], ["../a.jpg"], [None], [["a.jpg"]], [{}], "a.jpg", None, 5]
+    for photos in wrong:
         with pytest.raises(Mistake):
             made.add(FORM, photos)
-    for sent in (None, [], "x", FORM | {"force": True}, FORM | {"iterations": 0}):
+    forms: list[Any] = [None, [], "x", FORM | {"force": True}, FORM | {"iterations": 0}]
+    for sent in forms:
         with pytest.raises(Mistake):
             made.add(sent, ["a.jpg"])
     assert made.state() == []
