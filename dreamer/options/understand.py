@@ -36,6 +36,28 @@ def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = (
 
     Raises Mistake with one line for each error."""
     wrong, warnings = Wrong(unknown), list[str]()
+    draft = _draft(request, wrong, warnings)
+    with wrong.noted():
+        draft = dataclasses.replace(draft, light=_light(draft, warnings))
+    with wrong.noted():
+        draft = dataclasses.replace(draft, leader=_leader(draft, wrong, warnings))
+    subject = places.find(draft, wrong, warnings.append, sheet, look)
+    _check_others(draft, wrong)
+    wrong.tell()
+    draft = dataclasses.replace(draft, subject=subject)
+    return dataclasses.replace(draft, warnings=(*warnings, *idle(draft)))
+
+
+def options(request: Request) -> Understood:
+    """What the options of the Request mean: as `understand`, but no picture is read, and no output is checked."""
+    wrong, warnings = Wrong(), list[str]()
+    draft = _draft(request, wrong, warnings)
+    wrong.tell()
+    return dataclasses.replace(draft, warnings=tuple(warnings))
+
+
+def _draft(request: Request, wrong: Wrong, warnings: list[str]) -> Understood:
+    """What the options mean; errors and warnings are noted. What comes from pictures is missing."""
     recipe: Mapping[str, Any] = {}
     with wrong.noted("like: "):
         recipe = {} if request.like is None else followed(request.like)
@@ -49,21 +71,12 @@ def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = (
         warnings.append(f"like: {request.like} is a zoom of {recipe['zoom']} frames; this dream is not")
     source = request.input if isinstance(request.input, str) else ""
     folder = request.watch or bool(source and os.path.isdir(source))
-    draft = Understood(**values | {  # for each None that is not allowed, an error is noted
+    return Understood(**values | {  # for each None that is not allowed, an error is noted
         "request": request, "model": found, "layer": layer, "usual_octaves": octaves, "followed": recipe,
         "subject": None, "light": None, "leader": None,
         "warnings": (), "input": source or (os.curdir if request.watch else ""),
         "pictures": request.input if isinstance(request.input, tuple) else None,
         "output": request.output or ((source or os.curdir) if folder else "")})
-    with wrong.noted():
-        draft = dataclasses.replace(draft, light=_light(draft, warnings))
-    with wrong.noted():
-        draft = dataclasses.replace(draft, leader=_leader(draft, wrong, warnings))
-    subject = places.find(draft, wrong, warnings.append, sheet, look)
-    _check_others(draft, wrong)
-    wrong.tell()
-    draft = dataclasses.replace(draft, subject=subject)
-    return dataclasses.replace(draft, warnings=(*warnings, *idle(draft)))
 
 
 def _checked(request: Request, wrong: Wrong) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dreamer.machine import limits
 from dreamer.options.request import Request
 from dreamer.options.understood import Sizes
 from dreamer.studio import commandline
@@ -14,6 +15,7 @@ from dreamer.studio.answers import Known
 from dreamer.studio.board import Board
 from dreamer.studio.gallery import Gallery
 from dreamer.studio.guard import Gate
+from dreamer.studio.planner import Planner
 from dreamer.studio.queue import FLOOR, FULL, Queue
 from dreamer.studio.quiet import report
 from dreamer.studio.viewer import Viewer
@@ -57,7 +59,9 @@ class Studio:
         self.board = Board(self.state, self.free)
         self.viewer = Viewer(self.hidden)
         self.gallery = Gallery(folder, self.viewer, self.board.changed)
-        self.queue = Queue(folder, program, jobs, self.board.changed, self.told)
+        self.planner = Planner(script.ask, script.sizes, script.step, script.objective, self.hidden,
+                               max(1, limits.threads() // jobs) if jobs > 1 else None)
+        self.queue = Queue(folder, program, jobs, self.board.changed, self.told, self.planner.learn)
 
     def told(self, members: Mapping[str, Any]) -> str:
         """The command line for the members of a request."""
@@ -91,6 +95,7 @@ class Studio:
                 task.cancel()
             _, pending = await asyncio.wait(pending, timeout=0.2)
         self.viewer.close()
+        self.planner.close()
 
 
 async def _kept_up(part: Callable[[], Any]) -> None:
