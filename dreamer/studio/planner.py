@@ -1,4 +1,4 @@
-"""What a dream will take, before it begins: seconds, memory, octaves. What is learned of the machine's speed is kept."""
+"""What a dream will take, before it begins: seconds, memory, octaves. What is learned about the speed is kept."""
 
 import asyncio
 import contextlib
