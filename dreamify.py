@@ -334,7 +334,9 @@ def command(request: Request) -> str:
         if parameter.kind is not parameter.KEYWORD_ONLY:
             arguments.append((value if value is not None else DEFAULTS[name], value == default))
         elif value != default and name not in ("quiet", "force", "no_resume", "events"):
-            options += [f"--{name.replace('_', '-')}", *([str(value)] if OPTIONS[name].metavar else [])]
+            told = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            option = f"--{name.replace('_', '-')}"  # with =, because a value may begin with a dash
+            options += [f"{option}={told}"] if told.startswith("-") else [option, *[told] * bool(OPTIONS[name].metavar)]
     while arguments[-1][1]:  # left at its default
         arguments.pop()
     return here.command(shlex.join([*(str(value) for value, _ in arguments), *options]))

@@ -143,9 +143,10 @@ class Details(Guarded):
         seen = await self.studio.viewer.look(path)
         found = seen._asdict() | {"name": name, "photo": None, "form": None, "command": None}
         if seen.recipe:
-            found["photo"] = await asyncio.get_running_loop().run_in_executor(
-                None, commandline.source, self.studio.folder, name, seen.recipe)
-            found["form"] = form.form_of(seen.recipe) | ({"photo": found["photo"]} if found["photo"] else {})
+            loop, folder = asyncio.get_running_loop(), self.studio.folder
+            found["photo"] = await loop.run_in_executor(None, commandline.source, folder, name, seen.recipe)
+            beside = await loop.run_in_executor(None, commandline.beside, folder, seen.recipe)
+            found["form"] = form.form_of(seen.recipe) | beside | ({"photo": found["photo"]} if found["photo"] else {})
             with contextlib.suppress(Mistake):  # the photo is gone, or the recipe is of another release, or forged
                 size = {"max_size": longest} if (longest := max(seen.width, seen.height)) < max(
                     (await self.studio.viewer.look(self.studio.gallery.find(found["photo"] or "")))[1:3]) else {}

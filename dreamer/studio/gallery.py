@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,10 +140,10 @@ class Gallery:
         self._forget(name)
         return number
 
-    def restore(self, number: str) -> str:
-        """Move a file back from the trash; returns its name, which is new if the old one is taken. Raises Mistake or
-        Failure."""
-        name = self._trash.give_back(number, self._folder)
+    def restore(self, number: str, taken: Collection[str] = ()) -> str:
+        """Move a file back from the trash; returns its name, which is new if the old one is taken, or in `taken`.
+        Raises Mistake or Failure."""
+        name = self._trash.give_back(number, self._folder, taken)
         self._add(name)
         return name
 

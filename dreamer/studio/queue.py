@@ -77,6 +77,11 @@ class Queue:
         """Names that files in the folder will get; nobody else may take them."""
         return {each.output for each in self._entries if each.state != DONE and each.kind != "try"}
 
+    def needs(self, name: str) -> bool:
+        """Whether a dream that runs or waits reads the file of this name."""
+        return any(each.state in (*RUNNING, WAITING) and name in (each.photo, each.form.get("guide"))
+                   for each in self._entries)
+
     def room(self) -> int:
         """Bytes that are free on the disk. Raises Failure if they are too few for a dream."""
         there = os.statvfs(self.folder)

@@ -44,11 +44,13 @@ class OfFile(Guarded):
     """A verb on a file of the gallery."""
 
     def check(self, name: str) -> str:
-        """The name; raises HTTPError if the gallery has no file of that name."""
+        """The name; raises HTTPError if the gallery has no file of that name, Mistake if a dream needs it."""
         try:
             self.studio.gallery.find(name)
         except Mistake:
             raise HTTPError(404) from None
+        if self.studio.queue.needs(name):
+            raise Mistake(f"{name} is needed by a dream that runs or waits; stop or cancel that first")
         return name
 
 
@@ -64,6 +66,8 @@ class Rename(OfFile):
 
     def post(self, name: str) -> None:  # noqa: D102 - Tornado's
         to = naming.check(self.asked().get("to"))
+        if to in self.studio.queue.reserved():
+            raise Mistake(f"{to} is the name of a dream that is in the queue; choose another name")
         self.studio.gallery.rename(self.check(name), to)
         self.answer({"name": to})
 
@@ -72,4 +76,4 @@ class Restore(Guarded):
     """/trash/ID/restore: take a file back from the trash."""
 
     def post(self, number: str) -> None:  # noqa: D102 - Tornado's
-        self.answer({"name": self.studio.gallery.restore(number)})
+        self.answer({"name": self.studio.gallery.restore(number, self.studio.queue.reserved())})
