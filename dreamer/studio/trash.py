@@ -37,7 +37,7 @@ class Trash:
         return number
 
     def give_back(self, number: str, folder: Path, taken: Collection[str] = ()) -> str:
-        """Move the file with this id to `folder`; returns its name, which is new if the old one is there, or in `taken`.
+        """Move the file with this id to `folder`; returns its name, which is new if the old one is there or in `taken`.
         Raises Mistake if there is no such file, Failure if that is not possible."""
         place = self._folder / number
         names = []
