@@ -145,7 +145,10 @@ class Forecaster:
         if film:
             net.budget.arrays += (ARRAYS if asked.zoom or film.moves else 0) + flow.ARRAYS * (film.moves and asked.flow)
             net.budget.base += film.arrays * height * width
-        return net.budget.planned(height, width)
+        found = net.budget.planned(height, width)
+        net.warm_up()  # with the smallest picture, so that what Caffe allocated for this size can be returned
+        binding.trim_memory()
+        return found
 
     def _speed(self, net: Net, asked: Understood, known: Mapping[str, float], measured: dict[str, float]) -> float:
         """Seconds for a pixel of a step: as learned, else as measured here and now."""
