@@ -264,14 +264,14 @@ def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None
 
     Returns never: Stopped ends it."""
     try:
-        from dreamer.studio import server  # takes 0.2 s, with Tornado
+        from dreamer.studio.server import serve  # takes 0.2 s, with Tornado
+        from dreamer.studio.studio import Script
     except ModuleNotFoundError as error:
         from dreamer.machine import interpreter
         raise Failure(f"studio: {interpreter.advice(error)}") from None
-    server.serve(folder, program=os.path.abspath(__file__), open_browser=not no_open, step=make_step,
-                 objective=objective_l2, deepdream=deepdream, sizes=octave_sizes, ask=ask,
-                 command=command,
-                 **texts.checked(port=port, bind=bind, jobs=jobs))
+    serve(folder, program=os.path.abspath(__file__), open_browser=not no_open,
+          script=Script(ask, command, octave_sizes, make_step, objective_l2),
+          **texts.checked(port=port, bind=bind, jobs=jobs))
 
 
 _COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio)
@@ -334,7 +334,9 @@ def command(request: Request) -> str:
         if parameter.kind is not parameter.KEYWORD_ONLY:
             arguments.append((value if value is not None else DEFAULTS[name], value == default))
         elif value != default and name not in ("quiet", "force", "no_resume", "events"):
-            options += [f"--{name.replace('_', '-')}", *([str(value)] if OPTIONS[name].metavar else [])]
+            told = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            option = f"--{name.replace('_', '-')}"  # with =, because a value may begin with a dash
+            options += [f"{option}={told}"] if told.startswith("-") else [option, *[told] * bool(OPTIONS[name].metavar)]
     while arguments[-1][1]:  # left at its default
         arguments.pop()
     return here.command(shlex.join([*(str(value) for value, _ in arguments), *options]))

@@ -167,6 +167,19 @@ def first(path: str | os.PathLike[str], max_pixels: int) -> NDArray[np.uint8]:
     return frame
 
 
+def length(path: str | os.PathLike[str]) -> tuple[float, float]:
+    """(seconds, frames per second) of a video, as the file says, which takes no time and may be wrong; 0 for what it
+    does not say. Raises Mistake."""
+    told = _probe(path)
+    stream: dict[str, Any] = next((each for each in told["streams"] if each.get("codec_type") == "video"), {})
+    seconds = stream.get("duration") or told.get("format", {}).get("duration") or "0"
+    rate = stream.get("avg_frame_rate") or "0/0"
+    try:
+        return max(0.0, float(seconds)), 0.0 if rate.endswith("/0") else float(Fraction(rate))
+    except ValueError:
+        return 0.0, 0.0
+
+
 def _filters(stream: dict[str, Any], deinterlace: bool) -> Filters:
     """The Filters for a stream that ffprobe describes."""
     found = Filters("bwdif=mode=send_frame:deint=interlaced," if deinterlace else "")

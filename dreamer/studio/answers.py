@@ -16,7 +16,6 @@ from dreamer.films.names import FILMS
 from dreamer.machine import ffmpeg
 from dreamer.nets import model
 from dreamer.options.request import Request
-from dreamer.pictures import writing
 from dreamer.studio import commandline, form
 from dreamer.studio.guard import Guarded
 
@@ -33,12 +32,6 @@ def there(function: Callable[[], object]) -> bool:
     except Mistake:
         return False
     return True
-
-
-def formats() -> list[str]:
-    """Extensions of the pictures that can be written: one for each format, without the dot."""
-    return list({kind: extension[1:] for extension, (kind, _, _) in sorted(writing.FORMATS.items(), reverse=True)}
-                .values())
 
 
 def samples() -> list[str]:
@@ -84,22 +77,44 @@ def everything(ask: Callable[..., Request]) -> dict[str, Any]:
     encoders = there(ffmpeg.find)
     usual = vars(ask({}))
     return {
-        "models": models(), "formats": formats(), "samples": samples(), "limits": LIMITS,
+        "models": models(), "formats": list(form.FORMATS), "samples": samples(), "limits": LIMITS,
         "films": {name[1:]: name not in CONTAINERS or encoders for name in FILMS}, "flow": there(flow.opencv),
         "defaults": {name: value for name, value in usual.items() if isinstance(value, int | float | str | None)}}
+
+
+class Known:
+    """The answer on models. It takes half a second, so that it is kept; it is found out again while the page gets the
+    one before.
+
+    ask  gives the Request with the defaults"""
+
+    def __init__(self, ask: Callable[..., Request]) -> None:
+        self._ask = ask
+        self._found: dict[str, Any] | None = None
+        self._finding: asyncio.Future[None] | None = None
+        self._when = 0.0
+
+    async def get(self) -> dict[str, Any]:
+        """The answer."""
+        if self._finding is None and (self._found is None or time.monotonic() > self._when + _KEPT):
+            self._finding = asyncio.ensure_future(self._find())
+        if self._found is None and self._finding:
+            await asyncio.shield(self._finding)
+        return self._found or {}
+
+    async def _find(self) -> None:
+        try:
+            self._found = await asyncio.get_running_loop().run_in_executor(None, everything, self._ask)
+            self._when = time.monotonic()
+        finally:
+            self._finding = None
 
 
 class Models(Guarded):
     """/models"""
 
-    kept: "tuple[float, dict[str, Any]] | None" = None
-
     async def get(self) -> None:  # noqa: D102 - Tornado's
-        cls = type(self)
-        if not cls.kept or time.monotonic() > cls.kept[0] + _KEPT:
-            found = await asyncio.get_running_loop().run_in_executor(None, everything, self.studio.ask)
-            cls.kept = time.monotonic(), found
-        self.answer(cls.kept[1])
+        self.answer(await self.studio.known.get())
 
 
 class GalleryPage(Guarded):
@@ -128,9 +143,10 @@ class Details(Guarded):
         seen = await self.studio.viewer.look(path)
         found = seen._asdict() | {"name": name, "photo": None, "form": None, "command": None}
         if seen.recipe:
-            found["photo"] = await asyncio.get_running_loop().run_in_executor(
-                None, commandline.source, self.studio.folder, name, seen.recipe)
-            found["form"] = form.form_of(seen.recipe) | ({"photo": found["photo"]} if found["photo"] else {})
+            loop, folder = asyncio.get_running_loop(), self.studio.folder
+            found["photo"] = await loop.run_in_executor(None, commandline.source, folder, name, seen.recipe)
+            beside = await loop.run_in_executor(None, commandline.beside, folder, seen.recipe)
+            found["form"] = form.form_of(seen.recipe) | beside | ({"photo": found["photo"]} if found["photo"] else {})
             with contextlib.suppress(Mistake):  # the photo is gone, or the recipe is of another release, or forged
                 size = {"max_size": longest} if (longest := max(seen.width, seen.height)) < max(
                     (await self.studio.viewer.look(self.studio.gallery.find(found["photo"] or "")))[1:3]) else {}

@@ -1,5 +1,6 @@
 """The command line that makes the same dream as a form, and the photo that a dream was made of."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -7,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dreamer.errors import Mistake
 from dreamer.machine import files
 from dreamer.nets import model
 from dreamer.options.request import Request
-from dreamer.studio import naming
+from dreamer.studio import form, naming
 
 _PATHS = ("input", "output", "guide", "mask")
 _DREAM = re.compile(r"(.+)-dream(?:-\d+)?", re.S)  # the name of a dream, without its extension
@@ -38,6 +40,20 @@ def _path(name: Any, folder: Path) -> Any:
         return str(path)
     near = str(path.relative_to(current))
     return f"./{near}" if near.startswith("-") else near
+
+
+def beside(folder: Path, recipe: Mapping[str, Any]) -> dict[str, str]:
+    """The fields `guide` and `mask` of the form for a dream with this recipe, if these files are still in `folder`.
+    Reads files."""
+    found = {}
+    for name, place in (("guide", folder), ("mask", folder / form.MASKS)):
+        named = recipe.get(name)
+        if isinstance(named, str):
+            with contextlib.suppress(Mistake, OSError):
+                form.checked({name: named})
+                if files.sha256(place / named) == recipe.get(f"{name}_sha256"):
+                    found[name] = named
+    return found
 
 
 def source(folder: Path, dream: str, recipe: Mapping[str, Any]) -> str | None:

@@ -98,7 +98,7 @@ def form_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
     only in the recipe. Values that no form may have are left out."""
     found: dict[str, Any] = {}
     for name, value in (dict(recipe) | {"no_clip": recipe.get("clip") is False}).items():
-        if name not in (*_NUMBERS, *_FLAGS, "layer", "model") or name == "steps" or value in (None, False):
+        if name not in (*_NUMBERS, *_FLAGS, "layer", "model") or name == "steps" or value is None or value is False:
             continue
         with contextlib.suppress(Mistake):
             found[name] = _value(name, value)

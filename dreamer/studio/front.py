@@ -10,7 +10,7 @@ from dreamer.studio.guard import Guarded
 
 PAGE = Path(__file__).with_name("page")
 _TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-          ".css": "text/css; charset=utf-8"}
+          ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 
 class Front(Guarded):

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,7 +55,8 @@ class Gallery:
         self._files: dict[str, Like] | None = None  # None before the first look
         self._names: list[str] = []  # in order
         self._known: dict[str, Known] = {}
-        self._good: dict[str, bool] = {}  # whether a name may be shown
+        self._good: dict[str, bool | None] = {}  # whether a name may be shown; None if it is no picture's
+        self._asked = 0  # pages that are being made
         self._own = 0  # changes that this studio made itself
         self._soon = False  # whether the version is about to grow
         self._time = -1  # the folder's, before the last look at all files
@@ -114,7 +115,11 @@ class Gallery:
         if self._files is None:
             await self.look()
         start, end = max(0, start), max(0, start) + max(0, min(count, MOST))
-        await self._know(self._chosen(kind, search)[start:end])
+        self._asked += 1
+        try:
+            await self._know(self._chosen(kind, search)[start:end])
+        finally:
+            self._asked -= 1
         names, files = self._chosen(kind, search), self._files or {}  # again: they may have changed meanwhile
         return {"version": self.version, "total": len(names), "odd": self.odd,
                 "unknown": len(self._names) - len(self._known),
@@ -135,10 +140,10 @@ class Gallery:
         self._forget(name)
         return number
 
-    def restore(self, number: str) -> str:
-        """Move a file back from the trash; returns its name, which is new if the old one is taken. Raises Mistake or
-        Failure."""
-        name = self._trash.give_back(number, self._folder)
+    def restore(self, number: str, taken: Collection[str] = ()) -> str:
+        """Move a file back from the trash; returns its name, which is new if the old one is taken, or in `taken`.
+        Raises Mistake or Failure."""
+        name = self._trash.give_back(number, self._folder, taken)
         self._add(name)
         return name
 
@@ -175,22 +180,22 @@ class Gallery:
     def _scan(self) -> tuple[int, dict[str, Like], list[str], int] | None:
         """(time of the folder, {name: Like}, the names in order, number of files with odd names); None if the folder
         cannot be read."""
-        files, good, odd = dict[str, Like](), dict[str, bool](), 0
+        files, good, odd = dict[str, Like](), dict[str, bool | None](), 0
         try:
             before = os.stat(self._folder).st_mtime_ns
             with os.scandir(self._folder) as entries:
                 for entry in entries:
                     name = entry.name
-                    if name.startswith(".") or naming.kind(name) is None:
+                    good[name] = known = self._good[name] if name in self._good else _is_good(name)
+                    if known is None:
                         continue
                     with contextlib.suppress(OSError):  # it is gone
                         if not entry.is_file(follow_symlinks=False):
                             continue
-                        good[name] = self._good[name] if name in self._good else _is_good(name)
-                        if good[name]:
+                        if known:
                             status = entry.stat(follow_symlinks=False)
                             files[name] = Like(status.st_size, status.st_mtime_ns)
-                        odd += not good[name]
+                        odd += not known
         except OSError:
             return None
         self._good = good
@@ -292,6 +297,11 @@ class Gallery:
         with contextlib.suppress(Mistake, Failure):
             await self._viewer.look(self._folder / name, patient)
 
+    async def _rest(self) -> None:
+        """Wait while somebody waits for a page or a picture."""
+        while self._asked or self._viewer.busy:
+            await asyncio.sleep(_REST)
+
     async def _find_out(self) -> None:
         """Find out about all files, while nobody asks for anything else."""
         tried: dict[str, Like] = {}  # also those about which nothing could be found out
@@ -303,17 +313,19 @@ class Gallery:
                 await self._more.wait()
                 continue
             for start in range(0, len(unknown), _BATCH):
+                await self._rest()
                 await self._recall(unknown[start:start + _BATCH])
             for name in self._unknown(unknown)[:_BATCH]:
-                while self._viewer.busy:
-                    await asyncio.sleep(_REST)
+                await self._rest()
                 if name in files:
                     tried[name] = files[name]
                     await self._try(name, True)
 
 
-def _is_good(name: str) -> bool:
-    """Whether a file of that name can be shown, and found again by it."""
+def _is_good(name: str) -> bool | None:
+    """Whether a file of that name can be shown, and found again by it; None if it is hidden or no picture."""
+    if name.startswith(".") or naming.kind(name) is None:
+        return None
     try:
         name.encode("utf-8")
         naming.check(name)

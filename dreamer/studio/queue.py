@@ -77,6 +77,15 @@ class Queue:
         """Names that files in the folder will get; nobody else may take them."""
         return {each.output for each in self._entries if each.state != DONE and each.kind != "try"}
 
+    def shares(self) -> dict[str, int]:
+        """Members of each request, so that all dreams together take no more threads than there are."""
+        return {"threads": max(1, limits.threads() // self._jobs)} if self._jobs > 1 else {}
+
+    def needs(self, name: str) -> bool:
+        """Whether a dream that runs or waits reads the file of this name."""
+        return any(each.state in (*RUNNING, WAITING) and name in (each.photo, each.form.get("guide"))
+                   for each in self._entries)
+
     def room(self) -> int:
         """Bytes that are free on the disk. Raises Failure if they are too few for a dream."""
         there = os.statvfs(self.folder)
@@ -205,8 +214,9 @@ class Queue:
         try:
             while True:
                 self._start()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK)
+                again = asyncio.get_running_loop().call_later(LOOK, self._wake.set)
+                await self._wake.wait()  # wait_for may lose a cancellation that comes with the event
+                again.cancel()
                 self._wake.clear()
         finally:
             await self.close()
@@ -282,9 +292,7 @@ class Queue:
         request = form.request_of(entry.asks(), self.folder, entry.output)
         if entry.kind != "try":
             request["preview"] = f"./{os.path.relpath(self._preview(entry), self.folder)}"
-        if self._jobs > 1:
-            request["threads"] = max(1, limits.threads() // self._jobs)
-        return request
+        return request | self.shares()
 
     def _preview(self, entry: Entry) -> Path:
         return self.folder / f".studio/previews/{entry.id}.jpg"

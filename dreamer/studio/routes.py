@@ -28,10 +28,10 @@ def application(studio: Studio) -> Application:
     """The web application. Each handler is Guarded."""
     shared = {"studio": studio}
     routes: list[tuple[str, type[Guarded]]] = [
-        ("/", front.Front), (r"/page/([a-z]+\.(?:html|js|css))", front.PageFile),
+        ("/", front.Front), (r"/page/([a-z]+\.(?:html|js|css|svg))", front.PageFile),
         (r"/tiles/([\w-]+)\.webp", front.Tiles),
         ("/models", answers.Models), ("/gallery", answers.GalleryPage), (f"/details/{_NAME}", answers.Details),
-        ("/socket", sockets.StateSocket),
+        ("/socket", sockets.StateSocket), ("/mirror", sockets.MirrorSocket),
         (f"/thumb/{_NAME}", served.Thumb), (f"/view/{_NAME}", served.View), (f"/file/{_NAME}", served.File),
         ("/preview/([0-9]{1,9})", served.Preview), (f"/tried/([0-9a-f]{{1,64}})/{_NAME}", served.Tried),
         (r"/masks/([0-9a-f]{64}\.png)", served.Mask),

@@ -48,6 +48,10 @@ class Served(Guarded):
                 self.set_status(304)
                 return
             start, end = self._range(status.st_size, tag)
+            if self.get_status() == 416:
+                line = "the file has no such part"
+                self.answer({"error": line, "lines": [line]}, 416)
+                return
             self.set_header("Content-Length", str(end - start))
             if self.request.method == "HEAD":
                 return
@@ -56,7 +60,7 @@ class Served(Guarded):
 
     def _range(self, size: int, tag: str) -> tuple[int, int]:
         """The part of a file of `size` bytes that was asked for: (first byte, end). Several ranges at once, and those
-        of a file that has changed since, give the whole file. Raises HTTPError if the range is outside of the file."""
+        of a file that has changed since, give the whole file. Sets the status."""
         asked = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", self.request.headers.get("Range", ""))
         if not asked or asked[0] == "bytes=-" or self.request.headers.get("If-Range", tag) != tag:
             return 0, size
@@ -65,8 +69,9 @@ class Served(Guarded):
         else:
             start, end = int(asked[1]), min(size, int(asked[2]) + 1) if asked[2] else size
         if start >= end:
+            self.set_status(416)
             self.set_header("Content-Range", f"bytes */{size}")
-            raise HTTPError(416)
+            return 0, 0
         self.set_status(206)
         self.set_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
         return start, end

@@ -10,21 +10,19 @@ import socket
 import threading
 import time
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tornado.netutil import bind_sockets
 
 from dreamer.errors import Mistake, Stopped, counted, say, tell
 from dreamer.machine import files, here
 from dreamer.options import outputs
-from dreamer.options.request import Request
 from dreamer.studio import uploads
 from dreamer.studio.guard import Gate
 from dreamer.studio.quiet import quieten
 from dreamer.studio.routes import Server
-from dreamer.studio.studio import Studio
+from dreamer.studio.studio import Script, Studio
 
 LOOPBACK = "127.0.0.1"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -32,9 +30,7 @@ _LOCK_WAIT = 3.0  # seconds: the children of a studio that was killed hold the l
 
 
 def serve(folder: str | os.PathLike[str], *, program: str, port: int, bind: str | None, jobs: int,
-          open_browser: bool, step: Callable[..., float], objective: Callable[..., Any], deepdream: Callable[..., Any],
-          sizes: Callable[..., list[tuple[int, int]]], ask: Callable[..., Request],
-          command: Callable[[Request], str]) -> None:
+          open_browser: bool, script: Script) -> None:
     """Run the studio on `folder` until a signal ends it; then raise Stopped. Raises Mistake if it cannot be started.
 
     program       path of dreamify.py
@@ -42,12 +38,12 @@ def serve(folder: str | os.PathLike[str], *, program: str, port: int, bind: str 
     bind          another address at which the page answers, or None
     jobs          number of dreams at the same time
     open_browser  whether to open the page, if there is a desktop
-    step, objective, deepdream, sizes, ask, command  dreamify's"""
+    script        functions of dreamify"""
     place = checked(folder)
     with owned(place):
         sockets = listening(port, bind)
         try:
-            number, words = asyncio.run(_run(place, sockets, program, bind, jobs, open_browser, ask, command))
+            number, words = asyncio.run(_run(place, sockets, program, bind, jobs, open_browser, script))
         finally:
             for each in sockets:
                 each.close()
@@ -150,7 +146,7 @@ def announce(gate: Gate, port: int, bind: str | None, open_browser: bool) -> Non
 
 
 async def _run(folder: Path, sockets: list[socket.socket], program: str, bind: str | None, jobs: int,
-               open_browser: bool, ask: Callable[..., Request], command: Callable[[Request], str]) -> tuple[int, str]:
+               open_browser: bool, script: Script) -> tuple[int, str]:
     """Serve until a signal comes; returns (its number, words on what goes on next time)."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     came: list[int] = []
@@ -162,7 +158,7 @@ async def _run(folder: Path, sockets: list[socket.socket], program: str, bind: s
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup's
             loop.add_signal_handler(number, end, number)
     quieten(loop)
-    studio = Studio(folder, program, bind, jobs, ask, command)
+    studio = Studio(folder, program, bind, jobs, script)
     server = Server(studio)
     server.add_sockets(sockets)
     running = studio.start()

@@ -1,11 +1,14 @@
 """The WebSockets: few, guarded like everything else, and closed if nobody answers at the other end."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from dreamer.studio import mirror
 from dreamer.studio.guard import Guarded, Refused
+from dreamer.studio.mirror import Mirror
 from dreamer.studio.quiet import report
 
 MOST = 32  # sockets that may be open
@@ -67,3 +70,42 @@ class StateSocket(Socket):
 
     async def _send(self, text: str) -> None:
         await self.write_message(text)
+
+
+class MirrorSocket(Socket):
+    """/mirror: frames of a camera in, their dreams out. One at a time, because each has a net of its own."""
+
+    longest = mirror.LONGEST + mirror.NUMBER
+    _mirror: Mirror | None = None
+    _sending: "asyncio.Future[None] | None" = None
+
+    def prepare(self) -> None:  # noqa: D102 - Tornado's
+        if any(isinstance(other, MirrorSocket) for other in self.studio.sockets):
+            Guarded.prepare(self)
+            raise Refused(503, "another page shows the mirror: close it there")
+        super().prepare()
+
+    def open(self, *_: str) -> None:  # noqa: D102 - Tornado's
+        studio = self.studio
+        self._mirror = Mirror(studio.folder, studio.script.step, studio.script.objective, self._send)
+
+    def _send(self, message: bytes | str) -> None:
+        """Send it; a picture is left out if the one before is still on its way, so that none waits in a queue."""
+        if isinstance(message, bytes) and self._sending and not self._sending.done():
+            return
+        with contextlib.suppress(WebSocketClosedError):
+            sending = asyncio.ensure_future(self.write_message(message, isinstance(message, bytes)))
+            sending.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._sending = sending if isinstance(message, bytes) else self._sending
+
+    def on_message(self, message: bytes | str) -> None:  # noqa: D102 - Tornado's
+        if self._mirror:
+            if isinstance(message, bytes):
+                self._mirror.put(message)
+            else:
+                self._mirror.set(message)
+
+    def on_close(self) -> None:  # noqa: D102 - Tornado's
+        super().on_close()
+        if self._mirror:
+            self._mirror.close()

@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from dreamer.errors import Failure, Mistake
@@ -35,9 +36,9 @@ class Trash:
             raise Failure(f"{path.name} cannot be moved to the trash: {error.strerror}") from None
         return number
 
-    def give_back(self, number: str, folder: Path) -> str:
-        """Move the file with this id to `folder`; returns its name, which is new if the old one is taken. Raises
-        Mistake if there is no such file, Failure if that is not possible."""
+    def give_back(self, number: str, folder: Path, taken: Collection[str] = ()) -> str:
+        """Move the file with this id to `folder`; returns its name, which is new if the old one is there or in `taken`.
+        Raises Mistake if there is no such file, Failure if that is not possible."""
         place = self._folder / number
         names = []
         if _ID.fullmatch(number) and not place.is_symlink():
@@ -46,7 +47,7 @@ class Trash:
         if len(names) != 1:
             raise Mistake("that file is no longer in the trash")
         try:
-            name = naming.keep(place / names[0], folder, names[0])
+            name = naming.keep(place / names[0], folder, names[0], taken)
         except FileNotFoundError:
             raise Mistake("that file is no longer in the trash") from None
         except OSError as error:

@@ -44,6 +44,7 @@ class Upload(Guarded):
         self._file: IO[bytes] | None = None
         self._failed: Exception | None = None
         self._size = self._seen = self._looked = 0
+        self._heard = 0.0  # when something last came
         self._watch: asyncio.TimerHandle | None = None
 
     def cap(self, name: str) -> int:
@@ -82,11 +83,13 @@ class Upload(Guarded):
 
     def _look(self) -> None:
         """Give the upload up if nothing has come for a while."""
-        if self._watch and self._seen == self._size and not self._failed:
+        loop = asyncio.get_running_loop()
+        if self._size > self._seen or not self._heard:
+            self._seen, self._heard = self._size, loop.time()
+        elif loop.time() > self._heard + PATIENCE:
             self.request.connection.stream.close()
             return
-        self._seen = self._size
-        self._watch = asyncio.get_running_loop().call_later(PATIENCE, self._look)
+        self._watch = loop.call_later(PATIENCE / 6, self._look)
 
     def _fail(self, error: Exception) -> None:
         """Answer with the error, and throw away what still comes."""
@@ -214,7 +217,14 @@ class NewMask(Upload):
 
 
 class Sample(Guarded):
-    """/samples/NAME: copy a sample photo into the folder."""
+    """/samples/NAME: show a sample photo, or copy it into the folder."""
+
+    async def get(self, name: str) -> None:  # noqa: D102 - Tornado's
+        if name not in samples():
+            raise HTTPError(404)
+        self.may_be_kept()
+        self.set_header("Content-Type", "image/jpeg")
+        self.finish(await asyncio.get_running_loop().run_in_executor(None, (SAMPLES / name).read_bytes))
 
     async def post(self, name: str) -> None:  # noqa: D102 - Tornado's
         if name not in samples():

@@ -1,6 +1,6 @@
 // How far: the numbers of a dream, and the one large button with what it will take.
 
-import { events, form, known, moving, set } from "./form.js"
+import { follow, form, known, moving, set } from "./form.js"
 import { button, make } from "./stage.js"
 import { size, time, write } from "./words.js"
 
@@ -16,123 +16,97 @@ const FINE = [
 ]
 const QUICK = 1280, LONG = 60   // pixels, seconds: a dream that takes longer is offered smaller
 
-// A slider and a number field for one value. Empty: the program's own default, shown as if it were set.
-export function slider([name, label, low, high, step, help], standard) {
-  const range = make("input", { type: "range", min: low, max: high, step, aria: { "aria-label": label } })
-  const number = make("input", { type: "number", id: `field-${name}`, step: "any", inputMode: "decimal",
+const hint = (text, id = "") => make("p", { className: "hint", textContent: text, id })
+const number = text => text === "" || !Number.isFinite(Number(text)) ? null : Number(text)
+
+// A slider and a number field for one value. If nobody has chosen, they show the program's default, `usual()`.
+export function slider([name, label, min, max, step, help], usual) {
+  const range = make("input", { type: "range", min, max, step, ariaLabel: label, oninput: () => set({ [name]: number(range.value) }) })
+  const exact = make("input", { type: "number", id: `field-${name}`, step: "any", inputMode: "decimal", oninput: () => set({ [name]: number(exact.value) }),
     aria: { "aria-describedby": `help-${name}` } })
-  const put = value => set({ [name]: value === "" || !Number.isFinite(Number(value)) ? null : Number(value) })
-  range.oninput = () => put(range.value)
-  number.oninput = () => put(number.value)
-  const reset = button("Reset", () => set({ [name]: null }), { "aria-label": `${label}: back to the default` })
-  reset.className = "reset"
-  const box = make("div", { className: "slider" }, make("label", { htmlFor: number.id, textContent: label }), reset, range, number,
-    make("p", { className: "hint", id: `help-${name}`, textContent: help }))
-  const show = () => {
-    const usual = standard()
-    const value = form[name] ?? usual
-    if (value !== undefined && value !== null) range.value = value
-    if (document.activeElement !== number) number.value = form[name] ?? ""
-    number.placeholder = usual ?? "auto"
-    reset.hidden = form[name] === undefined
-  }
-  events.addEventListener("form", show)
-  events.addEventListener("plan", show)
-  show()
-  return box
+  const reset = make("button", { type: "button", className: "reset", textContent: "Reset", ariaLabel: `Reset ${label}`, onclick: () => set({ [name]: null }) })
+  follow(() => {
+    range.value = form[name] ?? usual() ?? min
+    if (document.activeElement !== exact) exact.value = form[name] ?? ""
+    exact.placeholder = usual() ?? "auto"
+    reset.hidden = !(name in form)
+  }, "form", "plan")
+  return make("div", { className: "slider" }, make("label", { htmlFor: exact.id, textContent: label }), reset, exact, range, hint(help, `help-${name}`))
 }
 
-export function check(name, label, help) {
+export function check(name, label, help = "") {
   const input = make("input", { type: "checkbox", onchange: () => set({ [name]: input.checked }) })
-  events.addEventListener("form", () => input.checked = Boolean(form[name]))
-  input.checked = Boolean(form[name])
-  return make("label", { className: "check" }, input, make("span", {}, label, ...(help ? [make("small", { textContent: help })] : [])))
+  follow(() => input.checked = Boolean(form[name]))
+  return make("label", { className: "check" }, input, make("span", {}, label, make("small", { textContent: help })))
 }
 
-export function field(name, label, properties, help) {
-  const number = properties.type === "number"
-  const input = make("input", { id: `field-${name}`, autocomplete: "off", ...properties,
-    oninput: () => set({ [name]: input.value === "" ? null : number ? Number(input.value) : input.value }) })
-  const show = () => { if (document.activeElement !== input) input.value = form[name] ?? "" }
-  events.addEventListener("form", show)
-  show()
-  return make("div", { className: "field" }, make("label", { htmlFor: input.id, textContent: label }), input,
-    ...(help ? [make("p", { className: "hint", textContent: help })] : []))
+export function field(name, label, help = "", properties = {}) {
+  const input = make("input", { id: `field-${name}`, type: "number", min: 0, step: 1, autocomplete: "off", ...properties,
+    oninput: () => set({ [name]: input.type === "number" ? number(input.value) : input.value }) })
+  follow(() => { if (document.activeElement !== input) input.value = form[name] ?? "" })
+  return make("div", { className: "field" }, make("label", { htmlFor: input.id, textContent: label }), input, hint(help))
 }
 
 export function choice(name, label, options) {
   const select = make("select", { id: `field-${name}`, onchange: () => set({ [name]: select.value }) },
-    ...options.map(([value, text]) => make("option", { value, textContent: text })))
-  const show = () => select.value = form[name] ?? ""
-  events.addEventListener("form", show)
-  show()
+    ...options.map(([value, textContent]) => make("option", { value, textContent })))
+  follow(() => select.value = form[name] ?? options[0]?.[0])
   return make("div", { className: "field" }, make("label", { htmlFor: select.id, textContent: label }), select)
 }
 
-export function how(panel, models, what) {
-  const defaults = { iterations: 10, scale: 1.4, step_size: 1.5, jitter: 32, ...models.defaults }
-  const look = () => what.current?.looks.find(one => one.name === (form.layer ?? what.start(what.current)))
-  const usual = name => () => name === "octaves" ? known.plan?.octaves ?? look()?.octaves ?? defaults.octaves ?? 4
-    : name === "iterations" ? look()?.iterations ?? defaults.iterations : defaults[name]
-  const seed = field("seed", "Seed", { type: "number", min: 0, max: 4294967295, step: 1, placeholder: "random", inputMode: "numeric" },
-    "The same seed gives the same dream.")
-  const die = button("", () => set({ seed: crypto.getRandomValues(new Uint32Array(1))[0] }), { "aria-label": "Throw a die for the seed", title: "Another seed" })
-  die.className = "die"
-  seed.querySelector("input").after(die)
+export function how(panel, { defaults, formats }, what) {
+  const usual = name => () => {
+    const look = what.current?.looks.find(one => one.name === what.name)
+    return name === "octaves" ? known.plan?.octaves ?? look?.octaves ?? 4 : (name === "iterations" && look?.iterations) || defaults[name]
+  }
+  const seed = field("seed", "Seed", "The same seed gives the same dream.", { placeholder: "random" })
   seed.classList.add("with-button")
-  panel.append(...SLIDERS.map(one => slider(one, usual(one[0]))),
-    make("details", {}, make("summary", { textContent: "More" }), ...FINE.map(one => slider(one, usual(one[0]))), seed,
-      field("max_size", "Longest side", { type: "number", min: 1, step: 1, placeholder: "as it is", inputMode: "numeric" },
-        "In pixels. A smaller dream is quicker."),
-      choice("format", "Format", [["", "As the photo"], ...(models.formats ?? ["jpg", "png", "webp", "tif"]).map(one => [one, one.toUpperCase()])]),
-      check("no_clip", "Let values leave their range between steps", "Stronger colours, and more noise."),
-      check("keep_location", "Keep the place where the photo was taken", "Everything else that the photo says is kept anyway.")))
+  seed.querySelector("input").after(make("button", { type: "button", className: "die", title: "Throw a die", ariaLabel: "Throw a die for the seed",
+    onclick: () => set({ seed: crypto.getRandomValues(new Uint32Array(1))[0] }) }))
+  panel.append(...SLIDERS.map(one => slider(one, usual(one[0]))), make("details", {}, make("summary", { textContent: "More" }),
+    ...FINE.map(one => slider(one, usual(one[0]))), seed,
+    field("max_size", "Longest side", "In pixels. A smaller dream is quicker.", { placeholder: "as it is" }),
+    choice("format", "Format", [["", "As the photo"], ...formats.map(one => [one, one.toUpperCase()])]),
+    check("no_clip", "Let values leave their range between steps", "Stronger colours, and more noise."),
+    check("keep_location", "Keep the place where the photo was taken", "Everything else that it says is kept anyway.")))
 }
 
 // The button at the foot: what it says, and why it cannot be pressed.
 export class Go {
   constructor(foot, press) {
     this.why = make("p", { className: "why", id: "why" })
-    this.quick = button("", () => set({ max_size: QUICK }))
-    this.quick.className = "quiet"
-    this.title = make("b", { textContent: "Dream" })
-    this.takes = make("span", {})
-    this.button = make("button", { type: "submit", id: "dream", aria: { "aria-describedby": "why" } }, this.title, this.takes)
+    this.quick = button(`Quicker: dream at ${QUICK} pixels`, () => set({ max_size: QUICK }))
+    this.title = make("b")
+    this.takes = make("span")
+    this.button = make("button", { id: "dream", aria: { "aria-describedby": "why" } }, this.title, this.takes)
     foot.append(this.why, this.quick, this.button)
-    foot.closest("form").addEventListener("submit", event => {
+    foot.closest("form").onsubmit = event => {
       event.preventDefault()   // Enter in a field comes here too
       if (!this.button.disabled) press()
-    })
+    }
     this.blocks = new Map()   // reasons of others: sending, no connection, the disk
-    events.addEventListener("form", () => this.show())
-    events.addEventListener("plan", () => this.show())
-    this.show()
+    follow(() => this.show(), "form", "plan")
   }
 
   block(name, why) {
     if (this.blocks.get(name) === why) return
-    if (why) this.blocks.set(name, why)
-    else this.blocks.delete(name)
+    this.blocks.set(name, why)
     this.show()
   }
 
   show() {
-    const { photos } = form, plan = known.plan
-    const typed = document.getElementById("layer-text")?.value
-    const lines = plan?.errors ?? []
-    const shownThere = typed ? lines.filter(line => line.startsWith("layer")) : []
-    const reason = [...this.blocks.values()][0] ?? (photos.length ? lines.filter(line => !shownThere.includes(line))[0]
-      ?? (shownThere.length ? "The layer has an error: see Channels and sums." : "") : "First choose a photo, or take a sample.")
-    const notes = reason ? "" : (plan?.warnings ?? []).join(" ")
-    this.button.disabled = Boolean(reason)
-    write(this.why, reason || notes)
-    this.why.hidden = !reason && !notes
+    const { photos } = form, plan = known.plan, lines = plan?.errors ?? []
+    const typed = document.getElementById("layer-text").value && lines[0]?.startsWith("layer")   // what.js shows that line
+    const reason = [...this.blocks.values()].find(Boolean) ?? (!photos.length ? "First choose a photo, or take a sample."
+      : typed ? "The layer has an error: see Channels and sums." : lines[0])
+    const text = reason ?? (plan?.warnings ?? []).join(" ")
+    write(this.why, text)
+    this.why.hidden = !text
     this.why.classList.toggle("wrong", Boolean(reason && photos.length))
+    this.button.disabled = Boolean(reason)
     write(this.title, photos.length > 1 ? `Dream ${photos.length} photos` : moving() ? "Dream a film" : "Dream")
-    const more = photos.length > 1 ? " each" : ` · ${size(plan?.memory ?? 0)}`
-    write(this.takes, !reason && plan?.seconds ? ` · about ${time(plan.seconds)}${more}` : "")
-    const longest = Math.max(photos[0]?.width ?? 0, photos[0]?.height ?? 0)
+    write(this.takes, reason || !plan?.seconds ? "" : ` · about ${time(plan.seconds)}${photos.length > 1 ? " each" : ` · ${size(plan.memory)}`}`)
+    const longest = Math.max(photos[0]?.width, photos[0]?.height)
     this.quick.hidden = Boolean(reason) || !(plan?.seconds > LONG) || form.max_size <= QUICK || longest <= QUICK
-    write(this.quick, `Quicker: dream at ${QUICK} pixels`)
   }
 }

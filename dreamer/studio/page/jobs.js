@@ -1,32 +1,29 @@
-// The queue: the bar below the picture for the dream that is shown, and the list of all.
+// The queue: the bar below the picture for what is shown, and the list of all jobs.
 
 import { post } from "./api.js"
 import { button, make } from "./stage.js"
 import { fail, say, time, write } from "./words.js"
 
 export const active = job => ["dreaming", "stopping"].includes(job.state)
-export const open = job => active(job) || job.state === "waiting" || job.state === "stopped"
+const coming = job => active(job) || job.state === "waiting"
 
-// "octave 3 of 4 · 12 s to go"
-export function progress(job) {
-  if (job.state === "waiting") return "waiting for its turn"
-  if (job.state === "stopping") return "stopping; what is done is saved"
-  if (job.counting !== null && job.counting !== undefined) return `counting the frames · ${Math.round(job.counting * 100)} %`
-  const parts = []
-  if (job.kind === "film" && job.frames > 1) parts.push(`frame ${job.frame || 1} of ${job.frames}`)
-  else if (job.kind === "try") parts.push(`${job.tried ?? 0} tiles`)
-  else if (job.octaves) parts.push(`octave ${job.octave || 1} of ${job.octaves}`)
-  else parts.push("beginning")
-  if (job.left !== null && job.left !== undefined) parts.push(`${time(job.left)} to go`)
-  return parts.join(" · ")
-}
+const percent = job => `${Math.round(job.done * 100)} %`
+export const heading = job => `${percent(job)} · ${job.photo}`
 
-// The state of a job that does not dream, in a line; what to do is in the buttons beside it.
-export function ending(job) {
-  if (job.state === "failed") return `This dream failed: ${job.error || "it ended without a word"}`
-  if (job.state === "stopped") return `Stopped at ${Math.round(job.done * 100)} %. What is done is saved.`
-  if (job.state === "done") return `${job.output ?? job.photo} · dreamed${job.took ? ` in ${time(job.took)}` : ""}${job.resumed ? ", in more than one go" : ""}`
-  return job.words ?? ""
+// What it does, or how it ended, in a line: "octave 3 of 4 · 12 s to go"
+function line(job) {
+  const { state, kind, counting, left } = job
+  if (state === "waiting") return "waiting for its turn"
+  if (state === "stopping") return "stopping; what is done is saved"
+  if (state === "stopped") return `Stopped at ${percent(job)}. What is done is saved.`
+  if (state === "failed") return `This dream failed: ${job.error || "it ended without a word"}`
+  if (state === "done" && kind === "try") return `All layers on ${job.photo}: see the tiles`
+  if (state === "done") return `${job.output} · dreamed in ${time(job.took)}`
+  if (state === "item") return job.words
+  if (counting !== null) return `counting the frames · ${Math.round(counting * 100)} %`
+  const where = kind === "try" ? `all layers on ${job.photo} · ${job.tried} tiles` : kind === "film" && job.frames > 1 ? `frame ${job.frame || 1} of ${job.frames}`
+    : job.octaves ? `octave ${job.octave || 1} of ${job.octaves}` : "beginning"
+  return left === null ? where : `${where} · ${time(left)} to go`
 }
 
 export const act = (job, verb, value) => post(`/jobs/${job.id}/${verb}`, value).catch(fail)
@@ -34,137 +31,88 @@ export const act = (job, verb, value) => post(`/jobs/${job.id}/${verb}`, value).
 // The bar below the stage, for a job or {state: "item", kind, output, words} for a picture of the gallery.
 export class Now {
   constructor(box, page) {
-    this.page = page
-    this.bar = make("progress", { max: 1, aria: { "aria-label": "This dream" } })
-    this.line = make("p", { className: "line" })
-    const verb = (text, go, className = "") => Object.assign(button(text, go), { className })
     const does = name => () => act(this.job, name)
-    this.verbs = {
-      stop: verb("Stop", does("stop"), "main"), cancel: verb("Cancel", does("remove")), go: verb("Go on", does("go"), "main"),
-      again: verb("Again, another seed", () => page.repeat(this.job)), dream: verb("Dream the dream", () => page.chain(this.job)),
-      download: verb("Download", () => page.download(this.job)), more: verb("More", () => page.more(this.job, this.verbs.more)),
-      remove: verb("Remove", does("remove")),
-    }
-    this.verbs.more.setAttribute("aria-haspopup", "menu")
+    this.verbs = { stop: button("Stop", does("stop")), cancel: button("Cancel", does("remove")), go: button("Go on", does("go")),
+      again: button("Again, another seed", () => page.repeat(this.job)), dream: button("Dream the dream", () => page.chain(this.job)),
+      download: button("Download", () => page.download(this.job)), more: button("More", () => page.more(this.job, this.verbs.more)),
+      remove: button("Remove", does("remove")) }
+    this.verbs.stop.className = this.verbs.go.className = "main"
+    this.verbs.more.ariaHasPopup = "menu"
+    this.bar = make("progress", { ariaLabel: "This dream" })
+    this.line = make("p", { className: "line" })
     this.notes = make("p", { className: "hint notes" })
-    box.append(this.bar, make("div", { className: "now-row" }, this.line, make("div", { className: "row" }, ...Object.values(this.verbs))), this.notes)
     this.box = box
+    box.append(this.bar, make("div", { className: "now-row" }, this.line, make("div", { className: "row" }, ...Object.values(this.verbs))), this.notes)
   }
 
   show(job) {
     this.box.hidden = !job
     this.job = job
     if (!job) return
-    const { state } = job
-    this.box.dataset.state = state
-    this.bar.hidden = !(active(job) || state === "stopped")
-    const waits = active(job) && !job.done
-    if (waits) this.bar.removeAttribute("value")   // it only moves: nobody knows yet
-    else this.bar.value = job.done ?? 0
-    const working = active(job) || state === "waiting"
-    write(this.line, working ? `${job.kind === "try" ? `All layers on ${job.photo} · ` : ""}${progress(job)}` : ending(job))
+    const { state, kind, done, lines } = job, still = !["film", "video", "sheet"].includes(kind)
+    this.bar.hidden = !active(job) && state !== "stopped"
+    if (active(job) && !done) this.bar.removeAttribute("value")   // it only moves: nobody knows yet
+    else this.bar.value = done ?? 0
+    write(this.line, line(job))
     this.line.classList.toggle("wrong", state === "failed")
-    write(this.verbs.dream, job.kind === "photo" ? "Use as the photo" : "Dream the dream")
-    const moves = ["film", "video", "sheet"].includes(job.kind)
     const shows = { dreaming: ["stop"], stopping: ["stop"], waiting: ["cancel"], stopped: ["go", "again", "remove"], failed: ["go", "remove"],
-      done: job.kind === "try" ? [] : ["again", ...(moves ? [] : ["dream"]), "download", "more"],
-      item: [...(moves ? [] : ["dream"]), "download", "more"] }[state]
-    for (const [name, one] of Object.entries(this.verbs)) one.hidden = !shows.includes(name)
+      done: ["again", "dream", "download", "more"], item: ["dream", "download", "more"] }[state]
+    for (const [name, one] of Object.entries(this.verbs)) one.hidden = !shows.includes(name) || (name === "dream" && !still) || (kind === "try" && state === "done")
+      || (kind === "try" && name === "again")
     write(this.verbs.go, state === "failed" ? "Try again" : "Go on")
+    write(this.verbs.dream, kind === "photo" ? "Use as the photo" : "Dream the dream")
     this.verbs.stop.disabled = state === "stopping"
-    write(this.notes, (job.lines ?? []).join(" "))
-    this.notes.hidden = !job.lines?.length
-    this.tell(job)
-  }
-
-  // To those who do not see the bar: a change at once, progress now and then.
-  tell(job) {
-    if (job.state === "item") return
-    const key = `${job.id} ${job.state} ${active(job) ? Math.floor(job.done * 4) : ""}`
-    if (key === this.told) return
-    this.told = key
-    say(active(job) ? `${job.photo}: ${Math.round(job.done * 100)} %, ${progress(job)}` : ending(job) || `${job.photo}: ${progress(job)}`)
+    write(this.notes, (lines ?? []).join(" "))
+    this.notes.hidden = !lines?.length
+    // To those who do not see the bar: a change at once, progress now and then.
+    const told = `${job.id} ${state} ${active(job) && Math.floor(done * 4)}`
+    if (told !== this.told && state !== "item") say(active(job) ? `${heading(job)}: ${line(job)}` : line(job))
+    this.told = told
   }
 }
 
-// The list of all dreams that wait, run or were stopped, and of those that ended.
+// The list: what runs, what waits in its order, what can go on, and what ended, newest first.
 export class List {
-  constructor(box, summary, page) {
-    Object.assign(this, { summary, page, rows: new Map() })
-    this.list = make("ol", { className: "jobs" })
-    this.empty = make("p", { className: "hint", textContent: "Nothing waits." })
-    box.append(make("div", {}, this.list, this.empty))
-    box.addEventListener("keydown", event => {
+  constructor(box, page) {
+    Object.assign(this, { box, page, rows: new Map(), list: make("ol", { className: "jobs" }) })
+    box.append(make("div", {}, this.list))
+    box.onkeydown = event => {
       if (event.key !== "Escape") return
       box.open = false
-      summary.focus()
-    })
+      box.firstElementChild.focus()
+    }
     document.addEventListener("pointerdown", event => { if (!box.contains(event.target)) box.open = false })
   }
 
   show(jobs) {
-    const waiting = jobs.filter(job => job.state === "waiting")
-    const running = jobs.filter(active)
-    write(this.summary, running.length + waiting.length ? `Queue · ${running.length + waiting.length}` : "Queue")
-    // What runs, what waits in its order, what can go on, and then what ended, newest first.
-    const ended = jobs.filter(job => ["failed", "done"].includes(job.state)).reverse().slice(0, 20)
-    const order = [...running, ...waiting, ...jobs.filter(job => job.state === "stopped"), ...ended]
+    const running = jobs.filter(active), waiting = jobs.filter(job => job.state === "waiting"), stopped = jobs.filter(job => job.state === "stopped")
+    const ended = jobs.filter(job => ["failed", "done"].includes(job.state)).reverse().slice(0, 20), count = running.length + waiting.length
+    this.box.hidden = !jobs.length
+    write(this.box.firstElementChild, count ? `Queue · ${count}` : "Queue")
     const rows = new Map()
-    for (const job of order) rows.set(job.id, this.rows.get(job.id) ?? this.row(job.id))
-    for (const [id, row] of this.rows) if (!rows.has(id)) row.element.remove()
-    let before = this.list.firstElementChild
-    for (const job of order) {
-      const row = rows.get(job.id)
-      if (row.element === before) before = before.nextElementSibling
-      else this.list.insertBefore(row.element, before)
-      this.fill(row, job, waiting.indexOf(job), waiting.length)
+    for (const job of [...running, ...waiting, ...stopped, ...ended]) {
+      const place = waiting.indexOf(job), key = `${job.id} ${job.state} ${place} ${waiting.length}`
+      const row = this.rows.get(key) ?? this.row(job, place, waiting.length)
+      rows.set(key, row)
+      write(row.line, line(job))
+      row.bar.value = job.done
     }
+    if ([...rows.keys()].join() !== [...this.rows.keys()].join()) this.list.replaceChildren(...[...rows.values()].map(row => row.element))
     this.rows = rows
-    this.empty.hidden = order.length > 0
   }
 
-  row(id) {
-    const row = { job: null }
-    const verb = (name, label, go) => {
-      const one = button(name, go)
-      row.labels.push([one, label])
-      return one
-    }
-    row.labels = []
-    const to = step => () => act(row.job, "move", { to: row.place + step })
-    row.name = button("", () => this.page.follow(row.job))
-    row.name.className = "name"
-    row.line = make("span", { className: "line" })
-    row.bar = make("progress", { max: 1, aria: { "aria-label": "Progress" } })
-    row.up = verb("↑", "Move up", to(-1))
-    row.down = verb("↓", "Move down", to(1))
-    row.stop = verb("Stop", "Stop", () => act(row.job, "stop"))
-    row.go = verb("Go on", "", () => act(row.job, "go"))
-    row.again = verb("Again", "Again, with another seed,", () => this.page.repeat(row.job))
-    row.remove = verb("Remove", "Remove", () => act(row.job, "remove"))
-    row.element = make("li", {}, row.name, row.line, row.bar,
-      make("span", { className: "row" }, row.up, row.down, row.stop, row.go, row.again, row.remove))
-    row.element.dataset.id = id
-    return row
-  }
-
-  fill(row, job, place, count) {
-    row.job = job
-    row.place = place
-    const { state } = job
-    row.element.dataset.state = state
-    write(row.name, `${job.photo} · ${job.kind === "try" ? "all layers" : job.layer ?? ""}`)
-    write(row.line, state === "waiting" || active(job) ? progress(job) : ending(job))
-    row.bar.hidden = !active(job)
-    row.bar.value = job.done ?? 0
-    row.up.hidden = !(place > 0)
-    row.down.hidden = place < 0 || place === count - 1
-    row.stop.hidden = state !== "dreaming"
-    row.go.hidden = !["stopped", "failed"].includes(state)
-    write(row.go, state === "failed" ? "Try again" : "Go on")
-    row.again.hidden = !["stopped", "done"].includes(state) || job.kind === "try"
-    row.remove.hidden = active(job)
-    write(row.remove, state === "waiting" ? "Cancel" : "Remove")
-    for (const [one, label] of row.labels) one.setAttribute("aria-label", `${label || one.textContent} ${job.photo}`)
+  row(job, place, count) {
+    const { id, state, kind } = job
+    const verbs = [[place > 0, "↑", "Move up", () => act(job, "move", { to: place - 1 })], [place >= 0 && place < count - 1, "↓", "Move down", () => act(job, "move", { to: place + 1 })],
+      [state === "dreaming", "Stop"], [state === "stopped", "Go on", "Go on", () => act(job, "go")], [state === "failed", "Try again", "Try again", () => act(job, "go")],
+      [["stopped", "done"].includes(state) && kind !== "try", "Again", "Again, with another seed", () => this.page.repeat(job)],
+      [state === "waiting", "Cancel", "Cancel", () => act(job, "remove")], [!coming(job), "Remove", "Remove", () => act(job, "remove")]]
+    const what = { line: make("span", { className: "line" }), bar: make("progress", { ariaLabel: "Progress", hidden: !active(job) }) }
+    const name = button(`${job.photo} · ${kind === "try" ? "all layers" : job.layer || "its own layer"}`, () => this.page.follow(job))
+    name.className = "name"
+    what.element = make("li", {}, name, what.line, what.bar, make("span", { className: "row" }, ...verbs.filter(([on]) => on)
+      .map(([, text, label = text, go = () => act(job, "stop")]) => button(text, go, { "aria-label": `${label}: ${job.photo}` }))))
+    Object.assign(what.element.dataset, { id, state })
+    return what
   }
 }

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from browser import Served
 from client import Client
 from dreamer.studio.guard import Gate, Refused
-from helpers import ROOT
+from helpers import ROOT, names
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 UPGRADE = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
@@ -178,8 +179,8 @@ def test_a_form_can_change_nothing(target: Target, path: str) -> None:
                     ("Content-Type: multipart/form-data; boundary=x",), ("X-Studio: 2",),
                     ("X-Studio: 1", "X-Studio: 1")):
         assert target.status(f"POST {path}", *headers, body='{"photo": "coffee.jpg"}') == 403
-    assert target.status(f"GET {path}", "X-Studio: 1") in (404, 405) or path == "/"
-    assert (target.folder / "coffee.jpg").exists()
+    assert target.status(f"GET {path}", "X-Studio: 1") in (404, 405) or path in ("/", "/samples/coffee.jpg")
+    assert [name for name in names(target.folder) if name.startswith("coffee")] == ["coffee.jpg"]
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "DELETE", "PATCH", "CONNECT", "PROPFIND", "get", "FOO",
@@ -368,6 +369,27 @@ def test_what_is_no_http_is_refused(target: Target, text: str) -> None:
         connection.sendall(text.encode("latin-1"))
         with contextlib.suppress(OSError):
             assert not connection.recv(100).startswith(b"HTTP/1.1 2")
+    assert target.works()
+
+
+@pytest.mark.slow
+def test_slow_clients_are_left(target: Target) -> None:
+    """12: whoever says nothing for a minute, in the middle of a request, before one, or in the middle of an upload."""
+    head = f"Host: {target.host}\r\nCookie: {target.cookie}\r\nX-Studio: 1\r\n"
+    begun = [b"", b"GET / HTTP/1.1\r\nHost: ", f"GET /models HTTP/1.1\r\n{head}\r\n".encode(),
+             f"POST /plan HTTP/1.1\r\n{head}Content-Length: 100\r\n\r\n{{".encode(),
+             f"PUT /photos/slow.jpg HTTP/1.1\r\n{head}Content-Length: 100000\r\n\r\nslow".encode()]
+    opened = [socket.create_connection(("127.0.0.1", target.port), timeout=100) for _ in begun]
+    for connection, data in zip(opened, begun, strict=True):
+        connection.sendall(data)
+    time.sleep(30)
+    opened[1].sendall(b"127.")  # a little now and then does not help
+    for connection in opened:
+        with contextlib.suppress(ConnectionResetError):
+            while connection.recv(65536):
+                pass
+        connection.close()
+    assert names(target.folder / ".studio/parts") == []
     assert target.works()
 
 

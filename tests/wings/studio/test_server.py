@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import time
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,9 @@ from dreamer.studio.guard import Gate
 from helpers import ROOT, children, ends, run, search
 
 
-def studio(*words: object, **options: object) -> "subprocess.CompletedProcess[str]":
+def studio(*words: object, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     """The command line of a studio that does not begin."""
-    return run("studio", *words, "--no-open", timeout=30, **options)
+    return run("studio", *words, "--no-open", timeout=30, cwd=cwd)
 
 
 def test_it_prints_its_address_and_ends_with_a_signals_exit_code(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_the_browser_is_opened_only_on_a_desktop(monkeypatch: pytest.MonkeyPatch
     found: list[str] = []
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    monkeypatch.setattr(server.webbrowser, "open", found.append)
+    monkeypatch.setattr(webbrowser, "open", found.append)
     gate = Gate()
     server.announce(gate, 8420, None, asked)
     time.sleep(0.1)
@@ -165,8 +166,8 @@ def test_the_lock_is_free_when_the_studio_ends(tmp_path: Path) -> None:
 def test_an_error_that_nobody_has_foreseen_is_one_line_and_the_studio_goes_on(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nsys.argv = ['dreamify.py', 'studio', {str(tmp_path)!r}, '--port', "
-        "'0', '--no-open']\nimport dreamify\nfrom dreamer.studio.gallery import Gallery\n"
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nsys.argv = ['dreamify.py', 'studio', {str(tmp_path)!r}, "
+        "'--port', '0', '--no-open']\nimport dreamify\nfrom dreamer.studio.gallery import Gallery\n"
         "async def page(*_):\n    return 1 / 0\nGallery.page = page\ndreamify.main()\n")
     process = subprocess.Popen(["/usr/bin/python3", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout

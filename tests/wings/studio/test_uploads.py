@@ -6,6 +6,7 @@ import io
 import json
 import socket
 import struct
+import subprocess
 import threading
 import time
 import zlib
@@ -18,7 +19,7 @@ from PIL import Image
 
 from browser import Served
 from client import Client
-from helpers import ROOT, visible
+from helpers import PYTHON, ROOT, search, visible
 from mutants import mutants
 
 PHOTO = (ROOT / "tests/pictures/coffee.jpg").read_bytes()
@@ -212,7 +213,7 @@ def test_uploads_without_cookie_or_header_store_nothing(served: Served, client: 
 
 def test_a_mask_is_kept_under_its_checksum(served: Served, client: Client) -> None:
     file = io.BytesIO()
-    Image.fromarray(np.uint8([[0, 255], [255, 0]])).save(file, "PNG")
+    Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8)).save(file, "PNG")
     for _ in range(2):
         status, _, body = client.ask("PUT", "/masks", file.getvalue())
         assert status == 201
@@ -239,6 +240,25 @@ def test_parts_of_an_earlier_run_are_swept(tmp_path: Path) -> None:
     served = Served(tmp_path)
     assert not (folder / "upload-old.part").exists()
     served.stop()
+
+
+def test_the_disk_keeps_some_room(tmp_path: Path) -> None:
+    """A studio that believes that 300 MB are free takes 90 MB, but no 110."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nsys.argv = ['dreamify.py', 'studio', {str(tmp_path)!r}, "
+        "'--port', '0', '--no-open']\nimport dreamify\nfrom dreamer.studio.studio import Studio\n"
+        "Studio.free = lambda self: 300 << 20\ndreamify.main()\n")
+    process = subprocess.Popen([PYTHON, program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    own = Client(search(r"http://\S+", process.stdout.readline())[0])
+    for size, wanted in ((90 << 20, b""), (110 << 20, b"HTTP/1.1 507")):
+        with connected(own) as connection:
+            connection.settimeout(2)
+            connection.sendall(head(own, "/photos/x.jpg", f"Content-Length: {size}"))
+            assert answered(connection)[:12] == wanted
+    process.terminate()
+    process.wait(20)
 
 
 @pytest.mark.slow
