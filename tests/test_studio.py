@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from browser import Page, Served
+from browser import Line, Page, Served
 from client import Client
 from dreamer.nets.model import Model
 from helpers import PYTHON, ROOT, children, ends, is_running, made, pixels, visible
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 SAMPLE = ROOT / "tests/pictures/dandelions.jpg"
 QUICK = {"model": "daydream", "max_size": 160, "iterations": 3}  # a second
-LONG = {"model": "daydream", "max_size": 512, "iterations": 100, "seed": 7}  # many seconds
+LONG = {"model": "daydream", "max_size": 448, "iterations": 60, "seed": 7}  # some ten seconds
 
 # Notes each live picture: when it came, and a few of its pixels.
 WATCH = """
@@ -97,7 +97,7 @@ def test_a_dream_is_stopped_and_goes_on_to_the_same_bytes(page: Page, tell: Call
     job = page.studio.job("done")
     assert job["resumed"]
     page.open()
-    page.until("document.querySelector('#strip [data-name=\"dandelions-dream.jpg\"]')")
+    page.until("document.querySelector(\"#strip [title='dandelions-dream.jpg']\")")
     assert (page.studio.folder / job["output"]).read_bytes() == plainly(job, page.studio.folder)
 
 
@@ -252,9 +252,6 @@ def test_a_killed_studio_goes_on_when_it_starts_again(page: Page) -> None:
     assert left
     page.studio.stop(signal.SIGKILL)
     assert all(ends(pid) for pid in left)
-    page.until("/connection is lost/.test(document.querySelector('#notices').textContent)")
-    assert page.do("return document.querySelector('#dream').disabled")
-    page.shot("lost-wide")
     page.studio.start(port)
     page.until("/started again/.test(document.querySelector('#notices').textContent)")
     page.shot("restarted-wide")
@@ -263,6 +260,24 @@ def test_a_killed_studio_goes_on_when_it_starts_again(page: Page) -> None:
     job = page.studio.job("done")
     assert job["resumed"]
     assert (page.studio.folder / job["output"]).read_bytes() == plainly(job, page.studio.folder)
+
+
+def test_a_lost_connection_comes_back_by_itself(page: Page) -> None:
+    """The dream goes on meanwhile, and the page shows the newest state."""
+    page.allowed += ["WebSocket", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION", "ERR_SOCKET"]
+    line = Line(page.studio.port)
+    page.open(page.studio.url.replace(f":{page.studio.port}/", f":{line.port}/"), **LONG)
+    page.sample()
+    page.dream()
+    page.shows("dreaming")
+    line.cut()
+    page.until("/connection is lost/.test(document.querySelector('#notices').textContent)")
+    assert page.do("return document.querySelector('#dream').disabled")
+    page.shot("lost-wide")
+    page.studio.job("done")
+    line.mend()
+    page.shows("done")
+    assert not page.do("return document.querySelector('#notices').textContent")
 
 
 @pytest.fixture
@@ -382,8 +397,8 @@ def test_files_are_dropped_and_pasted(page: Page) -> None:
 
 def menu(page: Page, name: str, entry: str) -> None:
     """Choose the entry in the menu of a picture in the strip."""
-    page.until(f"document.querySelector('#strip [data-name={json.dumps(name)}]')")
-    page.do(f"document.querySelector('#strip [data-name={json.dumps(name)}] .more').click()")
+    page.until(f"document.querySelector(\"#strip [title='{name}']\")")
+    page.do(f"document.querySelector(\"#strip [title='{name}']\").closest('li').querySelector('.more').click()")
     page.press(entry, "#menu")
 
 
@@ -400,13 +415,13 @@ def test_what_one_can_do_with_a_picture(page: Page) -> None:
     menu(page, "dandelions-dream-2.jpg", "Rename …")
     page.do("document.querySelector('#new-name').value = 'other.jpg'")
     page.press("Rename", "dialog.card")
-    page.until("document.querySelector('#strip [data-name=\"other.jpg\"]')")
+    page.until("document.querySelector(\"#strip [title='other.jpg']\")")
     menu(page, "other.jpg", "Delete")
-    page.until("!document.querySelector('#strip [data-name=\"other.jpg\"]')")
+    page.until("!document.querySelector(\"#strip [title='other.jpg']\")")
     assert visible(page.studio.folder) == ["dandelions-dream.jpg", "dandelions.jpg"]
     page.shot("undo-wide")
     page.press("Undo", "#toast")
-    page.until("document.querySelector('#strip [data-name=\"other.jpg\"]')")
+    page.until("document.querySelector(\"#strip [title='other.jpg']\")")
     menu(page, "dandelions-dream.jpg", "Copy the command")
     page.until("/Copied/.test(document.querySelector('#toast').textContent)")
     copied = page.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
@@ -496,6 +511,43 @@ def test_twenty_thousand_files(page: Page, tell: Callable[[str], None]) -> None:
     page.find("#gallery input[type=search]").send_keys("19876")
     page.until("document.querySelectorAll('#gallery .grid li').length === 1")
     took("a search")
+
+
+# the mirror --------------------------------------------------------------------------------------------------
+
+def test_the_mirror_dreams_what_the_camera_sees(page: Page, tell: Callable[[str], None], googlenet: Model) -> None:
+    """Chromium's own camera. The picture and the last seconds are kept as files."""
+    page.open()
+    page.click("#open-mirror")
+    page.until("/behind/.test(document.querySelector('#mirror .figures')?.textContent)")
+    time.sleep(8)  # so that there is something to keep, and the figures are steady
+    tell(f"studio: the mirror, 320×240: {page.do('return document.querySelector(`#mirror .figures`).textContent')}")
+    page.shot("mirror-wide")
+    page.press("Keep the picture", "#mirror")
+    page.until("/Kept as/.test(document.querySelector('#mirror').innerText)")
+    page.press("Keep the last ten seconds", "#mirror")
+    page.until("/Kept as .*[.](mp4|webp|gif|webm)/.test(document.querySelector('#mirror').innerText)")
+    still, film = sorted(visible(page.studio.folder), key=lambda name: name.endswith((".mp4", ".webp", ".gif", ".webm")))
+    assert Image.open(page.studio.folder / still).size == (320, 240)
+    assert (page.studio.folder / film).stat().st_size > 10_000
+    page.press("Close", "#mirror")
+    assert page.do("return document.querySelector('#mirror').open") is False
+
+
+def test_another_address_has_no_camera(page: Page) -> None:
+    """Browsers give a page the camera only on this computer; the page says so."""
+    addresses = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False).stdout.split()
+    address = next((each for each in addresses if "." in each), None)
+    if not address:
+        pytest.skip("this machine has no other address")
+    page.studio.stop()
+    page.studio = Served(page.studio.folder, "--bind", address)
+    page.studio.url, page.studio.base = (each.replace("127.0.0.1", address) for each in (page.studio.url, page.studio.base))
+    page.open()
+    page.click("#open-mirror")
+    page.until(f"/Browsers give a page the camera only.*{address}/.test(document.querySelector('#mirror').innerText)")
+    page.shot("no-camera-wide")
+    page.studio.stop()
 
 
 # for everybody -----------------------------------------------------------------------------------------------
