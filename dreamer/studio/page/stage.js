@@ -22,6 +22,11 @@ export function make(tag, properties = {}, ...children) {
 }
 export const button = (text, onclick, aria) => make("button", { type: "button", textContent: text, onclick, aria })
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
+// Not toBlob: Chromium begins it when the page is idle, or after a second.
+export function encoded(canvas, type, quality) {
+  const text = atob(canvas.toDataURL(type, quality).split(",")[1])
+  return new Blob([Uint8Array.from(text, letter => letter.charCodeAt(0))], { type })
+}
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
 async function loaded(url, alt = "") {
