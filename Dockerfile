@@ -3,6 +3,7 @@
 #   $ docker build -t image-dreamer .
 #   $ docker run --rm -it -v "${PWD}:/vagrant" image-dreamer photo.jpg dream.png
 #   $ docker run --rm -it -v "${PWD}:/vagrant" image-dreamer bash
+#   $ docker run --rm -it -p 127.0.0.1:8420:8420 -v "${PWD}:/vagrant" image-dreamer studio
 #
 # --build-arg EXTRA=film adds ffmpeg and OpenCV (850 MB), for films in .mp4, videos and --flow; EXTRA=raw adds LibRaw
 # (5 MB), which develops raw photos. --build-arg AGAIN=2 (3, …) tries the model's downloads again if the weights are missing.
@@ -36,8 +37,10 @@ COPY dreamer/ dreamer/
 ARG AGAIN=
 RUN DREAMER_PLACE=container bash provision.sh model
 COPY dreamify.py ./
+# for who has no photo at hand in the studio
+COPY tests/pictures/README.md tests/pictures/coffee.jpg tests/pictures/dandelions.jpg tests/pictures/raccoon.jpg tests/pictures/
 # Any user must be able to read these files, whatever their modes in the checkout.
-RUN python3 -m compileall -q dreamer && chmod -R a+rX,go-w dreamer dreamify.py models
+RUN python3 -m compileall -q dreamer && chmod -R a+rX,go-w dreamer dreamify.py models tests
 
 # ------------------------------------------------------------------ everything, without compilers
 FROM runtime AS dreamer
@@ -47,6 +50,7 @@ ARG EXTRA=
 RUN bash provision.sh runtime $EXTRA && apt-get clean && rm -rf log /var/lib/apt/lists/*
 COPY --from=program /opt/image-dreamer/models models
 COPY --from=program /opt/image-dreamer/dreamer dreamer
+COPY --from=program /opt/image-dreamer/tests tests
 COPY --from=program /opt/image-dreamer/dreamify.py ./
 RUN DREAMER_PLACE=container bash provision.sh check && rm -r log && ln -s "$PWD/dreamify.py" /usr/local/bin/dreamify
 WORKDIR /vagrant

@@ -4,6 +4,7 @@
     $ ./dreamify.py photo.jpg dream.png                      # animals, pagodas, fish
     $ ./dreamify.py photo.jpg dream.png inception_3b/output  # eyes and swirls
     $ ./dreamify.py keys                                     # all layers that can be dreamed
+    $ ./dreamify.py studio                                   # a page on which one watches photos dream
     $ ./dreamify.py --help
 
 A net that was trained to name the things in pictures runs on yours, up to one layer. Then your picture
@@ -257,7 +258,23 @@ def recipe(file: File) -> dict[str, Any]:
     return read_recipe(file)
 
 
-_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe)
+def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None = None, jobs: int | str = 1,
+           no_open: bool = False) -> None:
+    """Open a page in the browser on which one drops photos and watches them dream.
+
+    Returns never: Stopped ends it."""
+    try:
+        from dreamer.studio.server import serve  # takes 0.2 s, with Tornado
+        from dreamer.studio.studio import Script
+    except ModuleNotFoundError as error:
+        from dreamer.machine import interpreter
+        raise Failure(f"studio: {interpreter.advice(error)}") from None
+    serve(folder, program=os.path.abspath(__file__), open_browser=not no_open,
+          script=Script(ask, command, octave_sizes, make_step, objective_l2),
+          **texts.checked(port=port, bind=bind, jobs=jobs))
+
+
+_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio)
 COMMANDS = {function.__name__: function for function in _COMMANDS}  # {first word: function}
 
 
@@ -281,6 +298,23 @@ def ask(asked: dict[str, Any]) -> Request:
     return request(look.filled(like.filled(vars(request(asked, defaults)), defaults), defaults), defaults)
 
 
+def requested(asked: dict[str, Any]) -> tuple[Request, Callable[..., Any]]:
+    """(Request, dreamify or atlas) for `asked`, {parameter: value}; its member `command` names another function than
+    dreamify."""
+    word = asked.pop("command", "dreamify")
+    if word == "dreamify":
+        return ask(asked), dreamify
+    if word != "atlas":
+        raise Mistake(f'request: the command {word!r} is neither "dreamify" nor "atlas"')
+    given, names = {name: value for name, value in asked.items() if value is not None}, usual(atlas)
+    wrong = [f"request: unknown argument {name!r}" for name in given if name not in names]
+    if not isinstance(given.get("full", False), bool):
+        wrong.append(f"full: {given['full']!r} is not a valid value")
+    if wrong:
+        raise Mistake(*wrong)
+    return ask(of_atlas(names | given)), atlas
+
+
 def of_atlas(asked: dict[str, Any]) -> dict[str, Any]:
     """`asked`, {parameter of atlas: value}, in the parameters of dreamify: --full is a picture's own size."""
     gone = {"full", "max_size"} if asked.get("full") else {"full"}
@@ -300,7 +334,9 @@ def command(request: Request) -> str:
         if parameter.kind is not parameter.KEYWORD_ONLY:
             arguments.append((value if value is not None else DEFAULTS[name], value == default))
         elif value != default and name not in ("quiet", "force", "no_resume", "events"):
-            options += [f"--{name.replace('_', '-')}", *([str(value)] if OPTIONS[name].metavar else [])]
+            told = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            option = f"--{name.replace('_', '-')}"  # with =, because a value may begin with a dash
+            options += [f"{option}={told}"] if told.startswith("-") else [option, *[told] * bool(OPTIONS[name].metavar)]
     while arguments[-1][1]:  # left at its default
         arguments.pop()
     return here.command(shlex.join([*(str(value) for value, _ in arguments), *options]))
@@ -403,7 +439,7 @@ def run(arguments: list[str]) -> None:
         return
     files.check_here()
     if "--request" in arguments:
-        dream(ask(from_json(standard_input(arguments))))
+        dream(*requested(from_json(standard_input(arguments))))
         return
     function, asked, wrong = parse(arguments)
     if wrong and function in (dreamify, atlas):

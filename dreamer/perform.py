@@ -233,6 +233,8 @@ class _Performing:
                                                max_size=None))
 
         whole = Atlas(understood.output, self._large(understood, octaves))
+        if not understood.force:
+            whole.check(understood.input)
         whole.fill(dream, lambda name, found: not understood.no_resume and record.is_of(found, single(name),
                                                                                         self._sizes),
                    self._listen, self._stop)

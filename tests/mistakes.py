@@ -114,7 +114,8 @@ ROWS = [
     Row("photo.jpg https://example.org/dream.png", 2, ("is a URL; name a file",)),
     Row(r"photo.jpg '.\dream.png'", 2, ("is a Windows path", "write ./dream.png")),
     Row("atlas photo.jpg dream.gif", 2, ("must end in one of", ".html")),
-    Row("atlas photo.jpg dreams", 2, ("must end in one of", ".html")),
+    Row("atlas photo.jpg nowhere/dreams/", 2, ("nowhere",)),
+    Row("atlas photo.jpg photo2.jpg/", 2, ("photo2.jpg/ is not a folder",)),
     Row("atlas photo.jpg -", 2, ("must be files, not -",)),
 
     # files that would be lost

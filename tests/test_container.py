@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import dreamify
+from client import Client
 from containers import OWNER, WEIGHTS, checkout, drop_weights, run
 from dreamer import __version__
 from dreamer.nets import model
@@ -415,6 +416,40 @@ def test_stop_reaches_the_dream(docker: str, image: str, folder: Path) -> None:
         assert pixels(folder / "dream.png").shape == pixels(folder / "photo.jpg").shape
     finally:
         run(docker, "rm", "--force", name)
+
+
+def test_the_studio(docker: str, image: str, folder: Path) -> None:
+    """As in the manual, except for the port: the page answers on this machine's loopback, and the dream belongs to the
+    owner of the folder. Ctrl-C, which is docker's signal, ends it."""
+    name = run(docker, "run", "--detach", "--publish", "127.0.0.1::8420", "--volume", f"{folder}:/vagrant", image,
+               "studio").stdout.strip()
+    try:
+        published = run(docker, "port", name, "8420").stdout.strip()
+        assert published.startswith("127.0.0.1:")
+        url = wait_for_line(docker, name, r"(http://127\.0\.0\.1:8420/\?token=\S+)")
+        client = Client(url, int(published.rpartition(":")[2]))
+        sample = client.json("POST", "/samples/dandelions.jpg")["name"]
+        assert client.dream({"photo": sample, "model": "daydream", "max_size": 160}) == "dandelions-dream.jpg"
+        assert {owner[1:] for owner in owners(folder)} == {OWNER}
+        began = time.monotonic()
+        run(docker, "stop", "--time", "20", name)
+        assert time.monotonic() - began < 10
+        said = run(docker, "logs", name)
+        assert "Traceback" not in said.stdout + said.stderr
+        assert run(docker, "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "130"
+    finally:
+        run(docker, "rm", "--force", name)
+
+
+def wait_for_line(docker: str, name: str, pattern: str) -> str:
+    """The group of the pattern in what the container prints, as soon as it is there."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        said = run(docker, "logs", name)
+        if found := re.search(pattern, said.stdout + said.stderr):
+            return found[1]
+        time.sleep(0.2)
+    pytest.fail(said.stdout + said.stderr)
 
 
 def test_a_watched_folder(docker: str, image: str, folder: Path) -> None:

@@ -70,7 +70,7 @@ def test_top_level_is_short() -> None:
                                      r"(pypi|pythonhosted|npmjs)\.[a-z]{3}"])
 def test_no_registry_or_machine_is_named(pattern: str) -> None:
     for path in tracked():
-        if path.suffix not in (".jpg", ".png", ".npz") and path.name != "test_style.py":
+        if path.suffix not in (".jpg", ".png", ".webp", ".npz") and path.name != "test_style.py":
             text = path.read_text().replace("/home/vagrant/", "")
             found = re.search(pattern, text)
             assert not found, (path, found)

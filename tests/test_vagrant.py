@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from client import Client
 from commands import of_kind
 from containers import OWNER, WEIGHTS, Vagrant, checkout, drop_weights, run
-from helpers import ROOT
+from helpers import ROOT, search, start, wait_for
 
 pytestmark = pytest.mark.container
 
@@ -81,6 +82,23 @@ def test_advice_is_for_the_machine(machine: Vagrant) -> None:
 
 def test_caffe_is_there_to_tinker_with(machine: Vagrant) -> None:
     assert machine.ssh("python -c 'import caffe; print(caffe.Net.__name__)'").stdout.strip() == "Net"
+
+
+def test_the_studio(machine: Vagrant) -> None:
+    """As in the manual: the page answers at the port that Vagrant forwards, on this computer's loopback alone."""
+    ports = {int(line.split("=>")[0].split()[0]): int(line.split("=>")[1].split()[0])
+             for line in machine("port").stdout.splitlines() if "=>" in line}
+    process = start(["vagrant", "ssh", "--no-tty", "-c", "dreamify studio"], cwd=machine.folder,
+                    env=machine.environment)
+    try:
+        url = search(r"(http://\S+\?token=\S+)", wait_for(process, "?token="))[1]
+        client = Client(url, ports[8420])
+        sample = client.json("POST", "/samples/raccoon.jpg")["name"]
+        dream = machine.folder / client.dream({"photo": sample, "model": "daydream", "max_size": 160})
+        assert (dream.stat().st_uid, dream.stat().st_gid) == OWNER
+    finally:
+        machine.ssh("pkill -INT -f 'dreamify studio'", ok=False)
+        process.communicate(timeout=30)
 
 
 def test_provisioning_again_finds_all_done(machine: Vagrant) -> None:

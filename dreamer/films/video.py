@@ -150,6 +150,36 @@ def opened(path: str, max_size: int | None, max_pixels: int, warn: Callable[[str
                  beside)
 
 
+def first(path: str | os.PathLike[str], max_pixels: int) -> NDArray[np.uint8]:
+    """The first frame of a video, uint8 (h, w, 3), at its own size. Unlike `opened`, this reads only the beginning of
+    the file. Raises Mistake if it cannot be read, or if a frame has more than `max_pixels` pixels."""
+    streams = [stream for stream in _probe(path).get("streams", []) if stream.get("codec_type") == "video"]
+    if not streams:
+        raise Mistake(f"input: {path} contains no video")
+    if streams[0].get("width", 0) * streams[0].get("height", 0) > max_pixels:
+        raise Mistake(f"input: {path} has more than {max_pixels} pixels")
+    try:
+        frame = next(_decoded(os.fspath(path), _filters(streams[0], False)), None)
+    except Failure as error:
+        raise Mistake(f"input: {path} is damaged or cut short ({error})") from None
+    if frame is None:
+        raise Mistake(f"input: {path} contains no frames")
+    return frame
+
+
+def length(path: str | os.PathLike[str]) -> tuple[float, float]:
+    """(seconds, frames per second) of a video, as the file says, which takes no time and may be wrong; 0 for what it
+    does not say. Raises Mistake."""
+    told = _probe(path)
+    stream: dict[str, Any] = next((each for each in told["streams"] if each.get("codec_type") == "video"), {})
+    seconds = stream.get("duration") or told.get("format", {}).get("duration") or "0"
+    rate = stream.get("avg_frame_rate") or "0/0"
+    try:
+        return max(0.0, float(seconds)), 0.0 if rate.endswith("/0") else float(Fraction(rate))
+    except ValueError:
+        return 0.0, 0.0
+
+
 def _filters(stream: dict[str, Any], deinterlace: bool) -> Filters:
     """The Filters for a stream that ffprobe describes."""
     found = Filters("bwdif=mode=send_frame:deint=interlaced," if deinterlace else "")

@@ -1,6 +1,8 @@
-"""One picture, dreamed in many ways, side by side: on a labelled sheet, or on a page where a click enlarges each.
+"""One picture, dreamed in many ways, side by side: on a labelled sheet, or on a page where a click enlarges each; or
+each as a file in a folder.
 
-Each dream is saved in a hidden folder beside the output until all are done, so that a stopped atlas can continue."""
+For a sheet or a page, each dream is saved in a hidden folder beside it until all are done, so that a stopped atlas can
+continue."""
 
 import os
 import shutil
@@ -18,6 +20,7 @@ from dreamer.machine import files
 from dreamer.machine.signals import Stop
 from dreamer.nets.layers import Layers
 from dreamer.pictures import reading, sheet, writing
+from dreamer.pictures.ours import is_ours
 from dreamer.pictures.page import PAGES, page
 from dreamer.pictures.picture import Picture
 from dreamer.pictures.recipe import read_recipe
@@ -32,12 +35,31 @@ def names(layers: Layers) -> list[str]:
             for name in ([term.layer] if term.channels is None else [f"{term.layer}:{c}" for c in term.channels])]
 
 
+def tile_name(name: str) -> str:
+    """The name of the file with the dream of that layer or channel: inception_4c-output.png. No two have the same."""
+    return quote(name, safe="").replace("-", "%2D").replace("%2F", "-") + ".png"
+
+
 class Atlas:
-    """The unfinished atlas `output`: a dream for each of the `names`."""
+    """The unfinished atlas `output`: a dream for each of the `names`. If `output` is a folder, or ends in /, the dreams
+    stay there, and nothing else is written."""
 
     def __init__(self, output: str | os.PathLike[str], names: list[str]) -> None:
         self._output, self._names = Path(os.path.realpath(output)), names
-        self._folder = self._output.with_name(f".{self._output.name}.atlas")
+        self._stays = os.fspath(output).endswith("/") or self._output.is_dir()
+        self._folder = self._output if self._stays else self._output.with_name(f".{self._output.name}.atlas")
+
+    def check(self, source: str) -> None:
+        """Raise Mistake if a dream would replace the picture `source`, or a file that is no dream."""
+        lines = []
+        for path in (self._path(name) for name in self._names if self._stays):
+            try:
+                if os.path.lexists(path) and (os.path.samefile(path, source) or not is_ours(path)):
+                    lines.append(f"output: {path} exists and is not a dream; name another folder, or add --force")
+            except OSError as error:
+                lines.append(f"output: {path}: {error.strerror}")
+        if lines:
+            raise Mistake(*lines)
 
     def fill(self, dream: Callable[[str, Path], None], wanted: Callable[[str, dict[str, Any]], bool],
              listen: Listener, stop: Stop) -> None:
@@ -68,13 +90,15 @@ class Atlas:
 
     def write(self, picture: Pixels, caption: str, commands: Callable[[str], str], words: Mapping[str, str],
               recipe: dict[str, Any], full: bool) -> None:
-        """Write the output from the dreams, and delete them. Raises Failure.
+        """Write the output from the dreams, and delete them; in a folder they stay. Raises Failure.
 
         picture   the picture that was dreamed: uint8 (h, w, 3)
         caption   its name
         commands  function of a name that returns the command for its dream
         words     {name: what it likes}
         recipe    the settings that all dreams share"""
+        if self._stays:
+            return
         dreams = [self._path(name) for name in self._names]
         if self._output.suffix.lower() in PAGES:
             text = page(caption, picture, [(name, reading.read(path).pixels, commands(name), words.get(name, ""))
@@ -92,7 +116,7 @@ class Atlas:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{quote(name, safe='')}.png"
+        return self._folder / tile_name(name)
 
     def _is_there(self, name: str, wanted: Callable[[str, dict[str, Any]], bool]) -> bool:
         try:

@@ -9,8 +9,8 @@ from dreamer.pictures import writing
 from dreamer.pictures.picture import Picture
 
 LONGEST = 1280  # maximum pixels of its longest side
-SECONDS = 0.5  # minimum time between two previews
-SHARE = 0.02  # maximum share of the dream's time for all previews
+SECONDS = 0.3  # minimum time between two previews: who watches wants two a second, and steps do not end on time
+SHARE = 0.08  # maximum share of the dream's time for all previews but the first, which prepares the others
 
 
 class Preview:
@@ -19,7 +19,8 @@ class Preview:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._start: float | None = None
-        self._took = self._latest = self._last = 0.0  # seconds for all; for the latest; when that was
+        self._prepared = False
+        self._took = self._latest = self._last = 0.0  # seconds for all that count; for the latest; when that was
 
     def is_due(self) -> bool:
         """Whether it is time for a preview. The first call starts the clock."""
@@ -36,6 +37,8 @@ class Preview:
             writing.write(self.path, made)
         finally:
             self._last = time.monotonic()
-            self._latest = self._last - start
-            self._took += self._latest
-        return events.PreviewWritten(self.path, made.pixels.shape[1], made.pixels.shape[0], self._latest)
+            took = self._last - start
+            if self._prepared:
+                self._latest, self._took = took, self._took + took
+            self._prepared = True
+        return events.PreviewWritten(self.path, made.pixels.shape[1], made.pixels.shape[0], took)

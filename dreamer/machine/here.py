@@ -27,6 +27,13 @@ def contained() -> bool:
     return place() in (CONTAINER, SHELL)
 
 
+def address() -> str:
+    """The address at which the studio answers here, unless --bind names one: only this machine reaches it. In a
+    container and in Vagrant's machine that is every address, because what reaches them from outside comes over their
+    network; `docker run -p` and the Vagrantfile let in only the computer around them."""
+    return "0.0.0.0" if place() else "127.0.0.1"
+
+
 def command(words: str = "") -> str:
     """The command line that runs dreamify here with these words."""
     if place() == CONTAINER:

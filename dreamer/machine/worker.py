@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
@@ -37,8 +37,8 @@ class Worker:
 
     parent  number of the process that waits for it; None if that has work of its own"""
 
-    def __init__(self, pipe: int, parent: int | None) -> None:
-        self._pipe, self.parent = pipe, parent
+    def __init__(self, pipe: int, parent: int | None, inbox: int | None) -> None:
+        self._pipe, self.parent, self._inbox = pipe, parent, inbox
         self._stop = Stop()
         for number in signals.ASKING:
             signal.signal(number, lambda number, _: self._stop.ask(number))
@@ -49,31 +49,45 @@ class Worker:
 
     def send(self, message: object) -> None:
         """Send any picklable message to the parent."""
-        data = pickle.dumps(message)
-        os.write(self._pipe, len(data).to_bytes(8, "little"))
+        data = packed(message)
         while data:
             data = data[os.write(self._pipe, data):]
 
+    def questions(self) -> Iterator[Any]:
+        """Each message that the parent writes, packed, into the pipe whose end is the inbox, until it closes that."""
+        assert self._inbox is not None, "the parent gave one to run()"  # noqa: S101
+        with os.fdopen(self._inbox, "rb") as inbox:
+            while head := inbox.read(8):
+                yield pickle.loads(inbox.read(int.from_bytes(head, "little")))
+
+
+def packed(message: object) -> bytes:
+    """A picklable message as it goes through a pipe: its length, and then its pickle."""
+    data = pickle.dumps(message)
+    return len(data).to_bytes(8, "little") + data
+
 
 def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: Stop,
-        idle: Callable[[], None] = lambda: None) -> None:
+        idle: Callable[[], None] = lambda: None, inbox: int | None = None, called: str = "the dream") -> None:
     """Call work(worker) in a child process; call receive(message) here for each message it sends, and idle() often.
+
+    inbox   number of an open file, the reading end of a pipe, from which the work gets its questions(); or None
+    called  what the work is, for the message of Died
 
     Raises the work's error if that is a Mistake, Failure or Stopped, and Died for any other end except success. When
     `stop` requests a stop, the child is asked too, and killed if it does not end in time. The child is also killed
-    when this process ends."""
+    when this process ends, and when receive() or idle() raises something, which is passed on."""
     if told := limits.lacking(limits.BEGIN):
         raise Failure(told)
     if number := stop.asked():
         raise Stopped(number)
-    for stream in sys.stdout, sys.stderr:  # or the child would write their buffers again
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
+    _flush()
     reader, writer = os.pipe()
     alive, living = os.pipe()  # the child has `alive`: the pipe ends when this process does
     with os.fdopen(os.memfd_create("stderr"), "w+b") as words, stop.heard():
         try:
-            child = _fork(work, reader, writer, alive, living, words) if _alone() else _exec(work, writer, alive, words)
+            child = (_fork(work, reader, writer, alive, living, words, inbox) if _alone() else
+                     _exec(work, writer, alive, words, inbox))
         except BaseException as error:
             os.close(reader)
             os.close(living)
@@ -102,7 +116,14 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
     elif number := stop.asked():
         raise Stopped(number)
     else:
-        raise Died(_cause(status, said))
+        raise Died(_cause(status, said, called))
+
+
+def _flush() -> None:
+    """Write the buffers of the standard streams, or a fork would write them again."""
+    for stream in sys.stdout, sys.stderr:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
 
 
 def _status(child: int) -> int:
@@ -119,17 +140,18 @@ def _alone() -> bool:
     return threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
 
 
-def _fork(work: Callable[[Worker], None], reader: int, writer: int, alive: int, living: int, words: IO[bytes]) -> int:
+def _fork(work: Callable[[Worker], None], reader: int, writer: int, alive: int, living: int, words: IO[bytes],
+          inbox: int | None) -> int:
     parent = os.getpid()
     child = os.fork()
     if not child:
         os.close(reader)
         os.close(living)
-        _child(lambda: work, writer, alive, words.fileno(), parent)
+        _child(lambda: work, writer, alive, words.fileno(), parent, inbox)
     return child
 
 
-def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[bytes]) -> int:
+def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[bytes], inbox: int | None) -> int:
     """Start a new interpreter that calls begin(); returns its process number. Raises Mistake if it can't get `work`."""
     from multiprocessing import spawn  # takes 5 ms, and a process without threads does not need it
     with os.fdopen(os.memfd_create("work"), "w+b") as handed:
@@ -144,7 +166,7 @@ def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[byt
             raise Mistake("a program with threads dreams in a new process: the functions that it passes to the dream "
                           f"must be at the top level of a module ({error})") from None
         handed.seek(0)
-        pipes = writer, alive, words.fileno(), handed.fileno()
+        pipes = writer, alive, words.fileno(), handed.fileno(), *([] if inbox is None else [inbox])
         command = [sys.executable, "-I", "-c", _BEGIN, str(Path(__file__).resolve().parents[2]), *map(str, pipes)]
         # in its own session, because Ctrl-C in a terminal is for this process, which asks the child
         with subprocess.Popen(command, pass_fds=pipes, stderr=words, start_new_session=True) as process:
@@ -152,7 +174,7 @@ def _exec(work: Callable[[Worker], None], writer: int, alive: int, words: IO[byt
             return process.pid
 
 
-def begin(writer: str, alive: str, words: str, handed: str) -> NoReturn:
+def begin(writer: str, alive: str, words: str, handed: str, inbox: str | None = None) -> NoReturn:
     """In the new interpreter: do the work that `handed` holds. All arguments are numbers of open files."""
     from multiprocessing import process, spawn
 
@@ -164,17 +186,17 @@ def begin(writer: str, alive: str, words: str, handed: str) -> NoReturn:
             del current._inheriting
             found: Callable[[Worker], None] = pickle.load(file)
         return found
-    _child(work, int(writer), int(alive), int(words), None)
+    _child(work, int(writer), int(alive), int(words), None, None if inbox is None else int(inbox))
 
 
 def _child(handed: Callable[[], Callable[[Worker], None]], writer: int, alive: int, words: int,
-           parent: int | None) -> NoReturn:
+           parent: int | None, inbox: int | None) -> NoReturn:
     """Do the work and end this process."""
     code = 1
     try:
         _end_with(alive)
         os.dup2(words, 2)  # Caffe's last words
-        worker = Worker(writer, parent)
+        worker = Worker(writer, parent, inbox)
         error: Mistake | Failure | Stopped | None = None
         try:
             handed()(worker)
@@ -216,7 +238,7 @@ class _End(NamedTuple):
 def _attend(child: int, reader: int, receive: Callable[[Any], None], idle: Callable[[], None],
             stop: Stop) -> _End | None:
     """Receive the child's messages until it ends; returns its _End, or None if it sent none."""
-    data, told = b"", 0.0
+    data, told = bytearray(), 0.0  # it grows in place, also for a large message
     while True:
         if number := stop.asked():  # told again and again: a job in the background may ignore SIGINT as it begins
             os.kill(child, signal.SIGTERM if number == signal.SIGTERM else signal.SIGINT)
@@ -231,20 +253,21 @@ def _attend(child: int, reader: int, receive: Callable[[Any], None], idle: Calla
             return None
         data += block
         while len(data) >= 8 and len(data) >= 8 + (size := int.from_bytes(data[:8], "little")):
-            message, data = pickle.loads(data[8:8 + size]), data[8 + size:]
+            message = pickle.loads(data[8:8 + size])
+            del data[:8 + size]
             if isinstance(message, _End):
                 return message
             receive(message)
 
 
-def _cause(status: int, said: str) -> str:
-    """Why a child died, for people, given its exit code (negative: a signal) and its standard error."""
+def _cause(status: int, said: str, called: str) -> str:
+    """Why a child died, for people, given its exit code (negative: a signal), its standard error and its name."""
     check = [line for line in said.splitlines() if "Check failed" in line]
     if status == -signal.SIGKILL:
-        return ("the kernel killed the dream, probably because memory ran out; close other programs, "
+        return (f"the kernel killed {called}, probably because memory ran out; close other programs, "
                 "or lower --memory or --max-size")
     if check:
         return f"Caffe gave up: {check[-1].partition('] ')[2]}"
     last = (said.strip().splitlines() or ["it printed nothing"])[-1]
     what = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
-    return f"the dream ended unexpectedly ({what}): {last}"
+    return f"{called} ended unexpectedly ({what}): {last}"

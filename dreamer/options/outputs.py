@@ -152,7 +152,14 @@ def check_film(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
 
 
 def check_atlas(path: str, source: str | None, force: bool) -> None:
-    """Raise Mistake unless an atlas can be written to `path`; arguments as for check_picture."""
+    """Raise Mistake unless an atlas can be written to `path`, which may be a folder; arguments as for check_picture."""
+    if path.endswith("/") or os.path.isdir(path):
+        check_path(path)
+        if os.path.lexists(path.rstrip("/")) and not os.path.isdir(path):
+            raise Mistake(f"output: {path} is not a folder")
+        inside = os.path.realpath(path)
+        check_folder(inside if os.path.isdir(path) else os.path.dirname(inside), force)
+        return
     check_picture(path, source, force, (*writing.FORMATS, *page.PAGES))
 
 

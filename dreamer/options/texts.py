@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from dreamer.errors import Wrong
 from dreamer.films import flow
 from dreamer.films.names import FASTEST, FILMS, RATE
 from dreamer.machine import here
@@ -88,6 +89,13 @@ OPTIONS = {
                              "picture)"),
     "no_sound": Option("leave out the sound of a video"),
     "flow": Option("let the dream of a video follow moving objects, so that it does not flicker"),
+    "folder": Option("the folder with the pictures, in which the dreams appear too (default: the current folder)",
+                     "FOLDER"),
+    "port": Option("the port of the page", "PORT", values.whole(0, 65535)),
+    "bind": Option("the address at which the page answers (default: 127.0.0.1, which only this machine reaches)",
+                   "ADDRESS", values.address),
+    "jobs": Option("dreams at the same time; they share the memory and the threads", "N", values.whole(1, 16)),
+    "no_open": Option("do not open the page in the browser, only print its address"),
     "blend": Option("share of the previous frame's dream that is carried over to the next frame of a video, 0 to 1 "
                     f"(default: 0; with --flow {flow.BLEND})", "X", values.number(least=0, most=1)),
 }
@@ -96,13 +104,24 @@ OPTIONS = {
 OF_COMMANDS = {
     "atlas": {
         "input": "a picture",
-        "output": f"one picture of all dreams ({' '.join(sorted(writing.FORMATS))}), or a page on which a click "
-                  f"enlarges each dream ({' '.join(PAGES)})",
+        "output": f"one picture of all dreams ({' '.join(sorted(writing.FORMATS))}), a page on which a click "
+                  f"enlarges each dream ({' '.join(PAGES)}), or a folder (tiles/) for a file of each dream",
         "layer": "layers or channels to dream, each separately: a pattern such as inception_4?/output, or NAME:3,7-9 "
                  "(default: all layers)",
         "seed": "seed of the random shifts: the same seed gives the same atlas",
     },
 }
+
+
+def checked(**given: Any) -> dict[str, Any]:
+    """`given`, {option: value or None}, with checked and converted values. Raises Mistake with all that is wrong."""
+    wrong, values_of = Wrong(), dict(given)
+    for name, value in given.items():
+        if value is not None:
+            with wrong.noted(f"{name}: "):
+                values_of[name] = OPTIONS[name].check(value)
+    wrong.tell()
+    return values_of
 
 
 def told(function: str, name: str, default: object) -> str:

@@ -36,6 +36,21 @@ def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = (
 
     Raises Mistake with one line for each error."""
     wrong, warnings = Wrong(unknown), list[str]()
+    draft = settings(request, wrong, warnings)
+    with wrong.noted():
+        draft = dataclasses.replace(draft, light=_light(draft, warnings))
+    with wrong.noted():
+        draft = dataclasses.replace(draft, leader=_leader(draft, wrong, warnings))
+    subject = places.find(draft, wrong, warnings.append, sheet, look)
+    _check_others(draft, wrong)
+    wrong.tell()
+    draft = dataclasses.replace(draft, subject=subject)
+    return dataclasses.replace(draft, warnings=(*warnings, *idle(draft)))
+
+
+def settings(request: Request, wrong: Wrong, warnings: list[str]) -> Understood:
+    """What the options, the model and the layer of the Request mean, without its pictures: no file is read except the
+    recipe in `like`. Lines are added to `wrong` and `warnings`; if something is wrong, the result has substitutes."""
     recipe: Mapping[str, Any] = {}
     with wrong.noted("like: "):
         recipe = {} if request.like is None else followed(request.like)
@@ -49,21 +64,12 @@ def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = (
         warnings.append(f"like: {request.like} is a zoom of {recipe['zoom']} frames; this dream is not")
     source = request.input if isinstance(request.input, str) else ""
     folder = request.watch or bool(source and os.path.isdir(source))
-    draft = Understood(**values | {  # for each None that is not allowed, an error is noted
+    return Understood(**values | {  # for each None that is not allowed, an error is noted
         "request": request, "model": found, "layer": layer, "usual_octaves": octaves, "followed": recipe,
         "subject": None, "light": None, "leader": None,
         "warnings": (), "input": source or (os.curdir if request.watch else ""),
         "pictures": request.input if isinstance(request.input, tuple) else None,
         "output": request.output or ((source or os.curdir) if folder else "")})
-    with wrong.noted():
-        draft = dataclasses.replace(draft, light=_light(draft, warnings))
-    with wrong.noted():
-        draft = dataclasses.replace(draft, leader=_leader(draft, wrong, warnings))
-    subject = places.find(draft, wrong, warnings.append, sheet, look)
-    _check_others(draft, wrong)
-    wrong.tell()
-    draft = dataclasses.replace(draft, subject=subject)
-    return dataclasses.replace(draft, warnings=(*warnings, *idle(draft)))
 
 
 def _checked(request: Request, wrong: Wrong) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """Checks of settings. A check is a function of a value, or its text, that returns the value in its own type, or raises
-Mistake with what it should be. `size` and `seconds` are checks; `whole`, `number` and `pair` return one."""
+Mistake with what it should be. `size`, `seconds` and `address` are checks; `whole`, `number` and `pair` return one."""
 
 import math
 import re
@@ -46,6 +46,16 @@ def seconds(value: object) -> float:
     if not found or (found[2] and float(found[3]) >= 60) or (found[1] and int(found[2]) >= 60):
         raise Mistake(f"{str(value)!r} is not a time: seconds, such as 62.5, or 1:02:03")
     return 3600 * int(found[1] or 0) + 60 * int(found[2] or 0) + float(found[3])
+
+
+def address(value: object) -> str:
+    """An IP address of this machine, or localhost."""
+    import ipaddress  # takes 3 ms, and dreams do not need it
+    text = str(value)
+    try:
+        return "127.0.0.1" if text == "localhost" else str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        raise Mistake(f"{text!r} is not an IP address such as 192.168.1.5") from None
 
 
 def size(value: object) -> int:

@@ -16,7 +16,8 @@ from dreamer.options.texts import OPTIONS
 from dreamer.pictures import inputs
 
 _MEANT = {"help": "--help", "version": "--version", "list": "keys", "layers": "keys", "layer": "keys", "key": "keys",
-          "looks": "keys --looks", "model": "models"}
+          "looks": "keys --looks", "model": "models",
+          "web": "studio", "gui": "studio", "server": "studio", "serve": "studio"}
 _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-size", "--resize": "--max-size",
             "--steps": "--iterations", "--n": "--iterations", "--octave": "--octaves", "--rate": "--step-size",
             "--learning-rate": "--step-size", "--gpu": "--threads", "--cores": "--threads", "--overwrite": "--force",
@@ -25,7 +26,7 @@ _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-
             "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help",
             "--l": "--layer", "--m": "--model"}
 _DOCKERS = ("-v", "--volume", "-e", "--env", "-it", "-i", "-t", "--rm", "--user", "--mount")
-_COMMANDS = ("atlas", "keys", "models", "recipe", "list", "layers", "looks")
+_COMMANDS = ("atlas", "keys", "models", "recipe", "studio", "list", "layers", "looks")
 _LONG_DASHES = "–—"  # which word processors and web pages make of hyphens
 _ORDER = ("first", "second", "third")
 

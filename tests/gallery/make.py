@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""Makes the pictures of the README with the program itself:
+"""Makes the pictures of the README, and the tiles of the studio, with the program itself:
 
     $ tests/gallery/make.py              # all of them, in some minutes
     $ tests/gallery/make.py eyes zoom    # some of them
+    $ tests/gallery/make.py tiles-daydream
 
 The command of a picture is its caption in the README. With its seed, the dream is the same on each machine with AVX2.
-The dream is shrunk, and stored as a JPEG.
+The dream is shrunk, and stored as a JPEG. A model's tiles are one WebP picture in the model's folder.
 """
 
 import functools
@@ -21,21 +22,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dreamer.state import Step
-
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT)]
 
 import dreamify  # noqa: E402
 from dreamer import errors  # noqa: E402
-from dreamer.nets import model  # noqa: E402
+from dreamer.nets import layers, model  # noqa: E402
 from dreamer.nets.net import Net  # noqa: E402
+from dreamer.options.sizes import least_side  # noqa: E402
+from dreamer.state import Step  # noqa: E402
 
 WIDTH = 640  # of a picture in the gallery
 WHOLE = 1400  # of a picture as wide as the page
 THUMB = 240  # of a layer's picture
 GAP = 6  # between pictures in a strip
+TILE, COLUMNS = 96, 9  # pixels of a side of a tile; tiles in a row
 PAPER = (255, 255, 255)
 BEFORE = "tests/pictures/dandelions.jpg"
 
@@ -176,12 +178,35 @@ def of_layer(layer: str) -> Image.Image:
     return shrunk(dreamed(LAYER_COMMAND.replace("LAYER", layer))[0], THUMB)
 
 
+def tiles_of(name: str) -> Image.Image:
+    """A tile for each layer of the model, in the order of `keys`: a square of the dandelions, dreamed at twice a tile's
+    size, because a layer shows little of what it likes in 96 pixels."""
+    found = model.find(name)
+    whole = Image.new("RGB", (COLUMNS * TILE, -(-len(found.keys) // COLUMNS) * TILE))
+    photo = Image.open(ROOT / BEFORE)
+    left = (photo.width - photo.height) // 2
+    square = photo.crop((left, 0, left + photo.height, photo.height)).resize((2 * TILE, 2 * TILE), Image.LANCZOS)
+    for number, key in enumerate(found.keys):
+        octaves = min(3, octaves_for(found, key))
+        dream = dreamify.deepdream(Net(found, key), np.asarray(square), iterations=20, octaves=octaves, seed=1)
+        tile = Image.fromarray(np.uint8(np.clip(dream, 0, 255))).resize((TILE, TILE), Image.LANCZOS)
+        whole.paste(tile, (number % COLUMNS * TILE, number // COLUMNS * TILE))
+    return whole
+
+
+def octaves_for(chosen: model.Model, key: str) -> int:
+    """The number of octaves of a tile's dream that are large enough for the layer."""
+    least = least_side(chosen, layers.parse(key, chosen)[0])
+    return sum(min(size) >= least for size in dreamify.octave_sizes(2 * TILE, 2 * TILE, 3, 1.4))
+
+
 def main(names: Sequence[str]) -> None:
     """Make the pictures with these names; all if no names are given."""
     made: dict[str, Callable[[], Image.Image]] = {
         name: functools.partial(of_item, item) for name, item in ITEMS.items()}
     made |= {file_of(layer)[:-4]: functools.partial(of_layer, layer) for layer in LAYERS}
     made["how"] = diagram
+    made |= {f"tiles-{name}": functools.partial(tiles_of, name) for name in model.names()}
     if unknown := set(names) - set(made):
         sys.exit(f"make.py: no picture is called {', '.join(sorted(unknown))}; there are: {' '.join(made)}")
     try:
@@ -189,8 +214,12 @@ def main(names: Sequence[str]) -> None:
     except errors.Failure as error:
         sys.exit(f"make.py: {error}")
     for name in names or made:
-        path = HERE / f"{name}.jpg"
-        made[name]().save(path, quality=80, optimize=True, progressive=True)
+        if name.startswith("tiles-"):
+            path = model.MODELS / name.removeprefix("tiles-") / "tiles.webp"
+            made[name]().save(path, quality=70, method=6)
+        else:
+            path = HERE / f"{name}.jpg"
+            made[name]().save(path, quality=80, optimize=True, progressive=True)
         print(f"{path.name}: {path.stat().st_size // 1000} kB", flush=True)
 
 

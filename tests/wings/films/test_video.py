@@ -15,6 +15,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from dreamer.errors import Mistake
+from dreamer.films.video import first, opened
 from dreamer.nets.model import Model
 from helpers import FRAMES, ROOT, Word, decoded, made, names, probed, run, start, wait_for
 
@@ -75,6 +77,15 @@ def test_a_frame_is_dreamed_as_a_picture_is(command: Callable[..., list[str]], v
     ours, alone = (np.asarray(Image.open(tmp_path / name)) for name in ("f-8.png", "dream.png"))
     assert ours.shape == (33, 50, 3)
     assert np.array_equal(ours, alone)
+
+
+def test_the_first_frame_is_found_alone(video: Path, tmp_path: Path) -> None:
+    assert np.array_equal(first(video, WIDTH * HEIGHT), next(opened(str(video), None, WIDTH * HEIGHT).frames()))
+    with pytest.raises(Mistake, match="more than 100 pixels"):
+        first(video, 100)
+    (tmp_path / "bad.mp4").write_bytes(video.read_bytes()[:3000])
+    with pytest.raises(Mistake, match=r"bad\.mp4"):
+        first(tmp_path / "bad.mp4", WIDTH * HEIGHT)
 
 
 def test_a_video_turned_by_the_camera_is_upright(command: Callable[..., list[str]], frames: Path,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import tinymodel
+from dreamer.jobs.atlas import tile_name
 from dreamer.nets.model import Model
 from dreamer.pictures.recipe import read_recipe
 from helpers import ROOT, children, names, psnr, run
@@ -126,7 +128,7 @@ def test_what_is_stopped_or_killed_goes_on(photo: Path, tiny: Model, tmp_path: P
         for line in process.stdout:
             if line.startswith("2/3"):
                 break
-        kept = folder / "mix%2F1x1.png"
+        kept = folder / "mix-1x1.png"
         before = kept.stat().st_mtime_ns
         while not children(process.pid):
             time.sleep(0.01)
@@ -142,13 +144,90 @@ def test_what_is_stopped_or_killed_goes_on(photo: Path, tiny: Model, tmp_path: P
     assert names(tmp_path) == ["a photo.png", "all.png"]
 
 
+# in a folder ---------------------------------------------------------------------------------------------
+
+def tiles(photo: Path, tiny: Model, output: str, *more: object) -> "subprocess.CompletedProcess[str]":
+    return run("atlas", photo, output, "mix/*", 2, 2, "--model", tiny.folder, *more)
+
+
+@pytest.mark.parametrize("output", ["tiles/", "there", "there/"])
+def test_in_a_folder_each_dream_stays_as_a_file(photo: Path, tiny: Model, tmp_path: Path, output: str) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/notes.txt").write_text("mine")
+    done = tiles(photo, tiny, f"{tmp_path}/{output}", "--max-size", 60)
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = tmp_path / output
+    assert [name for name in names(folder) if name != "notes.txt"] == ["mix-1x1.png", "mix-3x3.png", "mix-output.png"]
+    assert [name for name in names(tmp_path) if not (tmp_path / name).is_dir()] == ["a photo.png"]
+    assert (tmp_path / "there/notes.txt").read_text() == "mine"
+    one = tmp_path / "one.png"
+    assert run(photo, one, "mix/3x3", 2, 2, "--model", tiny.folder, "--seed", 0, "--max-size", 60).returncode == 0
+    assert (folder / "mix-3x3.png").read_bytes() == one.read_bytes()
+    before = (folder / "mix-3x3.png").stat().st_mtime_ns
+    done = tiles(photo, tiny, f"{tmp_path}/{output}", "--max-size", 60)  # all are there
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+    assert (folder / "mix-3x3.png").stat().st_mtime_ns == before
+
+
+def test_a_stopped_one_in_a_folder_goes_on(photo: Path, tiny: Model, tmp_path: Path) -> None:
+    words = [str(word) for word in (ROOT / "dreamify.py", "atlas", photo, f"{tmp_path}/tiles/", "mix/*", 150, 2,
+                                    "--model", tiny.folder)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith("2/3"):
+                break
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, "1 of 3 dreams are saved" in errors) == (143, True)
+    assert "mix-1x1.png" in names(tmp_path / "tiles")
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert [line.split()[0] for line in done.stdout.splitlines()[:-1]] == ["2/3", "3/3"]
+
+
+def test_in_a_folder_nothing_is_lost(photo: Path, tiny: Model, tmp_path: Path) -> None:
+    folder = tmp_path / "tiles"
+    folder.mkdir()
+    (folder / "mix-3x3.png").write_text("mine")
+    source = folder / "mix-output.png"
+    assert run(photo, source, "conv1", 1, 1, "--model", tiny.folder).returncode == 0  # a dream, and now the input
+    before = source.read_bytes()
+    done = tiles(source, tiny, str(folder))
+    assert done.returncode == 2
+    assert [line.split()[2] for line in done.stderr.splitlines()] == [f"{folder}/mix-3x3.png", str(source)]
+    assert names(folder) == ["mix-3x3.png", "mix-output.png"]
+    assert (source.read_bytes(), (folder / "mix-3x3.png").read_text()) == (before, "mine")
+    assert tiles(photo, tiny, str(folder), "--force").returncode == 0
+    assert read_recipe(folder / "mix-3x3.png")["layer"] == "mix/3x3"
+
+
+@pytest.mark.parametrize(("output", "told"), [("no/tiles/", "cannot write into"), ("file/", "is not a folder"),
+                                              ("a photo.png/", "is not a folder")])
+def test_a_folder_that_cannot_be(photo: Path, tiny: Model, tmp_path: Path, output: str, told: str) -> None:
+    (tmp_path / "file").touch()
+    done = tiles(photo, tiny, f"{tmp_path}/{output}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert re.search(told, done.stderr)
+
+
+def test_no_two_layers_have_one_file() -> None:
+    odd = ["a/b", "a-b", "a%2Fb", "a%2Db", "a--b", "a//b", "mix/3x3:4", "mix/3x3:4-5", "ü/ ", "-", "/", "%", "a.png"]
+    assert tile_name("inception_4c/output") == "inception_4c-output.png"
+    assert len({tile_name(name) for name in odd}) == len(odd)
+    assert [unquote(tile_name(name).removesuffix(".png").replace("-", "/")) for name in odd] == odd
+    assert not [name for name in odd if "/" in tile_name(name)]
+
+
+# ---------------------------------------------------------------------------------------------------------
+
 def test_dreams_of_another_picture_or_recipe_are_not_taken(photo: Path, tiny: Model, sky: Path, tmp_path: Path) -> None:
     folder = tmp_path / ".all.png.atlas"
     folder.mkdir()
-    assert run(sky, folder / "mix%2F1x1.png", "mix/1x1", 1, 1, "--model", tiny.folder, "--seed", 0, "--max-size",
+    assert run(sky, folder / tile_name("mix/1x1"), "mix/1x1", 1, 1, "--model", tiny.folder, "--seed", 0, "--max-size",
                120).returncode == 0
-    assert run(photo, folder / "mix%2F3x3.png", "mix/3x3", 1, 1, "--model", tiny.folder, "--seed", 7).returncode == 0
-    assert run(photo, folder / "mix%2Foutput.png", "mix/output", 1, 1, "--model", tiny.folder, "--seed",
+    seventh = ("--model", tiny.folder, "--seed", 7)
+    assert run(photo, folder / tile_name("mix/3x3"), "mix/3x3", 1, 1, *seventh).returncode == 0
+    assert run(photo, folder / tile_name("mix/output"), "mix/output", 1, 1, "--model", tiny.folder, "--seed",
                0).returncode == 0
     done = run("atlas", photo, tmp_path / "all.png", "mix/*", 1, 1, "--model", tiny.folder)
     assert [line.split()[0] for line in done.stdout.splitlines()[:-1]] == ["1/3", "2/3"]

@@ -281,6 +281,23 @@ def test_a_request_on_standard_input_dreams_what_the_command_line_does(words: li
     assert (tmp_path / "again.png").read_bytes() == words[1].read_bytes()
 
 
+def test_a_request_for_an_atlas(words: list[Any], tmp_path: Path) -> None:
+    assert run("atlas", words[0], tmp_path / "all.png", "mix/*", 1, 1, *words[-2:], "--max-size", 60).returncode == 0
+    asked = {"command": "atlas", "input": str(words[0]), "output": "again.png", "layer": "mix/*", "iterations": 1,
+             "octaves": 1, "model": str(words[-1]), "max_size": 60, "seed": None, "events": "fd:1", "quiet": True}
+    done = run("--request", "-", input=json.dumps(asked), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [event["event"] for event in told(done.stdout)] == [*["taken", "began", "step"] * 3, "finished"]
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "all.png").read_bytes()
+
+
+def test_a_request_may_name_the_usual_command(words: list[Any], tmp_path: Path) -> None:
+    asked = {"command": "dreamify", "input": str(words[0]), "output": "a.png", "layer": "conv1", "iterations": 1,
+             "model": str(words[-1]), "quiet": True}
+    assert run("--request", "-", input=json.dumps(asked), cwd=tmp_path).returncode == 0
+    assert (tmp_path / "a.png").exists()
+
+
 def test_a_name_that_is_no_text_comes_through(words: list[Any], tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
     with open(name, "wb") as file:
@@ -312,6 +329,10 @@ def test_a_request_stands_alone(more: list[str], tmp_path: Path) -> None:
     ('{"input": "nosuch.jpg", "output": "a.xyz", "iterations": 0}', ["iterations: ", "output: ", "input: "]),
     ('{"like": 5}', ["like: 5 is not"]), ('{"input": "a\\u0000b", "output": "a.png"}', ["input: "]),
     ('{"like": "a\\u0000b", "output": "a.png"}', ["like: "]),
+    ('{"command": "keys"}', ["request: the command 'keys' is neither"]),
+    ('{"command": ["atlas"]}', ["request: the command ['atlas'] is neither"]),
+    ('{"command": "atlas", "watch": true, "full": 1}', ["request: unknown argument 'watch'", "full: 1 is not"]),
+    ('{"command": "atlas", "output": "a.png", "input": ["b.png"]}', ["input: name a picture"]),
 ])
 def test_a_request_that_makes_no_sense_is_told(text: str, lines: list[str], tmp_path: Path) -> None:
     done = run("--request", "-", input=text, cwd=tmp_path)

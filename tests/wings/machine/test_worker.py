@@ -272,3 +272,27 @@ def test_a_child_dreams_after_its_parent_has(tiny: Model) -> None:
     assert messages == [ours]
     assert dream() == ours
     assert threading.active_count() == threads
+
+
+def adds(w: worker.Worker) -> None:
+    for first, second in w.questions():
+        w.send(first + second)
+
+
+def test_work_gets_questions(way: None) -> None:
+    inbox, pipe = os.pipe()
+    found: list[Any] = []
+
+    def receive(message: object) -> None:
+        found.append(message)
+        if len(found) < 3:
+            os.write(pipe, worker.packed((message, "b")))
+        else:
+            raise Failure("enough")
+    os.write(pipe, worker.packed(("a", "b")))
+    with pytest.raises(Failure, match="enough"):
+        worker.run(adds, receive, Stop(), inbox=inbox)
+    os.close(inbox)
+    os.close(pipe)
+    assert found == ["ab", "abb", "abbb"]
+    assert not alive()
