@@ -142,7 +142,9 @@ class Mirror {
     socket.onmessage = ({ data }) => {
       if (run !== this.running) return
       if (typeof data !== "string") return this.answer(run, data)
-      const { ready, flow, error, kept } = JSON.parse(data)
+      const { ready, flow, error, kept, pace } = JSON.parse(data)
+      if (ready || kept) this.line.textContent = ""   // an error of before
+      if (pace) this.less = pace.less
       if (ready) {
         this.flows.hidden = !flow
         this.settings()
@@ -205,7 +207,7 @@ class Mirror {
     if (now - (this.measured ?? 0) < 500 || this.shown.length < 2) return
     this.measured = now
     const rate = (this.shown.length - 1) / (now - this.shown[0]) * 1000
-    this.figures.textContent = `${rate.toFixed(rate < 10 ? 1 : 0)} frames a second, ${(this.delay / 1000).toFixed(2)} s behind`
+    this.figures.textContent = `${rate.toFixed(rate < 10 ? 1 : 0)} frames a second, ${(this.delay / 1000).toFixed(2)} s behind${this.less ? "; simpler than asked, to keep up" : ""}`
   }
 }
 
