@@ -83,17 +83,18 @@ class Page:
 
     def open(self, address: str | None = None, **form: object) -> None:
         """Open the studio's address, and wait until the page has its state; `form`: choices that are made already."""
-        if form:
-            self.driver.get(address or self.studio.url)
-            self.do("sessionStorage.setItem('dream', arguments[0])", json.dumps(form))
         self.driver.get(address or self.studio.url)
         self.until("document.body && 'ready' in document.body.dataset && document.querySelector('#folder').textContent")
+        if form:
+            self.driver.execute_async_script(
+                "const [form, done] = arguments; import('/page/form.js').then(page => done(page.set(form)))", form)
 
     def sample(self, name: str = "dandelions") -> None:
-        """Take a sample photo, and wait until it is on the stage."""
+        """Take a sample photo, and wait until it is on the stage, and in the strip below."""
         self.until("document.querySelector('#samples button')")
         self.driver.find_element("xpath", f"//ul[@id='samples']//button[contains(., '{name}')]").click()
         self.until("document.querySelector('#stage').dataset.state === 'photo'")
+        self.until("document.querySelector('#strip img')")
 
     def dream(self) -> None:
         """Click the large button, and wait until the page follows the dream."""
@@ -126,7 +127,8 @@ class Page:
 
     def report(self) -> str:
         """What the page shows and logged, for a failed test."""
-        shown = self.do("return document.body ? document.body.innerText.slice(0, 2000) : ''")
+        shown = self.do("return ['#notices', '#work', '#foot', 'dialog[open]'].map("
+                        "one => document.querySelector(one)?.innerText.slice(0, 500).replaceAll('\\n', ' | '))")
         return f"{shown}\n{self.logged()}"
 
     def logged(self) -> list[str]:
