@@ -4,7 +4,7 @@
 // alpha is the mask. The tint lies over what will dream: paint that appears below the finger needs no explanation. It has
 // light and dark stripes, because for each single colour there is a photo on which it cannot be seen.
 
-import { button, clamp, make } from "./stage.js"
+import { button, clamp, encoded, make } from "./stage.js"
 
 const LONGEST = 1024, STEPS = 40   // of undo, at most 1 MB each
 const STRIPES = ["#ff5fd7", "#3b0764"]
@@ -180,9 +180,9 @@ export class Mask {
     const { width, height } = this.canvas, [canvas, pen] = paper(width, height, false)
     const bytes = this.alpha(), image = pen.createImageData(width, height), radius = Math.round(this.soft * Math.max(width, height) / 2000)
     if (radius) soften(bytes, width, height, radius)
-    bytes.forEach((value, i) => image.data.set([value, value, value, 255], 4 * i))
+    for (let i = 0; i < image.data.length; i++) image.data[i] = i % 4 === 3 ? 255 : bytes[i >> 2]
     pen.putImageData(image, 0, 0)
-    return new Promise(done => canvas.toBlob(done, "image/png"))
+    return encoded(canvas, "image/png")
   }
 
   // ---- strokes: the stage hands over the pointer ----
@@ -321,7 +321,8 @@ export function where(panel, stage) {
   stage.element.addEventListener("stage", show)
   stage.element.addEventListener("mask", show)
   document.addEventListener("keydown", event => {
-    if (!mask.active || event.target.matches?.("textarea, [type=text], [type=search], [type=number]")) return
+    // Not in a text field or a dialog.
+    if (!mask.active || ![stage.element, panel].some(part => part.contains(event.target)) && event.target !== document.body) return
     if (event.key === "z" && (event.ctrlKey || event.metaKey)) mask.undo()
     else if (event.key === "[") mask.size -= 8
     else if (event.key === "]") mask.size += 8

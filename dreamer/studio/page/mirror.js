@@ -1,7 +1,7 @@
 // The mirror: what the camera sees, dreamed as it comes. A frame goes out when the last one has come back, or after
 // LATEST ms: nothing queues up on a slow line or in a slow net, and the picture stays near the present.
 
-import { button, make } from "./stage.js"
+import { button, encoded, make } from "./stage.js"
 
 const WIDE = 320, HIGH = 240
 const LATEST = 400       // ms
@@ -142,7 +142,9 @@ class Mirror {
     socket.onmessage = ({ data }) => {
       if (run !== this.running) return
       if (typeof data !== "string") return this.answer(run, data)
-      const { ready, flow, error, kept } = JSON.parse(data)
+      const { ready, flow, error, kept, pace } = JSON.parse(data)
+      if (ready || kept) this.line.textContent = ""   // an error of before
+      if (pace) this.less = pace.less
       if (ready) {
         this.flows.hidden = !flow
         this.settings()
@@ -167,24 +169,22 @@ class Mirror {
       await new Promise(go => requestAnimationFrame(this.go = go))   // at the next picture of the screen, or an answer
       const waits = performance.now() - (this.sent.get(this.number) ?? -Infinity) < LATEST
       if (waits || document.hidden || this.video.readyState < 2 || this.socket?.bufferedAmount) continue
-      await this.post(run).catch(() => null)   // a camera that is just going away
+      this.post()
     }
   }
 
-  async post(run) {
+  post() {
     const pen = this.frame.getContext("2d"), { videoWidth, videoHeight } = this.video
     const scale = Math.max(WIDE / videoWidth, HIGH / videoHeight), wide = videoWidth * scale, high = videoHeight * scale
     // Like in a mirror, except with the camera at the back. Turned over here, so that what is kept is what was seen.
     const flip = this.seen.facingMode === "environment" ? 1 : -1
     pen.setTransform(flip, 0, 0, 1, WIDE / 2, HIGH / 2)
     pen.drawImage(this.video, -wide / 2, -high / 2, wide, high)
-    const taken = performance.now(), jpeg = await new Promise(done => this.frame.toBlob(done, "image/jpeg", .7))
-    if (run !== this.running) return
     const number = new DataView(new ArrayBuffer(8))
     number.setBigUint64(0, BigInt(++this.number), true)
-    this.sent.set(this.number, taken)
+    this.sent.set(this.number, performance.now())
     this.sent.delete(this.number - 20)   // was never answered
-    this.socket.send(new Blob([number, jpeg]))
+    this.socket.send(new Blob([number, encoded(this.frame, "image/jpeg", .7)]))
   }
 
   async answer(run, data) {
@@ -207,7 +207,7 @@ class Mirror {
     if (now - (this.measured ?? 0) < 500 || this.shown.length < 2) return
     this.measured = now
     const rate = (this.shown.length - 1) / (now - this.shown[0]) * 1000
-    this.figures.textContent = `${rate.toFixed(rate < 10 ? 1 : 0)} frames a second, ${(this.delay / 1000).toFixed(2)} s behind`
+    this.figures.textContent = `${rate.toFixed(rate < 10 ? 1 : 0)} frames a second, ${(this.delay / 1000).toFixed(2)} s behind${this.less ? "; simpler than asked, to keep up" : ""}`
   }
 }
 

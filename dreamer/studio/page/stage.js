@@ -22,6 +22,11 @@ export function make(tag, properties = {}, ...children) {
 }
 export const button = (text, onclick, aria) => make("button", { type: "button", textContent: text, onclick, aria })
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
+// Not toBlob: Chromium begins it when the page is idle, or after a second.
+export function encoded(canvas, type, quality) {
+  const text = atob(canvas.toDataURL(type, quality).split(",")[1])
+  return new Blob([Uint8Array.from(text, letter => letter.charCodeAt(0))], { type })
+}
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
 async function loaded(url, alt = "") {
@@ -55,9 +60,10 @@ class Slot {
     while (this.next) {
       const [url, alt, fade] = this.next
       this.next = null
-      const image = await loaded(url, alt).catch(() => this.stage.tell("broken", url))
+      const image = await loaded(url, alt).catch(() => null)
       if (turn !== this.turn) return
       if (image) this.put(image, fade)
+      else if (!this.next) this.stage.tell("broken", url)
     }
     this.busy = false
   }
