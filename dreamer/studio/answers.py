@@ -148,7 +148,8 @@ class Details(Guarded):
             beside = await loop.run_in_executor(None, commandline.beside, folder, seen.recipe)
             found["form"] = form.form_of(seen.recipe) | beside | ({"photo": found["photo"]} if found["photo"] else {})
             with contextlib.suppress(Mistake):  # the photo is gone, or the recipe is of another release, or forged
-                size = {"max_size": longest} if (longest := max(seen.width, seen.height)) < max(
-                    (await self.studio.viewer.look(self.studio.gallery.find(found["photo"] or "")))[1:3]) else {}
-                found["command"] = self.studio.told(form.request_of(found["form"] | size, self.studio.folder, name))
+                whole = await self.studio.viewer.look(self.studio.gallery.find(found["photo"] or ""))
+                if (longest := max(seen.width, seen.height)) < max(whole.width, whole.height):
+                    found["form"]["max_size"] = longest
+                found["command"] = self.studio.told(form.request_of(found["form"], self.studio.folder, name))
         self.answer(found)

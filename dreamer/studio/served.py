@@ -13,6 +13,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
 from dreamer.errors import Mistake
+from dreamer.jobs import atlas
 from dreamer.studio import naming
 from dreamer.studio.guard import Guarded
 
@@ -151,8 +152,7 @@ class Tried(Served):
     """/tried/KEY/LAYER: the photo's dream of a layer."""
 
     async def get(self, key: str, layer: str) -> None:  # noqa: D102 - Tornado's
-        name = urllib.parse.quote(layer, safe="") + ".png"  # as an atlas names them
-        await self.send_made(self.studio.hidden / "tries" / key, name, "image/png")
+        await self.send_made(self.studio.hidden / "tries" / key, atlas.tile_name(layer), "image/png")
 
 
 class Mask(Served):

@@ -290,6 +290,7 @@ const page = {
   renamed(name, to) {
     set({ photos: form.photos.map(photo => photo.name === name ? { ...photo, name: to } : photo), guide: form.guide === name ? to : form.guide })
     if (shown?.item?.name === name) shown.item = { ...shown.item, name: to }
+    else if (shown?.output === name) shown = { item: { name: to, kind: shown.kind } }
     render()
   },
   drawn(items, total) {

@@ -26,7 +26,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (folder / "été 1.mp4").write_bytes(LONG)
     (folder / "scan.tga").write_bytes(b"scan")
     (folder / "empty.png").touch()
-    for name, content in (("previews/7.jpg", PHOTO), ("tries/0123456789abcdef0123/inception_4c%2Foutput.png", b"tile")):
+    for name, content in (("previews/7.jpg", PHOTO), ("tries/0123456789abcdef0123/inception_4c-output.png", b"tile")):
         path = folder / ".studio" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
