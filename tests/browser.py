@@ -22,8 +22,8 @@ CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 WIDE, NARROW = (1440, 900), (390, 844)
 WAIT = 60.0  # seconds
 STATES = {  # what the page says of them
-    "waiting": "waiting for its turn", "dreaming": "^(octave|frame|beginning|counting|all layers)", "stopped": "^Stopped at",
-    "failed": "^This dream failed", "done": " · dreamed in"}
+    "waiting": "waiting for its turn", "dreaming": "^(octave|frame|beginning|counting|all layers)",
+    "stopped": "^Stopped at", "failed": "^This dream failed", "done": " · dreamed in"}
 
 
 class Served:
@@ -122,12 +122,12 @@ class Page:
 
     def __init__(self, driver: Any, studio: Served) -> None:
         self.driver, self.studio = driver, studio
-        self.allowed: list[str] = []
+        self.allowed = ["/preview/"]  # the live picture of a dream that is done by now
 
     def open(self, address: str | None = None, **form: object) -> None:
         """Open the studio's address, and wait until the page has its state; `form`: choices that are made already."""
         self.driver.get(address or self.studio.url)
-        self.until("document.body && 'ready' in document.body.dataset && document.querySelector('#folder').textContent")
+        self.until("'ready' in (document.body?.dataset ?? {}) && document.querySelector('#folder').textContent")
         if form:
             self.driver.execute_async_script(
                 "const [form, done] = arguments; import('/page/form.js').then(page => done(page.set(form)))", form)
@@ -312,6 +312,8 @@ def page(studio: Served, chromium: Any) -> Iterator[Page]:
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     chromium.execute_script("sessionStorage.clear()")
     chromium.get("about:blank")
+    if made.studio is not studio and made.studio.process.poll() is None:
+        made.studio.stop()
     if logged:
         pytest.fail("the console has errors:\n" + "\n".join(logged), pytrace=False)
     host = re.escape(made.studio.base.partition("//")[2].rpartition(":")[0])
