@@ -3,6 +3,7 @@
 The test command and the container tests run all its steps, from the packages to a dream."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import ROOT, Word
+from helpers import ROOT, Word, search
 
 FILES = {"CMakeLists.txt": "project(Caffe)\n", "src/caffe.cpp": "// deep\n", "a name with spaces": "x"}
 
@@ -313,6 +314,19 @@ def test_a_clock_that_is_behind_does_not_matter_to_apt(tmp_path: Path, said: str
     assert ("apt install -y --no-install-recommends thing" in done.stdout) is ends_well
     assert ("apt -o Acquire::Check-Date=false update" in done.stdout) is ends_well
     assert ends_well or "apt-get update failed" in done.stderr
+
+
+def test_a_box_has_all_packages_for_dreaming(tmp_path: Path) -> None:
+    """Those of Debian 13: otherwise `vagrant up` with a box would need a network."""
+    system = tmp_path / "os-release"
+    system.write_text("ID=debian\nVERSION_ID=13\n")
+    done = bash(f"""OS_RELEASE={system}; distribution; prefix={tmp_path}
+        apt_install() {{ shift; printf '%s\\n' "$@"; }}
+        step_runtime""", tmp_path)
+    assert done.returncode == 0, done.stderr
+    box = search(r"^dreaming=\((.*?)\)", (ROOT / "dreamer/machine/box.sh").read_text(), re.M | re.S)[1].split()
+    assert "python3-scipy" in done.stdout
+    assert set(done.stdout.split()) <= set(box)
 
 
 def test_a_clock_that_was_set_back_does_not_matter_to_make(tree: Path, tmp_path: Path) -> None:

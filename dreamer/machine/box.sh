@@ -15,8 +15,8 @@ boot=64         # size of the boot partition in MB
 packages=(initramfs-tools systemd-sysv udev dbus openssh-server sudo ifupdown dhcpcd-base iproute2 procps kmod
   ca-certificates curl rsync netbase e2fsprogs less)
 dreaming=(libopenblas0-pthread python-is-python3 python3 python3-numpy python3-pil python3-protobuf python3-scipy
-  python3-tqdm libheif-examples libjxl-tools libboost-filesystem1.83.0 libboost-python1.83.0 libboost-thread1.83.0
-  libgflags2.2 libgoogle-glog0v6t64
+  python3-tornado python3-tqdm libheif-examples libjxl-tools libboost-filesystem1.83.0 libboost-python1.83.0
+  libboost-thread1.83.0 libgflags2.2 libgoogle-glog0v6t64
   libprotobuf32t64 libpython3.13)
 
 # Differences between the providers
