@@ -259,9 +259,9 @@ const page = {
     const after = Math.max(...state.jobs.map(one => one.id))
     if (await act(job, "again")) look({ ...shown, after })
   },
-  async chain(job) {
-    const item = await find(job.output).catch(() => null)
-    item ? choose([item]) : toast("The gallery has not seen this picture yet. Try again in a moment.")
+  async chain({ output, size }) {
+    const item = await find(output).catch(() => null), [height, width] = size ?? []
+    choose([item ?? { name: output, kind: "dream", width, height }])   // the gallery may not have seen it yet
   },
   async more(job, near) {
     const item = await find(job.output).catch(() => null)
@@ -294,8 +294,12 @@ const page = {
     render()
   },
   drawn(items, total) {
-    items.forEach(know)
+    for (const item of items) {   // a dream that grew, or another one of that name, has another address
+      if (form.photos.some(photo => photo.name === item.name)) know(item)
+      else versions.set(item.name, item.version)
+    }
     $("shelf").hidden = !total
+    render()
   },
 }
 
