@@ -23,10 +23,12 @@ class Shelf {
     return ask(`/gallery?start=${start}&count=${count}&kind=${this.kind}&search=${part(this.search)}`).catch(() => null)
   }
 
-  // The first pages again, because something in the folder changed; what was fetched beyond them stays.
+  // The first pages again, because something in the folder changed; what was fetched beyond them stays, and what is on its
+  // way is not dropped: while the studio looks into a large folder, something changes all the time. `fresh`: others are asked for.
   async refresh(fresh = false) {
-    const turn = ++this.turn, page = await this.ask(0, !fresh && this.items.length > PAGE ? 2 * PAGE : PAGE)
-    if (!page || turn !== this.turn) return
+    if (fresh) this.turn++
+    const { turn } = this, last = this.last = {}, page = await this.ask(0, !fresh && this.items.length > PAGE ? 2 * PAGE : PAGE)
+    if (!page || turn !== this.turn || last !== this.last) return
     this.take(page, page.items, fresh ? [] : this.items.slice(page.items.length))
     if (fresh) this.list.scrollTo(0, 0)
   }
