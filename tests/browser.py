@@ -124,7 +124,7 @@ class Page:
         self.driver, self.studio = driver, studio
         self.allowed = ["/preview/"]  # the live picture of a dream that is done by now
 
-    def open(self, address: str | None = None, **form: object) -> None:
+    def open(self, address: str | None = None, **form: Any) -> None:
         """Open the studio's address, and wait until the page has its state. `form`: choices that are made already."""
         self.driver.get(address or self.studio.url)
         self.until("'ready' in (document.body?.dataset ?? {}) && document.querySelector('#folder').textContent")
@@ -150,10 +150,9 @@ class Page:
 
     def press(self, name: str, within: str = "body") -> None:
         """Click the button that has this text, as soon as it can be clicked."""
-        self.until("(() => { const found = [...document.querySelectorAll(" + json.dumps(within + " button") + ")].find("
-                   "one => one.textContent.trim() === " + json.dumps(name) + " && one.checkVisibility() && !one.disabled);"
-                   " window.found = found; return Boolean(found) })()")
-        self.driver.execute_script("return window.found").click()
+        found = (f"[...document.querySelectorAll({json.dumps(f'{within} button')})].find(one => !one.disabled && "
+                 f"one.checkVisibility() && one.textContent.trim() === {json.dumps(name)})")
+        self.until(found).click()
 
     def do(self, script: str, *values: object) -> Any:
         """Run JavaScript; returns what it returns."""

@@ -24,8 +24,8 @@ from helpers import PYTHON, ROOT, children, ends, is_running, made, visible
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 SAMPLE = ROOT / "tests/pictures/dandelions.jpg"
-QUICK = {"model": "daydream", "max_size": 160, "iterations": 3}  # a second
-LONG = {"model": "daydream", "max_size": 448, "iterations": 60, "seed": 7}  # some ten seconds
+QUICK: dict[str, Any] = {"model": "daydream", "max_size": 160, "iterations": 3}  # a second
+LONG: dict[str, Any] = {"model": "daydream", "max_size": 448, "iterations": 60, "seed": 7}  # some ten seconds
 
 # Notes each live picture: when it came, and a few of its pixels.
 WATCH = """
@@ -503,8 +503,8 @@ def test_twenty_thousand_files(page: Page, tell: Callable[[str], None]) -> None:
         page.do("const grid = document.querySelector('#gallery .grid'); grid.scrollTo(0, grid.scrollHeight)")
         page.until(f"document.querySelectorAll('#gallery .grid li').length > {count}")
     took("20 pages further by scrolling")
-    page.do("const grid = document.querySelector('#gallery .grid'); grid.scrollTo(0, grid.scrollHeight)")
-    page.until("[...document.querySelectorAll('#gallery .grid img')].at(-1).naturalWidth")
+    page.until("document.elementFromPoint(innerWidth / 2, innerHeight / 2).matches('#gallery img') && "
+               "document.elementFromPoint(innerWidth / 2, innerHeight / 2).naturalWidth")
     took("pictures at that place")
     page.find("#gallery input[type=search]").send_keys("19876")
     page.until("document.querySelectorAll('#gallery .grid li').length === 1")
@@ -525,8 +525,8 @@ def test_the_mirror_dreams_what_the_camera_sees(page: Page, tell: Callable[[str]
     page.press("Keep the picture", "#mirror")
     page.until("/Kept as/.test(document.querySelector('#mirror').innerText)")
     page.press("Keep the last ten seconds", "#mirror")
-    page.until("/Kept as .*[.](mp4|webp|gif|webm)/.test(document.querySelector('#mirror').innerText)")
-    still, film = sorted(visible(page.studio.folder), key=lambda name: name.endswith((".mp4", ".webp", ".gif", ".webm")))
+    page.until("/Kept as .*[.](mp4|webp|gif)/.test(document.querySelector('#mirror').innerText)")
+    still, film = sorted(visible(page.studio.folder), key=lambda name: name.endswith((".mp4", ".webp", ".gif")))
     assert Image.open(page.studio.folder / still).size in ((320, 240), (256, 192))  # on a slow machine
     assert (page.studio.folder / film).stat().st_size > 10_000
     page.press("Close", "#mirror")
