@@ -180,7 +180,7 @@ export class Mask {
     const { width, height } = this.canvas, [canvas, pen] = paper(width, height, false)
     const bytes = this.alpha(), image = pen.createImageData(width, height), radius = Math.round(this.soft * Math.max(width, height) / 2000)
     if (radius) soften(bytes, width, height, radius)
-    bytes.forEach((value, i) => image.data.set([value, value, value, 255], 4 * i))
+    for (let i = 0; i < image.data.length; i++) image.data[i] = i % 4 === 3 ? 255 : bytes[i >> 2]
     pen.putImageData(image, 0, 0)
     return new Promise(done => canvas.toBlob(done, "image/png"))
   }
@@ -321,7 +321,8 @@ export function where(panel, stage) {
   stage.element.addEventListener("stage", show)
   stage.element.addEventListener("mask", show)
   document.addEventListener("keydown", event => {
-    if (!mask.active || event.target.matches?.("textarea, [type=text], [type=search], [type=number]")) return
+    // Not in a text field or a dialog.
+    if (!mask.active || ![stage.element, panel].some(part => part.contains(event.target)) && event.target !== document.body) return
     if (event.key === "z" && (event.ctrlKey || event.metaKey)) mask.undo()
     else if (event.key === "[") mask.size -= 8
     else if (event.key === "]") mask.size += 8

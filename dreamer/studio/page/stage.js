@@ -55,9 +55,10 @@ class Slot {
     while (this.next) {
       const [url, alt, fade] = this.next
       this.next = null
-      const image = await loaded(url, alt).catch(() => this.stage.tell("broken", url))
+      const image = await loaded(url, alt).catch(() => null)
       if (turn !== this.turn) return
       if (image) this.put(image, fade)
+      else if (!this.next) this.stage.tell("broken", url)
     }
     this.busy = false
   }
