@@ -2,15 +2,15 @@
 
 import { ask, part, post } from "./api.js"
 import { segments } from "./films.js"
-import { button, make } from "./stage.js"
+import { button, clamp, make } from "./stage.js"
 import { fail, plural, say, size, toast, write } from "./words.js"
 
 const PAGE = 60
 const AHEAD = 800   // pixels: the next page is fetched before one sees the end
 const MOVES = ["film", "video"]
 
-// A list of pictures that grows by a page when one scrolls near its end. The browser fetches a thumbnail, and lays a tile out,
-// only when it comes near (loading=lazy, content-visibility): a folder of 20,000 files is not slower than one of 60.
+// A list of pictures that grows by a page when one scrolls near its end. A thumbnail is fetched, and a tile laid out, only when
+// it comes near (loading=lazy, content-visibility): 20,000 files are not slower than 60.
 class Shelf {
   constructor(list, acts, across) {
     Object.assign(this, { list, acts, across, items: [], total: 0, kind: "all", search: "", turn: 0, tiles: new Map() })
@@ -65,18 +65,17 @@ class Shelf {
   }
 
   tile(item) {
-    const broken = make("span", { className: "broken", textContent: "cannot be read" })
-    const image = make("img", { loading: "lazy", decoding: "async", alt: item.words || item.name, width: 96, height: 96, src: `/thumb/${part(item.name)}?v=${part(item.version)}`,
+    const { name, version, kind, words } = item, menu = () => this.acts.menu(item, more)
+    const broken = make("span.broken", "cannot be read")
+    const image = make("img", { loading: "lazy", decoding: "async", alt: words || name, width: 96, height: 96, src: `/thumb/${part(name)}?v=${part(version)}`,
       onerror: () => image.replaceWith(broken) })
-    const open = make("button", { type: "button", className: "open", title: item.name, tabIndex: -1, onclick: () => this.acts.open(item) },
-      item.kind === "unreadable" ? broken : image)
-    const more = make("button", { type: "button", className: "more", textContent: "⋯", tabIndex: -1, ariaLabel: `More about ${item.name}`, ariaHasPopup: "menu",
-      onclick: () => this.acts.menu(item, more) })
-    const tile = make("li", { className: "thumb", oncontextmenu: event => {
+    const open = make("button.open", { title: name, tabIndex: -1, onclick: () => this.acts.open(item) }, kind === "unreadable" ? broken : image)
+    const more = make("button.more", "⋯", { tabIndex: -1, ariaLabel: `More about ${name}`, ariaHasPopup: "menu", onclick: menu })
+    const tile = make("li.thumb", { "data-name": name, oncontextmenu: event => {
       event.preventDefault()
-      this.acts.menu(item, more)
-    } }, open, more, make("span", { className: "label", textContent: item.name, ariaHidden: "true" }))
-    if (MOVES.includes(item.kind)) tile.append(make("span", { className: "badge", textContent: "▶", ariaHidden: "true" }))
+      menu()
+    } }, open, more, make("span.label", name, { ariaHidden: "true" }))
+    if (MOVES.includes(kind)) tile.append(make("span.badge", "▶", { ariaHidden: "true" }))
     tile.item = item
     return tile
   }
@@ -99,14 +98,14 @@ class Shelf {
 }
 
 export class Gallery {
-  // page: {show(item), choose(item), fill(details), again(details), gone(name), renamed(name, to), drawn(items, total)}
+  // page: {show(item), choose(item), fill(details), again(details), gone(name, to), drawn(items, total)}
   constructor(strip, dialog, page) {
     Object.assign(this, { dialog, page, version: null, pick: null })
     const acts = { open: item => this.open(item), menu: (item, near) => this.menu(item, near), remove: item => this.remove(item) }
-    this.strip = new Shelf(strip, { ...acts, drawn: ({ items, total }) => page.drawn(items, total) }, true)
-    this.count = make("p", { className: "hint" })
+    const count = make("p.hint")
     this.title = make("h2", { id: "gallery-title" })
-    this.grid = new Shelf(make("ul", { className: "grid" }), { ...acts, drawn: ({ total }) => write(this.count, total ? plural(total, "picture") : "Nothing here yet.") }, false)
+    this.strip = new Shelf(strip, { ...acts, drawn: ({ items, total }) => page.drawn(items, total) }, true)
+    this.grid = new Shelf(make("ul.grid"), { ...acts, drawn: ({ total }) => write(count, total ? plural(total, "picture") : "Nothing here yet.") }, false)
     let timer
     const seek = values => {
       clearTimeout(timer)
@@ -115,8 +114,8 @@ export class Gallery {
     }
     const kinds = segments("kind", "Show", [["all", "All"], ["dreams", "Dreams"], ["photos", "Photos"], ["films", "Films"]], kind => seek({ kind }))
     kinds.querySelector("input").checked = true
-    dialog.append(make("header", {}, this.title, kinds, make("input", { type: "search", placeholder: "Search", ariaLabel: "Search names and words",
-      oninput: event => seek({ search: event.target.value.trim() }) }), button("Close", () => dialog.close())), this.grid.list, this.count)
+    dialog.append(make("header", this.title, kinds, make("input", { type: "search", placeholder: "Search", ariaLabel: "Search names and words",
+      oninput: event => seek({ search: event.target.value.trim() }) }), button("Close", () => dialog.close())), this.grid.list, count)
   }
 
   // The server's count of changes: fetch again when it has grown.
@@ -151,24 +150,25 @@ export class Gallery {
   menu(item, near) {
     document.getElementById("menu")?.remove()
     const box = make("div", { id: "menu", popover: "auto", role: "menu", ariaLabel: item.name })
-    const entry = (text, act, away = true) => box.append(make("button", { type: "button", textContent: text, tabIndex: -1, role: "menuitem", onclick: async () => {
+    const entry = (text, act, away) => box.append(button(text, async () => {
       box.hidePopover()
       if (away) this.dialog.close()
       await Promise.resolve(act()).catch(fail)
-    } }))
-    if (item.kind !== "unreadable") {
-      entry("Show", () => this.page.show(item))
-      if (!["film", "sheet"].includes(item.kind)) entry(item.recipe ? "Dream the dream" : "Use as the photo", () => this.page.choose(item))
+    }, { tabIndex: -1, role: "menuitem" }))
+    const told = (text, act, away) => entry(text, async () => act(await this.details(item)), away), { kind, recipe } = item
+    if (kind !== "unreadable") {
+      entry("Show", () => this.page.show(item), true)
+      if (!["film", "sheet"].includes(kind)) entry(recipe ? "Dream the dream" : "Use as the photo", () => this.page.choose(item), true)
     }
-    if (item.recipe) {
-      entry("Dream like this", async () => this.page.fill(await this.details(item)))
-      entry("Again, with another seed", async () => this.page.again(await this.details(item)))
-      entry("Copy the command", async () => this.copy((await this.details(item)).command), false)
+    if (recipe) {
+      told("Dream like this", details => this.page.fill(details), true)
+      told("Again, with another seed", details => this.page.again(details), true)
+      told("Copy the command", details => this.copy(details.command))
     }
-    entry("Download", () => download(item), false)
-    entry("Details", async () => this.tell(item, await this.details(item)), false)
-    entry("Rename …", () => this.rename(item), false)
-    entry("Delete", () => this.remove(item), false)
+    entry("Download", () => download(item))
+    told("Details", details => this.tell(item, details))
+    entry("Rename …", () => this.rename(item))
+    entry("Delete", () => this.remove(item))
     box.addEventListener("toggle", event => {
       if (event.newState === "open") return
       if (box.contains(document.activeElement)) near.focus()
@@ -185,8 +185,8 @@ export class Gallery {
     ;(near.closest("dialog") ?? document.body).append(box)
     box.showPopover()
     const { left, bottom } = near.getBoundingClientRect()
-    box.style.left = `${Math.max(Math.min(left, innerWidth - box.offsetWidth - 8), 8)}px`
-    box.style.top = `${Math.max(Math.min(bottom + 4, innerHeight - box.offsetHeight - 8), 8)}px`
+    box.style.left = `${clamp(left, 8, innerWidth - box.offsetWidth - 8)}px`
+    box.style.top = `${clamp(bottom + 4, 8, innerHeight - box.offsetHeight - 8)}px`
     box.firstElementChild.focus()
   }
 
@@ -198,17 +198,18 @@ export class Gallery {
   }
 
   rename({ name }) {
-    const input = make("input", { type: "text", value: name, maxLength: 150, id: "new-name", autocomplete: "off" }), wrong = make("p", { className: "wrong", role: "alert" })
+    const input = make("input", { type: "text", value: name, maxLength: 150, id: "new-name", autocomplete: "off" })
+    const wrong = make("p.wrong", { role: "alert" })
     const card = this.card(`Rename ${name}`, make("form", { onsubmit: async event => {
       event.preventDefault()
       try {
-        if (input.value !== name) this.page.renamed(name, (await post(`/files/${part(name)}/rename`, { to: input.value })).name)
+        if (input.value !== name) this.page.gone(name, (await post(`/files/${part(name)}/rename`, { to: input.value })).name)
         card.close()
       } catch (error) {
         wrong.textContent = error.message
       }
-    } }, make("label", { htmlFor: "new-name", textContent: "New name" }), input, wrong,
-    make("div", { className: "row end" }, button("Cancel", () => card.close()), make("button", { className: "main", textContent: "Rename" }))))
+    } }, make("label", "New name", { htmlFor: "new-name" }), input, wrong,
+    make("div.row.end", button("Cancel", () => card.close()), make("button.main", "Rename", { type: "submit" }))))
     input.focus()
     input.setSelectionRange(0, name.lastIndexOf("."))
   }
@@ -221,7 +222,7 @@ export class Gallery {
       toast("Copied. Paste it into a terminal.")
     } catch {
       const text = make("textarea", { readOnly: true, value: command, rows: 5, ariaLabel: "The command" })
-      this.card("The command that makes the same dream", make("p", { className: "hint", textContent: "Copy it with Ctrl+C (⌘C)." }), text)
+      this.card("The command that makes the same dream", make("p.hint", "Copy it with Ctrl+C (⌘C)."), text)
       text.select()
     }
   }
@@ -229,15 +230,15 @@ export class Gallery {
   tell(item, seen) {
     const rows = { Kind: seen.kind, Size: seen.width && `${seen.width} × ${seen.height} pixels`, "On the disk": item.bytes && size(item.bytes),
       Changed: item.time && new Date(item.time * 1000).toLocaleString(), "What it shows": seen.words, "Cannot be read": seen.error, ...seen.form }
-    const list = make("dl", {}, ...Object.entries(rows).filter(([, value]) => value).flatMap(([name, value]) =>
-      [make("dt", { textContent: name.replaceAll("_", " ") }), make("dd", { textContent: String(value) })]))
-    const command = seen.command ? [make("pre", { textContent: seen.command, tabIndex: 0 }), button("Copy the command", () => this.copy(seen.command))] : []
+    const list = make("dl", ...Object.entries(rows).filter(([, value]) => value).flatMap(([name, value]) =>
+      [make("dt", name.replaceAll("_", " ")), make("dd", String(value))]))
+    const command = seen.command ? [make("pre", seen.command, { tabIndex: 0 }), button("Copy the command", () => this.copy(seen.command))] : []
     this.card(item.name, list, ...command)
   }
 
   card(title, ...content) {
-    const card = make("dialog", { className: "card", onclose: () => card.remove(), ariaLabel: title },
-      make("header", {}, make("h2", { textContent: title }), button("Close", () => card.close())), ...content)
+    const card = make("dialog.card", { onclose: () => card.remove(), ariaLabel: title },
+      make("header", make("h2", title), button("Close", () => card.close())), ...content)
     document.body.append(card)
     card.showModal()
     return card

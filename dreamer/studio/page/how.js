@@ -16,42 +16,43 @@ const FINE = [
 ]
 const QUICK = 1280, LONG = 60   // pixels, seconds: a dream that takes longer is offered smaller
 
-const hint = (text, id = "") => make("p", { className: "hint", textContent: text, id })
+const hint = (text, id = "") => make("p.hint", text, { id })
+const called = (text, { id }) => make("label", text, { htmlFor: id })
 const number = text => text === "" || !Number.isFinite(Number(text)) ? null : Number(text)
 
 // A slider and a number field for one value. If nobody has chosen, they show the program's default, `usual()`.
 export function slider([name, label, min, max, step, help], usual) {
   const range = make("input", { type: "range", min, max, step, ariaLabel: label, oninput: () => set({ [name]: number(range.value) }) })
   const exact = make("input", { type: "number", id: `field-${name}`, step: "any", inputMode: "decimal", oninput: () => set({ [name]: number(exact.value) }),
-    aria: { "aria-describedby": `help-${name}` } })
-  const reset = make("button", { type: "button", className: "reset", textContent: "Reset", ariaLabel: `Reset ${label}`, onclick: () => set({ [name]: null }) })
+    "aria-describedby": `help-${name}` })
+  const reset = button("Reset", () => set({ [name]: null }), { className: "reset", ariaLabel: `Reset ${label}` })
   follow(() => {
     range.value = form[name] ?? usual() ?? min
     if (document.activeElement !== exact) exact.value = form[name] ?? ""
     exact.placeholder = usual() ?? "auto"
     reset.hidden = !(name in form)
   }, "form", "plan")
-  return make("div", { className: "slider" }, make("label", { htmlFor: exact.id, textContent: label }), reset, exact, range, hint(help, `help-${name}`))
+  return make("div.slider", called(label, exact), reset, exact, range, hint(help, `help-${name}`))
 }
 
 export function check(name, label, help = "") {
   const input = make("input", { type: "checkbox", onchange: () => set({ [name]: input.checked }) })
   follow(() => input.checked = Boolean(form[name]))
-  return make("label", { className: "check" }, input, make("span", {}, label, make("small", { textContent: help })))
+  return make("label.check", input, make("span", label, make("small", help)))
 }
 
 export function field(name, label, help = "", properties = {}) {
   const input = make("input", { id: `field-${name}`, type: "number", min: 0, step: 1, autocomplete: "off", ...properties,
     oninput: () => set({ [name]: input.type === "number" ? number(input.value) : input.value }) })
   follow(() => { if (document.activeElement !== input) input.value = form[name] ?? "" })
-  return make("div", { className: "field" }, make("label", { htmlFor: input.id, textContent: label }), input, hint(help))
+  return make("div.field", called(label, input), input, hint(help))
 }
 
 export function choice(name, label, options) {
   const select = make("select", { id: `field-${name}`, onchange: () => set({ [name]: select.value }) },
-    ...options.map(([value, textContent]) => make("option", { value, textContent })))
+    ...options.map(([value, textContent]) => new Option(textContent, value)))
   follow(() => select.value = form[name] ?? options[0]?.[0])
-  return make("div", { className: "field" }, make("label", { htmlFor: select.id, textContent: label }), select)
+  return make("div.field", called(label, select), select)
 }
 
 export function how(panel, { defaults, formats }, what) {
@@ -61,9 +62,9 @@ export function how(panel, { defaults, formats }, what) {
   }
   const seed = field("seed", "Seed", "The same seed gives the same dream.", { placeholder: "random" })
   seed.classList.add("with-button")
-  seed.querySelector("input").after(make("button", { type: "button", className: "die", title: "Throw a die", ariaLabel: "Throw a die for the seed",
-    onclick: () => set({ seed: crypto.getRandomValues(new Uint32Array(1))[0] }) }))
-  panel.append(...SLIDERS.map(one => slider(one, usual(one[0]))), make("details", {}, make("summary", { textContent: "More" }),
+  seed.querySelector("input").after(button("", () => set({ seed: crypto.getRandomValues(new Uint32Array(1))[0] }),
+    { className: "die", title: "Throw a die", ariaLabel: "Throw a die for the seed" }))
+  panel.append(...SLIDERS.map(one => slider(one, usual(one[0]))), make("details", make("summary", "More"),
     ...FINE.map(one => slider(one, usual(one[0]))), seed,
     field("max_size", "Longest side", "In pixels. A smaller dream is quicker.", { placeholder: "as it is" }),
     choice("format", "Format", [["", "As the photo"], ...formats.map(one => [one, one.toUpperCase()])]),
@@ -74,11 +75,11 @@ export function how(panel, { defaults, formats }, what) {
 // The button at the foot: what it says, and why it cannot be pressed.
 export class Go {
   constructor(foot, press) {
-    this.why = make("p", { className: "why", id: "why" })
+    this.why = make("p.why", { id: "why" })
     this.quick = button(`Quicker: dream at ${QUICK} pixels`, () => set({ max_size: QUICK }))
     this.title = make("b")
     this.takes = make("span")
-    this.button = make("button", { id: "dream", aria: { "aria-describedby": "why" } }, this.title, this.takes)
+    this.button = make("button", { id: "dream", type: "submit", "aria-describedby": "why" }, this.title, this.takes)
     foot.append(this.why, this.quick, this.button)
     foot.closest("form").onsubmit = event => {
       event.preventDefault()   // Enter in a field comes here too

@@ -1,11 +1,11 @@
 // The queue: the bar below the picture for what is shown, and the list of all jobs.
 
 import { post } from "./api.js"
-import { button, make } from "./stage.js"
+import { download } from "./gallery.js"
+import { button, make, row } from "./stage.js"
 import { fail, say, time, write } from "./words.js"
 
 export const active = job => ["dreaming", "stopping"].includes(job.state)
-const coming = job => active(job) || job.state === "waiting"
 
 const percent = job => `${Math.round(job.done * 100)} %`
 export const heading = job => `${percent(job)} · ${job.photo}`
@@ -33,16 +33,15 @@ export class Now {
   constructor(box, page) {
     const does = name => () => act(this.job, name)
     this.verbs = { stop: button("Stop", does("stop")), cancel: button("Cancel", does("remove")), go: button("Go on", does("go")),
-      again: button("Again, another seed", () => page.repeat(this.job)), dream: button("Dream the dream", () => page.chain(this.job)),
-      download: button("Download", () => page.download(this.job)), more: button("More", () => page.more(this.job, this.verbs.more)),
-      remove: button("Remove", does("remove")) }
+      again: button("Again, another seed", () => page.repeat(this.job)), dream: button("Dream the dream", () => page.use(this.job, page.choose)),
+      download: button("Download", () => download({ name: this.job.output })), remove: button("Remove", does("remove")),
+      more: button("More", () => page.use(this.job, item => page.menu(item, this.verbs.more)), { ariaHasPopup: "menu" }) }
     this.verbs.stop.className = this.verbs.go.className = "main"
-    this.verbs.more.ariaHasPopup = "menu"
     this.bar = make("progress", { ariaLabel: "This dream" })
-    this.line = make("p", { className: "line" })
-    this.notes = make("p", { className: "hint notes" })
+    this.line = make("p.line")
+    this.notes = make("p.hint.notes")
     this.box = box
-    box.append(this.bar, make("div", { className: "now-row" }, this.line, make("div", { className: "row" }, ...Object.values(this.verbs))), this.notes)
+    box.append(this.bar, make("div.now-row", this.line, row(...Object.values(this.verbs))), this.notes)
   }
 
   show(job) {
@@ -74,8 +73,8 @@ export class Now {
 // The list: what runs, what waits in its order, what can go on, and what ended, newest first.
 export class List {
   constructor(box, page) {
-    Object.assign(this, { box, page, rows: new Map(), list: make("ol", { className: "jobs" }) })
-    box.append(make("div", {}, this.list))
+    Object.assign(this, { box, page, rows: new Map(), list: make("ol.jobs") })
+    box.append(make("div", this.list))
     box.onkeydown = event => {
       if (event.key !== "Escape") return
       box.open = false
@@ -103,15 +102,16 @@ export class List {
 
   row(job, place, count) {
     const { id, state, kind } = job
-    const verbs = [[place > 0, "↑", "Move up", () => act(job, "move", { to: place - 1 })], [place >= 0 && place < count - 1, "↓", "Move down", () => act(job, "move", { to: place + 1 })],
-      [state === "dreaming", "Stop"], [state === "stopped", "Go on", "Go on", () => act(job, "go")], [state === "failed", "Try again", "Try again", () => act(job, "go")],
+    const does = (verb, value) => () => act(job, verb, value), waits = state === "waiting"
+    const verbs = [[place > 0, "↑", "Move up", does("move", { to: place - 1 })], [waits && place < count - 1, "↓", "Move down", does("move", { to: place + 1 })],
+      [state === "dreaming", "Stop", "Stop", does("stop")], [state === "stopped", "Go on", "Go on", does("go")],
+      [state === "failed", "Try again", "Try again", does("go")],
       [["stopped", "done"].includes(state) && kind !== "try", "Again", "Again, with another seed", () => this.page.repeat(job)],
-      [state === "waiting", "Cancel", "Cancel", () => act(job, "remove")], [!coming(job), "Remove", "Remove", () => act(job, "remove")]]
-    const what = { line: make("span", { className: "line" }), bar: make("progress", { ariaLabel: "Progress", hidden: !active(job) }) }
-    const name = button(`${job.photo} · ${kind === "try" ? "all layers" : job.layer || "its own layer"}`, () => this.page.follow(job))
-    name.className = "name"
-    what.element = make("li", {}, name, what.line, what.bar, make("span", { className: "row" }, ...verbs.filter(([on]) => on)
-      .map(([, text, label = text, go = () => act(job, "stop")]) => button(text, go, { "aria-label": `${label}: ${job.photo}` }))))
+      [waits || !active(job), waits ? "Cancel" : "Remove", waits ? "Cancel" : "Remove", does("remove")]]
+    const what = { line: make("span.line"), bar: make("progress", { ariaLabel: "Progress", hidden: !active(job) }) }
+    const name = button(`${job.photo} · ${kind === "try" ? "all layers" : job.layer || "its own layer"}`, () => this.page.follow(job), { className: "name" })
+    what.element = make("li", name, what.line, what.bar, make("span.row", ...verbs.filter(([on]) => on)
+      .map(([, text, label, go]) => button(text, go, { ariaLabel: `${label}: ${job.photo}` }))))
     Object.assign(what.element.dataset, { id, state })
     return what
   }

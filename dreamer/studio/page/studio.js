@@ -1,5 +1,5 @@
-// The studio's page. The server owns the state and sends it over a socket; the page draws it. What a page has of its own is
-// which picture it looks at, and the choices for the next dream.
+// The studio's page. The server owns the state and sends it over a socket; a page's own is only which picture it looks at, and
+// the choices for the next dream.
 
 import { ask, link, listen, part, post, upload } from "./api.js"
 import { films } from "./films.js"
@@ -12,7 +12,7 @@ import { mirror } from "./mirror.js"
 import { Stage, button, make } from "./stage.js"
 import { towards } from "./towards.js"
 import { What } from "./what.js"
-import { fail, plural, say, size, stem, toast, write } from "./words.js"
+import { fail, keep, kept, plural, say, size, stem, toast, write } from "./words.js"
 
 const $ = id => document.getElementById(id)
 // Not image/*: given a list without HEIC, an iPhone converts its photos to JPEG by itself.
@@ -23,10 +23,10 @@ const LOST = "The connection is lost. The studio goes on dreaming; this page tri
 const LOCKED = "The studio was started again. Open the address it printed."
 const NAME = "image-dreamer studio"
 
-const stage = new Stage($("stage"))
+const stage = Stage($("stage"))
 let models, state = { jobs: [] }, what, go, now, list, gallery
 // What is on the stage: {photo: true}, {job: id, ids: [those that were asked for together]}, {item: of the gallery}, or null
-let shown = null
+let shown = kept("shown")
 
 // ---- addresses ----
 
@@ -55,18 +55,14 @@ function play(name, alt) {
   stage.play(file("file", name), ["gif", "webp"].includes(end) ? `image/${end}` : "video/mp4", alt)
 }
 
-function still({ name, words = `The photo ${name}`, width, height }) {
-  stage.show({ before: file("view", name), after: null, full: { before: file("view", name, "&full=1") }, alt: words, width, height, name })
-}
-
-function compare(before, name, alt, { width, height } = {}) {
-  stage.show({ before: file("view", before), after: file("view", name), full: { before: file("view", before, "&full=1"), after: file("view", name, "&full=1") },
-    alt, width, height, name })
+// A picture; `of`: the photo that it is compared with.
+function still({ name, words = `The photo ${name}`, width, height, of }) {
+  const view = name => file("view", name), full = name => file("view", name, "&full=1"), before = of ?? name, after = of && name
+  stage.show({ before: view(before), after: after && view(after), full: { before: full(before), after: after && full(after) }, alt: words, width, height, name })
 }
 
 function drawItem(item) {
   if (["film", "video"].includes(item.kind)) play(item.name, item.words)
-  else if (item.of) compare(item.of, item.name, item.words, item)
   else still(item)
   if (item.kind !== "dream" || item.of !== undefined) return
   item.of = null   // asked once: a dream is shown beside its photo, if that is there in the same proportions
@@ -80,11 +76,11 @@ function drawItem(item) {
 
 function drawJob({ id, photo, output, kind, state, layer, preview, size }) {
   const alt = `${photo}, ${state === "done" ? "dreamed" : "dreaming"}: ${layer || "animals"}`
-  const seen = form.photos.find(one => one.name === photo) ?? (size ? { width: size[1], height: size[0] } : {})
+  const { width, height } = form.photos.find(one => one.name === photo) ?? { width: size?.[1], height: size?.[0] }
   if (state === "done" && kind === "film") play(output, alt)
-  else if (state === "done" && kind === "dream") compare(photo, output, alt, seen)
+  else if (state === "done" && kind === "dream") still({ name: output, of: photo, words: alt, width, height })
   else {
-    if (!VIDEO.test(photo)) still({ name: photo, width: seen.width, height: seen.height })
+    if (!VIDEO.test(photo)) still({ name: photo, width, height })
     stage.live(preview ? `/preview/${id}?v=${preview}` : null, alt)
   }
 }
@@ -118,9 +114,7 @@ function render() {
   else if (job) drawJob(job)
   else if (shown.item) drawItem(shown.item)
   else if (form.photos.length) drawPhoto(form.photos[0])
-  try {
-    sessionStorage.setItem("shown", JSON.stringify(shown))
-  } catch { /* then a reload shows the start */ }
+  keep("shown", shown)
   $("start").hidden = Boolean(shown)
   $("stage").hidden = $("open-new").hidden = !shown
   if (!models) return
@@ -136,7 +130,7 @@ function render() {
 function notices() {
   const { disk, queue_full, warnings = [] } = state, why = { lost: LOST, locked: LOCKED }[link.state]
   const lines = [why, ...warnings, disk?.full && `The disk is nearly full: ${size(disk.free)} are free. Delete something, then the queue goes on.`].filter(Boolean)
-  if ($("notices").textContent !== lines.join("")) $("notices").replaceChildren(...lines.map(textContent => make("p", { textContent })))
+  if ($("notices").textContent !== lines.join("")) $("notices").replaceChildren(...lines.map(line => make("p", line)))
   go.block("link", why && "There is no connection to the studio.")
   go.block("disk", disk?.full && "The disk is nearly full.")
   go.block("queue", queue_full && "The queue is full. Wait, or cancel something in it.")
@@ -162,8 +156,8 @@ function refused({ name, type, size: bytes }) {
 let sending = 0
 async function take(files, use) {
   const arrived = [], rows = files.map(one => {
-    const bar = make("progress", { value: 0, ariaLabel: `Sending ${one.name}` }), line = make("span", { textContent: one.name })
-    const row = make("li", {}, line, bar, button("×", () => row.remove(), { "aria-label": `Dismiss ${one.name}` }))
+    const bar = make("progress", { value: 0, ariaLabel: `Sending ${one.name}` }), line = make("span", one.name)
+    const row = make("li", line, bar, button("×", () => row.remove(), { ariaLabel: `Dismiss ${one.name}` }))
     $("uploads").append(row)
     return { one, row, bar, line }
   })
@@ -197,28 +191,22 @@ function doors() {
     take([...input.files])
     input.value = ""   // so that the same file can be chosen again
   }
-  addEventListener("dragover", event => {
+  const drag = on => document.body.toggleAttribute("data-drag", on)
+  addEventListener("dragleave", event => event.relatedTarget || drag(false))
+  for (const name of ["dragover", "drop"]) addEventListener(name, event => {
     if (!holds(event)) return
     event.preventDefault()
-    document.body.dataset.drag = ""
+    drag(name === "dragover")
+    if (name === "drop") take([...event.dataTransfer.files])
   })
-  addEventListener("dragleave", event => { if (!event.relatedTarget) delete document.body.dataset.drag })
-  addEventListener("drop", event => {
-    if (!holds(event)) return
-    event.preventDefault()
-    delete document.body.dataset.drag
-    take([...event.dataTransfer.files])
-  })
-  addEventListener("paste", event => event.clipboardData?.files.length && take([...event.clipboardData.files]))
+  addEventListener("paste", ({ clipboardData: data }) => data?.files.length && take([...data.files]))
   $("limits").textContent += ` At most ${size(limits.picture)} a picture${can.mp4 ? `, ${size(limits.video)} a video` : ""}.`
   $("samples").append(...samples.map(name => {
     const image = make("img", { src: `/samples/${part(name)}`, alt: "", width: 160, height: 104, onerror: () => image.remove() })
-    const one = button("", () => find(name).then(there => there ?? post(`/samples/${part(name)}`)).then(photo => {
+    return make("li", make("button", image, make("span", stem(name)), { onclick: () => find(name).then(there => there ?? post(`/samples/${part(name)}`)).then(photo => {
       choose([photo])
       $("dream").focus()
-    }, fail))
-    one.append(image, make("span", { textContent: stem(name) }))
-    return make("li", {}, one)
+    }, fail) }))
   }))
 }
 
@@ -247,7 +235,6 @@ const recipeOf = ({ form: recipe = {}, kind, name }) => kind === "film"
 
 const page = {
   choose: item => choose([item]),
-  download: job => download({ name: job.output }),
   follow: job => look({ job: job.id }),
   show(item) {
     know(item)
@@ -259,14 +246,12 @@ const page = {
     const after = Math.max(...state.jobs.map(one => one.id))
     if (await act(job, "again")) look({ ...shown, after })
   },
-  async chain(job) {
-    const item = await find(job.output).catch(() => null)
-    item ? choose([item]) : toast("The gallery has not seen this picture yet. Try again in a moment.")
+  // Does something with the picture that came out of a job.
+  async use({ output }, act) {
+    const item = await find(output).catch(() => null)
+    item ? act(item) : toast("The gallery has not seen this picture yet. Try again in a moment.")
   },
-  async more(job, near) {
-    const item = await find(job.output).catch(() => null)
-    if (item) gallery.menu(item, near)
-  },
+  menu: (item, near) => gallery.menu(item, near),
   // A recipe fills the form, and its photo is chosen if it is there. Guide and mask are files that a recipe only describes.
   async fill(details) {
     const recipe = recipeOf(details), photo = await source(details).catch(() => null)
@@ -282,14 +267,11 @@ const page = {
     const { ids } = await post("/dreams", { ...recipe, photo: photo.name })
     look({ job: ids[0] })
   },
-  gone(name) {
-    set({ photos: form.photos.filter(photo => photo.name !== name), guide: form.guide === name ? null : form.guide })
-    if (shown?.item?.name === name || shown?.output === name) look({ photo: true })
-    else render()
-  },
-  renamed(name, to) {
-    set({ photos: form.photos.map(photo => photo.name === name ? { ...photo, name: to } : photo), guide: form.guide === name ? to : form.guide })
-    if (shown?.item?.name === name) shown.item = { ...shown.item, name: to }
+  // Deleted, or called otherwise now.
+  gone(name, to) {
+    const { photos, guide } = form, now = item => item.name === name ? to && { ...item, name: to } : item
+    set({ photos: photos.map(now).filter(Boolean), guide: guide === name ? to : guide })
+    if (shown?.item?.name === name || shown?.output === name) shown = to ? { ...shown, item: shown.item && now(shown.item) } : { photo: true }
     render()
   },
   drawn(items, total) {
@@ -331,7 +313,7 @@ function subject() {
   const box = make("div", { id: "subject" }, image, name, button("×", () => {
     set({ photos: [] })
     render()
-  }, { "aria-label": "Take another photo" }))
+  }, { ariaLabel: "Take another photo" }))
   $("foot").append(box)
   follow(() => {
     const { photos, photos: [first] } = form
@@ -381,9 +363,6 @@ function broken({ detail: url }) {
 }
 
 async function start() {
-  try {
-    shown = JSON.parse(sessionStorage.getItem("shown"))
-  } catch { /* as if nothing had been looked at */ }
   form.photos.forEach(know)
   while (!models) {
     models = await ask("/models").catch(error => write($("notices"), link.state === "locked" ? LOCKED : error.message))

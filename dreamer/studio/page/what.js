@@ -14,21 +14,21 @@ export class What {
     this.search = make("input", { type: "search", placeholder: "Search: eyes, fur, 4c …", ariaLabel: "Search what to dream", oninput: () => this.filter() })
     this.model = make("select", { ariaLabel: "Model", hidden: this.usable.length < 2, onchange: () => set({ model: this.model.value, layer: null }) },
       ...this.usable.map(model => make("option", { value: model.name, textContent: model.name })))
-    this.tiles = make("div", { className: "tiles", role: "radiogroup", ariaLabel: "What to dream", onkeydown: event => this.keys(event) })
-    this.none = make("p", { className: "hint", textContent: "Nothing has such a name or such words." })
+    this.tiles = make("div.tiles", { role: "radiogroup", ariaLabel: "What to dream", onkeydown: event => this.keys(event) })
+    this.none = make("p.hint", "Nothing has such a name or such words.")
     this.try = button("Try all on my photo", () => this.tryAll())
-    this.words = make("p", { className: "hint chosen" })
+    this.words = make("p.hint.chosen")
     // Channels and sums, as on the command line.
     this.text = make("input", { type: "text", id: "layer-text", placeholder: "inception_4c/output:56", spellcheck: false, autocapitalize: "off", autocomplete: "off",
       oninput: () => set({ layer: this.text.value.trim() }), aria: { "aria-describedby": "layer-wrong" } })
-    this.error = make("p", { className: "wrong", id: "layer-wrong" })
-    this.more = make("details", {}, make("summary", { textContent: "Channels and sums" }),
-      make("label", { htmlFor: "layer-text", textContent: "Layer, as text" }), this.text, this.error, make("p", { className: "hint", textContent:
+    this.error = make("p.wrong", { id: "layer-wrong" })
+    this.more = make("details", make("summary", "Channels and sums"),
+      make("label", { htmlFor: "layer-text", textContent: "Layer, as text" }), this.text, this.error, make("p.hint", { textContent:
         "NAME:56 is one channel, NAME:3,7-9 some of them. NAME*0.3+NAME is a sum, and NAME*-1 leads away. * and ? stand for any letters." }))
     const first = this.usable[0]?.name
-    panel.append(...models.filter(model => !model.weights).map(model => make("p", { className: "note", textContent:
+    panel.append(...models.filter(model => !model.weights).map(model => make("p.note", { textContent:
       `${first ? `${first} dreams, because ` : ""}${model.missing || `${model.name} has no weights`}` })),
-      make("div", { className: "row" }, this.search, this.model), this.words, this.tiles, this.none, make("div", { className: "row" }, this.try), this.more)
+      make("div.row", this.search, this.model), this.words, this.tiles, this.none, make("div.row", this.try), this.more)
     follow(() => this.show(), "form", "plan")
   }
 
@@ -63,11 +63,11 @@ export class What {
     this.drawn = model
     const layers = new Map(model.layers.map((layer, at) => [layer.name, { at, words: layer.words || layer.name }])), rows = Math.ceil(layers.size / COLUMNS)
     const tile = (name, layer, caption) => {
-      const picture = make("span", { className: "picture-of" }), { at = 0, words = name } = layers.get(layer) ?? {}
+      const picture = make("span.picture-of"), { at = 0, words = name } = layers.get(layer) ?? {}
       if (model.tiles) Object.assign(picture.style, { backgroundImage: `url("/tiles/${part(model.name)}.webp")`, backgroundSize: `${COLUMNS * 100}% ${rows * 100}%`,
         backgroundPosition: `${at % COLUMNS / (COLUMNS - 1) * 100}% ${Math.floor(at / COLUMNS) / Math.max(rows - 1, 1) * 100}%` })
-      const one = make("button", { type: "button", className: model.tiles ? "tile" : "tile plain", title: `${name}: ${words}`, role: "radio", ariaLabel: `${name}: ${words}`,
-        onclick: () => set({ layer: name === this.start ? null : name }) }, picture, make("span", { className: "caption", textContent: caption }))
+      const one = make("button", { className: model.tiles ? "tile" : "tile plain", title: `${name}: ${words}`, role: "radio", ariaLabel: `${name}: ${words}`,
+        onclick: () => set({ layer: name === this.start ? null : name }) }, picture, make("span.caption", caption))
       Object.assign(one.dataset, { layer: name, of: layer, words: name === layer ? `${words} · ${name}` : words, find: `${name} ${layer} ${words}`.toLowerCase() })
       return one
     }
