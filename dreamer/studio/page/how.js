@@ -73,41 +73,37 @@ export function how(panel, { defaults, formats }, what) {
 }
 
 // The button at the foot: what it says, and why it cannot be pressed.
-export class Go {
-  constructor(foot, press) {
-    this.why = make("p.why", { id: "why" })
-    this.quick = button(`Quicker: dream at ${QUICK} pixels`, () => set({ max_size: QUICK }))
-    this.title = make("b")
-    this.takes = make("span")
-    this.button = make("button", { id: "dream", type: "submit", "aria-describedby": "why" }, this.title, this.takes)
-    foot.append(this.why, this.quick, this.button)
-    foot.closest("form").onsubmit = event => {
-      event.preventDefault()   // Enter in a field comes here too
-      if (!this.button.disabled) press()
-    }
-    this.blocks = new Map()   // reasons of others: sending, no connection, the disk
-    follow(() => this.show(), "form", "plan")
+export function Go(foot, press) {
+  const why = make("p.why", { id: "why" }), quick = button(`Quicker: dream at ${QUICK} pixels`, () => set({ max_size: QUICK }))
+  const title = make("b"), takes = make("span"), go = make("button", { id: "dream", type: "submit", "aria-describedby": "why" }, title, takes)
+  const blocks = new Map()   // reasons of others: sending, no connection, the disk
+  foot.append(why, quick, go)
+  foot.closest("form").onsubmit = event => {
+    event.preventDefault()   // Enter in a field comes here too
+    if (!go.disabled) press()
   }
 
-  block(name, why) {
-    if (this.blocks.get(name) === why) return
-    this.blocks.set(name, why)
-    this.show()
-  }
-
-  show() {
-    const { photos } = form, plan = known.plan, lines = plan?.errors ?? []
+  function show() {
+    const { photos, photos: [first] } = form, { plan } = known, lines = plan?.errors ?? []
     const typed = document.getElementById("layer-text").value && lines[0]?.startsWith("layer")   // what.js shows that line
-    const reason = [...this.blocks.values()].find(Boolean) ?? (!photos.length ? "First choose a photo, or take a sample."
+    const reason = [...blocks.values()].find(Boolean) ?? (!first ? "First choose a photo, or take a sample."
       : typed ? "The layer has an error: see Channels and sums." : lines[0])
     const text = reason ?? (plan?.warnings ?? []).join(" ")
-    write(this.why, text)
-    this.why.hidden = !text
-    this.why.classList.toggle("wrong", Boolean(reason && photos.length))
-    this.button.disabled = Boolean(reason)
-    write(this.title, photos.length > 1 ? `Dream ${photos.length} photos` : moving() ? "Dream a film" : "Dream")
-    write(this.takes, reason || !plan?.seconds ? "" : ` · about ${time(plan.seconds)}${photos.length > 1 ? " each" : ` · ${size(plan.memory)}`}`)
-    const longest = Math.max(photos[0]?.width, photos[0]?.height)
-    this.quick.hidden = Boolean(reason) || !(plan?.seconds > LONG) || form.max_size <= QUICK || longest <= QUICK
+    write(why, text)
+    why.hidden = !text
+    why.classList.toggle("wrong", Boolean(reason && first))
+    go.disabled = Boolean(reason)
+    write(title, photos.length > 1 ? `Dream ${photos.length} photos` : moving() ? "Dream a film" : "Dream")
+    write(takes, reason || !plan?.seconds ? "" : ` · about ${time(plan.seconds)}${photos.length > 1 ? " each" : ` · ${size(plan.memory)}`}`)
+    quick.hidden = Boolean(reason) || !(plan?.seconds > LONG) || form.max_size <= QUICK || Math.max(first?.width, first?.height) <= QUICK
+  }
+
+  follow(show, "form", "plan")
+  return {
+    block(name, reason) {
+      if (blocks.get(name) === reason) return
+      blocks.set(name, reason)
+      show()
+    },
   }
 }

@@ -34,14 +34,9 @@ let shown = kept("shown")
 const versions = new Map()
 const know = ({ name, version }) => versions.has(name) || versions.set(name, version)
 const file = (kind, name, more = "") => `/${kind}/${part(name)}?${versions.get(name) ? `v=${part(versions.get(name))}` : ""}${more}`
-const search = async name => (await ask(`/gallery?start=0&count=60&kind=all&search=${part(name)}`)).items
-const find = async name => (await search(name)).find(item => item.name === name)
-
-// The photo or video of a dream, if it is still in the folder: the dream is called after it.
-async function source({ name }) {
-  const base = name.match(/^(.+)-dream(-\d+)?\.[^.]+$/)?.[1]
-  return base && (await search(base)).find(item => stem(item.name) === base)
-}
+const find = async name => name && (await ask(`/gallery?start=0&count=60&kind=all&search=${part(name)}`)).items.find(item => item.name === name)
+// The photo or video that a file was made of, if it is still in the folder.
+const source = async ({ name, photo }) => find(photo ?? (await ask(`/details/${part(name)}`)).photo)
 
 // ---- what is on the stage ----
 
@@ -58,7 +53,7 @@ function play(name, alt) {
 // A picture; `of`: the photo that it is compared with.
 function still({ name, words = `The photo ${name}`, width, height, of }) {
   const view = name => file("view", name), full = name => file("view", name, "&full=1"), before = of ?? name, after = of && name
-  stage.show({ before: view(before), after: after && view(after), full: { before: full(before), after: after && full(after) }, alt: words, width, height, name })
+  return stage.show({ before: view(before), after: after && view(after), full: { before: full(before), after: after && full(after) }, alt: words, width, height, name })
 }
 
 function drawItem(item) {
@@ -252,13 +247,14 @@ const page = {
     item ? act(item) : toast("The gallery has not seen this picture yet. Try again in a moment.")
   },
   menu: (item, near) => gallery.menu(item, near),
-  // A recipe fills the form, and its photo is chosen if it is there. Guide and mask are files that a recipe only describes.
+  // A recipe fills the form. Its photo is taken if none is chosen, and its mask if that photo is: it would not fit another one.
   async fill(details) {
-    const recipe = recipeOf(details), photo = await source(details).catch(() => null)
+    const recipe = recipeOf(details), [chosen] = form.photos, photo = chosen ?? await source(details).catch(() => null)
     set({ ...Object.fromEntries(FIELDS.map(name => [name, recipe[name]])), make: recipe.zoom ? "zoom" : recipe.steps ? "steps" : "picture" })
-    if (photo) choose([photo])
+    if (photo && !chosen) choose([photo])
     else look({ photo: true })
-    toast(`The choices are those of ${details.name}.${form.photos.length ? "" : " Now choose a photo."}`)
+    toast(`The choices are those of ${details.name}.${photo ? "" : " Now choose a photo."}`)
+    if (recipe.mask && photo?.name === recipe.photo && await still(photo)) await stage.mask.load(`/masks/${recipe.mask}`).catch(fail)
   },
   async again(details) {
     const { seed, ...recipe } = recipeOf(details), photo = await source(details)
@@ -325,16 +321,16 @@ function subject() {
 }
 
 function build() {
-  what = new What($("what"), models)
+  what = What($("what"), models)
   where($("where"), stage)
   towards($("towards"), { take, pick: use => gallery.browse(use), thumb: name => file("thumb", name), accept: PICTURES })
   how($("how"), models, what)
   films($("how"), models)
   subject()
-  go = new Go($("foot"), dream)
-  now = new Now($("now"), page)
-  list = new List($("queue"), page)
-  gallery = new Gallery($("strip"), $("gallery"), page)
+  go = Go($("foot"), dream)
+  now = Now($("now"), page)
+  list = List($("queue"), page)
+  gallery = Gallery($("strip"), $("gallery"), page)
   $("open-gallery").onclick = $("shelf-all").onclick = () => gallery.browse()
   $("open-mirror").onclick = () => mirror($("mirror"), models)
   $("open-new").onclick = () => {
