@@ -6,7 +6,7 @@ import { make } from "./stage.js"
 
 const NAMES = { mp4: "MP4", webm: "WebM", mov: "MOV", mkv: "MKV", gif: "GIF", webp: "WebP" }
 
-// A row of radio buttons that looks like one control.
+// Radio buttons that look like one control.
 export function segments(name, label, options, pick) {
   return make("div.segments", { role: "radiogroup", ariaLabel: label }, ...options.map(([value, textContent]) =>
     make("label", make("input", { type: "radio", name, value, onchange: () => pick(value) }), make("span", textContent))))

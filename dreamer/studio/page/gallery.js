@@ -111,7 +111,7 @@ export function Gallery(strip, dialog, page) {
   dialog.append(make("header", title, kinds, make("input", { type: "search", placeholder: "Search", ariaLabel: "Search names and words",
     oninput: event => seek({ search: event.target.value.trim() }) }), button("Close", () => dialog.close())), list, count)
 
-  // The server's count of changes: fetch again when it has grown.
+  // `now`: the server's count of changes.
   function news(now) {
     if (now === version) return
     version = now
@@ -135,8 +135,6 @@ export function Gallery(strip, dialog, page) {
     dialog.close()
     use(item)
   }
-
-  // ---- the menu of a picture ----
 
   function menu(item, near) {
     document.getElementById("menu")?.remove()

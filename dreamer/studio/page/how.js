@@ -62,7 +62,7 @@ export function how(panel, { defaults, formats }, what) {
   }
   const seed = field("seed", "Seed", "The same seed gives the same dream.", { placeholder: "random" })
   seed.classList.add("with-button")
-  seed.querySelector("input").after(button("", () => set({ seed: crypto.getRandomValues(new Uint32Array(1))[0] }),
+  seed.querySelector("input").after(button("⚄", () => set({ seed: crypto.getRandomValues(new Uint32Array(1))[0] }),
     { className: "die", title: "Throw a die", ariaLabel: "Throw a die for the seed" }))
   panel.append(...SLIDERS.map(one => slider(one, usual(one[0]))), make("details", make("summary", "More"),
     ...FINE.map(one => slider(one, usual(one[0]))), seed,
@@ -91,11 +91,11 @@ export function Go(foot, press) {
     const text = reason ?? (plan?.warnings ?? []).join(" ")
     write(why, text)
     why.hidden = !text
-    why.classList.toggle("wrong", Boolean(reason && first))
-    go.disabled = Boolean(reason)
+    why.classList.toggle("wrong", !!(reason && first))
+    go.disabled = !!reason
     write(title, photos.length > 1 ? `Dream ${photos.length} photos` : moving() ? "Dream a film" : "Dream")
     write(takes, reason || !plan?.seconds ? "" : ` · about ${time(plan.seconds)}${photos.length > 1 ? " each" : ` · ${size(plan.memory)}`}`)
-    quick.hidden = Boolean(reason) || !(plan?.seconds > LONG) || form.max_size <= QUICK || Math.max(first?.width, first?.height) <= QUICK
+    quick.hidden = !!reason || !(plan?.seconds > LONG) || form.max_size <= QUICK || Math.max(first?.width, first?.height) <= QUICK
   }
 
   follow(show, "form", "plan")

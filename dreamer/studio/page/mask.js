@@ -51,7 +51,7 @@ export function Mask(stage) {
     },
     get erase() { return rubs },
     set erase(on) {
-      rubs = Boolean(on)
+      rubs = !!on
       tell()
     },
     // Below 16: traces of the brush's edge, which the eraser's edge leaves.
@@ -95,7 +95,7 @@ export function Mask(stage) {
     changed()
   }
 
-  // ---- undo ----
+  // -- undo
 
   function alpha() {
     const { data } = pen.getImageData(0, 0, canvas.width, canvas.height), alpha = new Uint8Array(data.length / 4)
@@ -117,7 +117,7 @@ export function Mask(stage) {
     put(patch)
   }
 
-  // ---- the whole ----
+  // -- the whole
 
   // A canvas's alpha becomes the mask; it may have been another photo's, of another size.
   function put(patch) {
@@ -163,7 +163,7 @@ export function Mask(stage) {
     put(patch)
   }
 
-  // The mask as a grey PNG of the canvas's size.
+  // A grey PNG of the canvas's size.
   function png() {
     const { width, height } = canvas, [grey, pen] = paper(width, height, false)
     const bytes = alpha(), image = pen.createImageData(width, height), radius = Math.round(mask.soft * Math.max(width, height) / 2000)
@@ -173,7 +173,7 @@ export function Mask(stage) {
     return new Promise(done => grey.toBlob(done, "image/png"))
   }
 
-  // ---- strokes: the stage hands over the pointer ----
+  // -- strokes: the stage hands over the pointer
 
   // Its place on the canvas, by where the picture is on the screen now: right at every zoom and pixel ratio.
   function at(event) {
@@ -231,7 +231,7 @@ export function Mask(stage) {
     stage.put(ring, event.clientX - left - brush / 2, event.clientY - top - brush / 2, brush, brush)
   }
 
-  // ---- a rectangle by keys ----
+  // -- a rectangle by keys
 
   function rectangle() {
     mask.begin()
@@ -272,7 +272,7 @@ export function Mask(stage) {
   return mask
 }
 
-// The tools of the panel Where.
+// The panel Where.
 export function where(panel, stage) {
   const { mask } = stage
   const use = erase => {
@@ -297,19 +297,18 @@ export function where(panel, stage) {
   panel.append(hint, row(paint, erase), slide("Brush", size), row(undo, invert, clear), slide("Soft edge", soft), row(rectangle, upload))
 
   const show = () => {
-    const photo = Boolean(stage.key)
+    const photo = !!stage.key
     for (const control of [paint, erase, invert, rectangle, file]) control.disabled = !photo
     upload.classList.toggle("off", !photo)
     undo.disabled = !photo || !mask.undoable
     clear.disabled = mask.empty
     size.value = mask.size
-    paint.setAttribute("aria-pressed", mask.active && !mask.erase)
-    erase.setAttribute("aria-pressed", mask.active && mask.erase)
+    paint.ariaPressed = mask.active && !mask.erase
+    erase.ariaPressed = mask.active && mask.erase
     hint.textContent = !photo ? "First choose a photo." : !mask.empty ? "Only what is painted will dream."
       : mask.active ? "Paint over what shall dream. Two fingers, or the wheel, zoom." : "Nothing is painted: the whole photo will dream."
   }
-  stage.element.addEventListener("stage", show)
-  stage.element.addEventListener("mask", show)
+  for (const name of ["stage", "mask"]) stage.element.addEventListener(name, show)
   document.addEventListener("keydown", event => {
     // Not in a text field or a dialog.
     if (!mask.active || ![stage.element, panel].some(part => part.contains(event.target)) && event.target !== document.body) return

@@ -31,8 +31,6 @@ export function mirror(dialog, { models }) {
   let run, socket, stream, track, seen, cameras, next, resting, facing = "user"
   let number, drawn, sent, shown, delay, measured   // frames: by number, when each was taken; when the last ones were shown
 
-  // ---- what one sees ----
-
   const range = (min, max, step, value) => make("input", { type: "range", min, max, step, value, oninput: settings })
   const layer = layers(models), strength = range(.5, 8, .5, 3), steps = range(1, 4, 1, 2), past = range(0, .95, .05, .8)
   layer.onchange = settings
@@ -55,8 +53,6 @@ export function mirror(dialog, { models }) {
     other.hidden = true
     for (const control of keeps) control.disabled = true   // until there is something to keep
   }
-
-  // ---- the camera ----
 
   // No camera and no socket from here on; `why` is for people.
   function stop(why, last = false) {
@@ -101,8 +97,6 @@ export function mirror(dialog, { models }) {
     facing = facingMode === "user" ? "environment" : "user"
     start(facingMode ? undefined : cameras[(cameras.indexOf(deviceId) + 1) % cameras.length])
   }
-
-  // ---- the server ----
 
   function connect(mine) {
     let wrong = "The studio does not answer, or another page has the mirror: only one can have it."
@@ -185,8 +179,6 @@ export function mirror(dialog, { models }) {
     const rate = (shown.length - 1) / (now - shown[0]) * 1000
     figures.textContent = `${rate.toFixed(rate < 10 ? 1 : 0)} frames a second, ${(delay / 1000).toFixed(2)} s behind`
   }
-
-  // ---- its beginning and end ----
 
   const hidden = () => {
     clearTimeout(resting)

@@ -1,8 +1,7 @@
 // The stage: the photo, the dream over it as it grows, before and after under one handle, zoom, full screen, films.
 //
-// Events of the section, all bubble: "stage": something else is shown (dataset.state: empty, photo, live, compare, film);
-// "mask": the mask or its tools have changed; "say": detail is a line for the status region; "broken": detail is the address
-// of a picture or film that the browser could not load.
+// Events, all bubble: "stage": something else is shown (dataset.state: empty, photo, live, compare, film); "mask": the mask or
+// its tools have changed; "say": detail is a line for the status region; "broken": the address that could not be loaded.
 
 import { Mask } from "./mask.js"
 
@@ -12,8 +11,7 @@ const FADE = 300      // ms
 const EDGE = 16       // CSS pixels around the picture while one paints: a stroke can begin outside it
 const HANDLE = 44     // CSS pixels, as in stage.css
 
-// make("p.hint.chosen", { id }, "text", child): an element with classes, properties (attributes, where it has no such property)
-// and children, in any order.
+// make("p.hint.chosen", { id }, "text", child): an element with classes, properties (or attributes) and children, in any order.
 export function make(kind, ...parts) {
   const [tag, ...classes] = kind.split("."), element = document.createElement(tag)
   element.classList.add(...classes)
@@ -101,10 +99,10 @@ export function Stage(element) {
 
   function tell(name, detail) { element.dispatchEvent(new CustomEvent(name, { bubbles: true, detail })) }
 
-  // ---- what is shown ----
+  // -- what is shown
 
-  // {before, after, full: {before, after}, alt, width, height, name}; nothing happens if just this is shown. A promise of true
-  // when it is on the screen, of false if it could not be loaded or something newer came.
+  // {before, after, full: {before, after}, alt, width, height}; nothing happens if just this is shown. A promise of true when
+  // it is on the screen, of false if it could not be loaded or something newer came.
   function show(spec) {
     const text = JSON.stringify(spec)
     if (text !== shown) {
@@ -135,7 +133,7 @@ export function Stage(element) {
       mask.fit(...size, first)
     }
     unplay()
-    compares = Boolean(photo && dream)
+    compares = !!(photo && dream)
     full = photo ? large ?? {} : { before: large?.after }
     before.image.alt = compares ? "The photo before the dream" : alt ?? ""
     if (compares) after.want(dream, alt, true)
@@ -209,7 +207,7 @@ export function Stage(element) {
     if (changed || name !== "live") tell("stage")
   }
 
-  // ---- where it is ----
+  // -- where it is
 
   const scale = () => zoom ?? fits
   const bound = zoom => zoom && clamp(zoom, Math.min(fits, 1 / devicePixelRatio), Math.max(fits, MOST / devicePixelRatio))
@@ -217,7 +215,7 @@ export function Stage(element) {
 
   function layout() {
     const box = view.getBoundingClientRect(), ratio = devicePixelRatio, pad = tool ? EDGE : 0
-    handle.hidden = !compares || Boolean(tool)
+    handle.hidden = !compares || !!tool
     if (!box.width || !key) return
     const seen = [box.width, box.height], origin = [box.left, box.top]
     fits = Math.max(Math.min(...size.map((pixels, axis) => (seen[axis] - 2 * pad) / pixels)), 1e-3)
@@ -290,7 +288,7 @@ export function Stage(element) {
     else element.requestFullscreen().catch(() => tell("say", "The browser did not allow full screen."))
   }
 
-  // ---- keys, wheel, pointers ----
+  // -- keys, wheel, pointers
 
   function keys(event) {
     if (!key || event.ctrlKey || event.metaKey || event.altKey) return
@@ -354,7 +352,7 @@ export function Stage(element) {
     const middle = ([a, b]) => [(a.clientX + b.clientX) / 2, (a.clientY + b.clientY) / 2]
     const apart = ([a, b]) => Math.max(Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), 20)
     const from = middle(old), there = middle(now)
-    pan(there[0] - from[0], there[1] - from[1])
+    pan(...there.map((at, axis) => at - from[axis]))
     to(scale() * apart(now) / apart(old), ...there)
   }
 
@@ -363,7 +361,7 @@ export function Stage(element) {
     tool = next
     gesture = null
     pointers.clear()
-    view.classList.toggle("painting", Boolean(tool))
+    view.classList.toggle("painting", !!tool)
     layout()
   }
 
@@ -376,14 +374,12 @@ export function Stage(element) {
     ratio()
     element.onfullscreenchange = () => wider.textContent = document.fullscreenElement ? "Leave full screen" : "Full screen"
     element.onkeydown = keys
-    view.addEventListener("wheel", wheel, { passive: false })
+    view.onwheel = wheel
     view.ondblclick = ({ target, clientX, clientY }) => {
       if (target === handle || tool || film) return
       to(zoom === null ? Math.max(1 / devicePixelRatio, scale() * 2) : null, clientX, clientY)
     }
-    view.onpointerdown = down
-    view.onpointermove = move
-    view.onpointerup = view.onpointercancel = up
+    Object.assign(view, { onpointerdown: down, onpointermove: move, onpointerup: up, onpointercancel: up })
     view.ondragstart = () => false   // else the browser drags the picture away
   }
 

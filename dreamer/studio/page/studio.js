@@ -21,16 +21,16 @@ const VIDEOS = "video/mp4,video/quicktime,video/webm,video/x-matroska,.mkv"
 const VIDEO = /\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|m?ts|wmv|flv|ogv)$/i
 const LOST = "The connection is lost. The studio goes on dreaming; this page tries again by itself."
 const LOCKED = "The studio was started again. Open the address it printed."
-const NAME = "image-dreamer studio"
+const NAME = document.title
 
 const stage = Stage($("stage"))
 let models, state = { jobs: [] }, what, go, now, list, gallery
-// What is on the stage: {photo: true}, {job: id, ids: [those that were asked for together]}, {item: of the gallery}, or null
+// On the stage: {photo: true}, {job: id, ids: [those that were asked for together]}, {item: of the gallery}, or null
 let shown = kept("shown")
 
-// ---- addresses ----
+// -- addresses
 
-// A file keeps its address for as long as the page lives, because the stage knows by it what is painted on which photo.
+// A file keeps its address while the page lives: by it the stage knows what is painted on which photo.
 const versions = new Map()
 const know = ({ name, version }) => versions.has(name) || versions.set(name, version)
 const file = (kind, name, more = "") => `/${kind}/${part(name)}?${versions.get(name) ? `v=${part(versions.get(name))}` : ""}${more}`
@@ -38,7 +38,7 @@ const find = async name => name && (await ask(`/gallery?start=0&count=60&kind=al
 // The photo or video that a file was made of, if it is still in the folder.
 const source = async ({ name, photo }) => find(photo ?? (await ask(`/details/${part(name)}`)).photo)
 
-// ---- what is on the stage ----
+// -- what is on the stage
 
 function look(at) {
   shown = at
@@ -53,14 +53,14 @@ function play(name, alt) {
 // A picture; `of`: the photo that it is compared with.
 function still({ name, words = `The photo ${name}`, width, height, of }) {
   const view = name => file("view", name), full = name => file("view", name, "&full=1"), before = of ?? name, after = of && name
-  return stage.show({ before: view(before), after: after && view(after), full: { before: full(before), after: after && full(after) }, alt: words, width, height, name })
+  return stage.show({ before: view(before), after: after && view(after), full: { before: full(before), after: after && full(after) }, alt: words, width, height })
 }
 
 function drawItem(item) {
   if (["film", "video"].includes(item.kind)) play(item.name, item.words)
   else still(item)
   if (item.kind !== "dream" || item.of !== undefined) return
-  item.of = null   // asked once: a dream is shown beside its photo, if that is there in the same proportions
+  item.of = null   // asked once: a dream is shown beside its photo, if that has the same proportions
   source(item).then(photo => {
     if (!photo || shown?.item !== item || Math.abs(photo.width / photo.height - item.width / item.height) > .02) return
     know(photo)
@@ -88,13 +88,12 @@ function drawPhoto(photo) {
 
 // Which job is looked at, after what has changed.
 function current() {
-  const { jobs } = state
-  const again = shown?.after !== undefined && jobs.find(job => job.id > shown.after)
+  const { jobs } = state, again = jobs.find(job => job.id > shown?.after)   // false while nothing is awaited
   if (again) shown = { job: again.id }
   let job = jobs.find(one => one.id === shown?.job)
   if (job) shown.seen = true   // before that, the server has not told of it yet
   if (job && !["done", "failed"].includes(job.state)) return job
-  // Of several that were asked for together, the one that dreams is shown.
+  // Of several asked for together, the one that dreams is shown.
   const next = shown?.ids && jobs.find(one => active(one) && shown.ids.includes(one.id))
   if (next) job = next
   if (job) shown = { ...shown, job: job.id, output: job.state === "done" ? job.output : null, kind: job.kind }
@@ -110,7 +109,7 @@ function render() {
   else if (shown.item) drawItem(shown.item)
   else if (form.photos.length) drawPhoto(form.photos[0])
   keep("shown", shown)
-  $("start").hidden = Boolean(shown)
+  $("start").hidden = !!shown
   $("stage").hidden = $("open-new").hidden = !shown
   if (!models) return
   const item = shown?.item
@@ -131,7 +130,7 @@ function notices() {
   go.block("queue", queue_full && "The queue is full. Wait, or cancel something in it.")
 }
 
-// ---- photos in ----
+// -- photos in
 
 function choose(photos) {
   photos.forEach(know)
@@ -147,7 +146,7 @@ function refused({ name, type, size: bytes }) {
   return moves && !models.films.mp4 ? "videos need ffmpeg (./provision.sh film installs it)" : ""
 }
 
-// Sends files one after the other, each with a line of its own; then uses those that arrived.
+// Sends files one after the other, each with a line of its own; uses those that arrived.
 let sending = 0
 async function take(files, use) {
   const arrived = [], rows = files.map(one => {
@@ -197,23 +196,22 @@ function doors() {
   addEventListener("paste", ({ clipboardData: data }) => data?.files.length && take([...data.files]))
   $("limits").textContent += ` At most ${size(limits.picture)} a picture${can.mp4 ? `, ${size(limits.video)} a video` : ""}.`
   $("samples").append(...samples.map(name => {
-    const image = make("img", { src: `/samples/${part(name)}`, alt: "", width: 160, height: 104, onerror: () => image.remove() })
-    return make("li", make("button", image, make("span", stem(name)), { onclick: () => find(name).then(there => there ?? post(`/samples/${part(name)}`)).then(photo => {
+    const src = `/samples/${part(name)}`, image = make("img", { src, alt: "", width: 160, height: 104, onerror: () => image.remove() })
+    return make("li", make("button", image, make("span", stem(name)), { onclick: () => find(name).then(there => there ?? post(src)).then(photo => {
       choose([photo])
       $("dream").focus()
     }, fail) }))
   }))
 }
 
-// ---- dreaming ----
+// -- dreaming
 
 async function dream() {
   const names = form.photos.map(photo => photo.name), body = fields()
   go.block("asking", "One moment …")
   try {
-    if (names.length === 1 && !stage.mask.empty && stage.key === file("view", names[0])) {
-      body.mask = (await ask("/masks", { method: "PUT", body: await stage.mask.png() })).mask
-    }
+    if (names.length === 1 && !stage.mask.empty && stage.key === file("view", names[0]))
+      Object.assign(body, await ask("/masks", { method: "PUT", body: await stage.mask.png() }))
     stage.mask.end()
     const { ids } = await post("/dreams", { ...body, ...(names.length > 1 ? { photos: names } : { photo: names[0] }) })
     $("panel").dataset.sheet = "closed"   // on a phone: now the picture is what counts
@@ -224,7 +222,7 @@ async function dream() {
   go.block("asking", "")
 }
 
-// The form of a dream. A recipe does not say what kind of film it was: that is in the name, and in whether it zooms.
+// The form of a dream. What kind of film it was is not in a recipe, but in the name and in whether it zooms.
 const recipeOf = ({ form: recipe = {}, kind, name }) => kind === "film"
   ? { ...recipe, film: name.split(".").pop().toLowerCase(), steps: !recipe.zoom } : recipe
 
@@ -254,7 +252,7 @@ const page = {
     if (photo && !chosen) choose([photo])
     else look({ photo: true })
     toast(`The choices are those of ${details.name}.${photo ? "" : " Now choose a photo."}`)
-    if (recipe.mask && photo?.name === recipe.photo && await still(photo)) await stage.mask.load(`/masks/${recipe.mask}`).catch(fail)
+    if (recipe.mask && photo?.name === recipe.photo && !video() && await still(photo)) await stage.mask.load(`/masks/${recipe.mask}`).catch(fail)
   },
   async again(details) {
     const { seed, ...recipe } = recipeOf(details), photo = await source(details)
@@ -276,7 +274,7 @@ const page = {
   },
 }
 
-// ---- the panel ----
+// -- the panel
 
 function tabs() {
   const panel = $("panel"), all = [...$("tabs").children], choices = $("choices"), wide = matchMedia("(min-width: 760px)")
@@ -296,16 +294,15 @@ function tabs() {
     }
   }
   choices.addEventListener("scroll", () => {
-    const top = choices.getBoundingClientRect().top + 80
-    if (wide.matches) mark(all.filter(one => $(one.dataset.tab).getBoundingClientRect().top <= top).at(-1)?.dataset.tab ?? "what")
+    const top = choices.scrollTop + 80
+    if (wide.matches) mark(all.findLast(one => $(one.dataset.tab).offsetTop - choices.offsetTop <= top)?.dataset.tab ?? "what")
   }, { passive: true })
   mark("what")
 }
 
 // Which photo the button dreams: on the stage may be another picture.
 function subject() {
-  const image = make("img", { alt: "", width: 36, height: 36 }), name = button("", () => look({ photo: true }))
-  name.className = "name"
+  const image = make("img", { alt: "", width: 36, height: 36 }), name = button("", () => look({ photo: true }), { className: "name" })
   const box = make("div", { id: "subject" }, image, name, button("×", () => {
     set({ photos: [] })
     render()
@@ -343,14 +340,14 @@ function build() {
 
 function news({ detail: fresh }) {
   const running = fresh.jobs.find(active)
-  if (!state.server && !shown && running) shown = { job: running.id }   // a new page looks at what dreams, as all others do
+  if (!state.server && running) shown ??= { job: running.id }   // a new page looks at what dreams, as all others do
   state = fresh
   write($("folder"), fresh.folder)
   gallery.news(fresh.gallery)
   render()
 }
 
-// A film that this browser cannot play is shown as its first picture; if a photo is gone, its dream is still there.
+// A film that this browser cannot play is shown as its first picture, and a dream without its photo if that is gone.
 function broken({ detail: url }) {
   const item = shown?.item ?? (shown?.output ? { name: shown.output } : form.photos[0])
   if (!item || url === file("view", item.name)) return

@@ -27,7 +27,7 @@ export function towards(panel, { take, pick, thumb, accept }) {
     take([...event.dataTransfer.files].slice(0, 1), use)
   }
   follow(() => {
-    empty.hidden = Boolean(form.guide)
+    empty.hidden = !!form.guide
     chosen.hidden = size.hidden = !form.guide
     if (!form.guide || name.textContent === form.guide) return
     name.textContent = form.guide

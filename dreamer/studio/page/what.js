@@ -109,8 +109,6 @@ export function What(panel, { models }) {
     tile?.click()
   }
 
-  // ---- all layers on this photo ----
-
   function tryAll() {
     post("/dreams", { kind: "try", photo: form.photos[0].name, model: what.current.name })
       .then(() => say("All layers dream on your photo. The tiles change as they come."), fail)
