@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,9 @@ from helpers import PYTHON, ROOT, search
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 WIDE, NARROW = (1440, 900), (390, 844)
 WAIT = 60.0  # seconds
+STATES = {  # what the page says of them
+    "waiting": "waiting for its turn", "dreaming": "^(octave|frame|beginning|counting|all layers)", "stopped": "^Stopped at",
+    "failed": "^This dream failed", "done": " · dreamed in"}
 
 
 class Served:
@@ -25,15 +29,17 @@ class Served:
     url   the address that it printed, with the token
     base  the same without the token"""
 
-    def __init__(self, folder: Path, *words: object, port: int = 0) -> None:
-        self.folder, self._words = folder, words
+    def __init__(self, folder: Path, *words: object, port: int = 0, **variables: str) -> None:
+        """variables: more environment variables"""
+        self.folder, self._words, self._variables = folder, words, variables
         self.start(port)
 
     def start(self, port: int = 0) -> None:
         """Start it, as a process of its own."""
         self.process = subprocess.Popen(
             [PYTHON, ROOT / "dreamify.py", "studio", self.folder, "--port", str(port), "--no-open",
-             *map(str, self._words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+             *map(str, self._words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=os.environ | self._variables)
         assert self.process.stdout
         lines = []
         for line in self.process.stdout:
@@ -49,19 +55,62 @@ class Served:
         self.process.send_signal(number)
         return self.process.communicate(timeout=20)[0]
 
+    def jobs(self) -> list[dict[str, Any]]:
+        """The queue's jobs as its file has them, the oldest first."""
+        path = self.folder / ".studio/queue.json"
+        found = json.loads(path.read_text())["jobs"] if path.exists() else []
+        return sorted(found, key=lambda job: int(job["id"]))
+
+    def job(self, state: str, count: int = 1, seconds: float = 0) -> dict[str, Any]:
+        """The newest job, when `count` jobs are in this state."""
+        end = time.monotonic() + (seconds or WAIT)
+        while sum(job["state"] == state for job in self.jobs()) < count:
+            if time.monotonic() > end:
+                pytest.fail(f"no {count} jobs are {state}: {self.jobs()}")
+            time.sleep(0.1)
+        return self.jobs()[-1]
+
 
 class Page:
     """A browser's window on a studio.
 
-    driver  Selenium's WebDriver"""
+    driver   Selenium's WebDriver
+    allowed  parts of lines that the console may show, because the test provokes them"""
 
     def __init__(self, driver: Any, studio: Served) -> None:
         self.driver, self.studio = driver, studio
+        self.allowed: list[str] = []
 
-    def open(self, address: str | None = None) -> None:
-        """Open the studio's address, and wait until the page has its state."""
+    def open(self, address: str | None = None, **form: object) -> None:
+        """Open the studio's address, and wait until the page has its state; `form`: choices that are made already."""
         self.driver.get(address or self.studio.url)
-        self.until("document.body && document.body.dataset.ready")
+        self.until("document.body && 'ready' in document.body.dataset && document.querySelector('#folder').textContent")
+        if form:
+            self.driver.execute_async_script(
+                "const [form, done] = arguments; import('/page/form.js').then(page => done(page.set(form)))", form)
+
+    def sample(self, name: str = "dandelions") -> None:
+        """Take a sample photo, and wait until it is on the stage, and in the strip below."""
+        self.until("document.querySelector('#samples button')")
+        self.driver.find_element("xpath", f"//ul[@id='samples']//button[contains(., '{name}')]").click()
+        self.until("document.querySelector('#stage').dataset.state === 'photo'")
+        self.until("document.querySelector('#strip img')")
+
+    def dream(self) -> None:
+        """Click the large button, and wait until the page follows the dream."""
+        self.click("#dream:not(:disabled)")
+        self.until("document.querySelector('#now:not([hidden])')")
+
+    def shows(self, state: str, seconds: float = WAIT) -> None:
+        """Wait until the line below the picture says that the dream is in this state."""
+        self.until(f"/{STATES[state]}/.test(document.querySelector('#now:not([hidden]) .line')?.textContent)", seconds)
+
+    def press(self, name: str, within: str = "body") -> None:
+        """Click the button that has this text, as soon as it can be clicked."""
+        self.until("(() => { const found = [...document.querySelectorAll(" + json.dumps(within + " button") + ")].find("
+                   "one => one.textContent.trim() === " + json.dumps(name) + " && one.checkVisibility() && !one.disabled);"
+                   " window.found = found; return Boolean(found) })()")
+        self.driver.execute_script("return window.found").click()
 
     def do(self, script: str, *values: object) -> Any:
         """Run JavaScript; returns what it returns."""
@@ -78,12 +127,14 @@ class Page:
 
     def report(self) -> str:
         """What the page shows and logged, for a failed test."""
-        shown = self.do("return document.body ? document.body.innerText.slice(0, 2000) : ''")
+        shown = self.do("return ['#notices', '#work', '#foot', 'dialog[open]'].map("
+                        "one => document.querySelector(one)?.innerText.slice(0, 500).replaceAll('\\n', ' | '))")
         return f"{shown}\n{self.logged()}"
 
     def logged(self) -> list[str]:
-        """Errors and warnings of the console since the last call."""
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        """Errors and warnings of the console since the last call, except the allowed ones."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")
+                and not any(part in entry["message"] for part in self.allowed)]
 
     def requested(self) -> set[str]:
         """Addresses that the page has asked for since the last call."""
@@ -110,9 +161,9 @@ class Page:
                     pytest.fail(f"{selector} cannot be clicked: {error}\n{self.report()}")
                 time.sleep(0.1)
 
-    def give(self, *files: Path) -> None:
-        """Choose the files in the page's file chooser."""
-        self.find("#file").send_keys("\n".join(map(str, files)))
+    def give(self, *files: Path, to: str = "#file") -> None:
+        """Choose the files in the page's file chooser, or in that of the selector `to`."""
+        self.find(to).send_keys("\n".join(map(str, files)))
 
     def touch(self, points: list[tuple[float, float]]) -> None:
         """Draw with a finger through these points of the window."""
@@ -124,12 +175,33 @@ class Page:
             send("touchMove", point)
         send("touchEnd")
 
+    def tap(self, selector: str) -> None:
+        """Touch the middle of an element with a finger."""
+        place = self.rectangle(selector)
+        self.touch([(place["left"] + place["width"] / 2, place["top"] + place["height"] / 2)])
+
+    def rectangle(self, selector: str) -> dict[str, float]:
+        """Where the element is in the window: left, top, width, height."""
+        found = self.until(f"document.querySelector({json.dumps(selector)})?.getBoundingClientRect().toJSON()")
+        return {name: float(found[name]) for name in ("left", "top", "width", "height")}
+
     def phone(self, ratio: float = 3) -> None:
         """Be a phone: a narrow screen with many pixels, and a finger instead of a mouse."""
         width, height = NARROW
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
             "width": width, "height": height, "deviceScaleFactor": ratio, "mobile": True})
         self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+    def look(self, scheme: str) -> None:
+        """Prefer "light" or "dark" colours."""
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+            "features": [{"name": "prefers-color-scheme", "value": scheme}]})
+
+    def tab(self) -> str:
+        """Open the studio in one more tab, which is the current one from now on; returns its handle."""
+        self.driver.switch_to.new_window("tab")
+        self.open(f"{self.studio.base}/")
+        return str(self.driver.current_window_handle)
 
     def shot(self, name: str) -> Path:
         """Keep a picture of the window in $STUDIO_SHOTS, for people to look at; a temporary folder if it is not set."""
@@ -151,6 +223,7 @@ def window(options: tuple[str, ...] = (), size: tuple[int, int] = WIDE) -> Any:
     chosen = webdriver.ChromeOptions()
     chosen.binary_location = CHROMIUM
     for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
+                 "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",  # a camera
                  f"--window-size={size[0]},{size[1]}", *options):
         chosen.add_argument(word)
     chosen.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
@@ -178,14 +251,29 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def page(studio: Served, chromium: Any) -> Iterator[Page]:
-    """The page of the studio, opened."""
+    """The page of the studio, not opened yet. At the end of the test the console must be empty, and all requests must
+    have gone to the studio."""
     chromium.delete_all_cookies()
-    made = Page(chromium, studio)
-    made.open()
+    made, first = Page(chromium, studio), chromium.current_window_handle
+    made.logged(), made.requested()
     yield made
+    logged = made.logged()
+    for handle in chromium.window_handles:
+        if handle != first:
+            chromium.switch_to.window(handle)
+            logged += made.logged()
+            chromium.close()
+    chromium.switch_to.window(first)
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     chromium.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    chromium.execute_script("sessionStorage.clear()")
     chromium.get("about:blank")
+    if logged:
+        pytest.fail("the console has errors:\n" + "\n".join(logged), pytrace=False)
+    host = re.escape(made.studio.base.partition("//")[2].rpartition(":")[0])
+    if foreign := [url for url in made.requested() if not re.match(rf"(blob:)?(http|ws)://{host}:\d+/|about:", url)]:
+        pytest.fail("asked of others: " + "\n".join(foreign), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,7 @@ def test_every_layer_of_the_table_has_its_picture_and_what_it_likes() -> None:
 
 def test_all_pictures_of_the_gallery_are_shown_and_no_other_are_there() -> None:
     there = {path.name for path in (ROOT / "tests/gallery").glob("*.jpg")}
-    assert there == {*(f"{name}.jpg" for name in make.ITEMS), *map(make.file_of, make.LAYERS), "how.jpg"}
+    assert there == {*(f"{name}.jpg" for name in make.ITEMS), *map(make.file_of, make.LAYERS), "how.jpg", "studio.jpg"}
     assert there == set(re.findall(r"tests/gallery/([\w-]+\.jpg)", README))
 
 

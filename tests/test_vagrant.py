@@ -84,15 +84,16 @@ def test_caffe_is_there_to_tinker_with(machine: Vagrant) -> None:
     assert machine.ssh("python -c 'import caffe; print(caffe.Net.__name__)'").stdout.strip() == "Net"
 
 
-def test_the_studio(machine: Vagrant) -> None:
+def test_the_studio(docker: str, machine: Vagrant) -> None:
     """As in the manual: the page answers at the port that Vagrant forwards, on this computer's loopback alone."""
-    ports = {int(line.split("=>")[0].split()[0]): int(line.split("=>")[1].split()[0])
-             for line in machine("port").stdout.splitlines() if "=>" in line}
+    number = (machine.folder / ".vagrant/machines/default/docker/id").read_text()
+    forwarded = run(docker, "port", number, "8420").stdout.strip()
+    assert forwarded.startswith("127.0.0.1:")
     process = start(["vagrant", "ssh", "--no-tty", "-c", "dreamify studio"], cwd=machine.folder,
                     env=machine.environment)
     try:
         url = search(r"(http://\S+\?token=\S+)", wait_for(process, "?token="))[1]
-        client = Client(url, ports[8420])
+        client = Client(url, int(forwarded.rpartition(":")[2]))
         sample = client.json("POST", "/samples/raccoon.jpg")["name"]
         dream = machine.folder / client.dream({"photo": sample, "model": "daydream", "max_size": 160})
         assert (dream.stat().st_uid, dream.stat().st_gid) == OWNER

@@ -27,11 +27,11 @@ def contained() -> bool:
     return place() in (CONTAINER, SHELL)
 
 
-def address() -> str:
-    """The address at which the studio answers here, unless --bind names one: only this machine reaches it. In a
-    container and in Vagrant's machine that is every address, because what reaches them from outside comes over their
-    network; `docker run -p` and the Vagrantfile let in only the computer around them."""
-    return "0.0.0.0" if place() else "127.0.0.1"
+def address() -> str | None:
+    """The address, besides the loopback, at which the studio answers if --bind names none. In a container and in
+    Vagrant's machine that is every address, because what reaches them from outside comes over their network;
+    `docker run -p` and the Vagrantfile let in only the computer around them. None on a bare machine."""
+    return "0.0.0.0" if place() else None
 
 
 def command(words: str = "") -> str:

@@ -107,6 +107,13 @@ class Budget:
         in all, and the pixels of all tiles divided by the picture's (1 for a single tile).
 
         Raises TooLittle, which names the least memory that would do, if there is too little."""
+        need, overhead = self.planned(height, width)
+        if limits.most_used() > (self._cap or math.inf):
+            raise self._too_little(need)
+        return max(need, limits.most_used()), overhead
+
+    def planned(self, height: int, width: int) -> tuple[int, float]:
+        """As `fit`, for a process that has never held more than it does now."""
         arrays, self._folder = self.arrays * height * width, None
         need = self.memory + 1
         if arrays <= WINDOW or self.base + arrays <= self.memory * 3 / 4:
@@ -114,9 +121,9 @@ class Budget:
         if need > self.memory and arrays > WINDOW:
             self._folder = _disk()
             need, overhead = self._divide(WINDOW, height, width)
-        if need > self.memory or limits.most_used() > (self._cap or math.inf):
+        if need > self.memory:
             raise self._too_little(need)
-        return max(need, limits.most_used()), overhead
+        return need, overhead
 
     def _divide(self, arrays: int, height: int, width: int) -> tuple[int, float]:
         """(need, overhead), as for `fit`, with so many bytes of arrays in memory."""

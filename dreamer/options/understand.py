@@ -36,7 +36,7 @@ def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = (
 
     Raises Mistake with one line for each error."""
     wrong, warnings = Wrong(unknown), list[str]()
-    draft = _draft(request, wrong, warnings)
+    draft = settings(request, wrong, warnings)
     with wrong.noted():
         draft = dataclasses.replace(draft, light=_light(draft, warnings))
     with wrong.noted():
@@ -48,16 +48,9 @@ def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = (
     return dataclasses.replace(draft, warnings=(*warnings, *idle(draft)))
 
 
-def options(request: Request) -> Understood:
-    """What the options of the Request mean: as `understand`, but no picture is read, and no output is checked."""
-    wrong, warnings = Wrong(), list[str]()
-    draft = _draft(request, wrong, warnings)
-    wrong.tell()
-    return dataclasses.replace(draft, warnings=tuple(warnings))
-
-
-def _draft(request: Request, wrong: Wrong, warnings: list[str]) -> Understood:
-    """What the options mean; errors and warnings are noted. What comes from pictures is missing."""
+def settings(request: Request, wrong: Wrong, warnings: list[str]) -> Understood:
+    """What the options, the model and the layer of the Request mean, without its pictures: no file is read except the
+    recipe in `like`. Lines are added to `wrong` and `warnings`; if something is wrong, the result has substitutes."""
     recipe: Mapping[str, Any] = {}
     with wrong.noted("like: "):
         recipe = {} if request.like is None else followed(request.like)

@@ -1,150 +1,203 @@
-"""What a dream will take, found in a child process: with the command line's own checks, its own planner of memory, and,
-where nobody knows it yet, the speed of this machine."""
+"""What a dream will take, found out in a child process of the planner's: it checks the settings as the command line
+does, plans the memory as the dream will, and measures how fast the layer is here."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dreamer.errors import Failure, Mistake
-from dreamer.films import names, video
-from dreamer.jobs.estimate import FIXED, Estimate
-from dreamer.nets.budget import Budget
-from dreamer.nets.net import Net
-from dreamer.options import sizes
+from dreamer.errors import Failure, Mistake, Wrong
+from dreamer.films import flow, names, video
+from dreamer.films.containers import container
+from dreamer.films.muxed import PIECE
+from dreamer.jobs.estimate import FIRST, FIXED, Estimate
+from dreamer.jobs.film import ARRAYS
+from dreamer.machine import limits
+from dreamer.nets import binding
+from dreamer.nets.budget import FILES, Budget
+from dreamer.nets.net import TILE, Net
 from dreamer.options.request import Request
-from dreamer.options.understand import options
+from dreamer.options.sizes import fitting_sizes, octave_count
+from dreamer.options.understand import settings
 from dreamer.options.understood import Sizes, Understood
-from dreamer.pictures import reading
+from dreamer.pictures.reading import shrunk
 
-TRIAL = 240, 320  # height and width at which a step is timed
-_STEPS = 3  # that are timed; the quickest counts, because other programs only make it slower
-_ENCODED = 24  # frames that are encoded together
-PARENT = 45 << 20  # bytes of the process that waits for the dream, except for the picture
-_PIXEL = 4  # bytes per pixel of the picture there, about
+START = 0.7  # seconds from the start of a dream's process to its first step, on two cores
+_SAMPLE = 240, 320  # size at which a layer's speed is measured
+_STEPS = 3
+# A new process takes so many bytes for Caffe, and so many times the weights that it needs, measured with four nets.
+# What this one holds says little, because other nets were here before.
+_CAFFE, _WEIGHTS = 53 << 20, 3.6
 
 
 class Question(NamedTuple):
-    """What will this take?
+    """A dream to plan.
 
-    members        of a request, with paths relative to `folder`
-    height, width  of the photo, in pixels
-    timed          whether to measure the speed"""
+    request        members of a request
+    height, width  of the photo, upright
+    frames         of a video; None: unknown
+    speeds         {key(): seconds for a pixel} as far as known"""
 
-    members: Mapping[str, Any]
-    folder: str
+    request: Mapping[str, Any]
     height: int
     width: int
-    timed: bool
-
-
-class Answer(NamedTuple):
-    """What it takes.
-
-    key       names the net whose speed counts
-    memory    bytes at most
-    sizes     [(height, width)] of the octaves, the smallest first
-    asked     octaves that were asked for
-    overhead  above 1 if it is dreamed in tiles
-    frames    of a film; 1 for a picture; None if nobody knows
-    total     the work, in the units of Estimate; None if nobody knows
-    speed     units of work in a second; None if it was not measured
-    warnings  lines"""
-
-    key: str
-    memory: int
-    sizes: list[tuple[int, int]]
-    asked: int
-    overhead: float
     frames: int | None
-    total: float | None
-    speed: float | None
-    warnings: list[str]
+    speeds: Mapping[str, float]
 
 
-class Forecast:
-    """Answers Questions.
+class Forecast(NamedTuple):
+    """What it will take.
 
-    ask, octave_sizes, step, objective  dreamify's"""
+    plan    as the page gets it
+    speeds  what was measured now, as in Question"""
 
-    def __init__(self, ask: Callable[..., Request], octave_sizes: Sizes, step: Callable[..., float],
+    plan: dict[str, Any]
+    speeds: dict[str, float]
+
+
+def key(model: str, layer: str, threads: int, guided: bool) -> str:
+    """What a speed belongs to."""
+    return f"{model} {layer} {threads}{' guided' if guided else ''}"
+
+
+def work(pixels: list[int], iterations: int, frames: int = 1, of_steps: bool = False, encoded: int = 0) -> float:
+    """The work of a dream in pixels, from its first step to its end; arguments as for Estimate. The first step of all
+    takes longer."""
+    return Estimate(pixels, iterations, frames, of_steps=of_steps, encoded=encoded).total + first(pixels[0])
+
+
+def first(pixels: int) -> float:
+    """What the very first step takes more than another one, in pixels."""
+    return (FIRST - 1) * (pixels + FIXED)
+
+
+def empty() -> dict[str, Any]:
+    """The plan of a dream about which nothing is known."""
+    return {"seconds": None, "memory": None, "sizes": [], "octaves": 0, "tiles": False, "warnings": [], "errors": []}
+
+
+class Forecaster:
+    """Answers Questions, and keeps the last net for the next one.
+
+    ask, sizes       dreamify.ask and dreamify.octave_sizes
+    step, objective  dreamify.make_step and dreamify.objective_l2"""
+
+    def __init__(self, ask: Callable[..., Request], sizes: Sizes, step: Callable[..., float],
                  objective: Callable[..., Any]) -> None:
-        self._ask, self._sizes, self._step, self._objective = ask, octave_sizes, step, objective
-        self._loaded: tuple[object, Net, int] | None = None  # (what it is for, the net, bytes without pictures)
-        self._speeds: dict[str, float] = {}
+        self._ask, self._sizes, self._step, self._objective = ask, sizes, step, objective
+        self._net: Net | None = None
+        self._loaded: object = None
+        self._own = 0  # bytes that this process takes without a net
 
-    def __call__(self, question: Question) -> Answer:
-        """The Answer. Raises Mistake with the lines of the command line, Failure if there is too little memory."""
-        members = {name: value for name, value in question.members.items() if name != "command"}
-        asked = options(self._ask(members))
-        width, height = reading.shrunk((question.width, question.height), asked.max_size)
-        octaves = sizes.fitting_sizes(asked, self._sizes, height, width)
-        wanted = sizes.octave_count(asked, height, width)
-        net, base = self._net(asked)
-        net.budget = Budget(net, asked.memory)  # because the free memory changes
-        net.budget.base = base + PARENT + _PIXEL * height * width
-        memory, overhead = net.budget.fit(height, width)
-        frames, of_steps = _frames(asked, question.folder, len(octaves))
-        total = None if frames is None else Estimate(
-            [net.work(*size) for size in octaves], asked.iterations, 1 if of_steps else frames, of_steps=of_steps,
-            encoded=_ENCODED if _is_film(asked) else 0).total
-        key = key_of(asked.model.name, asked.layer.text, net.threads, asked.guide is not None)
-        if question.timed and key not in self._speeds:
-            self._speeds[key] = self._timed(net)
-        lines = list(asked.warnings)
-        if len(octaves) < wanted:
-            lines.append(f"only {len(octaves)} of {wanted} octaves, because smaller ones would be too small for "
-                         f"{asked.layer}")
-        return Answer(key, memory, octaves, wanted, overhead, frames, total, self._speeds.get(key), lines)
+    def __call__(self, question: Question) -> Forecast:
+        """The Forecast; what is wrong is in its plan."""
+        found, measured = empty(), dict[str, float]()
+        try:
+            self._fill(found, measured, question)
+        except (Mistake, Failure) as error:
+            found["errors"] = list(error.args)
+        return Forecast(found, measured)
 
-    def _net(self, asked: Understood) -> tuple[Net, int]:
-        """(the Net, the bytes that it takes without a picture), which is kept for the next question."""
-        wanted = asked.model.name, asked.layer.text, asked.threads, asked.reproducible
-        if self._loaded is None or self._loaded[0] != wanted:
-            if self._loaded:
-                self._loaded[1].close()
-                self._loaded = None
-            net = Net(asked.model, asked.layer, None, asked.memory, asked.threads, asked.reproducible)
-            self._loaded = wanted, net, net.budget.base
-        return self._loaded[1:]
+    def _fill(self, found: dict[str, Any], measured: dict[str, float], question: Question) -> None:
+        """Write into `found` and `measured` what can be found out. Raises Mistake and Failure."""
+        wrong, warnings = Wrong(), list[str]()
+        asked = settings(self._ask(dict(question.request)), wrong, warnings)
+        wrong.tell()
+        width, height = shrunk((question.width, question.height), asked.max_size)
+        sizes = fitting_sizes(asked, self._sizes, height, width)
+        found |= {"sizes": [list(size) for size in sizes], "octaves": len(sizes), "warnings": warnings}
+        if len(sizes) < (wanted := octave_count(asked, height, width)):
+            warnings.append(f"only {len(sizes)} of {wanted} octaves, because smaller ones would be too small for "
+                            f"{asked.layer}")
+        net = self._ready(asked)
+        film = _film(asked, question.frames)
+        need, overhead = self._fit(net, asked, film, height, width)
+        found |= {"memory": need, "tiles": overhead > 1}
+        pixels = [net.work(*size) for size in sizes]
+        speed = self._speed(net, asked, question.speeds, measured)
+        if film is None:
+            seconds = work(pixels, asked.iterations) * speed
+        elif film.frames is None:
+            return
+        else:
+            seconds = work(pixels, asked.iterations, film.frames, film.of_steps, film.encoded) * speed
+        found["seconds"] = round(START + seconds, 2)
 
-    def _timed(self, net: Net) -> float:
-        """Units of work that this machine does in a second."""
-        height, width = (max(side, net.smallest_side) for side in TRIAL)
-        picture = net.preprocess(np.random.RandomState(0).randint(0, 256, (height, width, 3)))
-        net.budget.fit(height, width)
+    def _ready(self, asked: Understood) -> Net:
+        """The Net for the layer. Raises TooLittle if there is not even the memory to load it."""
+        wanted = asked.model, asked.layer.text
+        if self._net is None or self._loaded != wanted:
+            if self._net:
+                self._net.close()
+                self._net = None
+            self._own = self._own or limits.used()
+            self._net, self._loaded = Net(asked.model, asked.layer, threads=limits.threads()), wanted
+        return self._net
+
+    def _fit(self, net: Net, asked: Understood, film: "_Film | None", height: int, width: int) -> tuple[int, float]:
+        """(bytes, overhead) of the dream, as Budget.fit says. Raises TooLittle."""
+        net.forwarded = None
+        tile = TILE if asked.reproducible else None
+        net.budget = Budget(net, asked.memory, tile)
+        weights = 4 * sum(blob.count for blobs in net.caffe.params.values() for blob in blobs)
+        net.budget.base = self._own + FILES + _CAFFE + int(_WEIGHTS * weights)
+        if film:
+            net.budget.arrays += (ARRAYS if asked.zoom or film.moves else 0) + flow.ARRAYS * (film.moves and asked.flow)
+            net.budget.base += film.arrays * height * width
+        found = net.budget.planned(height, width)
+        net.warm_up()  # with the smallest picture, so that what Caffe allocated for this size can be returned
+        binding.trim_memory()
+        return found
+
+    def _speed(self, net: Net, asked: Understood, known: Mapping[str, float], measured: dict[str, float]) -> float:
+        """Seconds for a pixel of a step: as learned, else as measured here and now."""
+        threads = asked.threads or limits.threads()
+        for guided in dict.fromkeys((asked.guide is not None, False)):
+            if found := known.get(key(asked.model.name, asked.layer.text, threads, guided)):
+                return found
+        before = net.budget.pixels
+        height, width = (max(side, net.smallest_side) for side in _SAMPLE)
+        net.budget.planned(height, width)
         net.resize(height, width)
+        binding.set_threads(threads)
+        picture = np.zeros((3, height, width), np.float32)
+        picture += np.random.RandomState(0).randint(-60, 60, picture.shape)
         took = []
-        for _ in range(_STEPS):
-            began = time.perf_counter()
-            self._step(net, picture, np.random.RandomState(0), 1.5, 32, True, [self._objective for _ in net.what.terms])
-            took.append(time.perf_counter() - began)
-        return (net.work(height, width) + FIXED) / min(took)
+        for _ in range(_STEPS + 1):  # the first one does not count
+            begun = time.perf_counter()
+            self._step(net, picture, np.random.RandomState(0), asked.step_size, 16, True,
+                       [self._objective for _ in net.what.terms])
+            took.append(time.perf_counter() - begun)
+        pixels = net.work(height, width)
+        net.budget.pixels = before
+        net.shape(net.smallest_side, net.smallest_side)
+        net.warm_up()
+        binding.trim_memory()
+        speed = min(took[1:]) / (pixels + FIXED)
+        measured[key(asked.model.name, asked.layer.text, threads, False)] = speed
+        return speed
 
 
-def key_of(name: str, layer: str, threads: int, guided: bool) -> str:
-    """The name of what has a speed of its own: a model, its layers, the threads, and whether there is a guide."""
-    return " ".join([name, layer, str(threads), *["guided"] * guided])
+class _Film(NamedTuple):
+    """What makes a film dearer than a picture.
+
+    frames    their number, 1 if each is a step; None if unknown
+    moves     whether the input is a video
+    encoded   as for Estimate; arrays: bytes per pixel that its form takes"""
+
+    frames: int | None
+    of_steps: bool
+    moves: bool
+    encoded: int
+    arrays: int
 
 
-
-def _is_film(asked: Understood) -> bool:
-    return asked.zoom is not None or names.always_film(asked.output) or video.named_so(asked.input)
-
-
-def _frames(asked: Understood, folder: str, octaves: int) -> tuple[int | None, bool]:
-    """(number of frames, whether each is a step of one dream). None for a video that does not say how long it is."""
-    if asked.zoom is not None:
-        return asked.zoom, False
-    if not _is_film(asked):
-        return 1, False
-    if not video.named_so(asked.input):
-        return octaves * asked.iterations, True
-    try:
-        seconds, rate = video.length(os.path.join(folder, asked.input))
-    except (Mistake, Failure):
-        return None, False
-    whole = max(0.0, min(seconds, asked.end or seconds) - (asked.start or 0.0))
-    return max(1, round(whole * (asked.fps or rate))) if seconds and rate else None, False
+def _film(asked: Understood, frames: int | None) -> _Film | None:
+    """The film that is asked for; None for a picture. `frames`: of a video."""
+    if not (asked.zoom or names.always_film(asked.output) or (frames and names.may_be_film(asked.output))):
+        return None
+    held = container(asked.output)
+    moves = not asked.zoom and (frames is not None or video.named_so(asked.input))
+    return _Film(asked.zoom or (frames if moves else 1), not asked.zoom and not moves, moves,
+                 PIECE if held else 0, held.memory if held else 0)

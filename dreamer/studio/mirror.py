@@ -135,7 +135,7 @@ class Mirror:
         if self._net is None:  # that layer is wrong, or cannot be loaded; the page knows
             return
         begun, settings = time.monotonic(), self._settings
-        steps, pixels = self._pace.plan(settings.steps, self._asked)
+        steps, pixels = self._pace.choose(settings.steps, self._asked)
         found = await self._ask(Frame(frame[NUMBER:], settings._replace(steps=steps), pixels), _DREAMING)
         now = time.monotonic()
         self._asked = found.asked

@@ -31,7 +31,7 @@ class Pace:
         self._speeds.clear()
         self._ignored = _NEW
 
-    def plan(self, steps: int, pixels: int) -> tuple[int, int]:
+    def choose(self, steps: int, pixels: int) -> tuple[int, int]:
         """(steps, pixels) for the next frame, if so many are asked for: as many as there is time for."""
         choices = list(_choices(steps, pixels))
         self._saved = min(self._saved, len(choices) - 1)

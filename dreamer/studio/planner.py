@@ -1,4 +1,5 @@
-"""What a dream will take, before it begins: seconds, memory, octaves. What is learned about the speed is kept."""
+"""What a dream will take, before it is begun. A child process finds it out; the machine's speed at each layer is
+learned from the dreams that are done."""
 
 import asyncio
 import contextlib
@@ -14,91 +15,82 @@ from dreamer.machine import files
 from dreamer.machine.servant import Servant
 from dreamer.options.request import Request
 from dreamer.options.understood import Sizes
-from dreamer.studio.forecast import Answer, Forecast, Question, key_of
+from dreamer.studio import forecast
+from dreamer.studio.forecast import Forecast, Forecaster, Question
 
-START = 1.2  # seconds of a dream outside its steps, on two cores: the process, the weights, reading, writing
-_SECONDS = 30.0  # that an answer may take on a busy machine
-_LEAST = 1.0  # seconds of a dream that says something about the speed
-_NEW = 0.5  # weight of the latest dream's speed
+_IDLE = 60.0  # seconds without a question after which the child ends, and frees 150 MB
+_LONGEST = 20.0  # seconds that an answer may take
 _MOST = 500  # speeds that are kept
-_BEGIN = "begin"  # the key of START in the file; no model has that name, because keys of models have spaces
+_NEW = 0.5  # share of the newest dream in the speed: a machine's load changes
 
 
 class Planner:
-    """Plans dreams on this machine.
+    """Plans dreams. Make it in a running loop.
 
-    ask, sizes, step, objective  dreamify's
-    hidden                       the folder .studio; speeds.json in it has what was learned
-    threads                      of each dream; None: all that there are"""
+    hidden                        the studio's hidden folder: what is learned is kept there, in speeds.json
+    ask, sizes, step, objective   dreamify.ask, octave_sizes, make_step and objective_l2
 
-    def __init__(self, ask: Callable[..., Request], sizes: Sizes, step: Callable[..., float],
-                 objective: Callable[..., Any], hidden: Path, threads: int | None = None) -> None:
-        self._servant = Servant(Forecast(ask, sizes, step, objective), called="the planner")
-        self._thread = ThreadPoolExecutor(1)
-        self._path, self._threads = Path(hidden, "speeds.json"), threads
-        self._speeds = _read(self._path)
+    studio.planner = Planner(hidden, script.ask, script.sizes, script.step, script.objective)
+    queue = Queue(…, learned=studio.planner.learn)"""
 
-    async def plan(self, members: Mapping[str, Any], height: int, width: int) -> dict[str, Any]:
-        """What the dream of a request takes, of a photo of height × width pixels.
+    def __init__(self, hidden: Path, ask: Callable[..., Request], sizes: Sizes, step: Callable[..., float],
+                 objective: Callable[..., Any]) -> None:
+        self._path = Path(hidden, "speeds.json")
+        self._servant = Servant(Forecaster(ask, sizes, step, objective), _IDLE, called="the planner")
+        self._threads = ThreadPoolExecutor(1)
+        self._learned, self._measured = _read(self._path), dict[str, float]()
 
-        members  of the request, with paths relative to the folder of pictures
+    async def plan(self, request: Mapping[str, Any], height: int, width: int,
+                   frames: int | None = None) -> dict[str, Any]:
+        """What the dream of a photo will take: {"seconds": None if unknown, "memory": bytes, or None, "sizes":
+        [[height, width] of each octave], "octaves": their number, "tiles": whether it is dreamed in tiles,
+        "warnings": lines, "errors": lines as on the command line}. Raises nothing.
 
-        Returns {"seconds": None if nobody knows, "memory": bytes, "sizes": [[height, width]], "octaves", "frames",
-        "tiles": whether memory is so short that it is dreamed in tiles, "warnings": lines, "errors": lines}; after an
-        error the figures are None."""
-        asked = dict(members)
-        if self._threads is not None:
-            asked.setdefault("threads", self._threads)
+        request        its members, as form.request_of makes them
+        height, width  of the upright photo, in pixels
+        frames         of a video, if known; without them, its seconds are unknown"""
+        members = {name: value for name, value in request.items() if name != "command"}
+        if "command" in request or not (height and width):  # an atlas; or a photo that cannot be read
+            return forecast.empty()
+        question = Question(members, height, width, frames, self._measured | self._learned)
         try:
-            answer = await self._ask(Question(asked, str(self._path.parents[1]), height, width, False))
-            if answer.key not in self._speeds and answer.speed is None:
-                answer = await self._ask(Question(asked, str(self._path.parents[1]), height, width, True))
-        except (Mistake, Failure) as error:
-            return {"seconds": None, "memory": None, "sizes": [], "octaves": None, "frames": None, "tiles": False,
-                    "warnings": [], "errors": list(error.args)}
-        speed = self._speeds.get(answer.key, answer.speed)
-        seconds = None if answer.total is None or not speed else (
-            answer.total / speed + self._speeds.get(_BEGIN, START))
-        return {"seconds": seconds, "memory": answer.memory, "sizes": answer.sizes, "octaves": len(answer.sizes),
-                "frames": answer.frames, "tiles": answer.overhead > 1, "warnings": answer.warnings, "errors": []}
+            found: Forecast = await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._servant.ask, question, _LONGEST)
+        except (Mistake, Failure) as error:  # the child crashed, or cannot be started
+            return forecast.empty() | {"errors": list(error.args)}
+        self._measured |= found.speeds
+        return found.plan
 
     def learn(self, shown: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
-        """Learn from a dream that is done: arguments as the Queue's `learned`."""
-        if not figures["seconds"] > _LEAST or not figures["total"] > 0:
+        """Learn from a dream that is done. Arguments as of Queue's `learned`: the job, with its form, and its
+        figures."""
+        pixels, seconds = figures["work"], float(figures["seconds"])
+        total = float(figures["total"]) + forecast.first(pixels[0])
+        name = forecast.key(figures["model"], figures["layer"], figures["threads"], "guide" in shown.get("form", {}))
+        speed = seconds / total if total > 0 else 0.0
+        if not (_is_speed(speed) and seconds > 0.2):  # a short run says little
             return
-        key = key_of(figures["model"], figures["layer"], figures["threads"], "guide" in shown["form"])
-        self._note(key, figures["total"] / figures["seconds"])
-        if not shown["resumed"] and shown["kind"] == "dream":
-            self._note(_BEGIN, max(0.1, shown["took"] - figures["seconds"]))
-        with contextlib.suppress(OSError), files.replacing(self._path) as file:  # a full disk: it is learned again
-            file.write(json.dumps(self._speeds).encode())
-
-    def rest(self) -> None:
-        """End the child: a dream that begins needs the memory."""
-        self._thread.submit(self._servant.close)
+        before = self._learned.pop(name, speed)  # the newest comes last
+        self._learned[name] = before + _NEW * (speed - before)
+        for old in list(self._learned)[:-_MOST]:
+            del self._learned[old]
+        with contextlib.suppress(OSError), files.replacing(self._path) as file:  # else it is learned again
+            file.write(json.dumps(self._learned, indent=1).encode())
 
     def close(self) -> None:
-        """End the child for good."""
+        """End the child."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._servant.close()
-        self._thread.shutdown(wait=False)
-
-    async def _ask(self, question: Question) -> Answer:
-        loop = asyncio.get_running_loop()
-        found: Answer = await loop.run_in_executor(self._thread, self._servant.ask, question, _SECONDS)
-        return found
-
-    def _note(self, key: str, value: float) -> None:
-        before = self._speeds.pop(key, None)  # the latest are at the end
-        self._speeds[key] = value if before is None else _NEW * value + (1 - _NEW) * before
-        while len(self._speeds) > _MOST:
-            del self._speeds[next(iter(self._speeds))]
 
 
 def _read(path: Path) -> dict[str, float]:
-    """What was learned so far; nothing if the file is missing or damaged."""
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        found = json.loads(path.read_text("utf-8"))
-        if isinstance(found, dict):
-            return {name: float(value) for name, value in found.items()
-                    if isinstance(value, int | float) and math.isfinite(value) and value > 0}
-    return {}
+    """The speeds in a file; {} if it is missing or damaged."""
+    try:
+        found = json.loads(path.read_bytes()[:1 << 20])
+        return {name: speed for name, speed in found.items() if _is_speed(speed)}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}
+
+
+def _is_speed(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value) and 1e-10 < value < 1e-2

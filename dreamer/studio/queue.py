@@ -77,6 +77,10 @@ class Queue:
         """Names that files in the folder will get; nobody else may take them."""
         return {each.output for each in self._entries if each.state != DONE and each.kind != "try"}
 
+    def shares(self) -> dict[str, int]:
+        """Members of each request, so that all dreams together take no more threads than there are."""
+        return {"threads": max(1, limits.threads() // self._jobs)} if self._jobs > 1 else {}
+
     def needs(self, name: str) -> bool:
         """Whether a dream that runs or waits reads the file of this name."""
         return any(each.state in (*RUNNING, WAITING) and name in (each.photo, each.form.get("guide"))
@@ -288,9 +292,7 @@ class Queue:
         request = form.request_of(entry.asks(), self.folder, entry.output)
         if entry.kind != "try":
             request["preview"] = f"./{os.path.relpath(self._preview(entry), self.folder)}"
-        if self._jobs > 1:
-            request["threads"] = max(1, limits.threads() // self._jobs)
-        return request
+        return request | self.shares()
 
     def _preview(self, entry: Entry) -> Path:
         return self.folder / f".studio/previews/{entry.id}.jpg"

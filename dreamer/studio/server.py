@@ -35,11 +35,11 @@ def serve(folder: str | os.PathLike[str], *, program: str, port: int, bind: str 
 
     program       path of dreamify.py
     port          of the page; 0 for any that is free
-    bind          another address at which the page answers, or None
+    bind          another address at which the page answers; None for what suits the place
     jobs          number of dreams at the same time
     open_browser  whether to open the page, if there is a desktop
     script        functions of dreamify"""
-    place = checked(folder)
+    place, bind = checked(folder), bind or here.address()
     with owned(place):
         sockets = listening(port, bind)
         try:
@@ -134,7 +134,7 @@ def announce(gate: Gate, port: int, bind: str | None, open_browser: bool) -> Non
     """Print the page's address, and open it in the browser of the desktop, if there is one."""
     address = f"http://{LOOPBACK}:{port}/?token={gate.token}"
     others = []
-    if bind and not bind.startswith("127.") and bind != "::1" and here.place() != here.CONTAINER:
+    if bind and not bind.startswith("127.") and bind not in ("::1", here.address()):
         tell("warning: ", f"bind: anyone in the network of {bind} who has the token can use this page, and on the way "
              "the token and the pictures can be read")
         if bind not in ("0.0.0.0", "::"):

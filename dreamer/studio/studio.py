@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dreamer.machine import limits
 from dreamer.options.request import Request
 from dreamer.options.understood import Sizes
 from dreamer.studio import commandline
@@ -59,8 +58,7 @@ class Studio:
         self.board = Board(self.state, self.free)
         self.viewer = Viewer(self.hidden)
         self.gallery = Gallery(folder, self.viewer, self.board.changed)
-        self.planner = Planner(script.ask, script.sizes, script.step, script.objective, self.hidden,
-                               max(1, limits.threads() // jobs) if jobs > 1 else None)
+        self.planner = Planner(self.hidden, script.ask, script.sizes, script.step, script.objective)
         self.queue = Queue(folder, program, jobs, self.board.changed, self.told, self.planner.learn)
 
     def told(self, members: Mapping[str, Any]) -> str:

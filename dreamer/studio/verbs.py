@@ -1,10 +1,14 @@
 """What a page can do, besides uploads: plan and begin dreams, act on jobs, delete and rename files."""
 
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tornado.web import HTTPError
 
 from dreamer.errors import Mistake
+from dreamer.films import video
 from dreamer.studio import form, naming
 from dreamer.studio.guard import Guarded
 
@@ -18,8 +22,23 @@ class Plan(Guarded):
         seen = await studio.viewer.look(path)
         output = naming.dream_name(studio.folder, path.name, form.extension(asked), studio.queue.reserved())
         request = form.request_of(asked, studio.folder, output)
-        found = await studio.planner.plan(request, seen.height, seen.width)
+        frames = None
+        if seen.kind == "video" and form.film(asked):
+            frames = await asyncio.get_running_loop().run_in_executor(None, length, path, asked)
+        found = await studio.planner.plan(request | studio.queue.shares(), seen.height, seen.width, frames)
         self.answer(found | {"command": studio.told(request)})
+
+
+def length(path: Path, asked: Mapping[str, Any]) -> int | None:
+    """The number of frames of a film of a video, as the video says; None if it does not.
+
+    asked  a checked form"""
+    try:
+        seconds, rate = video.length(path)
+    except Mistake:
+        return None
+    part = min(seconds, asked.get("end", seconds)) - asked.get("start", 0.0)
+    return max(1, round(part * asked.get("fps", rate))) if seconds and rate else None
 
 
 class Dreams(Guarded):

@@ -10,10 +10,12 @@ The dream is shrunk, and stored as a JPEG. A model's tiles are one WebP picture 
 """
 
 import functools
+import io
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -178,6 +180,36 @@ def of_layer(layer: str) -> Image.Image:
     return shrunk(dreamed(LAYER_COMMAND.replace("LAYER", layer))[0], THUMB)
 
 
+def studio_page() -> Image.Image:
+    """The studio's page in the dark, with three dreams of the sample photos; needs Chromium and Selenium."""
+    sys.path[:0] = [str(ROOT / "tests")]
+    from browser import Page, Served, window
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "photos")
+        folder.mkdir()
+        studio = Served(folder)
+        driver = window(size=(1400, 860))
+        try:
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+                "features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+            page = Page(driver, studio)
+            for sample, form in (("coffee", {"layer": "inception_3b/5x5_reduce"}), ("raccoon", {"layer": "birds"}),
+                                 ("dandelions", {})):
+                page.open(seed=1, **form)
+                if page.find("#open-new").is_displayed():
+                    page.click("#open-new")
+                page.sample(sample)
+                page.dream()
+                page.shows("done", 300)
+            page.until("document.querySelectorAll('#strip img').length === 6 && "
+                       "[...document.querySelectorAll('#strip img')].every(one => one.naturalWidth)")
+            time.sleep(1)
+            return Image.open(io.BytesIO(driver.get_screenshot_as_png()))
+        finally:
+            driver.quit()
+            studio.stop()
+
+
 def tiles_of(name: str) -> Image.Image:
     """A tile for each layer of the model, in the order of `keys`: a square of the dandelions, dreamed at twice a tile's
     size, because a layer shows little of what it likes in 96 pixels."""
@@ -205,7 +237,7 @@ def main(names: Sequence[str]) -> None:
     made: dict[str, Callable[[], Image.Image]] = {
         name: functools.partial(of_item, item) for name, item in ITEMS.items()}
     made |= {file_of(layer)[:-4]: functools.partial(of_layer, layer) for layer in LAYERS}
-    made["how"] = diagram
+    made["how"], made["studio"] = diagram, studio_page
     made |= {f"tiles-{name}": functools.partial(tiles_of, name) for name in model.names()}
     if unknown := set(names) - set(made):
         sys.exit(f"make.py: no picture is called {', '.join(sorted(unknown))}; there are: {' '.join(made)}")
@@ -219,7 +251,7 @@ def main(names: Sequence[str]) -> None:
             made[name]().save(path, quality=70, method=6)
         else:
             path = HERE / f"{name}.jpg"
-            made[name]().save(path, quality=80, optimize=True, progressive=True)
+            made[name]().convert("RGB").save(path, quality=80, optimize=True, progressive=True)
         print(f"{path.name}: {path.stat().st_size // 1000} kB", flush=True)
 
 

@@ -4,7 +4,7 @@
 // the mask. The tint lies over what will dream: paint that appears below the finger needs no explanation. It has light and
 // dark stripes, because for each single colour there is a photo on which it cannot be seen.
 
-import { button, clamp, make, row, slide } from "./stage.js"
+import { button, clamp, encoded, make, row, slide } from "./stage.js"
 
 const LONGEST = 1024, STEPS = 40   // of undo, at most 1 MB each
 const STRIPES = ["#ff5fd7", "#3b0764"]
@@ -170,7 +170,7 @@ export function Mask(stage) {
     if (radius) soften(bytes, width, height, radius)
     for (let i = 0; i < image.data.length; i++) image.data[i] = i % 4 === 3 ? 255 : bytes[i >> 2]
     pen.putImageData(image, 0, 0)
-    return new Promise(done => grey.toBlob(done, "image/png"))
+    return encoded(grey, "image/png")
   }
 
   // -- strokes: the stage hands over the pointer

@@ -1,7 +1,7 @@
 // The mirror: what the camera sees, dreamed as it comes. A frame goes out when the last one has come back, or after LATEST
 // ms: nothing queues up on a slow line or in a slow net, and the picture stays near the present.
 
-import { button, make, row, slide } from "./stage.js"
+import { button, encoded, make, row, slide } from "./stage.js"
 
 const WIDE = 320, HIGH = 240
 const LATEST = 400, REST = 20000          // ms; the second: that the page may be hidden before the camera is given back
@@ -29,7 +29,7 @@ function layers(models) {
 export function mirror(dialog, { models }) {
   if (dialog.open) return
   let run, socket, stream, track, seen, cameras, next, resting, facing = "user"
-  let number, drawn, sent, shown, delay, measured   // frames: by number, when each was taken; when the last ones were shown
+  let number, drawn, sent, shown, delay, measured, less   // frames: by number, when each was taken; when the last ones were shown
 
   const range = (min, max, step, value) => make("input", { type: "range", min, max, step, value, oninput: settings })
   const layer = layers(models), strength = range(.5, 8, .5, 3), steps = range(1, 4, 1, 2), past = range(0, .95, .05, .8)
@@ -113,7 +113,9 @@ export function mirror(dialog, { models }) {
     socket.onmessage = ({ data }) => {
       if (mine !== run) return
       if (typeof data !== "string") return answer(mine, data)
-      const { ready, flow, error, kept: name } = JSON.parse(data)
+      const { ready, flow, error, kept: name, pace } = JSON.parse(data)
+      if (ready || name) line.textContent = ""   // an error of before
+      if (pace) less = pace.less
       if (ready) {
         flows.hidden = !flow
         settings()
@@ -138,23 +140,21 @@ export function mirror(dialog, { models }) {
       await new Promise(go => requestAnimationFrame(next = go))   // at the next picture of the screen, or an answer
       const waits = performance.now() - (sent.get(number) ?? -Infinity) < LATEST
       if (waits || document.hidden || video.readyState < 2 || socket?.bufferedAmount) continue
-      await post(mine).catch(() => null)   // a camera that is just going away
+      post()
     }
   }
 
-  async function post(mine) {
+  function post() {
     const pen = frame.getContext("2d"), { videoWidth, videoHeight } = video
     const scale = Math.max(WIDE / videoWidth, HIGH / videoHeight), wide = videoWidth * scale, high = videoHeight * scale
     // Like in a mirror, except with the camera at the back. Turned over here, so that what is kept is what was seen.
     pen.setTransform(seen.facingMode === "environment" ? 1 : -1, 0, 0, 1, WIDE / 2, HIGH / 2)
     pen.drawImage(video, -wide / 2, -high / 2, wide, high)
-    const taken = performance.now(), jpeg = await new Promise(done => frame.toBlob(done, "image/jpeg", .7))
-    if (mine !== run) return
     const head = new DataView(new ArrayBuffer(8))
     head.setBigUint64(0, BigInt(++number), true)
-    sent.set(number, taken)
+    sent.set(number, performance.now())
     sent.delete(number - 20)   // was never answered
-    socket.send(new Blob([head, jpeg]))
+    socket.send(new Blob([head, encoded(frame, "image/jpeg", .7)]))
   }
 
   async function answer(mine, data) {
@@ -177,7 +177,7 @@ export function mirror(dialog, { models }) {
     if (now - measured < 500 || shown.length < 2) return
     measured = now
     const rate = (shown.length - 1) / (now - shown[0]) * 1000
-    figures.textContent = `${rate.toFixed(rate < 10 ? 1 : 0)} frames a second, ${(delay / 1000).toFixed(2)} s behind`
+    figures.textContent = `${rate.toFixed(rate < 10 ? 1 : 0)} frames a second, ${(delay / 1000).toFixed(2)} s behind${less ? "; simpler than asked, to keep up" : ""}`
   }
 
   const hidden = () => {

@@ -26,6 +26,11 @@ export const button = (text, onclick, more) => make("button", text, { onclick },
 export const row = (...parts) => make("div.row", ...parts)
 export const slide = (text, control) => make("label.slide", text, control)   // a control with its name beside it
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
+// Not toBlob: Chromium begins it when the page is idle, or after a second.
+export function encoded(canvas, type, quality) {
+  const text = atob(canvas.toDataURL(type, quality).split(",")[1])
+  return new Blob([Uint8Array.from(text, letter => letter.charCodeAt(0))], { type })
+}
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
 async function loaded(url, alt = "") {

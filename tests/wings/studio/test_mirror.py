@@ -232,9 +232,9 @@ def test_large_frames_are_shrunk_and_small_ones_are_not_enlarged() -> None:
 def test_a_slow_machine_gets_fewer_steps_and_then_fewer_pixels() -> None:
     def settled(speed: float, steps: int, pixels: int, pace: Pace) -> tuple[int, int]:
         for _ in range(20):
-            plan = pace.plan(steps, pixels)
+            plan = pace.choose(steps, pixels)
             pace.note(speed * plan[0] * (plan[1] + 30_000), *plan)
-        return pace.plan(steps, pixels)
+        return pace.choose(steps, pixels)
     pace, usual = Pace(), 1 / (2 * (USUAL + 30_000))
     assert settled(0.07 * usual, 2, USUAL, pace) == (2, USUAL)
     assert settled(0.15 * usual, 2, USUAL, pace) == (1, USUAL)
