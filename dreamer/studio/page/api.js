@@ -12,7 +12,7 @@ function become(state) {
 // A cookie belongs to one run of the server: the next has a new token, which is only in the address that it prints.
 const locked = status => status === 401 || status === 403
 
-export class Refused extends Error {
+class Refused extends Error {
   constructor(status, answer) {
     super(answer?.error || (status === 413 ? "this file is too large" : status ? `The studio answered ${status}.`
       : "The studio does not answer. Is it still running?"))

@@ -98,12 +98,12 @@ export function Go(foot, press) {
     quick.hidden = !!reason || !(plan?.seconds > LONG) || form.max_size <= QUICK || Math.max(first?.width, first?.height) <= QUICK
   }
 
-  follow(show, "form", "plan")
-  return {
-    block(name, reason) {
-      if (blocks.get(name) === reason) return
-      blocks.set(name, reason)
-      show()
-    },
+  function block(name, reason) {
+    if (blocks.get(name) === reason) return
+    blocks.set(name, reason)
+    show()
   }
+
+  follow(show, "form", "plan")
+  return { block }
 }

@@ -40,32 +40,31 @@ export function Now(box, page) {
   const bar = make("progress", { ariaLabel: "This dream" }), text = make("p.line"), notes = make("p.hint.notes")
   box.append(bar, make("div.now-row", text, row(...Object.values(verbs))), notes)
 
-  return {
-    show(next) {
-      job = next
-      box.hidden = !job
-      if (!job) return
-      const { id, state, kind, done, lines = [] } = job, runs = active(job), tries = kind === "try"
-      bar.hidden = !runs && state !== "stopped"
-      if (runs && !done) bar.removeAttribute("value")   // it only moves: nobody knows yet
-      else bar.value = done ?? 0
-      write(text, line(job))
-      text.classList.toggle("wrong", state === "failed")
-      const shows = { dreaming: ["stop"], stopping: ["stop"], waiting: ["cancel"], stopped: ["go", "again", "remove"], failed: ["go", "remove"],
-        done: ["again", "dream", "download", "more"], item: ["dream", "download", "more"] }[state]
-      for (const [name, one] of Object.entries(verbs)) one.hidden = !shows.includes(name)
-        || (name === "dream" && ["film", "video", "sheet"].includes(kind)) || (tries && (state === "done" || name === "again"))
-      write(verbs.go, state === "failed" ? "Try again" : "Go on")
-      write(verbs.dream, kind === "photo" ? "Use as the photo" : "Dream the dream")
-      verbs.stop.disabled = state === "stopping"
-      write(notes, lines.join(" "))
-      notes.hidden = !lines.length
-      // To those who do not see the bar: a change at once, progress now and then.
-      const tells = `${id} ${state} ${runs && Math.floor(done * 4)}`
-      if (tells !== told && state !== "item") say(runs ? `${heading(job)}: ${line(job)}` : line(job))
-      told = tells
-    },
+  function show(next) {
+    job = next
+    box.hidden = !job
+    if (!job) return
+    const { id, state, kind, done, lines = [] } = job, runs = active(job), tries = kind === "try"
+    bar.hidden = !runs && state !== "stopped"
+    if (runs && !done) bar.removeAttribute("value")   // it only moves: nobody knows yet
+    else bar.value = done ?? 0
+    write(text, line(job))
+    text.classList.toggle("wrong", state === "failed")
+    const shows = { dreaming: ["stop"], stopping: ["stop"], waiting: ["cancel"], stopped: ["go", "again", "remove"], failed: ["go", "remove"],
+      done: ["again", "dream", "download", "more"], item: ["dream", "download", "more"] }[state]
+    for (const [name, one] of Object.entries(verbs)) one.hidden = !shows.includes(name)
+      || (name === "dream" && ["film", "video", "sheet"].includes(kind)) || (tries && (state === "done" || name === "again"))
+    write(verbs.go, state === "failed" ? "Try again" : "Go on")
+    write(verbs.dream, kind === "photo" ? "Use as the photo" : "Dream the dream")
+    verbs.stop.disabled = state === "stopping"
+    write(notes, lines.join(" "))
+    notes.hidden = !lines.length
+    // To those who do not see the bar: a change at once, progress now and then.
+    const tells = `${id} ${state} ${runs && Math.floor(done * 4)}`
+    if (tells !== told && state !== "item") say(runs ? `${heading(job)}: ${line(job)}` : line(job))
+    told = tells
   }
+  return { show }
 }
 
 // The list: what runs, what waits in its order, what can go on, and what ended, newest first.
@@ -93,20 +92,19 @@ export function List(box, page) {
       .map(([, text, label, go]) => button(text, go, { ariaLabel: `${label}: ${photo}` })))) }
   }
 
-  return {
-    show(jobs) {
-      const are = (...states) => jobs.filter(job => states.includes(job.state)), waiting = are("waiting"), running = jobs.filter(active)
-      const count = running.length + waiting.length, now = new Map()
-      box.hidden = !jobs.length
-      write(summary, count ? `Queue · ${count}` : "Queue")
-      for (const job of [...running, ...waiting, ...are("stopped"), ...are("failed", "done").reverse().slice(0, 20)]) {
-        const place = waiting.indexOf(job), key = `${job.id} ${job.state} ${place} ${waiting.length}`, one = rows.get(key) ?? draw(job, place, waiting.length)
-        now.set(key, one)
-        write(one.text, line(job))
-        one.bar.value = job.done
-      }
-      if ([...now.keys()].join() !== [...rows.keys()].join()) list.replaceChildren(...[...now.values()].map(one => one.element))
-      rows = now
-    },
+  function show(jobs) {
+    const are = (...states) => jobs.filter(job => states.includes(job.state)), waiting = are("waiting"), running = jobs.filter(active)
+    const count = running.length + waiting.length, now = new Map()
+    box.hidden = !jobs.length
+    write(summary, count ? `Queue · ${count}` : "Queue")
+    for (const job of [...running, ...waiting, ...are("stopped"), ...are("failed", "done").reverse().slice(0, 20)]) {
+      const place = waiting.indexOf(job), key = `${job.id} ${job.state} ${place} ${waiting.length}`, one = rows.get(key) ?? draw(job, place, waiting.length)
+      now.set(key, one)
+      write(one.text, line(job))
+      one.bar.value = job.done
+    }
+    if ([...now.keys()].join() !== [...rows.keys()].join()) list.replaceChildren(...[...now.values()].map(one => one.element))
+    rows = now
   }
+  return { show }
 }

@@ -14,8 +14,8 @@ function paper(width, height, alpha = true) {
   return [canvas, canvas.getContext("2d", { willReadFrequently: true, alpha })]
 }
 
-// Three box blurs of bytes (height, width) in each direction: nearly a Gaussian. Beyond the edge the edge goes on; a canvas's
-// own blur would fade out there.
+// Three box blurs of bytes (height, width) each way: nearly a Gaussian. Beyond the edge the edge goes on; a canvas's own blur
+// would fade out.
 function soften(bytes, width, height, radius) {
   const line = new Uint8Array(Math.max(width, height)), size = 2 * radius + 1
   const pass = (count, step, start) => {

@@ -82,7 +82,7 @@ export function Stage(element) {
         const older = [...box.children], drop = () => older.forEach(one => one.remove())
         older.splice(0, older.length - 1).forEach(one => one.remove())
         box.append(image)
-        // The old picture stays below at full strength while the new one fades in: the sum never gets darker.
+        // The old picture stays below at full strength while the new one fades in: it never gets darker.
         if (fade && !calm()) image.animate([{ opacity: 0 }, { opacity: 1 }], FADE).finished.then(drop, drop)
         else drop()
         layout()
@@ -242,8 +242,7 @@ export function Stage(element) {
     clearTimeout(sharpening)
     if (zoom !== null) sharpening = setTimeout(sharpen, 150)
 
-    // The handle lies over the visible part, and stays there when the picture is zoomed and moved below it: so it can always
-    // be reached, and one moves what one compares, like below a glass.
+    // The handle stays over the visible part when the picture is zoomed and moved below it: it can always be reached.
     const start = Math.max(left, 0), wide = Math.min(left + whole[0], seen[0]) - start
     const upper = Math.max(top, 0), tall = Math.min(top + whole[1], seen[1]) - upper
     span = { left, start, wide }
@@ -370,29 +369,25 @@ export function Stage(element) {
     layout()
   }
 
-  function watch() {
-    new ResizeObserver(layout).observe(view)
-    const ratio = () => {   // the browser's zoom, or a window on another screen
-      matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", ratio, { once: true })
-      layout()
-    }
-    ratio()
-    element.onfullscreenchange = () => wider.textContent = document.fullscreenElement ? "Leave full screen" : "Full screen"
-    element.onkeydown = keys
-    view.onwheel = wheel
-    view.ondblclick = ({ target, clientX, clientY }) => {
-      if (target === handle || tool || film) return
-      to(zoom === null ? Math.max(1 / devicePixelRatio, scale() * 2) : null, clientX, clientY)
-    }
-    Object.assign(view, { onpointerdown: down, onpointermove: move, onpointerup: up, onpointercancel: up })
-    view.ondragstart = () => false   // else the browser drags the picture away
-  }
-
   element.classList.add("stage")
   element.append(view, tools)
   const stage = { element, view, picture, show, live, play, clear, take, tell, put, get key() { return key }, get tool() { return tool } }
   const mask = stage.mask = Mask(stage)
-  watch()
+  new ResizeObserver(layout).observe(view)
+  const ratio = () => {   // the browser's zoom, or a window on another screen
+    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", ratio, { once: true })
+    layout()
+  }
+  ratio()
+  element.onfullscreenchange = () => wider.textContent = document.fullscreenElement ? "Leave full screen" : "Full screen"
+  element.onkeydown = keys
+  view.onwheel = wheel
+  view.ondblclick = ({ target, clientX, clientY }) => {
+    if (target === handle || tool || film) return
+    to(zoom === null ? Math.max(1 / devicePixelRatio, scale() * 2) : null, clientX, clientY)
+  }
+  Object.assign(view, { onpointerdown: down, onpointermove: move, onpointerup: up, onpointercancel: up })
+  view.ondragstart = () => false   // else the browser drags the picture away
   clear()
   return stage
 }
