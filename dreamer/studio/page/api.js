@@ -9,10 +9,10 @@ function become(state) {
   link.dispatchEvent(new Event("state"))
 }
 
-// A cookie belongs to one run of the server: the next run has a new token, which is only in the address that it prints.
+// A cookie belongs to one run of the server: the next has a new token, which is only in the address that it prints.
 const locked = status => status === 401 || status === 403
 
-export class Refused extends Error {
+class Refused extends Error {
   constructor(status, answer) {
     super(answer?.error || (status === 413 ? "this file is too large" : status ? `The studio answered ${status}.`
       : "The studio does not answer. Is it still running?"))
@@ -22,7 +22,7 @@ export class Refused extends Error {
   }
 }
 
-// Asks the server; a body goes as JSON, or as it is if it is a Blob. Raises Refused; its status is 0 if there is no answer.
+// Asks the server; a body goes as JSON, a Blob as it is. Raises Refused, with status 0 if there is no answer.
 export async function ask(path, { method = "GET", body, signal } = {}) {
   const raw = body instanceof Blob, headers = method === "GET" ? {} : { "X-Studio": "1" }
   if (body && !raw) headers["Content-Type"] = "application/json"
@@ -37,7 +37,7 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
 export const post = (path, body = {}) => ask(path, { method: "POST", body })
 export const part = encodeURIComponent
 
-// fetch() does not tell how much of a body has been sent, so this is an XMLHttpRequest.
+// fetch() does not tell how much has been sent, so this is an XMLHttpRequest.
 export function upload(file, name, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
@@ -51,7 +51,7 @@ export function upload(file, name, progress) {
   })
 }
 
-// Keeps a socket open for as long as the page lives. A socket cannot say why it was refused, so a question finds out.
+// Keeps a socket open while the page lives. A socket cannot say why it was refused, so a question finds out.
 export function listen(wait = 500) {
   const socket = new WebSocket(`${location.protocol.replace("http", "ws")}//${location.host}/socket`)
   socket.onmessage = event => {

@@ -1,12 +1,10 @@
-// What is chosen for the next dream, and what it will take. The choices live in this tab (sessionStorage); all else is the
-// server's. A field that nobody has touched is not sent: then the program's own default holds, which may depend on the photo.
+// What is chosen for the next dream, and what it will take. The choices live in this tab; all else is the server's. A field that
+// nobody has touched is not sent: then the program's own default holds, which may depend on the photo.
 
 import { ask } from "./api.js"
+import { keep, kept } from "./words.js"
 
-export const form = { photos: [], make: "picture" }
-try {
-  Object.assign(form, JSON.parse(sessionStorage.getItem("form")))
-} catch { /* no storage: then a reload forgets */ }
+export const form = { photos: [], make: "picture", ...kept("form") }
 
 // What the page knows and does not keep: the plan for these choices, and the films that this server can write.
 export const known = { plan: null, films: [] }
@@ -23,9 +21,7 @@ export function set(values) {
     if ([undefined, null, "", false].includes(value)) delete form[name]
     else form[name] = value
   }
-  try {
-    sessionStorage.setItem("form", JSON.stringify(form))
-  } catch { /* as above */ }
+  keep("form", form)
   events.dispatchEvent(new Event("form"))
   plan()
 }

@@ -1,5 +1,5 @@
-// The studio's page. The server owns the state and sends it over a socket; the page draws it. What a page has of its own is
-// which picture it looks at, and the choices for the next dream.
+// The studio's page. The server owns the state and sends it over a socket; a page's own is only which picture it looks at, and
+// the choices for the next dream.
 
 import { ask, link, listen, part, post, upload } from "./api.js"
 import { films } from "./films.js"
@@ -12,7 +12,7 @@ import { mirror } from "./mirror.js"
 import { Stage, button, make } from "./stage.js"
 import { towards } from "./towards.js"
 import { What } from "./what.js"
-import { fail, plural, say, size, stem, toast, write } from "./words.js"
+import { fail, keep, kept, plural, say, size, stem, toast, write } from "./words.js"
 
 const $ = id => document.getElementById(id)
 // Not image/*: given a list without HEIC, an iPhone converts its photos to JPEG by itself.
@@ -21,29 +21,24 @@ const VIDEOS = "video/mp4,video/quicktime,video/webm,video/x-matroska,.mkv"
 const VIDEO = /\.(mp4|m4v|mov|mkv|webm|avi|mpe?g|m?ts|wmv|flv|ogv)$/i
 const LOST = "The connection is lost. The studio goes on dreaming; this page tries again by itself."
 const LOCKED = "The studio was started again. Open the address it printed."
-const NAME = "image-dreamer studio"
+const NAME = document.title
 
-const stage = new Stage($("stage"))
+const stage = Stage($("stage"))
 let models, state = { jobs: [] }, what, go, now, list, gallery
-// What is on the stage: {photo: true}, {job: id, ids: [those that were asked for together]}, {item: of the gallery}, or null
-let shown = null
+// On the stage: {photo: true}, {job: id, ids: [those that were asked for together]}, {item: of the gallery}, or null
+let shown = kept("shown")
 
-// ---- addresses ----
+// -- addresses
 
-// A file keeps its address for as long as the page lives, because the stage knows by it what is painted on which photo.
+// A file keeps its address while the page lives: by it the stage knows what is painted on which photo.
 const versions = new Map()
 const know = ({ name, version }) => versions.has(name) || versions.set(name, version)
 const file = (kind, name, more = "") => `/${kind}/${part(name)}?${versions.get(name) ? `v=${part(versions.get(name))}` : ""}${more}`
-const search = async name => (await ask(`/gallery?start=0&count=60&kind=all&search=${part(name)}`)).items
-const find = async name => (await search(name)).find(item => item.name === name)
+const find = async name => name && (await ask(`/gallery?start=0&count=60&kind=all&search=${part(name)}`)).items.find(item => item.name === name)
+// The photo or video that a file was made of, if it is still in the folder.
+const source = async ({ name, photo }) => find(photo ?? (await ask(`/details/${part(name)}`)).photo)
 
-// The photo or video of a dream, if it is still in the folder: the dream is called after it.
-async function source({ name }) {
-  const base = name.match(/^(.+)-dream(-\d+)?\.[^.]+$/)?.[1]
-  return base && (await search(base)).find(item => stem(item.name) === base)
-}
-
-// ---- what is on the stage ----
+// -- what is on the stage
 
 function look(at) {
   shown = at
@@ -55,21 +50,17 @@ function play(name, alt) {
   stage.play(file("file", name), ["gif", "webp"].includes(end) ? `image/${end}` : "video/mp4", alt)
 }
 
-function still({ name, words = `The photo ${name}`, width, height }) {
-  stage.show({ before: file("view", name), after: null, full: { before: file("view", name, "&full=1") }, alt: words, width, height, name })
-}
-
-function compare(before, name, alt, { width, height } = {}) {
-  stage.show({ before: file("view", before), after: file("view", name), full: { before: file("view", before, "&full=1"), after: file("view", name, "&full=1") },
-    alt, width, height, name })
+// A picture; `of`: the photo that it is compared with.
+function still({ name, words = `The photo ${name}`, width, height, of }) {
+  const view = name => file("view", name), full = name => file("view", name, "&full=1"), before = of ?? name, after = of && name
+  return stage.show({ before: view(before), after: after && view(after), full: { before: full(before), after: after && full(after) }, alt: words, width, height })
 }
 
 function drawItem(item) {
   if (["film", "video"].includes(item.kind)) play(item.name, item.words)
-  else if (item.of) compare(item.of, item.name, item.words, item)
   else still(item)
   if (item.kind !== "dream" || item.of !== undefined) return
-  item.of = null   // asked once: a dream is shown beside its photo, if that is there in the same proportions
+  item.of = null   // asked once: a dream is shown beside its photo, if that has the same proportions
   source(item).then(photo => {
     if (!photo || shown?.item !== item || Math.abs(photo.width / photo.height - item.width / item.height) > .02) return
     know(photo)
@@ -80,11 +71,11 @@ function drawItem(item) {
 
 function drawJob({ id, photo, output, kind, state, layer, preview, size }) {
   const alt = `${photo}, ${state === "done" ? "dreamed" : "dreaming"}: ${layer || "animals"}`
-  const seen = form.photos.find(one => one.name === photo) ?? (size ? { width: size[1], height: size[0] } : {})
+  const { width, height } = form.photos.find(one => one.name === photo) ?? { width: size?.[1], height: size?.[0] }
   if (state === "done" && kind === "film") play(output, alt)
-  else if (state === "done" && kind === "dream") compare(photo, output, alt, seen)
+  else if (state === "done" && kind === "dream") still({ name: output, of: photo, words: alt, width, height })
   else {
-    if (!VIDEO.test(photo)) still({ name: photo, width: seen.width, height: seen.height })
+    if (!VIDEO.test(photo)) still({ name: photo, width, height })
     stage.live(preview ? `/preview/${id}?v=${preview}` : null, alt)
   }
 }
@@ -97,13 +88,12 @@ function drawPhoto(photo) {
 
 // Which job is looked at, after what has changed.
 function current() {
-  const { jobs } = state
-  const again = shown?.after !== undefined && jobs.find(job => job.id > shown.after)
+  const { jobs } = state, again = jobs.find(job => job.id > shown?.after)   // false while nothing is awaited
   if (again) shown = { job: again.id }
   let job = jobs.find(one => one.id === shown?.job)
   if (job) shown.seen = true   // before that, the server has not told of it yet
   if (job && !["done", "failed"].includes(job.state)) return job
-  // Of several that were asked for together, the one that dreams is shown.
+  // Of several asked for together, the one that dreams is shown.
   const next = shown?.ids && jobs.find(one => active(one) && shown.ids.includes(one.id))
   if (next) job = next
   if (job) shown = { ...shown, job: job.id, output: job.state === "done" ? job.output : null, kind: job.kind }
@@ -118,10 +108,8 @@ function render() {
   else if (job) drawJob(job)
   else if (shown.item) drawItem(shown.item)
   else if (form.photos.length) drawPhoto(form.photos[0])
-  try {
-    sessionStorage.setItem("shown", JSON.stringify(shown))
-  } catch { /* then a reload shows the start */ }
-  $("start").hidden = Boolean(shown)
+  keep("shown", shown)
+  $("start").hidden = !!shown
   $("stage").hidden = $("open-new").hidden = !shown
   if (!models) return
   const item = shown?.item
@@ -136,13 +124,13 @@ function render() {
 function notices() {
   const { disk, queue_full, warnings = [] } = state, why = { lost: LOST, locked: LOCKED }[link.state]
   const lines = [why, ...warnings, disk?.full && `The disk is nearly full: ${size(disk.free)} are free. Delete something, then the queue goes on.`].filter(Boolean)
-  if ($("notices").textContent !== lines.join("")) $("notices").replaceChildren(...lines.map(textContent => make("p", { textContent })))
+  if ($("notices").textContent !== lines.join("")) $("notices").replaceChildren(...lines.map(line => make("p", line)))
   go.block("link", why && "There is no connection to the studio.")
   go.block("disk", disk?.full && "The disk is nearly full.")
   go.block("queue", queue_full && "The queue is full. Wait, or cancel something in it.")
 }
 
-// ---- photos in ----
+// -- photos in
 
 function choose(photos) {
   photos.forEach(know)
@@ -158,12 +146,12 @@ function refused({ name, type, size: bytes }) {
   return moves && !models.films.mp4 ? "videos need ffmpeg (./provision.sh film installs it)" : ""
 }
 
-// Sends files one after the other, each with a line of its own; then uses those that arrived.
+// Sends files one after the other, each with a line of its own; uses those that arrived.
 let sending = 0
 async function take(files, use) {
   const arrived = [], rows = files.map(one => {
-    const bar = make("progress", { value: 0, ariaLabel: `Sending ${one.name}` }), line = make("span", { textContent: one.name })
-    const row = make("li", {}, line, bar, button("×", () => row.remove(), { "aria-label": `Dismiss ${one.name}` }))
+    const bar = make("progress", { value: 0, ariaLabel: `Sending ${one.name}` }), line = make("span", one.name)
+    const row = make("li", line, bar, button("×", () => row.remove(), { ariaLabel: `Dismiss ${one.name}` }))
     $("uploads").append(row)
     return { one, row, bar, line }
   })
@@ -197,40 +185,33 @@ function doors() {
     take([...input.files])
     input.value = ""   // so that the same file can be chosen again
   }
-  addEventListener("dragover", event => {
+  const drag = on => document.body.toggleAttribute("data-drag", on)
+  addEventListener("dragleave", event => event.relatedTarget || drag(false))
+  for (const name of ["dragover", "drop"]) addEventListener(name, event => {
     if (!holds(event)) return
     event.preventDefault()
-    document.body.dataset.drag = ""
+    drag(name === "dragover")
+    if (name === "drop") take([...event.dataTransfer.files])
   })
-  addEventListener("dragleave", event => { if (!event.relatedTarget) delete document.body.dataset.drag })
-  addEventListener("drop", event => {
-    if (!holds(event)) return
-    event.preventDefault()
-    delete document.body.dataset.drag
-    take([...event.dataTransfer.files])
-  })
-  addEventListener("paste", event => event.clipboardData?.files.length && take([...event.clipboardData.files]))
+  addEventListener("paste", ({ clipboardData: data }) => data?.files.length && take([...data.files]))
   $("limits").textContent += ` At most ${size(limits.picture)} a picture${can.mp4 ? `, ${size(limits.video)} a video` : ""}.`
   $("samples").append(...samples.map(name => {
-    const image = make("img", { src: `/samples/${part(name)}`, alt: "", width: 160, height: 104, onerror: () => image.remove() })
-    const one = button("", () => find(name).then(there => there ?? post(`/samples/${part(name)}`)).then(photo => {
+    const src = `/samples/${part(name)}`, image = make("img", { src, alt: "", width: 160, height: 104, onerror: () => image.remove() })
+    return make("li", make("button", image, make("span", stem(name)), { onclick: () => find(name).then(there => there ?? post(src)).then(photo => {
       choose([photo])
       $("dream").focus()
-    }, fail))
-    one.append(image, make("span", { textContent: stem(name) }))
-    return make("li", {}, one)
+    }, fail) }))
   }))
 }
 
-// ---- dreaming ----
+// -- dreaming
 
 async function dream() {
   const names = form.photos.map(photo => photo.name), body = fields()
   go.block("asking", "One moment …")
   try {
-    if (names.length === 1 && !stage.mask.empty && stage.key === file("view", names[0])) {
-      body.mask = (await ask("/masks", { method: "PUT", body: await stage.mask.png() })).mask
-    }
+    if (names.length === 1 && !stage.mask.empty && stage.key === file("view", names[0]))
+      Object.assign(body, await ask("/masks", { method: "PUT", body: await stage.mask.png() }))
     stage.mask.end()
     const { ids } = await post("/dreams", { ...body, ...(names.length > 1 ? { photos: names } : { photo: names[0] }) })
     $("panel").dataset.sheet = "closed"   // on a phone: now the picture is what counts
@@ -241,13 +222,12 @@ async function dream() {
   go.block("asking", "")
 }
 
-// The form of a dream. A recipe does not say what kind of film it was: that is in the name, and in whether it zooms.
+// The form of a dream. What kind of film it was is not in a recipe, but in the name and in whether it zooms.
 const recipeOf = ({ form: recipe = {}, kind, name }) => kind === "film"
   ? { ...recipe, film: name.split(".").pop().toLowerCase(), steps: !recipe.zoom } : recipe
 
 const page = {
   choose: item => choose([item]),
-  download: job => download({ name: job.output }),
   follow: job => look({ job: job.id }),
   show(item) {
     know(item)
@@ -259,21 +239,20 @@ const page = {
     const after = Math.max(...state.jobs.map(one => one.id))
     if (await act(job, "again")) look({ ...shown, after })
   },
-  async chain(job) {
-    const item = await find(job.output).catch(() => null)
-    item ? choose([item]) : toast("The gallery has not seen this picture yet. Try again in a moment.")
+  // Does something with the picture that came out of a job.
+  async use({ output }, act) {
+    const item = await find(output).catch(() => null)
+    item ? act(item) : toast("The gallery has not seen this picture yet. Try again in a moment.")
   },
-  async more(job, near) {
-    const item = await find(job.output).catch(() => null)
-    if (item) gallery.menu(item, near)
-  },
-  // A recipe fills the form, and its photo is chosen if it is there. Guide and mask are files that a recipe only describes.
+  menu: (item, near) => gallery.menu(item, near),
+  // A recipe fills the form. Its photo is taken if none is chosen, and its mask if that photo is: it would not fit another one.
   async fill(details) {
-    const recipe = recipeOf(details), photo = await source(details).catch(() => null)
+    const recipe = recipeOf(details), [chosen] = form.photos, photo = chosen ?? await source(details).catch(() => null)
     set({ ...Object.fromEntries(FIELDS.map(name => [name, recipe[name]])), make: recipe.zoom ? "zoom" : recipe.steps ? "steps" : "picture" })
-    if (photo) choose([photo])
+    if (photo && !chosen) choose([photo])
     else look({ photo: true })
-    toast(`The choices are those of ${details.name}.${form.photos.length ? "" : " Now choose a photo."}`)
+    toast(`The choices are those of ${details.name}.${photo ? "" : " Now choose a photo."}`)
+    if (recipe.mask && photo?.name === recipe.photo && !video() && await still(photo)) await stage.mask.load(`/masks/${recipe.mask}`).catch(fail)
   },
   async again(details) {
     const { seed, ...recipe } = recipeOf(details), photo = await source(details)
@@ -282,15 +261,11 @@ const page = {
     const { ids } = await post("/dreams", { ...recipe, photo: photo.name })
     look({ job: ids[0] })
   },
-  gone(name) {
-    set({ photos: form.photos.filter(photo => photo.name !== name), guide: form.guide === name ? null : form.guide })
-    if (shown?.item?.name === name || shown?.output === name) look({ photo: true })
-    else render()
-  },
-  renamed(name, to) {
-    set({ photos: form.photos.map(photo => photo.name === name ? { ...photo, name: to } : photo), guide: form.guide === name ? to : form.guide })
-    if (shown?.item?.name === name) shown.item = { ...shown.item, name: to }
-    else if (shown?.output === name) shown = { item: { name: to, kind: shown.kind } }
+  // Deleted, or called otherwise now.
+  gone(name, to) {
+    const { photos, guide } = form, now = item => item.name === name ? to && { ...item, name: to } : item
+    set({ photos: photos.map(now).filter(Boolean), guide: guide === name ? to : guide })
+    if (shown?.item?.name === name || shown?.output === name) shown = to ? { item: { ...shown.item, name: to, kind: shown.item?.kind ?? shown.kind } } : { photo: true }
     render()
   },
   drawn(items, total) {
@@ -299,7 +274,7 @@ const page = {
   },
 }
 
-// ---- the panel ----
+// -- the panel
 
 function tabs() {
   const panel = $("panel"), all = [...$("tabs").children], choices = $("choices"), wide = matchMedia("(min-width: 760px)")
@@ -319,20 +294,19 @@ function tabs() {
     }
   }
   choices.addEventListener("scroll", () => {
-    const top = choices.getBoundingClientRect().top + 80
-    if (wide.matches) mark(all.filter(one => $(one.dataset.tab).getBoundingClientRect().top <= top).at(-1)?.dataset.tab ?? "what")
+    const top = choices.scrollTop + 80
+    if (wide.matches) mark(all.findLast(one => $(one.dataset.tab).offsetTop - choices.offsetTop <= top)?.dataset.tab ?? "what")
   }, { passive: true })
   mark("what")
 }
 
 // Which photo the button dreams: on the stage may be another picture.
 function subject() {
-  const image = make("img", { alt: "", width: 36, height: 36 }), name = button("", () => look({ photo: true }))
-  name.className = "name"
+  const image = make("img", { alt: "", width: 36, height: 36 }), name = button("", () => look({ photo: true }), { className: "name" })
   const box = make("div", { id: "subject" }, image, name, button("×", () => {
     set({ photos: [] })
     render()
-  }, { "aria-label": "Take another photo" }))
+  }, { ariaLabel: "Take another photo" }))
   $("foot").append(box)
   follow(() => {
     const { photos, photos: [first] } = form
@@ -344,16 +318,16 @@ function subject() {
 }
 
 function build() {
-  what = new What($("what"), models)
+  what = What($("what"), models)
   where($("where"), stage)
   towards($("towards"), { take, pick: use => gallery.browse(use), thumb: name => file("thumb", name), accept: PICTURES })
   how($("how"), models, what)
   films($("how"), models)
   subject()
-  go = new Go($("foot"), dream)
-  now = new Now($("now"), page)
-  list = new List($("queue"), page)
-  gallery = new Gallery($("strip"), $("gallery"), page)
+  go = Go($("foot"), dream)
+  now = Now($("now"), page)
+  list = List($("queue"), page)
+  gallery = Gallery($("strip"), $("gallery"), page)
   $("open-gallery").onclick = $("shelf-all").onclick = () => gallery.browse()
   $("open-mirror").onclick = () => mirror($("mirror"), models)
   $("open-new").onclick = () => {
@@ -366,14 +340,14 @@ function build() {
 
 function news({ detail: fresh }) {
   const running = fresh.jobs.find(active)
-  if (!state.server && !shown && running) shown = { job: running.id }   // a new page looks at what dreams, as all others do
+  if (!state.server && running) shown ??= { job: running.id }   // a new page looks at what dreams, as all others do
   state = fresh
   write($("folder"), fresh.folder)
   gallery.news(fresh.gallery)
   render()
 }
 
-// A film that this browser cannot play is shown as its first picture; if a photo is gone, its dream is still there.
+// A film that this browser cannot play is shown as its first picture, and a dream without its photo if that is gone.
 function broken({ detail: url }) {
   const item = shown?.item ?? (shown?.output ? { name: shown.output } : form.photos[0])
   if (!item || url === file("view", item.name)) return
@@ -382,9 +356,6 @@ function broken({ detail: url }) {
 }
 
 async function start() {
-  try {
-    shown = JSON.parse(sessionStorage.getItem("shown"))
-  } catch { /* as if nothing had been looked at */ }
   form.photos.forEach(know)
   while (!models) {
     models = await ask("/models").catch(error => write($("notices"), link.state === "locked" ? LOCKED : error.message))

@@ -1,4 +1,6 @@
-// How times and sizes are written, and where the page says something.
+// How times and sizes are written, where the page says something, and what a tab keeps over a reload.
+
+import { button, make } from "./stage.js"
 
 export const plural = (number, one) => `${number} ${one}${number === 1 ? "" : "s"}`
 export const stem = name => name.replace(/\.[^.]*$/, "")
@@ -17,7 +19,7 @@ export function size(bytes) {
   return `${amount < 9.95 && unit ? Math.round(amount * 10) / 10 : Math.round(amount)} ${["kB", "MB", "GB"][unit]}`
 }
 
-// Writes only what is new, because a screen reader reads again what is written again.
+// Writes only what is new: a screen reader reads again what is written again.
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
@@ -35,18 +37,14 @@ export function say(text) {
 // A line that goes away by itself, unless one is on it; with a button such as Undo if `act` is given.
 let leaving
 export function toast(text, name, act) {
-  const box = document.getElementById("toast"), words = document.createElement("span"), undo = document.createElement("button")
-  const leave = () => {
+  const box = document.getElementById("toast"), leave = () => {
     clearTimeout(leaving)
     leaving = setTimeout(() => box.hidden = true, act ? 12000 : 6000)
   }
-  words.textContent = text
-  undo.textContent = name
-  undo.onclick = () => {
+  box.replaceChildren(make("span", text), act ? button(name, () => {
     box.hidden = true
     act()
-  }
-  box.replaceChildren(words, ...(act ? [undo] : []))
+  }) : "")
   box.onpointerenter = box.onfocusin = () => clearTimeout(leaving)
   box.onpointerleave = box.onfocusout = leave
   // Outside of a modal dialog nothing can be pressed.
@@ -57,3 +55,17 @@ export function toast(text, name, act) {
 }
 
 export const fail = error => toast(error.lines?.join(" ") ?? error.message)
+
+// Without storage a reload forgets.
+export function keep(name, value) {
+  try {
+    sessionStorage.setItem(name, JSON.stringify(value))
+  } catch { /* see above */ }
+}
+export function kept(name) {
+  try {
+    return JSON.parse(sessionStorage.getItem(name))
+  } catch {
+    return null
+  }
+}
