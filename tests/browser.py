@@ -125,7 +125,7 @@ class Page:
         self.allowed = ["/preview/"]  # the live picture of a dream that is done by now
 
     def open(self, address: str | None = None, **form: object) -> None:
-        """Open the studio's address, and wait until the page has its state; `form`: choices that are made already."""
+        """Open the studio's address, and wait until the page has its state. `form`: choices that are made already."""
         self.driver.get(address or self.studio.url)
         self.until("'ready' in (document.body?.dataset ?? {}) && document.querySelector('#folder').textContent")
         if form:

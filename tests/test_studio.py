@@ -409,6 +409,7 @@ def test_what_one_can_do_with_a_picture(page: Page) -> None:
     page.shows("done")
     page.press("Again, another seed", "#now")
     page.studio.job("done", 2)
+    page.until("document.querySelector('#stage .after img')?.src.includes('dandelions-dream-2.jpg')")
     menu(page, "dandelions-dream-2.jpg", "Rename …")
     page.do("document.querySelector('#new-name').value = 'other.jpg'")
     page.press("Rename", "dialog.card")
@@ -525,7 +526,7 @@ def test_the_mirror_dreams_what_the_camera_sees(page: Page, tell: Callable[[str]
     page.press("Keep the last ten seconds", "#mirror")
     page.until("/Kept as .*[.](mp4|webp|gif|webm)/.test(document.querySelector('#mirror').innerText)")
     still, film = sorted(visible(page.studio.folder), key=lambda name: name.endswith((".mp4", ".webp", ".gif", ".webm")))
-    assert Image.open(page.studio.folder / still).size == (320, 240)
+    assert Image.open(page.studio.folder / still).size in ((320, 240), (256, 192))  # on a slow machine
     assert (page.studio.folder / film).stat().st_size > 10_000
     page.press("Close", "#mirror")
     assert page.do("return document.querySelector('#mirror').open") is False
@@ -533,6 +534,7 @@ def test_the_mirror_dreams_what_the_camera_sees(page: Page, tell: Callable[[str]
 
 def test_another_address_has_no_camera(page: Page) -> None:
     """Browsers give a page the camera only on this computer; the page says so."""
+    page.allowed.append("Cross-Origin-Opener-Policy")  # Chromium tells that it has no use without encryption
     addresses = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False).stdout.split()
     address = next((each for each in addresses if "." in each), None)
     if not address:

@@ -1,5 +1,5 @@
-// What is chosen for the next dream, and what it will take. The choices live in this tab; all else is the server's. A field that
-// nobody has touched is not sent: then the program's own default holds, which may depend on the photo.
+// What is chosen for the next dream, and what it will take. The choices live in this tab; all else is the server's.
+// A field that nobody has touched is not sent: then the program's own default holds.
 
 import { ask } from "./api.js"
 import { keep, kept } from "./words.js"

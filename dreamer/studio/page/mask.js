@@ -1,8 +1,7 @@
 // Where to dream: a mask, painted over the photo by mouse, pen, finger or keys.
 //
-// The canvas has at most 1024 pixels on its longest side: a photo of 48 megapixels is as quick as a small one. Its alpha is
-// the mask. The tint lies over what will dream: paint that appears below the finger needs no explanation. It has light and
-// dark stripes, because for each single colour there is a photo on which it cannot be seen.
+// The canvas has at most 1024 pixels a side: a photo of 48 megapixels is as quick as a small one. Its alpha is the mask.
+// The tint lies over what will dream. It has light and dark stripes, because no single colour is seen on every photo.
 
 import { button, clamp, encoded, make, row, slide } from "./stage.js"
 

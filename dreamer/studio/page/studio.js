@@ -240,12 +240,12 @@ const page = {
 		if (await act(job, "again")) look({ ...shown, after })
 	},
 	// Does something with the picture that came out of a job.
-	async use({ output }, act) {
-		const item = await find(output).catch(() => null)
-		item ? act(item) : toast("The gallery has not seen this picture yet. Try again in a moment.")
+	async use({ output, size }, act) {
+		const [height, width] = size ?? []
+		act(await find(output).catch(() => null) ?? { name: output, kind: "dream", width, height })   // not seen by the gallery yet
 	},
 	menu: (item, near) => gallery.menu(item, near),
-	// A recipe fills the form. Its photo is taken if none is chosen, and its mask if that photo is: it would not fit another one.
+	// A recipe fills the form; its photo only if none is chosen, its mask only if that photo is.
 	async fill(details) {
 		const recipe = recipeOf(details), [chosen] = form.photos, photo = chosen ?? await source(details).catch(() => null)
 		set({ ...Object.fromEntries(FIELDS.map(name => [name, recipe[name]])), make: recipe.zoom ? "zoom" : recipe.steps ? "steps" : "picture" })
@@ -269,8 +269,12 @@ const page = {
 		render()
 	},
 	drawn(items, total) {
-		items.forEach(know)
+		for (const item of items) {   // a dream that grew, or another one of its name, has another address
+			if (form.photos.some(photo => photo.name === item.name)) know(item)
+			else versions.set(item.name, item.version)
+		}
 		$("shelf").hidden = !total
+		render()
 	},
 }
 

@@ -93,7 +93,7 @@ export function What(panel, { models }) {
 		if (sought.length) say(`${count} tiles`)
 	}
 
-	// Left and right go along, up and down to the nearest tile of the next row; as in every group of radio buttons, this chooses.
+	// Left and right go along, up and down to the next row; as in every group of radio buttons, this chooses.
 	function keys(event) {
 		const tiles = all().filter(tile => !tile.hidden), at = tiles.indexOf(document.activeElement), box = tile => tile.getBoundingClientRect()
 		if (at < 0) return
