@@ -1,4 +1,4 @@
-// The folder: a strip of pictures below the stage, all of them in a dialog, and what one can do with each.
+// The folder: a strip below the stage, all pictures in a dialog, and what one can do with each.
 
 import { ask, part, post } from "./api.js"
 import { segments } from "./films.js"
@@ -9,16 +9,18 @@ const PAGE = 60
 const AHEAD = 800   // pixels: the next page is fetched before one sees the end
 const MOVES = ["film", "video"]
 
-// A list of pictures that grows by a page when one scrolls near its end. A thumbnail is fetched, and a tile laid out, only when
-// it comes near (loading=lazy, content-visibility): 20,000 files are not slower than 60.
+// A list of pictures that grows when one scrolls near its end. Only what is near is fetched and laid out (loading=lazy,
+// content-visibility): 20,000 files are not slower than 60.
 function Shelf(list, across, { open, menu, remove, show }) {
-	let items = [], total = 0, kind = "all", search = "", turn = 0, busy = false, tiles = new Map()
+	let items = [], total = 0, kind = "all", search = "", turn = 0, last, busy = false, tiles = new Map()
 	const fetch = (start, count) => ask(`/gallery?start=${start}&count=${count}&kind=${kind}&search=${part(search)}`).catch(() => null)
 
-	// The first pages again, because something in the folder changed; what was fetched beyond them stays.
+	// The first pages again, because the folder changed, as a large one does all the time; what was fetched beyond them, or is
+	// on its way, stays, unless `fresh`: then others are wanted.
 	async function refresh(fresh = false) {
-		const mine = ++turn, page = await fetch(0, !fresh && items.length > PAGE ? 2 * PAGE : PAGE)
-		if (!page || mine !== turn) return
+		if (fresh) turn++
+		const mine = turn, own = last = {}, page = await fetch(0, !fresh && items.length > PAGE ? 2 * PAGE : PAGE)
+		if (!page || mine !== turn || own !== last) return
 		take(page, page.items, fresh ? [] : items.slice(page.items.length))
 		if (fresh) list.scrollTo(0, 0)
 	}

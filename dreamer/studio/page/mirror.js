@@ -1,4 +1,4 @@
-// The mirror: what the camera sees, dreamed as it comes. A frame goes out when the last one has come back, or after LATEST
+// The mirror: what the camera sees, dreamed. A frame goes out when the last one has come back, or after LATEST
 // ms: nothing queues up on a slow line or in a slow net, and the picture stays near the present.
 
 import { button, encoded, make, row, slide } from "./stage.js"

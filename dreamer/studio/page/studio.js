@@ -1,5 +1,5 @@
-// The studio's page. The server owns the state and sends it over a socket; a page's own is only which picture it looks at, and
-// the choices for the next dream.
+// The studio's page. The server owns the state and sends it over a socket; a page's own is only what it looks at and what
+// is chosen for the next dream.
 
 import { ask, link, listen, part, post, upload } from "./api.js"
 import { films } from "./films.js"
@@ -242,7 +242,7 @@ const page = {
 	// Does something with the picture that came out of a job.
 	async use({ output, size }, act) {
 		const [height, width] = size ?? []
-		act(await find(output).catch(() => null) ?? { name: output, kind: "dream", width, height })   // not seen by the gallery yet
+		act(await find(output).catch(() => null) ?? { name: output, kind: "dream", width, height })
 	},
 	menu: (item, near) => gallery.menu(item, near),
 	// A recipe fills the form; its photo only if none is chosen, its mask only if that photo is.
@@ -351,7 +351,7 @@ function news({ detail: fresh }) {
 	render()
 }
 
-// A film that this browser cannot play is shown as its first picture, and a dream without its photo if that is gone.
+// A film that this browser cannot play becomes its first picture; a dream whose photo is gone, itself.
 function broken({ detail: url }) {
 	const item = shown?.item ?? (shown?.output ? { name: shown.output } : form.photos[0])
 	if (!item || url === file("view", item.name)) return

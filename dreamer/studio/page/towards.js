@@ -1,4 +1,4 @@
-// Towards: a second picture that leads the dream. It is a file of the folder like all others.
+// Towards: a second picture that leads the dream, a file of the folder like all others.
 
 import { follow, form, set } from "./form.js"
 import { field } from "./how.js"

@@ -1,5 +1,5 @@
-// What to dream: a tile with a real dream for each look and each layer, a search over names and words, and a line of text for
-// channels and sums. The tiles can also show this photo ("Try all on my photo").
+// What to dream: a tile with a real dream for each look and each layer, a search, and a line for channels and sums. The
+// tiles can also show this photo ("Try all on my photo").
 
 import { part, post } from "./api.js"
 import { follow, form, known, set } from "./form.js"
