@@ -499,8 +499,8 @@ def test_twenty_thousand_files(page: Page, tell: Callable[[str], None]) -> None:
     took("the grid")
     page.shot("gallery-20000-wide")
     for _ in range(20):
-        page.do("const grid = document.querySelector('#gallery .grid'); grid.scrollTo(0, grid.scrollHeight)")
         count = page.do("return document.querySelectorAll('#gallery .grid li').length")
+        page.do("const grid = document.querySelector('#gallery .grid'); grid.scrollTo(0, grid.scrollHeight)")
         page.until(f"document.querySelectorAll('#gallery .grid li').length > {count}")
     took("20 pages further by scrolling")
     page.do("const grid = document.querySelector('#gallery .grid'); grid.scrollTo(0, grid.scrollHeight)")
@@ -519,7 +519,8 @@ def test_the_mirror_dreams_what_the_camera_sees(page: Page, tell: Callable[[str]
     page.click("#open-mirror")
     page.until("/behind/.test(document.querySelector('#mirror .figures')?.textContent)")
     time.sleep(8)  # so that there is something to keep, and the figures are steady
-    tell(f"studio: the mirror, 320×240: {page.do('return document.querySelector(`#mirror .figures`).textContent')}")
+    figures = page.do("return document.querySelector('#mirror .figures').textContent")
+    tell(f"studio: the mirror, 320×240: {figures}")
     page.shot("mirror-wide")
     page.press("Keep the picture", "#mirror")
     page.until("/Kept as/.test(document.querySelector('#mirror').innerText)")
