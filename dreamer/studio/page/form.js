@@ -1,12 +1,10 @@
-// What is chosen for the next dream, and what it will take. The choices live in this tab (sessionStorage); all else is the
-// server's. A field that nobody has touched is not sent: then the program's own default holds, which may depend on the photo.
+// What is chosen for the next dream, and what it will take. The choices live in this tab; all else is the server's.
+// A field that nobody has touched is not sent: then the program's own default holds.
 
 import { ask } from "./api.js"
+import { keep, kept } from "./words.js"
 
-export const form = { photos: [], make: "picture" }
-try {
-  Object.assign(form, JSON.parse(sessionStorage.getItem("form")))
-} catch { /* no storage: then a reload forgets */ }
+export const form = { photos: [], make: "picture", ...kept("form") }
 
 // What the page knows and does not keep: the plan for these choices, and the films that this server can write.
 export const known = { plan: null, films: [] }
@@ -14,20 +12,18 @@ export const known = { plan: null, films: [] }
 const events = new EventTarget()   // "form": a choice changed;  "plan": known.plan is new
 // Calls `show` now, and again when a choice or the plan changes.
 export function follow(show, ...names) {
-  for (const name of names.length ? names : ["form"]) events.addEventListener(name, show)
-  show()
+	for (const name of names.length ? names : ["form"]) events.addEventListener(name, show)
+	show()
 }
 
 export function set(values) {
-  for (const [name, value] of Object.entries(values)) {
-    if ([undefined, null, "", false].includes(value)) delete form[name]
-    else form[name] = value
-  }
-  try {
-    sessionStorage.setItem("form", JSON.stringify(form))
-  } catch { /* as above */ }
-  events.dispatchEvent(new Event("form"))
-  plan()
+	for (const [name, value] of Object.entries(values)) {
+		if ([undefined, null, "", false].includes(value)) delete form[name]
+		else form[name] = value
+	}
+	keep("form", form)
+	events.dispatchEvent(new Event("form"))
+	plan()
 }
 
 const HOW = ["layer", "model", "iterations", "octaves", "scale", "step_size", "jitter", "no_clip", "seed", "max_size", "keep_location"]
@@ -41,29 +37,29 @@ export const moving = () => video() || form.make !== "picture"
 
 // The fields for the server, without the photo.
 export function fields() {
-  const zooms = !video() && form.make === "zoom", names = [...HOW, ...(form.guide ? GUIDE : [])]
-  names.push(...(!moving() ? ["format"] : video() ? VIDEO : zooms ? ZOOM : ["fps"]))
-  const chosen = Object.fromEntries(names.filter(name => name in form).map(name => [name, form[name]]))
-  if (moving()) chosen.film = form.film ?? known.films[0] ?? "gif"
-  if (zooms) chosen.zoom ??= 100
-  else if (moving() && !video()) chosen.steps = true
-  return chosen
+	const zooms = !video() && form.make === "zoom", names = [...HOW, ...(form.guide ? GUIDE : [])]
+	names.push(...(!moving() ? ["format"] : video() ? VIDEO : zooms ? ZOOM : ["fps"]))
+	const chosen = Object.fromEntries(names.filter(name => name in form).map(name => [name, form[name]]))
+	if (moving()) chosen.film = form.film ?? known.films[0] ?? "gif"
+	if (zooms) chosen.zoom ??= 100
+	else if (moving() && !video()) chosen.steps = true
+	return chosen
 }
 
 // Asks what it will take; not while a slider still moves, and an answer to an older question is dropped.
 let timer, asked
 export function plan() {
-  clearTimeout(timer)
-  asked?.abort()
-  const tell = found => {
-    known.plan = found
-    events.dispatchEvent(new Event("plan"))
-  }
-  if (!form.photos.length) return tell(null)
-  timer = setTimeout(async () => {
-    const { signal } = asked = new AbortController()
-    const found = await ask("/plan", { method: "POST", body: { ...fields(), photo: form.photos[0].name }, signal })
-      .catch(error => error.status >= 400 && error.status < 500 ? { errors: error.lines } : null)
-    if (!signal.aborted) tell(found)
-  }, 250)
+	clearTimeout(timer)
+	asked?.abort()
+	const tell = found => {
+		known.plan = found
+		events.dispatchEvent(new Event("plan"))
+	}
+	if (!form.photos.length) return tell(null)
+	timer = setTimeout(async () => {
+		const { signal } = asked = new AbortController()
+		const found = await ask("/plan", { method: "POST", body: { ...fields(), photo: form.photos[0].name }, signal })
+			.catch(error => error.status >= 400 && error.status < 500 ? { errors: error.lines } : null)
+		if (!signal.aborted) tell(found)
+	}, 250)
 }

@@ -1,417 +1,393 @@
 // The stage: the photo, the dream over it as it grows, before and after under one handle, zoom, full screen, films.
 //
-// Events of the section, all bubble:
-//   stage   something else is shown; section.dataset.state is empty, photo, live, compare or film
-//   mask    the mask or its tools have changed (see mask.js)
-//   say     detail: a line for the page's status region
-//   broken  detail: the address of a picture or film that the browser could not load
+// Events, all bubble: "stage": something else is shown (dataset.state: empty, photo, live, compare, film); "mask": the mask or
+// its tools have changed; "say": detail is a line for the status region; "broken": the address that could not be loaded.
 
 import { Mask } from "./mask.js"
 
-const MOST = 8           // device pixels per pixel of the picture, at the largest zoom
-const PIXELATED = 2      // from here on one wants to see the pixels, not a blur
-const FADE = 300         // ms
-const EDGE = 16          // CSS pixels around the picture while one paints, so that a stroke can begin outside it
-const HANDLE = 44        // CSS pixels, as in stage.css
+const MOST = 8        // device pixels per pixel of the picture, at the largest zoom
+const PIXELATED = 2   // from here on one wants to see the pixels, not a blur
+const FADE = 300      // ms
+const EDGE = 16       // CSS pixels around the picture while one paints: a stroke can begin outside it
+const HANDLE = 44     // CSS pixels, as in stage.css
 
-export function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties)
-  for (const [name, value] of Object.entries(properties.aria ?? {})) element.setAttribute(name, value)
-  element.append(...children)
-  return element
+// make("p.hint.chosen", { id }, "text", child): an element with classes, properties (or attributes) and children, in any order.
+export function make(kind, ...parts) {
+	const [tag, ...classes] = kind.split("."), element = document.createElement(tag)
+	element.classList.add(...classes)
+	if (tag === "button") element.type = "button"
+	for (const part of parts) {
+		if (typeof part === "string" || part instanceof Node) element.append(part)
+		else for (const name in part) name in element ? element[name] = part[name] : element.setAttribute(name, part[name])
+	}
+	return element
 }
-export const button = (text, onclick, aria) => make("button", { type: "button", textContent: text, onclick, aria })
+export const button = (text, onclick, more) => make("button", text, { onclick }, more)
+export const row = (...parts) => make("div.row", ...parts)
+export const slide = (text, control) => make("label.slide", text, control)   // a control with its name beside it
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
 // Not toBlob: Chromium begins it when the page is idle, or after a second.
 export function encoded(canvas, type, quality) {
-  const text = atob(canvas.toDataURL(type, quality).split(",")[1])
-  return new Blob([Uint8Array.from(text, letter => letter.charCodeAt(0))], { type })
+	const text = atob(canvas.toDataURL(type, quality).split(",")[1])
+	return new Blob([Uint8Array.from(text, letter => letter.charCodeAt(0))], { type })
 }
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
 async function loaded(url, alt = "") {
-  const image = make("img", { alt, draggable: false, src: url })
-  await image.decode()   // so that it is painted in the frame in which it appears: no flicker
-  return image
+	const image = make("img", { alt, draggable: false, src: url })
+	await image.decode()   // so that it is painted in the frame in which it appears: no flicker
+	return image
 }
 
-// A place for one picture. A new picture takes the old one's place when it has loaded. On a slow line the one that is on
-// its way is finished and then only the newest is fetched: requests do not pile up, and aborted ones would never show any.
-class Slot {
-  constructor(name, stage) {
-    this.box = make("div", { className: name })
-    this.stage = stage
-    this.turn = 0
-  }
-  get image() { return this.box.lastElementChild }
-  clear() {
-    this.turn++
-    this.next = this.url = null
-    this.busy = false
-    this.box.replaceChildren()
-  }
-  async want(url, alt, fade) {
-    if (url === this.url) return
-    this.url = url
-    this.next = [url, alt, fade]
-    if (this.busy) return
-    const turn = this.turn
-    this.busy = true
-    while (this.next) {
-      const [url, alt, fade] = this.next
-      this.next = null
-      const image = await loaded(url, alt).catch(() => null)
-      if (turn !== this.turn) return
-      if (image) this.put(image, fade)
-      else if (!this.next) this.stage.tell("broken", url)
-    }
-    this.busy = false
-  }
-  put(image, fade) {
-    const older = [...this.box.children], drop = () => older.forEach(one => one.remove())
-    older.splice(0, older.length - 1).forEach(one => one.remove())
-    this.box.append(image)
-    // The old picture stays below at full strength while the new one fades in: the sum never gets darker.
-    if (fade && !calm()) image.animate([{ opacity: 0 }, { opacity: 1 }], FADE).finished.then(drop, drop)
-    else drop()
-    this.stage.layout()
-  }
-}
+export function Stage(element) {
+	let key = null           // the address of the picture that is shown
+	let size = [1, 1]        // its width and height in pixels
+	let zoom = null          // CSS pixels per pixel of the picture; null: all of it fits
+	let centre = [.5, .5]    // the place of the picture, as fractions, that is in the middle of the view
+	let tool = null          // takes the pointer: the mask while one paints
+	let compares = false, fits = 1, turn = 0, span, shown, showing, waits, later, full, film, sharpening, gesture, pressed
+	const pointers = new Map()
 
-export class Stage {
-  constructor(element) {
-    this.element = element
-    element.classList.add("stage")
-    this.turn = 0
-    this.size = [1, 1]
-    this.zoom = null          // CSS pixels per pixel of the picture; null: all of it fits
-    this.centre = [.5, .5]    // the place of the picture, as fractions, that is in the middle of the view
-    this.tool = null          // takes the pointer: the mask while one paints
-    this.pointers = new Map()
-    this.before = new Slot("before", this)
-    this.after = new Slot("after", this)
-    this.picture = make("div", { className: "picture" }, this.before.box, this.after.box)
-    this.handle = make("input", { type: "range", className: "handle", min: 0, max: 100, step: .5, value: 50,
-      oninput: () => this.cut(), aria: { "aria-label": "Before and after" } })
-    this.view = make("div", { className: "view", aria: { role: "group",
-      "aria-label": "Picture. Plus and minus zoom, 0 shows all of it, 1 shows its pixels, arrow keys move it." } }, this.picture, this.handle)
-    this.percent = make("span", { className: "percent" })
-    this.fitting = button("Fit", () => this.to(null))
-    this.exact = button("Pixels", () => this.to(1 / devicePixelRatio), { title: "One pixel of the picture on one of the screen" })
-    this.zooms = make("span", { className: "zooms", aria: { role: "group", "aria-label": "Zoom" } },
-      button("−", () => this.by(1 / 1.5), { "aria-label": "Zoom out" }), this.percent,
-      button("+", () => this.by(1.5), { "aria-label": "Zoom in" }), this.fitting, this.exact)
-    this.wider = button("Full screen", () => this.fullScreen(), { class: "wider" })
-    this.wider.hidden = !document.fullscreenEnabled   // iPhones have none
-    this.tools = make("div", { className: "tools" }, this.zooms, this.wider)   // below: nothing may cover the picture
-    element.append(this.view, this.tools)
-    this.mask = new Mask(this)
-    this.watch()
-    this.clear()
-  }
+	// A place for one picture. A new one takes its place when it has loaded. On a slow line the one on its way is finished, then
+	// only the newest is fetched: requests do not pile up, and aborted ones would never show any.
+	function slot(name) {
+		const box = make(`div.${name}`)
+		let turn = 0, next, wanted, busy
+		return {
+			box,
+			get image() { return box.lastElementChild },
+			clear() {
+				turn++
+				next = wanted = busy = null
+				box.replaceChildren()
+			},
+			async want(url, alt, fade) {
+				if (url === wanted) return
+				wanted = url
+				next = [url, alt, fade]
+				if (busy) return
+				const mine = turn
+				busy = true
+				while (next) {
+					const [url, alt, fade] = next
+					next = null
+					const image = await loaded(url, alt).catch(() => null)
+					if (mine !== turn) return
+					if (image) this.put(image, fade)
+					else if (!next) tell("broken", url)
+				}
+				busy = false
+			},
+			put(image, fade) {
+				const older = [...box.children], drop = () => older.forEach(one => one.remove())
+				older.splice(0, older.length - 1).forEach(one => one.remove())
+				box.append(image)
+				// The old picture stays below at full strength while the new one fades in: it never gets darker.
+				if (fade && !calm()) image.animate([{ opacity: 0 }, { opacity: 1 }], FADE).finished.then(drop, drop)
+				else drop()
+				layout()
+			},
+		}
+	}
 
-  watch() {
-    const { view, element } = this
-    new ResizeObserver(() => this.layout()).observe(view)
-    const ratio = () => {   // the browser's zoom, or a window on another screen
-      matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", ratio, { once: true })
-      this.layout()
-    }
-    ratio()
-    document.addEventListener("fullscreenchange", () => {
-      this.wider.textContent = document.fullscreenElement === element ? "Leave full screen" : "Full screen"
-    })
-    element.onkeydown = event => this.keys(event)
-    view.addEventListener("wheel", event => this.wheel(event), { passive: false })
-    view.ondblclick = ({ target, clientX, clientY }) => {
-      if (target === this.handle || this.tool || this.film) return
-      this.to(this.zoom === null ? Math.max(1 / devicePixelRatio, this.scale * 2) : null, clientX, clientY)
-    }
-    view.onpointerdown = event => this.down(event)
-    view.onpointermove = event => this.move(event)
-    view.onpointerup = view.onpointercancel = event => this.up(event)
-    view.ondragstart = () => false   // else the browser drags the picture away
-  }
+	const before = slot("before"), after = slot("after")
+	const picture = make("div.picture", before.box, after.box)
+	const handle = make("input.handle", { type: "range", min: 0, max: 100, step: .5, value: 50, ariaLabel: "Before and after", oninput: cut })
+	const view = make("div.view", { role: "group",
+		ariaLabel: "Picture. Plus and minus zoom, 0 shows all of it, 1 shows its pixels, arrow keys move it." }, picture, handle)
+	const percent = make("span.percent"), fitting = button("Fit", () => to(null))
+	const exact = button("Pixels", () => to(1 / devicePixelRatio), { title: "One pixel of the picture on one of the screen" })
+	const zooms = make("span.zooms", { role: "group", ariaLabel: "Zoom" }, button("−", () => by(1 / 1.5), { ariaLabel: "Zoom out" }), percent,
+		button("+", () => by(1.5), { ariaLabel: "Zoom in" }), fitting, exact)
+	const wider = button("Full screen", fullScreen, { className: "wider", hidden: !document.fullscreenEnabled })   // iPhones have none
+	const tools = make("div.tools", zooms, wider)   // below: nothing may cover the picture
 
-  tell(name, detail) {
-    this.element.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }))
-  }
+	function tell(name, detail) { element.dispatchEvent(new CustomEvent(name, { bubbles: true, detail })) }
 
-  // ---- what is shown ----
+	// -- what is shown
 
-  // {before, after, full: {before, after}, alt, width, height, name}. Does nothing if just this is shown already.
-  // A promise of true when it is on the screen, of false if it could not be loaded or something newer came.
-  show(spec) {
-    const text = JSON.stringify(spec)
-    if (text !== this.spec) {
-      this.spec = text
-      this.showing = this.present(spec)
-    }
-    return this.showing
-  }
+	// {before, after, full: {before, after}, alt, width, height}; nothing happens if just this is shown. A promise of true when
+	// it is on the screen, of false if it could not be loaded or something newer came.
+	function show(spec) {
+		const text = JSON.stringify(spec)
+		if (text !== shown) {
+			shown = text
+			showing = present(spec)
+		}
+		return showing
+	}
 
-  async present({ before, after, full, alt, width, height }) {
-    const turn = ++this.turn, first = before ?? after
-    if (first !== this.key) {
-      // What is there stays until the next picture has come: an empty stage would flash.
-      this.element.setAttribute("aria-busy", "true")
-      const image = await loaded(first).catch(() => null)
-      if (turn !== this.turn) return false
-      this.element.removeAttribute("aria-busy")
-      if (!image) {
-        this.spec = null
-        this.tell("broken", first)
-        return false
-      }
-      this.key = first
-      this.after.clear()
-      this.before.clear()
-      this.size = width && height ? [width, height] : [image.naturalWidth, image.naturalHeight]
-      this.zoom = null
-      this.before.put(image)
-      this.ratio(...this.size)
-      this.mask.fit(...this.size, first)
-    }
-    this.unplay()
-    this.compares = Boolean(before && after)
-    this.full = this.compares || before ? full ?? {} : { before: full?.after }
-    this.before.image.alt = this.compares ? "The photo before the dream" : alt ?? ""
-    if (this.compares) this.after.want(after, alt, true)
-    else this.after.clear()
-    this.state(this.compares ? "compare" : "photo")
-    if (this.later) this.live(...this.later)
-    return true
-  }
+	async function present({ before: photo, after: dream, full: large, alt, width, height }) {
+		const mine = ++turn, first = photo ?? dream
+		if (first !== key) {
+			wait(true)   // what is there stays until the next picture has come: an empty stage would flash
+			const image = await loaded(first).catch(() => null)
+			if (mine !== turn) return false
+			wait(false)
+			if (!image) {
+				shown = null
+				tell("broken", first)
+				return false
+			}
+			key = first
+			after.clear()
+			before.clear()
+			size = width && height ? [width, height] : [image.naturalWidth, image.naturalHeight]
+			zoom = null
+			before.put(image)
+			mask.fit(...size, first)
+		}
+		unplay()
+		compares = !!(photo && dream)
+		full = photo ? large ?? {} : { before: large?.after }
+		before.image.alt = compares ? "The photo before the dream" : alt ?? ""
+		if (compares) after.want(dream, alt, true)
+		else after.clear()
+		state(compares ? "compare" : "photo")
+		if (later) live(...later)
+		return true
+	}
 
-  // The picture of a running dream, over the photo; live(null) takes it away.
-  live(url, alt = "") {
-    this.later = this.element.hasAttribute("aria-busy") && url ? [url, alt] : null
-    if (this.later) return
-    if (!url) {
-      if (this.element.dataset.state !== "live") return
-      this.after.clear()
-      this.state("photo")
-    } else if (this.key) {
-      this.unplay()
-      this.compares = false
-      this.after.want(url, alt, true)
-      this.state("live")
-    } else this.show({ before: url, alt })   // a video has no photo: its frames are all there is
-  }
+	// The picture of a running dream, over the photo; live(null) takes it away.
+	function live(url, alt = "") {
+		later = waits && url ? [url, alt] : null
+		if (later) return
+		if (!url) {
+			if (element.dataset.state !== "live") return
+			after.clear()
+			state("photo")
+		} else if (key) {
+			unplay()
+			compares = false
+			after.want(url, alt, true)
+			state("live")
+		} else show({ before: url, alt })   // a video has no photo: its frames are all there is
+	}
 
-  play(url, type, alt = "") {
-    if (this.film?.url === url) return
-    this.forget()
-    const element = type.startsWith("video/")
-      ? make("video", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !calm(), aria: { "aria-label": alt } })
-      : make("img", { alt })
-    element.onerror = () => this.tell("broken", url)
-    element.onload = () => this.ratio(element.naturalWidth, element.naturalHeight)
-    element.onloadedmetadata = () => this.ratio(element.videoWidth, element.videoHeight)
-    this.view.append(Object.assign(element, { className: "film", src: url }))
-    this.film = { url, element }
-    this.state("film")
-  }
+	function play(url, type, alt = "") {
+		if (film?.url === url) return
+		forget()
+		film = type.startsWith("video/")
+			? make("video.film", { controls: true, loop: true, muted: true, playsInline: true, autoplay: !calm(), ariaLabel: alt })
+			: make("img.film", { alt })
+		Object.assign(film, { url, src: url, onerror: () => tell("broken", url) })
+		view.append(film)
+		state("film")
+	}
 
-  unplay() {
-    if (!this.film) return
-    const { element } = this.film
-    this.film = element.onerror = null
-    element.removeAttribute("src")   // else the browser goes on loading it
-    element.load?.()
-    element.remove()
-  }
+	function unplay() {
+		if (!film) return
+		film.onerror = null
+		film.removeAttribute("src")   // else the browser goes on loading it
+		film.load?.()
+		film.remove()
+		film = null
+	}
 
-  forget() {
-    this.turn++
-    this.unplay()
-    this.mask.end()
-    this.before.clear()
-    this.after.clear()
-    this.spec = this.key = this.later = null
-    this.compares = false
-    this.element.removeAttribute("aria-busy")
-  }
+	function forget() {
+		turn++
+		unplay()
+		mask.end()
+		before.clear()
+		after.clear()
+		shown = key = later = null
+		compares = false
+		wait(false)
+	}
 
-  clear() {
-    this.forget()
-    this.state("empty")
-  }
+	function wait(on) { element.ariaBusy = waits = on }
 
-  state(name) {
-    const data = this.element.dataset, changed = data.state !== name
-    data.state = name
-    this.view.hidden = this.tools.hidden = name === "empty"
-    this.picture.hidden = this.zooms.hidden = name === "film"
-    this.view.tabIndex = name === "film" ? -1 : 0
-    this.layout()
-    if (changed || name !== "live") this.tell("stage")
-  }
+	function clear() {
+		forget()
+		state("empty")
+	}
 
-  // For the page's own layout: a narrow page can give the stage the height that the picture needs.
-  ratio(width, height) {
-    this.element.style.setProperty("--ratio", width / height)
-  }
+	function state(name) {
+		const { dataset } = element, changed = dataset.state !== name
+		dataset.state = name
+		view.hidden = tools.hidden = name === "empty"
+		picture.hidden = zooms.hidden = name === "film"
+		view.tabIndex = name === "film" ? -1 : 0
+		layout()
+		if (changed || name !== "live") tell("stage")
+	}
 
-  // ---- where it is ----
+	// -- where it is
 
-  get scale() { return this.zoom ?? this.fit }
-  bound(zoom) {
-    return zoom && clamp(zoom, Math.min(this.fit, 1 / devicePixelRatio), Math.max(this.fit, MOST / devicePixelRatio))
-  }
+	const scale = () => zoom ?? fits
+	const bound = zoom => zoom && clamp(zoom, Math.min(fits, 1 / devicePixelRatio), Math.max(fits, MOST / devicePixelRatio))
+	const zoomed = () => view.classList.contains("zoomed")
 
-  layout() {
-    const view = this.view.getBoundingClientRect(), ratio = devicePixelRatio, pad = this.tool ? EDGE : 0
-    this.handle.hidden = !this.compares || Boolean(this.tool)
-    if (!view.width || !this.key) return
-    const [across, down] = this.size, seen = [view.width, view.height], origin = [view.left, view.top]
-    this.fit = Math.max(Math.min((seen[0] - 2 * pad) / across, (seen[1] - 2 * pad) / down), 1e-3)
-    this.zoom = this.bound(this.zoom)
-    const whole = [across * this.scale, down * this.scale]
-    const [left, top] = whole.map((size, axis) => {   // no further than the picture's edge, and centred where all of it is seen
-      const half = (seen[axis] / 2 - pad) / size
-      this.centre[axis] = half >= .5 ? .5 : clamp(this.centre[axis], half, 1 - half)
-      // On whole device pixels, because a shift by half a pixel blurs a picture that is shown pixel for pixel.
-      return Math.round((seen[axis] / 2 - this.centre[axis] * size + origin[axis]) * ratio) / ratio - origin[axis]
-    })
-    this.put(this.picture, left, top, ...whole)
-    const percent = this.scale * ratio * 100
-    this.picture.classList.toggle("pixels", this.zoom !== null && percent > PIXELATED * 100)
-    this.view.classList.toggle("zoomed", whole.some((size, axis) => size > seen[axis] + 1))
-    this.percent.textContent = `${Math.round(percent)} %`
-    this.fitting.setAttribute("aria-pressed", this.zoom === null)
-    this.exact.setAttribute("aria-pressed", this.zoom !== null && Math.abs(percent - 100) < .5)
-    clearTimeout(this.sharpening)
-    if (this.zoom !== null) this.sharpening = setTimeout(() => this.sharpen(), 150)
+	function layout() {
+		const box = view.getBoundingClientRect(), ratio = devicePixelRatio, pad = tool ? EDGE : 0
+		handle.hidden = !compares || !!tool
+		if (!box.width || !key) return
+		const seen = [box.width, box.height], origin = [box.left, box.top]
+		fits = Math.max(Math.min(...size.map((pixels, axis) => (seen[axis] - 2 * pad) / pixels)), 1e-3)
+		zoom = bound(zoom)
+		const whole = size.map(pixels => pixels * scale())
+		const [left, top] = whole.map((size, axis) => {   // no further than the picture's edge, and centred where all of it is seen
+			const half = (seen[axis] / 2 - pad) / size
+			centre[axis] = half >= .5 ? .5 : clamp(centre[axis], half, 1 - half)
+			// On whole device pixels, because a shift by half a pixel blurs a picture that is shown pixel for pixel.
+			return Math.round((seen[axis] / 2 - centre[axis] * size + origin[axis]) * ratio) / ratio - origin[axis]
+		})
+		put(picture, left, top, ...whole)
+		const share = scale() * ratio * 100
+		picture.classList.toggle("pixels", zoom !== null && share > PIXELATED * 100)
+		view.classList.toggle("zoomed", whole.some((size, axis) => size > seen[axis] + 1))
+		percent.textContent = `${Math.round(share)} %`
+		fitting.ariaPressed = zoom === null
+		exact.ariaPressed = zoom !== null && Math.abs(share - 100) < .5
+		clearTimeout(sharpening)
+		if (zoom !== null) sharpening = setTimeout(sharpen, 150)
 
-    // The handle lies over the visible part. It stays where it is on the screen when the picture is zoomed and moved below
-    // it: so it can always be reached, and one moves what one compares, like below a glass.
-    const start = Math.max(left, 0), end = Math.min(left + whole[0], seen[0])
-    const upper = Math.max(top, 0), tall = Math.min(top + whole[1], seen[1]) - upper
-    this.span = { left, start, wide: end - start }
-    this.put(this.handle, start - HANDLE / 2, upper, end - start + HANDLE, tall)
-    this.handle.style.setProperty("--tall", `${tall}px`)
-    this.cut()
-  }
+		// The handle stays over the visible part when the picture is zoomed and moved below it: it can always be reached.
+		const start = Math.max(left, 0), wide = Math.min(left + whole[0], seen[0]) - start
+		const upper = Math.max(top, 0), tall = Math.min(top + whole[1], seen[1]) - upper
+		span = { left, start, wide }
+		put(handle, start - HANDLE / 2, upper, wide + HANDLE, tall)
+		handle.style.setProperty("--tall", `${tall}px`)
+		cut()
+	}
 
-  put({ style }, ...place) {
-    ["left", "top", "width", "height"].forEach((name, i) => style[name] = `${place[i]}px`)
-  }
+	function put({ style }, ...place) { ["left", "top", "width", "height"].forEach((name, i) => style[name] = `${place[i]}px`) }
 
-  cut() {
-    const { left, start, wide } = this.span, share = Number(this.handle.value)
-    this.after.box.style.clipPath = this.compares ? `inset(0 0 0 ${start + wide * share / 100 - left}px)` : "none"
-    this.handle.setAttribute("aria-valuetext", `${Math.round(share)} % photo, ${Math.round(100 - share)} % dream`)
-  }
+	function cut() {
+		const { left, start, wide } = span, share = Number(handle.value)
+		after.box.style.clipPath = compares ? `inset(0 0 0 ${start + wide * share / 100 - left}px)` : "none"
+		handle.setAttribute("aria-valuetext", `${Math.round(share)} % photo, ${Math.round(100 - share)} % dream`)
+	}
 
-  // Fetches the pictures in their own size, when one looks closer than the views for the screen reach.
-  sharpen() {
-    for (const name of this.compares ? ["before", "after"] : ["before"]) {
-      const { image } = this[name], url = this.full?.[name], has = image?.naturalWidth
-      if (url && has && has < this.size[0] && has < this.size[0] * this.scale * devicePixelRatio) this[name].want(url, image.alt)
-    }
-  }
+	// Fetches the pictures in their own size, when one looks closer than the views reach.
+	function sharpen() {
+		for (const name of compares ? ["before", "after"] : ["before"]) {
+			const place = { before, after }[name], url = full?.[name], has = place.image?.naturalWidth
+			if (url && has && has < size[0] && has < size[0] * scale() * devicePixelRatio) place.want(url, place.image.alt)
+		}
+	}
 
-  // Zooms to CSS pixels per pixel of the picture (null: fit); the place below clientX, clientY stays where it is.
-  to(zoom, clientX, clientY) {
-    if (!this.key) return
-    const { left, top, width, height } = this.view.getBoundingClientRect(), old = this.scale
-    const away = [(clientX ?? left + width / 2) - left - width / 2, (clientY ?? top + height / 2) - top - height / 2]
-    this.zoom = this.bound(zoom)
-    this.centre = this.centre.map((centre, axis) => centre + away[axis] * (1 / old - 1 / this.scale) / this.size[axis])
-    this.layout()
-  }
+	// Zooms to `next` (as `zoom`); the place below x, y of the window stays where it is.
+	function to(next, x, y) {
+		if (!key) return
+		const { left, top, width, height } = view.getBoundingClientRect(), old = scale()
+		const away = [(x ?? left + width / 2) - left - width / 2, (y ?? top + height / 2) - top - height / 2]
+		zoom = bound(next)
+		centre = centre.map((centre, axis) => centre + away[axis] * (1 / old - 1 / scale()) / size[axis])
+		layout()
+	}
 
-  by(factor, clientX, clientY) {
-    const next = this.scale * factor
-    // A step does not jump over the size that fits.
-    this.to((next - this.fit) * (this.scale - this.fit) < 0 ? null : next, clientX, clientY)
-  }
+	function by(factor, x, y) {
+		const next = scale() * factor
+		to((next - fits) * (scale() - fits) < 0 ? null : next, x, y)   // not past the size that fits
+	}
 
-  pan(...by) {
-    this.centre = this.centre.map((centre, axis) => centre - by[axis] / (this.size[axis] * this.scale))
-    this.layout()
-  }
+	function pan(...by) {
+		centre = centre.map((centre, axis) => centre - by[axis] / (size[axis] * scale()))
+		layout()
+	}
 
-  fullScreen() {
-    if (document.fullscreenElement) document.exitFullscreen()
-    else this.element.requestFullscreen().catch(() => this.tell("say", "The browser did not allow full screen."))
-  }
+	function fullScreen() {
+		if (document.fullscreenElement) document.exitFullscreen()
+		else element.requestFullscreen().catch(() => tell("say", "The browser did not allow full screen."))
+	}
 
-  // ---- keys, wheel, pointers ----
+	// -- keys, wheel, pointers
 
-  keys(event) {
-    if (!this.key || event.ctrlKey || event.metaKey || event.altKey) return
-    const move = { ArrowLeft: [48, 0], ArrowRight: [-48, 0], ArrowUp: [0, 48], ArrowDown: [0, -48] }[event.key]
-    const factor = { "+": 1.25, "=": 1.25, "-": 1 / 1.25 }[event.key]
-    if (move && event.target === this.view && this.view.classList.contains("zoomed")) this.pan(...move)
-    else if (factor) this.by(factor)
-    else if (event.key === "0") this.to(null)
-    else if (event.key === "1") this.to(1 / devicePixelRatio)
-    else return
-    event.preventDefault()
-  }
+	function keys(event) {
+		if (!key || event.ctrlKey || event.metaKey || event.altKey) return
+		const move = { ArrowLeft: [48, 0], ArrowRight: [-48, 0], ArrowUp: [0, 48], ArrowDown: [0, -48] }[event.key]
+		const factor = { "+": 1.25, "=": 1.25, "-": 1 / 1.25 }[event.key]
+		if (move && event.target === view && zoomed()) pan(...move)
+		else if (factor) by(factor)
+		else if (event.key === "0") to(null)
+		else if (event.key === "1") to(1 / devicePixelRatio)
+		else return
+		event.preventDefault()
+	}
 
-  wheel(event) {
-    // All of it is seen already: let the page scroll.
-    if (!this.key || (!event.ctrlKey && event.deltaY > 0 && this.scale <= this.fit * 1.001)) return
-    event.preventDefault()
-    const pixels = clamp(event.deltaY * [1, 16, 400][event.deltaMode], -300, 300)   // of pixels, lines, pages
-    this.by(Math.exp(-pixels * (event.ctrlKey ? .01 : .002)), event.clientX, event.clientY)   // ctrl: a pinch on a touchpad
-  }
+	function wheel(event) {
+		// All of it is seen already: let the page scroll.
+		if (!key || (!event.ctrlKey && event.deltaY > 0 && scale() <= fits * 1.001)) return
+		event.preventDefault()
+		const pixels = clamp(event.deltaY * [1, 16, 400][event.deltaMode], -300, 300)   // of pixels, lines, pages
+		by(Math.exp(-pixels * (event.ctrlKey ? .01 : .002)), event.clientX, event.clientY)   // ctrl: a pinch on a touchpad
+	}
 
-  // One pointer paints, pans a zoomed picture, or moves the handle when all of the picture is seen; two zoom and pan.
-  down(event) {
-    if (!this.key || event.target === this.handle || event.button === 2 || this.pointers.size === 2) return
-    this.pointers.set(event.pointerId, event)
-    this.view.setPointerCapture(event.pointerId)
-    this.pressed = event.clientX
-    if (this.pointers.size === 2) {
-      if (this.gesture === "tool") this.tool.cancel()
-      this.gesture = "pinch"
-    } else if (this.tool && event.button === 0 && !event.shiftKey) {
-      this.gesture = "tool"
-      this.tool.down(event)
-    } else this.gesture = this.view.classList.contains("zoomed") ? "pan" : this.compares && !this.tool ? "press" : null
-    this.view.classList.toggle("held", this.gesture === "pan")
-  }
+	// One pointer paints, pans a zoomed picture, or moves the handle when all of the picture is seen; two zoom and pan.
+	function down(event) {
+		if (!key || event.target === handle || event.button === 2 || pointers.size === 2) return
+		pointers.set(event.pointerId, event)
+		view.setPointerCapture(event.pointerId)
+		pressed = event.clientX
+		if (pointers.size === 2) {
+			if (gesture === "tool") tool.cancel()
+			gesture = "pinch"
+		} else if (tool && event.button === 0 && !event.shiftKey) {
+			gesture = "tool"
+			tool.down(event)
+		} else gesture = zoomed() ? "pan" : compares && !tool ? "press" : null
+		view.classList.toggle("held", gesture === "pan")
+	}
 
-  move(event) {
-    const last = this.pointers.get(event.pointerId), before = [...this.pointers.values()]
-    if (!last) return this.tool?.hover(event)
-    this.pointers.set(event.pointerId, event)
-    // The line does not follow a mere press, so that a double click zooms without moving it.
-    if (this.gesture === "press" && Math.abs(event.clientX - this.pressed) > 4) this.gesture = "slide"
-    if (this.gesture === "tool") this.tool.move(event)
-    if (this.gesture === "pan") this.pan(event.clientX - last.clientX, event.clientY - last.clientY)
-    if (this.gesture === "pinch" && this.pointers.size === 2) this.pinch(before, [...this.pointers.values()])
-    if (this.gesture === "slide") {
-      this.handle.value = (event.clientX - this.view.getBoundingClientRect().left - this.span.start) / this.span.wide * 100
-      this.cut()
-    }
-  }
+	function move(event) {
+		const last = pointers.get(event.pointerId), old = [...pointers.values()]
+		if (!last) return tool?.hover(event)
+		pointers.set(event.pointerId, event)
+		// The line does not follow a mere press, so that a double click zooms without moving it.
+		if (gesture === "press" && Math.abs(event.clientX - pressed) > 4) gesture = "slide"
+		if (gesture === "tool") tool.move(event)
+		else if (gesture === "pan") pan(event.clientX - last.clientX, event.clientY - last.clientY)
+		else if (gesture === "pinch" && pointers.size === 2) pinch(old, [...pointers.values()])
+		else if (gesture === "slide") {
+			handle.value = (event.clientX - view.getBoundingClientRect().left - span.start) / span.wide * 100
+			cut()
+		}
+	}
 
-  up(event) {
-    if (!this.pointers.delete(event.pointerId)) return
-    if (this.gesture === "tool") event.type === "pointerup" ? this.tool.up(event) : this.tool.cancel()
-    if (this.gesture === "tool" || !this.pointers.size) this.gesture = null   // the finger left after a pinch does nothing
-    this.view.classList.remove("held")
-  }
+	function up(event) {
+		if (!pointers.delete(event.pointerId)) return
+		if (gesture === "tool") event.type === "pointerup" ? tool.up(event) : tool.cancel()
+		if (gesture === "tool" || !pointers.size) gesture = null   // the finger left after a pinch does nothing
+		view.classList.remove("held")
+	}
 
-  pinch(before, now) {
-    const middle = ([a, b]) => [(a.clientX + b.clientX) / 2, (a.clientY + b.clientY) / 2]
-    const apart = ([a, b]) => Math.max(Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), 20)
-    const from = middle(before), to = middle(now)
-    this.pan(to[0] - from[0], to[1] - from[1])
-    this.to(this.scale * apart(now) / apart(before), ...to)
-  }
+	function pinch(old, now) {
+		const middle = ([a, b]) => [(a.clientX + b.clientX) / 2, (a.clientY + b.clientY) / 2]
+		const apart = ([a, b]) => Math.max(Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), 20)
+		const from = middle(old), there = middle(now)
+		pan(...there.map((at, axis) => at - from[axis]))
+		to(scale() * apart(now) / apart(old), ...there)
+	}
 
-  // The mask takes the pointer (null: gives it back).
-  take(tool) {
-    this.tool = tool
-    this.gesture = null
-    this.pointers.clear()
-    this.view.classList.toggle("painting", Boolean(tool))
-    this.layout()
-  }
+	// The mask takes the pointer (null: gives it back).
+	function take(next) {
+		tool = next
+		gesture = null
+		pointers.clear()
+		view.classList.toggle("painting", !!tool)
+		layout()
+	}
+
+	element.classList.add("stage")
+	element.append(view, tools)
+	const stage = { element, view, picture, show, live, play, clear, take, tell, put, get key() { return key }, get tool() { return tool } }
+	const mask = stage.mask = Mask(stage)
+	new ResizeObserver(layout).observe(view)
+	const ratio = () => {   // the browser's zoom, or a window on another screen
+		matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", ratio, { once: true })
+		layout()
+	}
+	ratio()
+	element.onfullscreenchange = () => wider.textContent = document.fullscreenElement ? "Leave full screen" : "Full screen"
+	element.onkeydown = keys
+	view.onwheel = wheel
+	view.ondblclick = ({ target, clientX, clientY }) => {
+		if (target === handle || tool || film) return
+		to(zoom === null ? Math.max(1 / devicePixelRatio, scale() * 2) : null, clientX, clientY)
+	}
+	Object.assign(view, { onpointerdown: down, onpointermove: move, onpointerup: up, onpointercancel: up })
+	view.ondragstart = () => false   // else the browser drags the picture away
+	clear()
+	return stage
 }

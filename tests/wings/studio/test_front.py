@@ -68,3 +68,16 @@ def test_without_a_cookie_it_is_one_plain_line(client: Client) -> None:
     client.cookie = own
     assert (status, headers["Content-Type"]) == (401, "text/plain; charset=utf-8")
     assert re.fullmatch(rb"401: [^\n<]+\n", body)
+
+
+def test_the_page_is_small_and_asks_nobody_else() -> None:
+    """A page of 120 kB is there at once on a slow line. It names no other host, and has no script or style inside."""
+    files = [path for path in front.PAGE.iterdir() if path.suffix != ".svg"]
+    assert {path.suffix for path in files} == {".html", ".js", ".css"}
+    assert sum(path.stat().st_size for path in files) <= 120_000
+    for path in files:
+        text = path.read_text()
+        assert not re.search(r"(https?:)?//(?!127\.0)[\w-]+\.\w|@import|eval\(|innerHTML|\.write\(", text), path.name
+        assert path.suffix == ".js" or "url(" not in text
+    page = (front.PAGE / "index.html").read_text()
+    assert not re.search(r"<script(?! type=\"module\" src=)|<style|\sstyle=|\son\w+=", page)
