@@ -32,15 +32,15 @@ class Served:
     url   the address that it printed, with the token
     base  the same without the token"""
 
-    def __init__(self, folder: Path, *words: object, port: int = 0, **variables: str) -> None:
-        """variables: more environment variables"""
-        self.folder, self._words, self._variables = folder, words, variables
+    def __init__(self, folder: Path, *words: object, port: int = 0, program: Path = ROOT, **variables: str) -> None:
+        """program: the checkout that runs;  variables: more environment variables"""
+        self.folder, self._words, self._program, self._variables = folder, words, program, variables
         self.start(port)
 
     def start(self, port: int = 0) -> None:
         """Start it, as a process of its own."""
         self.process = subprocess.Popen(
-            [PYTHON, ROOT / "dreamify.py", "studio", self.folder, "--port", str(port), "--no-open",
+            [PYTHON, self._program / "dreamify.py", "studio", self.folder, "--port", str(port), "--no-open",
              *map(str, self._words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env=os.environ | self._variables)
         assert self.process.stdout
