@@ -246,8 +246,13 @@ class Queue:
             waiting[0].begin()
             task = asyncio.get_running_loop().create_task(self._dream(waiting[0]))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._leave)
             self._note()
+
+    def _leave(self, task: "asyncio.Task[None]") -> None:
+        """The dream's place is free, only now: the next one begins at once."""
+        self._tasks.discard(task)
+        self._wake.set()
 
     async def _dream(self, entry: Entry) -> None:
         """Carry out the job."""
