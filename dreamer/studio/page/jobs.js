@@ -87,7 +87,7 @@ export function List(box, page) {
 			[["stopped", "done"].includes(state) && kind !== "try", "Again", "Again, with another seed", () => page.repeat(job)],
 			[waits, "Cancel", "Cancel", does("remove")], [!waits && !active(job), "Remove", "Remove", does("remove")]]
 		const text = make("span.line"), bar = make("progress", { ariaLabel: "Progress", hidden: !active(job) })
-		const name = button(`${photo} · ${kind === "try" ? "all layers" : layer || "its own layer"}`, () => page.follow(job), { className: "name" })
+		const name = button(`${photo} · ${kind === "try" ? "all layers" : layer || "usual layer"}`, () => page.follow(job), { className: "name" })
 		return { text, bar, element: make("li", { "data-id": id, "data-state": state }, name, text, bar, make("span.row", ...verbs.filter(([on]) => on)
 			.map(([, text, label, go]) => button(text, go, { ariaLabel: `${label}: ${photo}` })))) }
 	}

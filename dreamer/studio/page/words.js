@@ -16,7 +16,7 @@ export function time(seconds) {
 // 7.7e8 -> "770 MB"
 export function size(bytes) {
 	const unit = bytes < 999.5e3 ? 0 : bytes < 999.5e6 ? 1 : 2, amount = bytes / 1000 ** (unit + 1)
-	return `${amount < 9.95 && unit ? Math.round(amount * 10) / 10 : Math.round(amount)} ${["kB", "MB", "GB"][unit]}`
+	return `${amount < 9.95 && unit ? Math.round(amount * 10) / 10 : Math.round(amount)} ${["kB", "MB", "GB"][unit]}`
 }
 
 // Writes only what is new: a screen reader reads again what is written again.
