@@ -16,7 +16,6 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from dreamer.errors import Mistake
-from dreamer.machine import ffmpeg
 from dreamer.pictures import writing
 from dreamer.pictures.picture import Picture
 from dreamer.studio import viewer
@@ -439,8 +438,8 @@ def test_bad_uploads_are_refused_in_the_programs_words(looking: Viewer, tmp_path
         run(looking.check(bomb(part), "x.jpg"))
 
 
+@pytest.mark.usefixtures("ffmpeg")
 def test_an_uploaded_video(looking: Viewer, tmp_path: Path) -> None:
-    ffmpeg.find()
     part = clip(tmp_path / ".part")
     found = run(looking.check(part, "holiday.jpg"))
     assert (found.kind, found.name, found.type) == ("video", "holiday.mp4", "video/mp4")
