@@ -11,14 +11,12 @@ import pytest
 from PIL import Image
 
 import dreamify
-from dreamer import perform
 from dreamer.errors import Mistake
-from dreamer.jobs import events
 from dreamer.machine import limits
 from dreamer.studio import forecast, planner
 from dreamer.studio.forecast import Forecaster, Question
 from dreamer.studio.planner import Planner
-from helpers import ROOT
+from helpers import ROOT, run
 
 PHOTO = ROOT / "tests/pictures/coffee.jpg"
 
@@ -46,20 +44,19 @@ def plan(forecaster: Forecaster, height: int = 120, width: int = 160, frames: in
 
 
 def test_the_plan_is_what_a_dream_then_has(tmp_path: Path) -> None:
-    """The sizes, the memory and the tiles: compared with the events of the dream."""
-    heard: list[Any] = []
+    """The sizes, the memory and the tiles: compared with the events of the dream, in a process of its own."""
     asked = {"input": str(PHOTO), "output": str(tmp_path / "dream.jpg"), "model": "daydream", "iterations": 2,
              "max_size": 200, "quiet": True}
-    perform.one(dreamify.ask(asked), heard.append, deepdream=dreamify.deepdream, sizes=dreamify.octave_sizes)
-    [began] = [event for event in heard if isinstance(event, events.Began)]
+    done = run("--request", "-", input=json.dumps(asked | {"events": "fd:1"}))
+    [began] = [event for event in map(json.loads, done.stdout.splitlines()) if event["event"] == "began"]
     width, height = Image.open(PHOTO).size
     found = planned(tmp_path, lambda planner: planner.plan(asked, height, width))
     assert found["errors"] == []
-    assert found["sizes"] == [list(size) for size in began.sizes]
-    assert found["octaves"] == len(began.sizes)
+    assert found["sizes"] == began["sizes"]
+    assert found["octaves"] == len(began["sizes"])
     assert not found["tiles"]
     assert 0.3 < found["seconds"] < 30
-    assert 0.5 < found["memory"] / began.memory < 2
+    assert 0.5 < found["memory"] / began["memory"] < 2
 
 
 @pytest.mark.parametrize("asked", [
