@@ -4,7 +4,9 @@ import collections
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+import threading
+import time
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,18 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     reasons = collections.Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"SKIPPED [{count}] {reason}")
+
+
+@pytest.fixture(autouse=True)
+def no_threads_are_left() -> Iterator[None]:
+    """A process with threads dreams in another way, so that a thread that a test leaves changes the tests after it."""
+    before = set(threading.enumerate())
+    yield
+    end = time.monotonic() + 10
+    while left := set(threading.enumerate()) - before:
+        if time.monotonic() > end:
+            pytest.fail(f"threads are left: {', '.join(each.name for each in left)}")
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")
