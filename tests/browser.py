@@ -84,11 +84,15 @@ class Line:
         self._to, self._cut, self._open = to, False, list[socket.socket]()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self) -> None:
         while True:
-            here, _ = self._server.accept()
+            try:
+                here, _ = self._server.accept()
+            except OSError:  # it is closed
+                return
             if self._cut:
                 here.close()
                 continue
@@ -105,6 +109,13 @@ class Line:
 
     def mend(self) -> None:
         self._cut = False
+
+    def close(self) -> None:
+        """End it, with its threads."""
+        self.cut()
+        self._server.shutdown(socket.SHUT_RDWR)  # this ends accept(); close() alone would not
+        self._accepting.join()
+        self._server.close()
 
 
 def _carry(source: socket.socket, to: socket.socket) -> None:

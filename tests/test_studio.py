@@ -1,6 +1,7 @@
 """The studio as a person uses it: Debian's Chromium on a running studio, with real dreams."""
 
 import base64
+import contextlib
 import io
 import os
 import shlex
@@ -265,19 +266,19 @@ def test_a_killed_studio_goes_on_when_it_starts_again(page: Page) -> None:
 def test_a_lost_connection_comes_back_by_itself(page: Page) -> None:
     """The dream goes on meanwhile, and the page shows the newest state."""
     page.allowed += ["WebSocket", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION", "ERR_SOCKET"]
-    line = Line(page.studio.port)
-    page.open(page.studio.url.replace(f":{page.studio.port}/", f":{line.port}/"), **LONG)
-    page.sample()
-    page.dream()
-    page.shows("dreaming")
-    line.cut()
-    page.until("/connection is lost/.test(document.querySelector('#notices').textContent)")
-    assert page.do("return document.querySelector('#dream').disabled")
-    page.shot("lost-wide")
-    page.studio.job("done")
-    line.mend()
-    page.shows("done")
-    assert not page.do("return document.querySelector('#notices').textContent")
+    with contextlib.closing(Line(page.studio.port)) as line:
+        page.open(page.studio.url.replace(f":{page.studio.port}/", f":{line.port}/"), **LONG)
+        page.sample()
+        page.dream()
+        page.shows("dreaming")
+        line.cut()
+        page.until("/connection is lost/.test(document.querySelector('#notices').textContent)")
+        assert page.do("return document.querySelector('#dream').disabled")
+        page.shot("lost-wide")
+        page.studio.job("done")
+        line.mend()
+        page.shows("done")
+        assert not page.do("return document.querySelector('#notices').textContent")
 
 
 @pytest.fixture
