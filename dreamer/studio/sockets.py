@@ -15,10 +15,9 @@ MOST = 32  # sockets that may be open
 
 
 class Socket(Guarded, WebSocketHandler):
-    """A WebSocket. While it is open, `feed` runs."""
+    """A WebSocket."""
 
     longest = 4096  # bytes of a message from the page
-    _feeding: "asyncio.Task[None] | None" = None
 
     @property
     def max_message_size(self) -> int:  # noqa: D102 - Tornado's
@@ -34,20 +33,6 @@ class Socket(Guarded, WebSocketHandler):
         """Whether it is our own page that opens it."""
         return origin == f"http://{self.request.headers['Host']}"
 
-    def open(self, *_: str) -> None:  # noqa: D102 - Tornado's
-        self._feeding = asyncio.get_running_loop().create_task(self.feed())
-        self._feeding.add_done_callback(self._ended)
-
-    async def feed(self) -> None:
-        """Send what there is to send, until cancelled."""
-        raise NotImplementedError
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()):
-            if not isinstance(error, WebSocketClosedError):
-                report(error)
-            self.close(1011)
-
     def on_message(self, message: Any) -> None:
         """The page has nothing to say."""
 
@@ -58,18 +43,30 @@ class Socket(Guarded, WebSocketHandler):
 
     def on_close(self) -> None:  # noqa: D102 - Tornado's
         self.studio.sockets.discard(self)
-        if self._feeding:
-            self._feeding.cancel()
 
 
 class StateSocket(Socket):
     """/socket: tells the page the newest state."""
 
-    async def feed(self) -> None:  # noqa: D102 - Socket's
-        await self.studio.board.feed(self._send)
+    _feeding: "asyncio.Task[None] | None" = None
+
+    def open(self, *_: str) -> None:  # noqa: D102 - Tornado's
+        self._feeding = asyncio.get_running_loop().create_task(self.studio.board.feed(self._send))
+        self._feeding.add_done_callback(self._ended)
 
     async def _send(self, text: str) -> None:
         await self.write_message(text)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()):
+            if not isinstance(error, WebSocketClosedError):
+                report(error)
+            self.close(1011)
+
+    def on_close(self) -> None:  # noqa: D102 - Tornado's
+        super().on_close()
+        if self._feeding:
+            self._feeding.cancel()
 
 
 class MirrorSocket(Socket):

@@ -1,5 +1,6 @@
 """Uploads: streamed into a hidden file, checked in a process of their own, and then given a name that no file has."""
 
+import abc
 import asyncio
 import contextlib
 import hashlib
@@ -35,7 +36,7 @@ def sweep(parts: Path) -> None:
 
 
 @stream_request_body
-class Upload(Guarded):
+class Upload(Guarded, abc.ABC):
     """A file that is sent as the body of PUT. It is called `part` on the disk until it is checked."""
 
     def initialize(self, studio: Any) -> None:  # noqa: D102 - Guarded's
@@ -47,9 +48,9 @@ class Upload(Guarded):
         self._heard = 0.0  # when something last came
         self._watch: asyncio.TimerHandle | None = None
 
+    @abc.abstractmethod
     def cap(self, name: str) -> int:
         """Bytes that the file may have. Raises Mistake or Refused if it may not come at all."""
-        raise NotImplementedError
 
     def prepare(self) -> None:  # noqa: D102 - Tornado's
         self.request.connection.set_body_timeout(_REST)
@@ -127,9 +128,9 @@ class Upload(Guarded):
         finally:
             self._end()
 
+    @abc.abstractmethod
     async def take(self, part: Path, *names: str) -> None:
         """Check the finished file, give it its name, and answer."""
-        raise NotImplementedError
 
     def on_connection_close(self) -> None:  # noqa: D102 - Tornado's
         self._failed = self._failed or ConnectionError()
