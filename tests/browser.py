@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from client import Client
 from helpers import PYTHON, ROOT, search
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
@@ -72,6 +73,20 @@ class Served:
                 pytest.fail(f"no {count} jobs are {state}: {self.jobs()}")
             time.sleep(0.1)
         return self.jobs()[-1]
+
+
+def quiet(folder: Path) -> Iterator[Served]:
+    """A studio on `folder`, for a fixture. At its end it must have warned of nothing."""
+    made = Served(folder)
+    yield made
+    said = made.stop()
+    assert "warning" not in said, said
+
+
+@pytest.fixture(scope="module")
+def client(served: Served) -> Client:
+    """Logged in to the studio that a module's fixture `served` gives."""
+    return Client(served.url)
 
 
 class Line:

@@ -15,7 +15,7 @@ import pytest
 from _pytest.terminal import TerminalReporter
 from PIL import Image
 
-from browser import axe, chromium, page, studio  # noqa: F401
+from browser import axe, chromium, client, page, studio  # noqa: F401
 from containers import TOLD, base, caffe, context, docker, folder, image, photo, tell  # noqa: F401
 from dreamer.nets.model import Model
 from helpers import FRAMES, ROOT, SHARED

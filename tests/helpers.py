@@ -1,5 +1,6 @@
 """What the tests share, in one place: paths, the command line, and functions that examine pictures and films."""
 
+import contextlib
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -93,6 +94,19 @@ def measured(path: Path) -> str:
     return done.stdout
 
 
+@contextlib.contextmanager
+def mounted(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of its own with that `size`, such as 2m, at the new `folder`. Skips the test where none can be mounted."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True,
+                      check=False).returncode:
+        pytest.skip("needs root that may mount")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
 def children(pid: int) -> list[int]:
     """Numbers of the child processes of a process, whichever of its threads started them."""
     found: list[int] = []
@@ -110,6 +124,21 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def dies_with_its_parent(script: str, told: Path) -> None:
+    """Run a Python script whose child writes its process number into the file `told`, and kill the script: then the
+    child must end. The script may import the tests that are beside the one that calls this."""
+    beside = os.path.dirname(sys._getframe(1).f_code.co_filename)
+    begin = f"import sys; sys.path[:0] = {[str(ROOT), beside, str(ROOT / 'tests')]!r}\n"
+    with subprocess.Popen([PYTHON, "-c", begin + script]) as parent:
+        while not told.exists() or not told.read_text():
+            assert parent.poll() is None
+            time.sleep(0.02)
+        child = int(told.read_text())
+        assert is_running(child)
+        parent.kill()
+    assert ends(child)
 
 
 def ends(pid: int, seconds: float = 5) -> bool:

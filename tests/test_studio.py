@@ -21,7 +21,7 @@ from browser import Line, Page, Served
 from client import Client
 from containers import checkout
 from dreamer.nets.model import Model
-from helpers import PYTHON, ROOT, children, ends, is_running, made, visible
+from helpers import PYTHON, ROOT, children, ends, is_running, made, mounted, visible
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -333,13 +333,8 @@ def test_without_weights_daydream_dreams(page: Page, tmp_path: Path) -> None:
 @pytest.fixture
 def low(tmp_path: Path) -> Iterator[Path]:
     """A folder on a disk of its own, with 225 MB."""
-    folder = tmp_path / "low"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=225m", "none", folder], check=False,
-                      capture_output=True).returncode:
-        pytest.skip("no small disk can be mounted here: that takes root")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mounted(tmp_path / "low", "225m") as folder:
+        yield folder
 
 
 def test_a_full_disk_says_so(page: Page, low: Path) -> None:

@@ -25,7 +25,7 @@ from dreamer.nets.model import Model
 from dreamer.pictures import colour
 from dreamer.pictures.ours import is_ours
 from dreamer.pictures.picture import Picture
-from helpers import ROOT, Word, decoded, made, names, noise, probed, psnr, run, saved, shown, start
+from helpers import ROOT, Word, decoded, made, mounted, names, noise, probed, psnr, run, saved, shown, start
 
 pytestmark = pytest.mark.usefixtures("ffmpeg")
 
@@ -208,15 +208,8 @@ def test_a_limit_on_files_loses_nothing(command: Callable[..., list[str]], tmp_p
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 2 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], capture_output=True,
-                      check=False).returncode:
-        pytest.skip("no right to mount a disk")
-    try:
+    with mounted(tmp_path / "disk", "2m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.mark.parametrize("name", ["z.gif", "z.webp", "z.mkv", "z.webm"])

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import pytest
 from dreamer.errors import Failure, Mistake
 from dreamer.machine.servant import Servant
 from dreamer.machine.worker import Died
-from helpers import PYTHON, ROOT, ends, is_running
+from helpers import dies_with_its_parent, ends, is_running
 
 
 class Counter:
@@ -180,21 +179,12 @@ def test_an_answer_that_no_other_interpreter_finds_is_told() -> None:
 
 def test_a_child_does_not_outlive_its_parent(tmp_path: Path) -> None:
     """Even if the parent is killed, also while the child works."""
-    with subprocess.Popen([PYTHON, "-c", f"""
-import sys, threading, time
-sys.path[:0] = [{str(ROOT)!r}, {os.path.dirname(__file__)!r}, {str(ROOT / 'tests')!r}]
+    dies_with_its_parent(f"""
 import test_servant
 servant = test_servant.Servant(test_servant.Counter())
 open({str(tmp_path / "pid")!r}, "w").write(str(servant.ask("a", 20)[1]))
 servant.ask("hang", 60)
-"""]) as parent:
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-            assert parent.poll() is None
-            time.sleep(0.02)
-        child = int((tmp_path / "pid").read_text())
-        assert is_running(child)
-        parent.kill()
-    assert ends(child)
+""", tmp_path / "pid")
 
 
 def test_nothing_is_left_open() -> None:

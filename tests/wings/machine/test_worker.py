@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from dreamer.machine import worker
 from dreamer.machine.signals import Stop
 from dreamer.nets.model import Model
 from dreamer.nets.net import Net
-from helpers import PYTHON, ROOT, ends, is_running
+from helpers import dies_with_its_parent, is_running
 
 Work: TypeAlias = Callable[[worker.Worker], None]
 
@@ -206,22 +205,14 @@ def test_work_that_no_other_interpreter_finds_is_told() -> None:
 
 def test_a_child_does_not_outlive_its_parent(way: None, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Even if the parent is killed."""
-    with subprocess.Popen([PYTHON, "-c", f"""
-import functools, sys, threading, time
-sys.path[:0] = [{str(ROOT)!r}, {os.path.dirname(__file__)!r}, {str(ROOT / 'tests')!r}]
+    dies_with_its_parent(f"""
+import functools, threading, time
 import test_worker
 from dreamer.machine import worker
 from dreamer.machine.signals import Stop
 {"" if "alone" in request.node.name else "threading.Thread(target=time.sleep, args=[60]).start()"}
 worker.run(functools.partial(test_worker.tells, {str(tmp_path / "pid")!r}), print, Stop())
-"""]) as parent:
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-            assert parent.poll() is None
-            time.sleep(0.02)
-        child = int((tmp_path / "pid").read_text())
-        assert is_running(child)
-        parent.kill()
-    assert ends(child)
+""", tmp_path / "pid")
 
 
 def test_a_child_outlives_a_thread_that_has_ended() -> None:

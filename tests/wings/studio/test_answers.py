@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from browser import Served
+from browser import Served, quiet
 from client import Client
 from dreamer.errors import Mistake
 from dreamer.studio import answers
@@ -22,15 +22,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     shutil.copy(ROOT / "tests/pictures/coffee.jpg", folder)
     run(folder / "coffee.jpg", folder / "coffee-dream.jpg", "inception_3b/output", "2", "2", "--seed", 7,
         "--model", "daydream", "--max-size", 120, check=True)
-    made = Served(folder)
-    yield made
-    said = made.stop()
-    assert "warning" not in said, said
-
-
-@pytest.fixture(scope="module")
-def client(served: Served) -> Client:
-    return Client(served.url)
+    yield from quiet(folder)
 
 
 def test_the_models_are_those_of_the_command_line(client: Client) -> None:

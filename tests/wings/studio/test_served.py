@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from browser import Served
+from browser import Served, quiet
 from client import Client
 from helpers import ROOT
 
@@ -30,15 +30,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         path = folder / ".studio" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    made = Served(folder)
-    yield made
-    said = made.stop()
-    assert "warning" not in said, said
-
-
-@pytest.fixture(scope="module")
-def client(served: Served) -> Client:
-    return Client(served.url)
+    yield from quiet(folder)
 
 
 FILM = "/file/%C3%A9t%C3%A9%201.mp4"

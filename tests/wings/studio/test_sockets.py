@@ -13,7 +13,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from browser import Served
+from browser import Served, quiet
 from client import Client
 from helpers import ROOT
 
@@ -22,15 +22,7 @@ from helpers import ROOT
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("photos")
     shutil.copy(ROOT / "tests/pictures/coffee.jpg", folder)
-    made = Served(folder)
-    yield made
-    said = made.stop()
-    assert "warning" not in said, said
-
-
-@pytest.fixture(scope="module")
-def client(served: Served) -> Client:
-    return Client(served.url)
+    yield from quiet(folder)
 
 
 async def opened(client: Client, path: str = "/socket") -> Any:

@@ -36,11 +36,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert "warning" not in said, said
 
 
-@pytest.fixture(scope="module")
-def client(served: Served) -> Client:
-    return Client(served.url)
-
-
 def parts(served: Served) -> list[str]:
     """Names of unfinished uploads."""
     return [path.name for path in (served.folder / ".studio/parts").iterdir()]

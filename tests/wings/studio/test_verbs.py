@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from browser import Served
+from browser import Served, quiet
 from client import Client
 from helpers import ROOT, visible
 
@@ -17,15 +17,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("photos")
     (folder / "a.jpg").write_bytes(PHOTO)
     (folder / "b.jpg").write_bytes(PHOTO)
-    made = Served(folder)
-    yield made
-    said = made.stop()
-    assert "warning" not in said, said
-
-
-@pytest.fixture(scope="module")
-def client(served: Served) -> Client:
-    return Client(served.url)
+    yield from quiet(folder)
 
 
 def refused(client: Client, path: str, asked: object = None) -> str:
