@@ -36,6 +36,7 @@ class Servant:
         self._work, self._idle, self._called = _Work(answer, memory), idle, called
         self._turn, self._change = threading.Lock(), threading.Lock()
         self._child: _Child | None = None
+        self._closed = False
 
     def ask(self, question: object, seconds: float) -> Any:
         """The child's answer to `question` (both picklable). Waits for its turn, then at most `seconds` for the answer,
@@ -56,14 +57,16 @@ class Servant:
                 return reply.answer
 
     def close(self) -> None:
-        """Kill the child, if there is one; a question that it has now raises Died."""
+        """Kill the child, if there is one. A question that it has now raises Died, and so does each later one."""
         with self._change:
-            child, self._child = self._child, None
+            child, self._child, self._closed = self._child, None, True
         if child:
             child.kill()
 
     def _started(self) -> "_Child":
         with self._change:
+            if self._closed:  # else a question that came just too late would start a child that nobody ends
+                raise Died(f"{self._called} was stopped")
             if self._child is None or not self._child.lives():
                 self._child = _Child(self._work, self._idle, self._called)
             return self._child

@@ -13,7 +13,7 @@ import pytest
 from dreamer.errors import Failure, Mistake
 from dreamer.machine.servant import Servant
 from dreamer.machine.worker import Died
-from helpers import dies_with_its_parent, ends, is_running
+from helpers import children, dies_with_its_parent, ends, is_running
 
 
 class Counter:
@@ -163,7 +163,9 @@ def test_close_ends_a_question_of_another_thread(servant: Servant) -> None:
     other.join(10)
     assert [str(error) for error in found] == ["the helper was stopped"]
     assert not is_running(child)
-    assert servant.ask("a", 10)[0] == 1
+    with pytest.raises(Died, match="stopped"):  # and no new child is started
+        servant.ask("a", 10)
+    assert not [child for child in children(os.getpid()) if is_running(child)]
 
 
 def test_large_questions_and_answers(servant: Servant) -> None:
