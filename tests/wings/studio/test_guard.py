@@ -400,10 +400,10 @@ def test_many_connections_do_not_shut_others_out_for_long(target: Target) -> Non
     opened = [socket.create_connection(("127.0.0.1", target.port)) for _ in range(260)]
     for connection in opened:
         connection.close()
-    for _ in range(50):
-        if target.works():
-            return
-    pytest.fail("closed connections still count")
+    until = time.monotonic() + 20  # refused connections come back within 0.1 ms, sooner than the server reads the ends
+    while not target.works():
+        assert time.monotonic() < until, "closed connections still count"
+        time.sleep(0.05)
 
 
 def test_wrong_tokens_are_slowed_down_and_cookies_go_on(tmp_path: Path) -> None:
