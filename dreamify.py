@@ -3,6 +3,7 @@
 
     $ ./dreamify.py photo.jpg dream.png                      # animals, pagodas, fish
     $ ./dreamify.py photo.jpg dream.png inception_3b/output  # eyes and swirls
+    $ ./dreamify.py noise dream.png class:flamingo           # flamingos, out of nothing
     $ ./dreamify.py keys                                     # all layers that can be dreamed
     $ ./dreamify.py studio                                   # a page on which one watches photos dream
     $ ./dreamify.py --help
@@ -44,8 +45,10 @@ try:
     from dreamer.nets.guide import SIZE, Guide, Seen
     from dreamer.nets.inventory import inventory
     from dreamer.nets.layers import Term
+    from dreamer.nets.listing import listed
     from dreamer.nets.model import default, find
     from dreamer.nets.net import Net, Tile
+    from dreamer.nets.strength import choose
     from dreamer.options import like, look, texts, words
     from dreamer.options.request import Request, from_json, request
     from dreamer.options.texts import OPTIONS, group
@@ -65,6 +68,7 @@ except ImportError as error:
 
 # the function to maximise: takes a layer's activations (channels, h', w'), returns (value, gradient)
 Objective: TypeAlias = Callable[[Planes], tuple[float, Planes]]
+FAINT = 0.01  # of a class; where one is seen clearly, this is about 10
 
 
 def objective_l2(activations: Planes) -> tuple[float, Planes]:
@@ -79,6 +83,24 @@ def objective_guide(activations: Planes, seen: Seen) -> tuple[float, Planes]:
     seen  the guide's activations"""
     products, best = seen.match(activations)
     return float(np.sum(products, dtype=np.float64)), best
+
+
+def objective_class(activations: Planes, direction: Planes) -> tuple[float, Planes]:
+    """Half the squared L2 norm of how much of a class the net sees at each position, and its gradient. Where it sees
+    less than FAINT, it counts in proportion: so a class can also grow where there is none of it yet.
+
+    direction  of the class, among the channels: (channels, 1, 1)"""
+    seen = np.sum(direction * activations, axis=0)
+    pull = np.maximum(seen, FAINT)
+    return float(np.sum(pull * (seen - pull / 2), dtype=np.float64)), direction * pull
+
+
+def objectives_of(net: Net, objective: Objective = objective_l2, guide: Guide | None = None) -> list[Objective]:
+    """The function to maximise for each of the Net's Terms."""
+    if guide is not None:
+        return [functools.partial(objective_guide, seen=seen) for seen in guide.seen(net)]
+    return [objective if direction is None else functools.partial(objective_class, direction=direction)
+            for direction in net.directions]
 
 
 def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: float, jitter: int, clip: bool,
@@ -148,7 +170,7 @@ def deepdream(net: Net, image: Pixels, iterations: int = 10, octaves: int = 4, s
     seed        seed of the random shifts; None for a different dream each time
     guide       a picture to dream towards, with objective_guide
     mask        uint8 (h, w): 255 where to dream, 0 where the image keeps its pixels
-    objective   the function to maximise if there is no guide
+    objective   the function to maximise if there is no guide; a class of the net has its own, objective_class
     each_step   called after each step
     state       the State of an earlier run with the same arguments, to resume it
     step        function that makes a step, used like make_step
@@ -159,9 +181,8 @@ def deepdream(net: Net, image: Pixels, iterations: int = 10, octaves: int = 4, s
     rng = np.random.RandomState(seed)  # the notebook's generator, so that dreams can be compared
     height, width = image.shape[:2]
     octave_shapes = sizes(height, width, octaves, scale)
-    objectives: list[Objective] = [objective for _ in net.what.terms]
-    if guide is not None:
-        objectives = [functools.partial(objective_guide, seen=seen) for seen in guide.seen(net)]
+    choose(net, image)
+    objectives = objectives_of(net, objective, guide)
     net.budget.fit(*octave_shapes[-1])
     bases = [net.preprocess(image)]
     for height, width in octave_shapes[-2::-1]:
@@ -241,11 +262,14 @@ def atlas(input: File | None = None, output: File | None = None, layer: str = "*
     dream(ask(of_atlas(locals())), atlas)
 
 
-def keys(*, model: File | None = None, describe: bool = False, looks: bool = False) -> list[str]:
-    """List the layers that can be dreamed, in the order of the net; --describe says what each likes."""
+def keys(word: str | None = None, *, model: File | None = None, describe: bool = False, looks: bool = False,
+         classes: bool = False) -> list[str]:
+    """List the layers that can be dreamed, in the order of the net; --describe says what each likes.
+
+    `word` selects those that have it in their names."""
     chosen, warning = (find(os.fspath(model)), None) if model else default()
     tell("warning: ", *[warning] if warning else [])
-    return chosen.described_looks() if looks else chosen.described_keys() if describe else chosen.keys
+    return listed(chosen, word, describe=describe, looks=looks, classes=classes)
 
 
 def models() -> list[str]:
@@ -270,7 +294,7 @@ def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None
         from dreamer.machine import interpreter
         raise Failure(f"studio: {interpreter.advice(error)}") from None
     serve(folder, program=os.path.abspath(__file__), open_browser=not no_open,
-          script=Script(ask, command, octave_sizes, make_step, objective_l2),
+          script=Script(ask, command, octave_sizes, make_step, objectives_of),
           **texts.checked(port=port, bind=bind, jobs=jobs))
 
 

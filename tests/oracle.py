@@ -4,7 +4,7 @@ It loads the whole net from its own prototxt, uses numpy's global generator, and
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -84,7 +84,7 @@ def _matched(x: Floats, y: Floats) -> Floats:
 
 
 def gradient_of_sum(prototxt: str | os.PathLike[str], weights: str, picture: Floats,
-                    terms: Iterable[tuple[str, Sequence[int] | None, float]],
+                    terms: Iterable[tuple[str, Any, float]],
                     guide: Floats | None = None) -> tuple[float, NDArray[np.float64]]:
     """(value, gradient (3, h, w) float64) of the terms [(layer, channels or None, weight)] for a `picture` in the net's
     format. Each term gets its own pass through the whole net, and the gradients are added outside it. The value is that

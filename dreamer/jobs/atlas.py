@@ -27,12 +27,11 @@ from dreamer.pictures.recipe import read_recipe
 
 
 def names(layers: Layers) -> list[str]:
-    """Names of what is dreamed separately: each layer in `layers`, or each channel that it names. Raises Mistake if a
-    layer has a weight."""
+    """Names of what is dreamed separately: each layer in `layers`, or each channel or class that it names. Raises
+    Mistake if a layer has a weight."""
     if any(term.weight != 1 for term in layers.terms):
         raise Mistake(f"{layers}: an atlas dreams each layer separately, so weights such as *0.5 are not allowed")
-    return [name for term in layers.terms
-            for name in ([term.layer] if term.channels is None else [f"{term.layer}:{c}" for c in term.channels])]
+    return [name for term in layers.terms for name in term.each()]
 
 
 def tile_name(name: str) -> str:

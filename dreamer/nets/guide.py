@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dreamer.arrays import Pixels, Planes
 from dreamer.nets import binding, prototxt
+from dreamer.nets.layers import Layers
 from dreamer.nets.net import Net
 
 SIZE = 512  # pixels of a guide's longest side: more would take memory and add little
@@ -31,19 +32,22 @@ class Guide:
     def __init__(self, image: Pixels) -> None:
         self._image = image
         self._net: Net | None = None
+        self._what: Layers | None = None
         self._seen: list[Seen] = []
 
     def seen(self, net: Net) -> list["Seen"]:
-        """A Net's activations for the guide, for each of its Terms. They are computed once for a Net.
+        """A Net's activations for the guide, for each of its Terms. They are computed once for a Net, and again if
+        its channels change (see strength.py).
 
         The Net must be resized afterwards. Raises Mistake if the guide is too small for it."""
-        if self._net is not net:
+        if self._net is not net or self._what != net.what:
             height, width = self._image.shape[:2]
             net.budget.fit(height, width)
             net.resize(height, width)
             parts = [[found.reshape(len(found), -1).T.copy() for found in tile.forward()]
                      for tile in net.tiles(net.preprocess(self._image), 0, 0)]
-            self._net, self._seen = net, [Seen(np.concatenate(some)) for some in zip(*parts, strict=True)]
+            self._net, self._what = net, net.what
+            self._seen = [Seen(np.concatenate(some)) for some in zip(*parts, strict=True)]
             net.forwarded = None
             net.warm_up()  # a small step frees the memory that the guide's took
             binding.trim_memory()

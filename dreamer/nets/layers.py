@@ -3,6 +3,9 @@
     inception_4c/output                           a layer
     inception_4c/output:56                        one of its channels, counted from 0
     inception_4c/output:3,7-9                     channels 3, 7, 8 and 9
+    inception_4c/output:strongest5                the five channels that see most in the picture (see strength.py)
+    inception_4c/output:weakest2-4                of those that see anything, the three after the one that sees least
+    class:flamingo                                a class that the net was trained to recognise (see classes.py)
     inception_3b/output*0.3+inception_4d/3x3      a sum: one layer times 0.3, plus another
     inception_3b/output+inception_4d/3x3*-1       towards one, and away from the other
     inception_4?/output                           the sum of all layers with such names; ? is any character
@@ -20,23 +23,50 @@ from typing import NamedTuple
 from dreamer.arrays import Planes
 from dreamer.errors import Mistake
 from dreamer.machine import here
-from dreamer.nets import shapes
+from dreamer.nets import classes, shapes
+from dreamer.nets.classes import Label
 from dreamer.nets.model import Model
 
 _WEIGHT = re.compile(r"\*\s*(-?(?:\d+\.?\d*|\.\d+))\s*$")
+_RANKED = re.compile(r"\s*(strongest|weakest)\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?")
 
 
+class Ranked(NamedTuple):
+    """Channels by how much they see in a picture: from the `first` (counted from 1) to the `last` of the order."""
+
+    strongest: bool  # the order; otherwise the weakest comes first
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{'strongest' if self.strongest else 'weakest'}{'' if self.first == 1 else f'{self.first}-'}{self.last}"
+
+
 class Term(NamedTuple):
-    """One of the layers in a sum: its name, its channels (None for all of them), its weight."""
+    """One of the layers in a sum, what of it, and its weight."""
 
     layer: str
-    channels: list[int] | None
+    channels: list[int] | Ranked | Label | None  # None: all of them; Label: the direction of a class
     weight: float
+
+    @property
+    def chosen(self) -> list[int] | slice:
+        """The channels as an index. Those that are Ranked must have been chosen (see strength.py)."""
+        return self.channels if isinstance(self.channels, list) else slice(None)
 
     def of(self, activations: Planes) -> Planes:
         """The chosen channels of the layer's `activations` (channels, h, w)."""
-        return activations if self.channels is None else activations[self.channels]
+        return activations[self.chosen]
+
+    def each(self) -> list[str]:
+        """What is dreamed separately in an atlas: the layer, each of its channels, or the class."""
+        if isinstance(self.channels, Label):
+            return [str(self.channels)]
+        if isinstance(self.channels, Ranked):
+            return [f"{self.layer}:{self.channels._replace(first=rank, last=rank)}"
+                    for rank in range(self.channels.first, self.channels.last + 1)]
+        return [self.layer] if self.channels is None else [f"{self.layer}:{channel}" for channel in self.channels]
 
 
 class Layers(NamedTuple):
@@ -52,6 +82,11 @@ class Layers(NamedTuple):
     def names(self) -> list[str]:
         """The layers in it, each once."""
         return list(dict.fromkeys(term.layer for term in self.terms))
+
+    @property
+    def label(self) -> Label | None:
+        """The first class in it; None if there is none."""
+        return next((term.channels for term in self.terms if isinstance(term.channels, Label)), None)
 
 
 def parse(text: str, model: Model) -> tuple[Layers, list[str]]:
@@ -82,6 +117,11 @@ def _term(text: str, piece: str, start: int, model: Model) -> tuple[list[Term], 
         raise _wrong(text, start + found.start(1), found[1], "is not a weight: write a number other than 0")
     body = piece[:found.start()] if found else piece
     name, colon, numbers = body.partition(":")
+    told = f"*{found[1]}" if found else ""
+    if colon and name.strip().lower() == classes.WORD and name.strip() not in model.keys:
+        labels, shown = _classes(text, numbers, start + len(name) + 1, model)
+        layer = classes.classifier(model).layer
+        return [Term(layer, label, weight) for label in labels], shown + told, None
     at = start + len(name) - len(name.lstrip())
     name, warning = name.strip(), None
     if not name:
@@ -98,18 +138,46 @@ def _term(text: str, piece: str, start: int, model: Model) -> tuple[list[Term], 
         layers = [name]
     terms = [Term(layer, _channels(text, numbers, start + len(body) - len(numbers), layer, model) if colon else None,
                   weight) for layer in layers]
-    return terms, name + colon + _close(numbers) + (f"*{found[1]}" if found else ""), warning
+    return terms, name + colon + _close(numbers).lower() + told, warning
 
 
-def _channels(text: str, numbers: str, start: int, layer: str, model: Model) -> list[int]:
+def _classes(text: str, name: str, start: int, model: Model) -> tuple[list[Label], str]:
+    """(the classes that `name`, at the character `start` of `text`, means; the text by which they are found again)."""
+    at, name = start + len(name) - len(name.lstrip()), name.strip()
+    if not name:
+        raise _wrong(text, at, "", f"is no name; write {classes.WORD}:NAME, such as {classes.WORD}:flamingo")
+    try:
+        labels = classes.found(name, model)
+    except LookupError as error:
+        raise _wrong(text, at, name, str(error)) from None
+    return labels, str(labels[0]) if len(labels) == 1 else f"{classes.WORD}:{name}"
+
+
+def _ranked(text: str, numbers: str, at: int, layer: str, count: int) -> Ranked | None:
+    """The Ranked channels that `numbers` (at the character `at` of `text`) names; None if it names them otherwise."""
+    word = next((word for word in ("strongest", "weakest") if numbers.strip().lower().startswith(word)), None)
+    if word is None:
+        return None
+    found = _RANKED.fullmatch(numbers)
+    first, last = (int(found[2] if found[3] else 1), int(found[3] or found[2])) if found else (0, 0)
+    if not 1 <= first <= last <= count:
+        raise _wrong(text, at, numbers.strip(), f"is not possible: write {word}5 for the first five, {word}3-4 for the "
+                                                f"third and the fourth; {layer} has {count} channels")
+    return Ranked(word == "strongest", first, last)
+
+
+def _channels(text: str, numbers: str, start: int, layer: str, model: Model) -> list[int] | Ranked:
     """The channels of the layer, sorted, that `numbers` (at the character `start` of `text`) names."""
     count = shapes.channels(shapes.cut(model.net, [layer]))[layer]
+    if (some := _ranked(text, numbers, start, layer, count)) is not None:
+        return some
     chosen: set[int] = set()
     for piece in numbers.split(","):
         at = start + len(piece) - len(piece.lstrip())
         found = _NUMBER.fullmatch(piece)
         if not found:
-            raise _wrong(text, at, piece.strip(), "is not a channel: write a number (56) or a range (7-9)")
+            raise _wrong(text, at, piece.strip(), "is not a channel: write a number (56), a range (7-9) or "
+                                                  "strongest5")
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
             raise _wrong(text, at, piece.strip(), f"goes backwards: write {last}-{first}")

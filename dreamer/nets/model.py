@@ -8,6 +8,7 @@
     channel_order    "bgr" or "rgb": the order of the net's input channels
     mean             three values to subtract from the input channels, in channel_order, 0..255
     default_layer    the layer to dream if none is named
+    classes          a file with the names of the classes that the net tells apart (see classes.py)
     described        files that say what each layer likes: "layer" = "words"; later files override earlier ones
     [aliases]        other names for layers: "name" = "layer"
 
@@ -68,6 +69,7 @@ class Model:
     weights_sha256: str = ""
     sources: tuple[str, ...] = ()
     compact: str = ""
+    classes: str = ""
     described: tuple[str, ...] = ()
     aliases: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -325,6 +327,7 @@ _FIELDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "weights_size": ("a number of bytes", lambda value: type(value) is int and value > 0),
     "weights_sha256": _CHECKSUM, "sources": ("a list of URLs", _texts), "compact": _TEXT,
     "channel_order": ('"bgr" or "rgb"', lambda value: value in ("bgr", "rgb")), "mean": ("three numbers", _is_mean),
-    "default_layer": _TEXT, "described": ("a list of files", _texts),
+    "default_layer": _TEXT, "classes": _TEXT,
+    "described": ("a list of files", _texts),
     "aliases": ("a table of names", lambda value: isinstance(value, dict) and _texts([*value, *value.values()])),
 }

@@ -10,8 +10,9 @@ import numpy as np
 from dreamer.arrays import Pixels, Planes, bands, to_disk
 from dreamer.errors import Failure, Mistake
 from dreamer.machine import limits
-from dreamer.nets import binding, prototxt, shapes, tiles, weights
+from dreamer.nets import binding, classes, prototxt, shapes, tiles, weights
 from dreamer.nets.budget import Budget, check_loading
+from dreamer.nets.classes import Label
 from dreamer.nets.layers import Layers, parse
 from dreamer.nets.model import Model
 from dreamer.nets.preprocess import deprocess, mean, preprocess
@@ -25,7 +26,8 @@ _ALL = "all that is dreamed"  # name of a blob
 class Net:
     """The part of a model that a dream needs, loaded into Caffe.
 
-    what          what to dream: a layer's name or more (see layers.py), as text or parsed
+    what          what to dream: a layer's name or more (see layers.py), as text or parsed; the attribute `asked`.
+                  The attribute `what` has the same, except that strength.choose() replaces Ranked channels there
     weights_file  path of the weights (default: the model's own)
     memory        bytes that this process may take in all (default: most of the free memory)
     threads       number of threads, for all nets together (default: limits.threads())
@@ -40,6 +42,7 @@ class Net:
     caffe: Any  # a caffe.Net
     windows: tuple[list[Window], list[Window]]  # of the tiles: their rows and columns
     gradient: Planes  # of the objective with respect to the picture
+    directions: list[Planes | None]  # of each of the Terms: float32 (channels, 1, 1) if it is a class
 
     def __init__(self, model: Model, what: str | Layers, weights_file: str | os.PathLike[str] | None = None,
                  memory: int | None = None, threads: int | None = None, reproducible: bool = False,
@@ -47,7 +50,7 @@ class Net:
         if reproducible and binding.instructions() == "baseline":
             raise Failure("this processor has no AVX2, so its dreams differ in the last bits; leave out --reproducible")
         self.model = model
-        self.what = parse(what, model)[0] if isinstance(what, str) else what
+        self.asked = self.what = parse(what, model)[0] if isinstance(what, str) else what
         self.layers = shapes.cut(model.net, self.what.names)
         path = model.weights_path(weights_file)
         check_loading(model.name, path)
@@ -58,6 +61,8 @@ class Net:
         binding.set_threads(self.threads)
         weights.check(path, self.caffe)
         self.caffe.copy_from(str(path))
+        self.directions = [classes.direction(term.channels, model, path)[:, None, None]
+                           if isinstance(term.channels, Label) else None for term in self.what.terms]
         self.smallest_side = shapes.smallest_side(self.layers)
         self._input = prototxt.value(self.layers[0], "top")
         self.forwarded: Tile | None = None  # the Tile whose activations Caffe has now
@@ -167,7 +172,7 @@ class Tile:
         gradients  for each of the Net's Terms: (factor, gradient shaped like forward()'s result), to be multiplied"""
         net = self._net
         diffs = net.blobs("diff")
-        whole = self._whole and len(net.what.terms) == 1 and net.what.terms[0].channels is None
+        whole = self._whole and len(net.what.terms) == 1 and net.what.terms[0].chosen == slice(None)
         for diff in diffs.values() if not whole else ():
             diff[:] = 0
         for term, (factor, gradient) in zip(net.what.terms, gradients, strict=True):
@@ -175,7 +180,7 @@ class Tile:
             if whole:
                 np.multiply(gradient, factor, out=own)
             else:
-                own[slice(None) if term.channels is None else term.channels] += factor * gradient
+                own[term.chosen] += factor * gradient
         net.caffe.backward(start=net.end)
         net.forwarded = None
         diff = net.caffe.blobs[net._input].diff[0]

@@ -1,4 +1,4 @@
-"""Checks whether a file of weights fits a net. Caffe itself would abort the whole process if it does not."""
+"""Reads files of weights, and checks whether one fits a net. Caffe itself would abort the whole process if not."""
 
 import os
 import warnings
@@ -6,11 +6,28 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dreamer.errors import Mistake
 
 
 def shapes(path: str | os.PathLike[str]) -> dict[str, list[tuple[int, ...]]]:
     """{layer: [shape of each of its blobs]} of the .caffemodel at `path`; raises Mistake if it is not one."""
+    return {layer.name: [_shape(blob) for blob in layer.blobs] for layer in _layers(path) if layer.blobs}
+
+
+def matrix(path: str | os.PathLike[str], layer: str) -> NDArray[np.float32] | None:
+    """The weights of a fully connected layer, float32 (outputs, inputs), in the .caffemodel at `path`; None if it has
+    none. Raises Mistake if it is not a .caffemodel."""
+    for found in _layers(path):
+        if found.name == layer and found.blobs and len(shape := _shape(found.blobs[0])) == 2:
+            return np.array(found.blobs[0].data or found.blobs[0].double_data, np.float32).reshape(shape)
+    return None
+
+
+def _layers(path: str | os.PathLike[str]) -> Any:
+    """The layers in the .caffemodel at `path`, as protobuf has read them. Raises Mistake if it is not one."""
     from caffe.proto import caffe_pb2
     from google.protobuf.message import DecodeError
 
@@ -25,8 +42,7 @@ def shapes(path: str | os.PathLike[str]) -> dict[str, list[tuple[int, ...]]]:
         damaged = True
     if damaged:
         raise Mistake(f"{path} is not a file of Caffe weights (.caffemodel), or is cut short")
-    return {layer.name: [_shape(blob) for blob in layer.blobs]
-            for layer in (net.layer or net.layers) if layer.blobs}  # `layers` is the format of 2014
+    return net.layer or net.layers  # `layers` is the format of 2014
 
 
 def _shape(blob: Any) -> tuple[int, ...]:

@@ -34,8 +34,9 @@ OPTIONS = {
     "output": Option(f"the dream: a picture ({' '.join(sorted(writing.FORMATS))}), a film ({' '.join(FILMS)}), a file "
                      "for each frame of a film (frame-%04d.png), a folder for the dreams of one or more pictures "
                      "(default if INPUT is a folder: that folder), or - for standard output, as PNG", "OUTPUT"),
-    "layer": Option("the layer whose activations grow; or a look, such as eyes (keys --looks lists them); or channels, "
-                    "sums and patterns of layers: NAME:3,7-9, NAME*0.3+NAME, NAM? (default: the model's own, "
+    "layer": Option("the layer whose activations grow; or a look, such as eyes (keys --looks lists them); or a thing, "
+                    "such as class:flamingo (keys --classes lists them); or channels, sums and patterns of layers: "
+                    "NAME:3,7-9, NAME:strongest5, NAME*0.3+NAME, NAM? (default: the model's own, "
                     f"inception_4c/output for {DEFAULT})", "LAYER", str),
     "iterations": Option("steps in each octave", "ITERATIONS", values.whole(1, 10 ** 9)),
     "octaves": Option("number of sizes at which to dream (default: 4; for more than 1.5 megapixels, enough that "
@@ -70,6 +71,8 @@ OPTIONS = {
     "no_resume": Option("start again, even if an earlier run left something to resume"),
     "describe": Option("say what each layer likes"),
     "looks": Option("list the looks instead: names that LAYER takes, each with its layer, steps and octaves"),
+    "classes": Option("list the classes instead: the things that the model was trained to recognise"),
+    "word": Option("list only what has this in it", "WORD", str),
     "full": Option("dream, and show each dream, at the picture's own size (default: at most 256 pixels a side)"),
     "watch": Option("watch the folder INPUT and dream each picture that arrives (default: the current folder)"),
     "recursive": Option("take the pictures in the subfolders of INPUT too; OUTPUT gets the same subfolders"),
@@ -106,8 +109,8 @@ OF_COMMANDS = {
         "input": "a picture",
         "output": f"one picture of all dreams ({' '.join(sorted(writing.FORMATS))}), a page on which a click "
                   f"enlarges each dream ({' '.join(PAGES)}), or a folder (tiles/) for a file of each dream",
-        "layer": "layers or channels to dream, each separately: a pattern such as inception_4?/output, or NAME:3,7-9 "
-                 "(default: all layers)",
+        "layer": "layers, channels or classes to dream, each separately: a pattern such as inception_4?/output or "
+                 "class:*terrier, or NAME:3,7-9 (default: all layers)",
         "seed": "seed of the random shifts: the same seed gives the same atlas",
     },
 }

@@ -123,6 +123,8 @@ def _light(draft: Understood, warnings: list[str]) -> Light | None:
 def _leader(draft: Understood, wrong: Wrong, warnings: list[str]) -> Guide | None:
     """The guide, or None. Raises Mistake if the recipe that is followed had a guide and none is given now."""
     had, like = draft.followed.get("guide"), draft.request.like
+    if draft.guide is not None and draft.layer and (taken := draft.layer.label):
+        raise Mistake(f"guide: {taken} says already what to dream; leave out --guide, or name a layer")
     if draft.guide is None:
         if had is not None:
             raise Mistake(f"like: {like} was guided by {had}; name that picture with --guide")

@@ -80,12 +80,12 @@ def empty() -> dict[str, Any]:
 class Forecaster:
     """Answers Questions, and keeps the last net for the next one.
 
-    ask, sizes       dreamify.ask and dreamify.octave_sizes
-    step, objective  dreamify.make_step and dreamify.objective_l2"""
+    ask, sizes        dreamify.ask and dreamify.octave_sizes
+    step, objectives  dreamify.make_step and dreamify.objectives_of"""
 
     def __init__(self, ask: Callable[..., Request], sizes: Sizes, step: Callable[..., float],
-                 objective: Callable[..., Any]) -> None:
-        self._ask, self._sizes, self._step, self._objective = ask, sizes, step, objective
+                 objectives: Callable[..., Any]) -> None:
+        self._ask, self._sizes, self._step, self._objectives = ask, sizes, step, objectives
         self._net: Net | None = None
         self._loaded: object = None
         self._own = 0  # bytes that this process takes without a net
@@ -166,8 +166,7 @@ class Forecaster:
         took = []
         for _ in range(_STEPS + 1):  # the first one does not count
             begun = time.perf_counter()
-            self._step(net, picture, np.random.RandomState(0), asked.step_size, 16, True,
-                       [self._objective for _ in net.what.terms])
+            self._step(net, picture, np.random.RandomState(0), asked.step_size, 16, True, self._objectives(net))
             took.append(time.perf_counter() - begun)
         pixels = net.work(height, width)
         net.budget.pixels = before

@@ -36,8 +36,8 @@ class Mirror:
     """A mirror for one page.
 
     folder  where pictures are kept; unfinished ones are in .studio/parts in it
-    step    dreamify.make_step, and `objective` dreamify.objective_l2, or functions with the same arguments, at the top
-            level of a module
+    step    dreamify.make_step, and `objectives` dreamify.objectives_of, or functions with the same arguments, at
+            the top level of a module
     send    called on the event loop with each message for the page: bytes (8 bytes of number, then a JPEG), or text
             (JSON): {"ready": true, "flow": bool, "model": name, "layer": name} when another net has been loaded;
             {"error": line}; {"kept": name};
@@ -45,15 +45,15 @@ class Mirror:
 
     All methods are called on the event loop, and return at once:
 
-        def open(self): self.mirror = Mirror(folder, step, objective, self.tell)
+        def open(self): self.mirror = Mirror(folder, step, objectives, self.tell)
         def on_message(self, message): (self.mirror.put if isinstance(message, bytes) else self.mirror.set)(message)
         def on_close(self): self.mirror.close()
     """
 
-    def __init__(self, folder: Path, step: Callable[..., float], objective: Callable[..., Any],
+    def __init__(self, folder: Path, step: Callable[..., float], objectives: Callable[..., Any],
                  send: Callable[[bytes | str], object]) -> None:
         self._folder, self._parts, self._send = Path(folder), Path(folder, ".studio", "parts"), send
-        self._servant = Servant(Reflection(step, objective), called="the mirror")
+        self._servant = Servant(Reflection(step, objectives), called="the mirror")
         self._threads = ThreadPoolExecutor(2)  # one for frames, one for what is kept
         self._pace, self._settings, self._asked = Pace(), Settings(), USUAL
         self._told: object = None  # the pace that the page knows

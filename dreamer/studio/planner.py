@@ -28,15 +28,15 @@ class Planner:
     """Plans dreams. Make it in a running loop.
 
     hidden                        the studio's hidden folder: what is learned is kept there, in speeds.json
-    ask, sizes, step, objective   dreamify.ask, octave_sizes, make_step and objective_l2
+    ask, sizes, step, objectives  dreamify.ask, octave_sizes, make_step and objectives_of
 
-    studio.planner = Planner(hidden, script.ask, script.sizes, script.step, script.objective)
+    studio.planner = Planner(hidden, script.ask, script.sizes, script.step, script.objectives)
     queue = Queue(…, learned=studio.planner.learn)"""
 
     def __init__(self, hidden: Path, ask: Callable[..., Request], sizes: Sizes, step: Callable[..., float],
-                 objective: Callable[..., Any]) -> None:
+                 objectives: Callable[..., Any]) -> None:
         self._path = Path(hidden, "speeds.json")
-        self._servant = Servant(Forecaster(ask, sizes, step, objective), _IDLE, called="the planner")
+        self._servant = Servant(Forecaster(ask, sizes, step, objectives), _IDLE, called="the planner")
         self._threads = ThreadPoolExecutor(1)
         self._learned, self._measured = _read(self._path), dict[str, float]()
 

@@ -12,7 +12,7 @@ from PIL import Image
 from dreamer.arrays import Pixels, zoom
 from dreamer.errors import Mistake
 from dreamer.films import flow
-from dreamer.nets import model
+from dreamer.nets import model, strength
 from dreamer.nets.layers import parse
 from dreamer.nets.net import Net
 from dreamer.options import look
@@ -71,10 +71,10 @@ class Dreamed(NamedTuple):
 class Reflection:
     """The dream of a camera: the net, and the changes so far, which the next frame takes over.
 
-    step, objective  dreamify.make_step and dreamify.objective_l2, or functions with the same arguments"""
+    step, objectives  dreamify.make_step and dreamify.objectives_of, or functions with the same arguments"""
 
-    def __init__(self, step: Callable[..., float], objective: Callable[..., Any]) -> None:
-        self._step, self._objective = step, objective
+    def __init__(self, step: Callable[..., float], objectives: Callable[..., Any]) -> None:
+        self._step, self._objectives = step, objectives
         self._random = np.random.RandomState(0)
         self._net: Net | None = None
         self._loaded: tuple[str | None, str | None] | None = None  # the Settings' model and layer
@@ -90,13 +90,14 @@ class Reflection:
             return Dreamed(b"", (0, 0), 0, *names, can_flow)
         frame, asked = decoded(question.jpeg, question.pixels, net.smallest_side)
         size = frame.shape[:2]
+        if not self._earlier.size and strength.choose(net, frame):
+            self._fit(net, *size)
         if self._detail.shape[:2] != size:
             self._fit(net, *size)
         base = net.preprocess(frame)
         picture = base + np.float32(settings.memory_of_past) * self._carried(frame, settings.flow and can_flow)
         for _ in range(settings.steps):
-            self._step(net, picture, self._random, settings.strength, JITTER, True,
-                       [self._objective for _ in net.what.terms])
+            self._step(net, picture, self._random, settings.strength, JITTER, True, self._objectives(net))
         self._earlier, self._detail = frame, np.ascontiguousarray((picture - base).transpose(1, 2, 0))
         file = io.BytesIO()
         pixels = np.clip(net.deprocess(picture), 0, 255).astype(np.uint8)

@@ -84,7 +84,7 @@ class MirrorSocket(Socket):
 
     def open(self, *_: str) -> None:  # noqa: D102 - Tornado's
         studio = self.studio
-        self._mirror = Mirror(studio.folder, studio.script.step, studio.script.objective, self._send)
+        self._mirror = Mirror(studio.folder, studio.script.step, studio.script.objectives, self._send)
 
     def _send(self, message: bytes | str) -> None:
         """Send it; a picture is left out if the one before is still on its way, so that none waits in a queue."""

@@ -29,13 +29,13 @@ class Script(NamedTuple):
     command    makes the command line of a Request
     sizes      octave_sizes
     step       make_step
-    objective  objective_l2"""
+    objectives objectives_of"""
 
     ask: Callable[..., Request]
     command: Callable[[Request], str]
     sizes: Sizes
     step: Callable[..., float]
-    objective: Callable[..., Any]
+    objectives: Callable[..., Any]
 
 
 class Studio:
@@ -58,7 +58,7 @@ class Studio:
         self.board = Board(self.state, self.free)
         self.viewer = Viewer(self.hidden)
         self.gallery = Gallery(folder, self.viewer, self.board.changed)
-        self.planner = Planner(self.hidden, script.ask, script.sizes, script.step, script.objective)
+        self.planner = Planner(self.hidden, script.ask, script.sizes, script.step, script.objectives)
         self.queue = Queue(folder, program, jobs, self.board.changed, self.told, self.planner.learn)
 
     def told(self, members: Mapping[str, Any]) -> str:

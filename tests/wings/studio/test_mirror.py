@@ -53,7 +53,7 @@ class Page:
     def __init__(self, folder: Path, step: Callable[..., float] = dreamify.make_step) -> None:
         self.texts: list[dict[str, Any]] = []
         self.frames: list[tuple[int, bytes]] = []
-        self.mirror = Mirror(folder, step, dreamify.objective_l2, self.take)
+        self.mirror = Mirror(folder, step, dreamify.objectives_of, self.take)
 
     def take(self, message: bytes | str) -> None:
         if isinstance(message, str):
@@ -202,7 +202,7 @@ def test_the_dream_follows_what_moves() -> None:
     pytest.importorskip("cv2")
     found = []
     for follows in (True, False):
-        reflection = Reflection(no_step, dreamify.objective_l2)
+        reflection = Reflection(no_step, dreamify.objectives_of)
         settings = Settings("daydream", None, 3.0, 1, 1.0, follows)
         before, after = picture(shift=0), picture(shift=6)
         reflection(Frame(jpeg(before, 95), settings, USUAL))
@@ -389,7 +389,7 @@ def test_without_opencv_the_dream_is_carried_as_it_is(monkeypatch: pytest.Monkey
     def missing() -> None:
         raise Mistake("flow: OpenCV is not installed")
     monkeypatch.setattr(flow, "opencv", missing)
-    reflection = Reflection(dreamify.make_step, dreamify.objective_l2)
+    reflection = Reflection(dreamify.make_step, dreamify.objectives_of)
     settings = Settings("daydream")
     assert not reflection(Frame(None, settings)).flow
     for _ in range(2):
@@ -399,4 +399,4 @@ def test_without_opencv_the_dream_is_carried_as_it_is(monkeypatch: pytest.Monkey
 def test_too_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "memory", lambda: 1 << 20)
     with pytest.raises(Failure, match="memory"):
-        Reflection(dreamify.make_step, dreamify.objective_l2)(Frame(None, Settings("daydream")))
+        Reflection(dreamify.make_step, dreamify.objectives_of)(Frame(None, Settings("daydream")))

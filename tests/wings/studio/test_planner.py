@@ -24,7 +24,7 @@ PHOTO = ROOT / "tests/pictures/coffee.jpg"
 def planned(hidden: Path, act: Callable[[Planner], Awaitable[Any]]) -> Any:
     """What `act` returns with a Planner."""
     async def all_of_it() -> Any:
-        made = Planner(hidden, dreamify.ask, dreamify.octave_sizes, dreamify.make_step, dreamify.objective_l2)
+        made = Planner(hidden, dreamify.ask, dreamify.octave_sizes, dreamify.make_step, dreamify.objectives_of)
         try:
             return await act(made)
         finally:
@@ -34,7 +34,7 @@ def planned(hidden: Path, act: Callable[[Planner], Awaitable[Any]]) -> Any:
 
 @pytest.fixture(scope="module")
 def forecaster() -> Forecaster:
-    return Forecaster(dreamify.ask, dreamify.octave_sizes, dreamify.make_step, dreamify.objective_l2)
+    return Forecaster(dreamify.ask, dreamify.octave_sizes, dreamify.make_step, dreamify.objectives_of)
 
 
 def plan(forecaster: Forecaster, height: int = 120, width: int = 160, frames: int | None = None,
@@ -111,7 +111,7 @@ def test_little_memory_means_tiles_or_an_error(forecaster: Forecaster, monkeypat
     [error] = plan(forecaster, 3000, 4000, memory="20m")["errors"]
     assert "needs at least" in error
     monkeypatch.setattr(limits, "memory", lambda: 1 << 20)
-    fresh = Forecaster(dreamify.ask, dreamify.octave_sizes, dreamify.make_step, dreamify.objective_l2)
+    fresh = Forecaster(dreamify.ask, dreamify.octave_sizes, dreamify.make_step, dreamify.objectives_of)
     [error] = plan(fresh)["errors"]
     assert "memory" in error
 
@@ -164,7 +164,7 @@ def test_what_cannot_be_planned_is_empty_and_a_crash_is_a_line(tmp_path: Path) -
     planned(tmp_path, act)
 
     async def crash() -> list[str]:
-        made = Planner(tmp_path, dreamify.ask, dreamify.octave_sizes, crashing, dreamify.objective_l2)
+        made = Planner(tmp_path, dreamify.ask, dreamify.octave_sizes, crashing, dreamify.objectives_of)
         found = await made.plan({"input": "./p.jpg", "output": "./d.jpg", "model": "daydream"}, 100, 100)
         made.close()
         return list(found["errors"])
