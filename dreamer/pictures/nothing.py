@@ -57,15 +57,16 @@ class Nothing(NamedTuple):
             raise Mistake(f"input: {self} is too large for this machine's memory") from None
 
 
-def named(path: str | os.PathLike[str]) -> bool:
-    """Whether `path` begins with one of the words, and is no file that exists."""
-    return os.fspath(path).partition(":")[0] in _SPELLED and not os.path.lexists(path)
+def named(path: str, folder: str | os.PathLike[str] = "") -> bool:
+    """Whether `path` begins with one of the words, and is no file that exists in `folder`, by default the current
+    one."""
+    return path.partition(":")[0] in _SPELLED and not os.path.lexists(os.path.join(folder, path))
 
 
-def find(path: str, max_pixels: int) -> Nothing | None:
-    """What `path` stands for; None if it is a file, or names one. Raises Mistake if its size or colour is wrong, or if
-    it has more than `max_pixels`."""
-    if not named(path):
+def find(path: str, max_pixels: int, folder: str | os.PathLike[str] = "") -> Nothing | None:
+    """What `path` stands for; None if it is a file of `folder`, or names one. Raises Mistake if its size or colour is
+    wrong, or if it has more than `max_pixels`."""
+    if not named(path, folder):
         return None
     found = parse(path)
     if found.width * found.height > max_pixels:
