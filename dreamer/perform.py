@@ -131,7 +131,7 @@ class _Performing:
     def dream(self, understood: Understood, subject: Subject) -> None:
         """Dream the subject, a picture or a video, and write the dream."""
         self._warn(understood)
-        image = subject.picture.pixels
+        image = subject.picture.pixels  # from nothing: black, because the seed may be in a saved state
         sizes = fitting_sizes(understood, self._sizes, *image.shape[:2])
         if len(sizes) < (asked := octave_count(understood, *image.shape[:2])):
             self._listen(events.Warned(f"only {len(sizes)} of {asked} octaves, because smaller ones would "
@@ -146,6 +146,7 @@ class _Performing:
             checkpoint = Checkpoint(reel.folder / "dream" if reel else understood.output, made, image)
         state = checkpoint.load(understood.seed) if checkpoint and not understood.no_resume else None
         made["seed"] = _seed(understood, state, reel)
+        subject = subject.seeded(made["seed"])
         if reel:
             reel.begin(made["seed"], understood.no_resume, lambda line: self._listen(events.Warned(line)))
 
@@ -161,7 +162,7 @@ class _Performing:
             moving = _moving(understood, subject, dream, frames, made["seed"])
             Film(order, moving, reel, frames).run(self._listen, self._stop)
         else:
-            still = functools.partial(dream, image=image, seed=made["seed"])
+            still = functools.partial(dream, image=subject.picture.pixels, seed=made["seed"])
             Dream(order, still, reel, checkpoint, state).run(self._listen, self._stop)
 
     def folder(self, understood: Understood) -> None:
@@ -216,7 +217,7 @@ class _Performing:
         """Dream the picture at all layers of an atlas, and write the atlas."""
         assert understood.subject, "the input is a picture"  # noqa: S101
         self._warn(understood)
-        picture = understood.subject.picture.pixels
+        picture = understood.subject.seeded(understood.seed or 0).picture.pixels
         parts = {name: layers.parse(name, understood.model)[0] for name in names(understood.layer)}
         octaves = {name: self._octaves(dataclasses.replace(understood, layer=layer)) for name, layer in parts.items()}
 
@@ -234,7 +235,7 @@ class _Performing:
 
         whole = Atlas(understood.output, self._large(understood, octaves))
         if not understood.force:
-            whole.check(understood.input)
+            whole.check(None if understood.subject.nothing else understood.input)
         whole.fill(dream, lambda name, found: not understood.no_resume and record.is_of(found, single(name),
                                                                                         self._sizes),
                    self._listen, self._stop)

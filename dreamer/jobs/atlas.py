@@ -48,12 +48,12 @@ class Atlas:
         self._stays = os.fspath(output).endswith("/") or self._output.is_dir()
         self._folder = self._output if self._stays else self._output.with_name(f".{self._output.name}.atlas")
 
-    def check(self, source: str) -> None:
-        """Raise Mistake if a dream would replace the picture `source`, or a file that is no dream."""
+    def check(self, source: str | None) -> None:
+        """Raise Mistake if a dream would replace the picture `source`, if there is one, or a file that is no dream."""
         lines = []
         for path in (self._path(name) for name in self._names if self._stays):
             try:
-                if os.path.lexists(path) and (os.path.samefile(path, source) or not is_ours(path)):
+                if os.path.lexists(path) and ((source and os.path.samefile(path, source)) or not is_ours(path)):
                     lines.append(f"output: {path} exists and is not a dream; name another folder, or add --force")
             except OSError as error:
                 lines.append(f"output: {path}: {error.strerror}")

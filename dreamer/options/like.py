@@ -7,7 +7,7 @@ from typing import Any
 from dreamer.errors import Mistake
 from dreamer.films.names import FASTEST, may_be_film
 from dreamer.machine.files import sha256
-from dreamer.pictures import inputs
+from dreamer.pictures import inputs, nothing
 from dreamer.pictures.recipe import read_recipe
 
 # The settings that a recipe gives; the guide and the mask are files, and are not among them
@@ -28,6 +28,8 @@ def followed(path: str) -> dict[str, Any]:
         kind = bool if name in _FLAGS else str if name in _WORDS else list if name == "pan" else int | float
         if not isinstance(found.get(name), kind | None) or (isinstance(found.get(name), bool) and kind is not bool):
             raise Mistake(f"{name}: the recipe in {path} is damaged: it has the value {found[name]!r}")
+    if found.get("source") is not None and not nothing.told(found["source"]):
+        raise Mistake(f"source: the recipe in {path} is damaged: it has the value {found['source']!r}")
     if not found.get("zoom") and (found.get("fps") or 0) > FASTEST:  # the rate of a video
         del found["fps"]
     return found
@@ -66,6 +68,8 @@ def filled(asked: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]
         found["zoom"] = None
     if found.get("guide") is not None and asked.get("guide") is None:
         made["guide"] = _guide(asked, found)
+    if found.get("source") is not None and not asked.get("watch") and not isinstance(asked.get("input"), tuple):
+        made["input"] = nothing.repeated(asked.get("input"), found["source"])
     for name in _FOLLOWED:
         if found.get(name) is not None and asked.get(name, usual[name]) == usual[name]:
             made[name] = found[name]

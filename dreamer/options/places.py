@@ -13,8 +13,9 @@ from dreamer.errors import Mistake, Wrong
 from dreamer.films import animated, flow, frames, moving, names, video
 from dreamer.options import outputs
 from dreamer.options.understood import Subject, Understood
-from dreamer.pictures import inputs, reading, writing
+from dreamer.pictures import inputs, nothing, reading, writing
 from dreamer.pictures.mask import fitted
+from dreamer.pictures.nothing import Nothing
 from dreamer.pictures.picture import Picture
 
 _Warn = Callable[[str], None]
@@ -66,15 +67,24 @@ def find_picture(asked: Understood, wrong: Wrong, warn: _Warn, sheet: bool = Fal
     if not asked.input or (wrong and asked.input == inputs.STANDARD):  # reading it may be slow
         return None
     with wrong.noted():
-        picture = reading.read(asked.input, asked.max_size, asked.max_pixels, asked.keep_location, warn)
+        made = _from_nothing(asked)
+        picture = Picture(made.black()) if made else reading.read(asked.input, asked.max_size, asked.max_pixels,
+                                                                  asked.keep_location, warn)
         fps = asked.fps or float(names.RATE)
         rate = Fraction(fps).limit_denominator(1001)
         if not wrong and film:
             outputs.check_film_fits(asked.output, picture, rate, bool(asked.zoom), warn)
         elif not wrong and not sheet:
             outputs.check_picture_fits(asked.output, picture, warn)
-        return Subject(picture, None, film, rate, fps, 0.0, _where(asked, picture.pixels.shape, warn))
+        return Subject(picture, None, film, rate, fps, 0.0, _where(asked, picture.pixels.shape, warn), made)
     return None
+
+
+def _from_nothing(asked: Understood) -> Nothing | None:
+    """What INPUT stands for; None if it is a file. Noise is made at its final size, because shrinking would smooth
+    it."""
+    found = nothing.find(asked.input, asked.max_pixels)
+    return found and Nothing(found.word, *reading.shrunk((found.width, found.height), asked.max_size))
 
 
 def _where(asked: Understood, shape: tuple[int, ...], warn: _Warn) -> Light | None:
@@ -125,6 +135,9 @@ def _check_pictures(asked: Understood, wrong: Wrong) -> None:
     for path in asked.pictures:
         if os.path.isfile(path) and not os.path.getsize(path):
             continue  # reported in its turn, like a damaged one
+        if nothing.named(path):
+            wrong.append(f"input: {path} is not a file: dream it by itself, with a file as OUTPUT")
+            continue
         with wrong.noted(), inputs.opened(path):
             if video.named_so(path):
                 raise Mistake(f"input: {path} is a video: dream it by itself, with a film as OUTPUT")

@@ -18,7 +18,8 @@ def recipe(understood: Understood, sizes: list[tuple[int, int]], subject: Subjec
     """The recipe, without the seed.
 
     sizes    (height, width) of the octaves
-    subject  what is dreamed; None for a picture of a folder"""
+    subject  what is dreamed; None for that of `understood`, or for a picture of a folder"""
+    subject = subject or understood.subject
     made = {"version": __version__, "model": understood.model.name,
             "weights_sha256": sha256(understood.model.weights_path(understood.weights)),
             "layer": understood.layer.text, "iterations": understood.iterations, "octaves": len(sizes),
@@ -33,6 +34,8 @@ def recipe(understood: Understood, sizes: list[tuple[int, int]], subject: Subjec
     if subject and subject.moving:
         made |= _of_moving(subject.moving) | {"flow": understood.flow, "blend": subject.blend}
         made |= {name: value for name in ("start", "end", "no_deinterlace") if (value := getattr(understood, name))}
+    elif subject and subject.nothing:
+        made["source"] = str(subject.nothing)
     elif understood.input != inputs.STANDARD:
         made["source_sha256"] = sha256(understood.input)
     if understood.zoom:

@@ -10,7 +10,7 @@ from dreamer.films.names import FASTEST, FILMS, RATE
 from dreamer.machine import here
 from dreamer.nets.model import DEFAULT, SPARE
 from dreamer.options import values
-from dreamer.pictures import writing
+from dreamer.pictures import nothing, writing
 from dreamer.pictures.page import PAGES
 
 
@@ -29,7 +29,9 @@ class Option(NamedTuple):
 OPTIONS = {
     "file": Option("a picture or film that was dreamed", "FILE"),
     "input": Option("a picture, a video, a folder of pictures, several pictures if OUTPUT is a folder, or - "
-                    "for standard input; or a command, see below",
+                    "for standard input; or noise, grey or colour:203040, to dream from nothing, with a size behind "
+                    f"it if you like (noise:448x448; default: {nothing.WIDTH}x{nothing.HEIGHT}); or a command, "
+                    "see below",
                     "INPUT", lambda value: value),
     "output": Option(f"the dream: a picture ({' '.join(sorted(writing.FORMATS))}), a film ({' '.join(FILMS)}), a file "
                      "for each frame of a film (frame-%04d.png), a folder for the dreams of one or more pictures "
@@ -42,8 +44,8 @@ OPTIONS = {
     "octaves": Option("number of sizes at which to dream (default: 4; for more than 1.5 megapixels, enough that "
                       "the longest side of the smallest is about 375 pixels)", "OCTAVES", values.whole(1, 100)),
     "scale": Option("how much larger each octave is than the one before", "SCALE", values.number(above=1, most=100)),
-    "seed": Option("seed of the random shifts: the same seed gives the same dream (default: random; the picture "
-                   "records it)", "N", values.whole(0, 2 ** 32 - 1)),
+    "seed": Option("seed of the random shifts, and of noise: the same seed gives the same dream (default: random; the "
+                   "picture records it)", "N", values.whole(0, 2 ** 32 - 1)),
     "step_size": Option("mean change of a pixel value in each step, on a scale of 0 to 255", "X",
                         values.number(above=0, most=10 ** 6)),
     "jitter": Option("largest random shift of the picture in each step, in pixels", "PIXELS", values.whole(0, 10 ** 6)),
@@ -106,12 +108,12 @@ OPTIONS = {
 # Help that differs for one command
 OF_COMMANDS = {
     "atlas": {
-        "input": "a picture",
+        "input": "a picture, or noise, grey or colour:203040",
         "output": f"one picture of all dreams ({' '.join(sorted(writing.FORMATS))}), a page on which a click "
                   f"enlarges each dream ({' '.join(PAGES)}), or a folder (tiles/) for a file of each dream",
         "layer": "layers, channels or classes to dream, each separately: a pattern such as inception_4?/output or "
                  "class:*terrier, or NAME:3,7-9 (default: all layers)",
-        "seed": "seed of the random shifts: the same seed gives the same atlas",
+        "seed": "seed of the random shifts, and of noise: the same seed gives the same atlas",
     },
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from dreamer.nets.guide import Guide
 from dreamer.nets.layers import Layers
 from dreamer.nets.model import Model
 from dreamer.options.request import Request
+from dreamer.pictures.nothing import Nothing
 from dreamer.pictures.picture import Picture
 
 Sizes: TypeAlias = Callable[[int, int, int, float], list[tuple[int, int]]]  # as dreamify.octave_sizes
@@ -22,13 +23,18 @@ Sizes: TypeAlias = Callable[[int, int, int, float], list[tuple[int, int]]]  # as
 class Subject:
     """What is dreamed, and into what."""
 
-    picture: Picture  # for moving input: a black one of the size of its frames
+    picture: Picture  # for moving input: a black one of the size of its frames; from nothing: of the same size
     moving: Moving | None
     film: bool  # whether the output is a film
     rate: Fraction  # the film's ticks per second
     fps: float  # the same, as the recipe records it
     blend: float
     where: Light | None  # the mask at the picture's size
+    nothing: Nothing | None = None  # what the picture is made of, as soon as the seed is known
+
+    def seeded(self, seed: int) -> Subject:
+        """The same with its picture, if that is made from nothing. Raises Mistake if the memory is too small."""
+        return self if self.nothing is None else replace(self, picture=Picture(self.nothing.pixels(seed)))
 
 
 @dataclass(frozen=True)

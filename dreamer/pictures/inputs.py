@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from dreamer.errors import Mistake
 from dreamer.machine import decoders, files, here
-from dreamer.pictures import bands, bmp, jpeg, kinds, modern, planes, png, rare, raw
+from dreamer.pictures import bands, bmp, jpeg, kinds, modern, nothing, planes, png, rare, raw
 
 STANDARD = "-"  # standard input or output
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS  # Pillow's own limit
@@ -62,7 +62,8 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], str]]:
         file = open(  # noqa: SIM115 - closed below
             path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY))
     except FileNotFoundError:
-        raise Mistake(f"input: no such file: {name}{files.hint(name) or here.not_mounted(name)}") from None
+        advice = files.hint(name) or nothing.near(name) or here.not_mounted(name)
+        raise Mistake(f"input: no such file: {name}{advice}") from None
     except IsADirectoryError:
         raise Mistake(f"input: {name} is a folder, not a file") from None
     except (OSError, ValueError) as error:
@@ -207,8 +208,8 @@ def silence() -> Iterator[None]:
         yield
         return
     try:
-        with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
+        with open(os.devnull, "wb") as null:
+            os.dup2(null.fileno(), 2)
         yield
     finally:
         os.dup2(before, 2)

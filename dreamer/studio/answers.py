@@ -16,7 +16,7 @@ from dreamer.films.names import FILMS
 from dreamer.machine import ffmpeg
 from dreamer.nets import model
 from dreamer.options.request import Request
-from dreamer.studio import commandline, form
+from dreamer.studio import blank, commandline, form
 from dreamer.studio.guard import Guarded
 
 SAMPLES = Path(__file__).resolve().parents[2] / "tests/pictures"
@@ -77,7 +77,7 @@ def everything(ask: Callable[..., Request]) -> dict[str, Any]:
     encoders = there(ffmpeg.find)
     usual = vars(ask({}))
     return {
-        "models": models(), "formats": list(form.FORMATS), "samples": samples(), "limits": LIMITS,
+        "models": models(), "formats": list(form.FORMATS), "samples": [*samples(), blank.SAMPLE], "limits": LIMITS,
         "films": {name[1:]: name not in CONTAINERS or encoders for name in FILMS}, "flow": there(flow.opencv),
         "defaults": {name: value for name, value in usual.items() if isinstance(value, int | float | str | None)}}
 
@@ -148,8 +148,9 @@ class Details(Guarded):
             beside = await loop.run_in_executor(None, commandline.beside, folder, seen.recipe)
             found["form"] = form.form_of(seen.recipe) | beside | ({"photo": found["photo"]} if found["photo"] else {})
             with contextlib.suppress(Mistake):  # the photo is gone, or the recipe is of another release, or forged
-                whole = await self.studio.viewer.look(self.studio.gallery.find(found["photo"] or ""))
-                if (longest := max(seen.width, seen.height)) < max(whole.width, whole.height):
-                    found["form"]["max_size"] = longest
+                if not blank.found(found["photo"] or "", folder):
+                    whole = await self.studio.viewer.look(self.studio.gallery.find(found["photo"] or ""))
+                    if (longest := max(seen.width, seen.height)) < max(whole.width, whole.height):
+                        found["form"]["max_size"] = longest
                 found["command"] = self.studio.told(form.request_of(found["form"], self.studio.folder, name))
         self.answer(found)

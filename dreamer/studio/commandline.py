@@ -12,6 +12,7 @@ from dreamer.errors import Mistake
 from dreamer.machine import files
 from dreamer.nets import model
 from dreamer.options.request import Request
+from dreamer.pictures import nothing
 from dreamer.studio import form, naming
 
 _PATHS = ("input", "output", "guide", "mask")
@@ -24,11 +25,16 @@ def line(members: Mapping[str, Any], folder: Path, ask: Callable[..., Request],
 
     members  of a request, with paths relative to `folder`
     ask, command  dreamify's"""
-    request = ask({name: _path(value, folder) if name in _PATHS else value for name, value in members.items()})
+    request = ask({name: _path(value, folder) if name in _PATHS and not _is_nothing(name, value, folder) else value
+                   for name, value in members.items()})
     if request.layer is None:
         chosen = model.find(request.model) if request.model else model.default()[0]
         request = dataclasses.replace(request, layer=chosen.default_layer)
     return command(request)
+
+
+def _is_nothing(name: str, value: Any, folder: Path) -> bool:
+    return name == "input" and isinstance(value, str) and nothing.named(value, folder)
 
 
 def _path(name: Any, folder: Path) -> Any:
@@ -58,8 +64,10 @@ def beside(folder: Path, recipe: Mapping[str, Any]) -> dict[str, str]:
 
 def source(folder: Path, dream: str, recipe: Mapping[str, Any]) -> str | None:
     """The name of the file in `folder` of which `dream` was made, by its name; of several, the one whose content is
-    right. None if there is none. Reads files."""
+    right. None if there is none. Reads files. For a dream from nothing, what it was made of."""
     found = _DREAM.fullmatch(re.sub(r"(-dream(?:-\d+)?)\.\w+(\.png)$", r"\1\2", dream).rpartition(".")[0])
+    if nothing.told(recipe.get("source")):
+        return str(recipe["source"])
     if not found:
         return None
     with os.scandir(folder) as entries:

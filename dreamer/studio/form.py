@@ -14,6 +14,7 @@ from dreamer.films.containers import container
 from dreamer.machine import ffmpeg
 from dreamer.nets import model
 from dreamer.options.texts import OPTIONS
+from dreamer.pictures import inputs, nothing
 from dreamer.studio import naming
 
 KINDS = ("dream", "try")
@@ -60,13 +61,15 @@ def request_of(form: Mapping[str, Any], folder: Path, output: str) -> dict[str, 
     for field in "photo", "guide":
         if field in found:
             with wrong.noted(f"{field}: "):
-                naming.opened(folder, found[field]).close()
+                if field == "guide" or not nothing.find(found[field], inputs.MAX_PIXELS, folder):
+                    naming.opened(folder, found[field]).close()
     if "mask" in found and not os.path.isfile(Path(folder, MASKS, found["mask"])):
         wrong.append("mask: it is no longer there; paint it again")
     if not wrong and "photo" not in found:
         wrong.append("photo: choose a photo")
     wrong.tell()
-    request = {"input": f"./{found['photo']}", "output": f"./{output}", "quiet": True}
+    photo = found["photo"] if nothing.named(found["photo"], folder) else f"./{found['photo']}"
+    request = {"input": photo, "output": f"./{output}", "quiet": True}
     if found.get("kind") == "try":
         model_and_seed = {name: found[name] for name in ("model", "seed") if name in found}
         return {"command": "atlas"} | request | TRIED | model_and_seed

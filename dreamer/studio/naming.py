@@ -12,7 +12,7 @@ from typing import IO
 from dreamer.errors import Mistake
 from dreamer.films import names, numbered, video
 from dreamer.machine import files
-from dreamer.pictures import inputs, modern, raw, writing
+from dreamer.pictures import inputs, modern, nothing, raw, writing
 
 CHARACTERS, BYTES = 150, 230  # a name has at most so many; file systems allow 255 bytes, and "-dream-2.png" must fit
 _JOINERS = "\u200c\u200d"  # inside emoji and words of some languages
@@ -68,11 +68,13 @@ def free_name(folder: str | os.PathLike[str], name: str, taken: Collection[str] 
 
 def dream_name(folder: str | os.PathLike[str], photo: str, extension: str | None = None,
                taken: Collection[str] = ()) -> str:
-    """A free name for a dream of the file `photo`: photo-dream.jpg, photo-dream-2.jpg and so on.
+    """A free name for a dream of the file `photo`: photo-dream.jpg, photo-dream-2.jpg and so on. A dream of
+    noise:448x448 is called noise-dream.png, because not every disk allows colons in names.
 
     extension  of the dream (".mp4"); None for the one that the dreams of a folder get
     taken      as for free_name"""
     stem, own = os.path.splitext(check(photo))
+    stem = stem.partition(":")[0] if nothing.named(photo, folder) else stem
     if extension is None:
         extension = writing.dream_name(f"x{own}").removeprefix("x-dream")
     return _first(folder, stem, "-dream", extension, taken)

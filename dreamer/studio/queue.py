@@ -20,6 +20,7 @@ from dreamer.errors import Failure, Mistake, Wrong, counted
 from dreamer.jobs import checkpoint
 from dreamer.machine import files, limits
 from dreamer.nets import model
+from dreamer.pictures import nothing
 from dreamer.studio import form, naming
 from dreamer.studio.child import Child, End
 from dreamer.studio.entry import DONE, DREAMING, FAILED, RUNNING, STOPPED, STOPPING, TRIES, WAITING, Entry, read
@@ -190,11 +191,13 @@ class Queue:
         photo = found.pop("photo", None)
         if photo is None:
             raise Mistake("photo: choose a photo")
-        with naming.opened(self.folder, photo) as file:
-            there = os.fstat(file.fileno())
+        version: tuple[object, ...] = ()  # nothing is always the same
+        if not nothing.named(photo, self.folder):
+            with naming.opened(self.folder, photo) as file:
+                version = os.fstat(file.fileno()).st_size, os.fstat(file.fileno()).st_mtime_ns
         chosen, warning = (model.find(found["model"]), None) if "model" in found else model.default()
         trying = found.get("kind") == "try"
-        key = hashlib.sha256("\0".join(map(str, (photo, there.st_size, there.st_mtime_ns, chosen.name,
+        key = hashlib.sha256("\0".join(map(str, (photo, *version, chosen.name,
                                                  found.get("seed", 0)))).encode()).hexdigest()[:20] if trying else ""
         output = f"{TRIES}/{key}/" if trying else naming.dream_name(
             self.folder, photo, form.extension(found | {"photo": photo}), {*self.reserved(), *taken})

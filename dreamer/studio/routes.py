@@ -5,7 +5,7 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, HTTPError
 
-from dreamer.studio import answers, front, served, sockets, uploads, verbs
+from dreamer.studio import answers, blank, front, served, sockets, uploads, verbs
 from dreamer.studio.guard import Guarded
 from dreamer.studio.studio import Studio
 
@@ -31,7 +31,7 @@ def application(studio: Studio) -> Application:
         ("/", front.Front), (r"/page/([a-z]+\.(?:html|js|css|svg))", front.PageFile),
         (r"/tiles/([\w-]+)\.webp", front.Tiles),
         ("/models", answers.Models), ("/gallery", answers.GalleryPage), (f"/details/{_NAME}", answers.Details),
-        ("/socket", sockets.StateSocket), ("/mirror", sockets.MirrorSocket),
+        (f"/blank/{_NAME}", blank.Blank), ("/socket", sockets.StateSocket), ("/mirror", sockets.MirrorSocket),
         (f"/thumb/{_NAME}", served.Thumb), (f"/view/{_NAME}", served.View), (f"/file/{_NAME}", served.File),
         ("/preview/([0-9]{1,9})", served.Preview), (f"/tried/([0-9a-f]{{1,64}})/{_NAME}", served.Tried),
         (r"/masks/([0-9a-f]{64}\.png)", served.Mask),

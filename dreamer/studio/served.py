@@ -14,8 +14,9 @@ from tornado.web import HTTPError
 
 from dreamer.errors import Mistake
 from dreamer.jobs import atlas
-from dreamer.studio import naming
+from dreamer.studio import blank, naming
 from dreamer.studio.guard import Guarded
+from dreamer.studio.viewer import THUMB, VIEW
 
 _BLOCK = 256 << 10  # bytes
 _JPEG = "image/jpeg"
@@ -127,6 +128,8 @@ class Thumb(Served):
     """/thumb/NAME: a small picture of it."""
 
     async def get(self, name: str) -> None:  # noqa: D102 - Tornado's
+        if await blank.shown(self, name, THUMB):
+            return
         path = await self.studio.viewer.thumb(self.found(name))
         if path is None:
             raise HTTPError(404)
@@ -137,7 +140,10 @@ class View(Served):
     """/view/NAME[?full=1]: it as a JPEG for the screen, upright."""
 
     async def get(self, name: str) -> None:  # noqa: D102 - Tornado's
-        path = await self.studio.viewer.view(self.found(name), full=self.get_query_argument("full", "") == "1")
+        full = self.get_query_argument("full", "") == "1"
+        if await blank.shown(self, name, None if full else VIEW):
+            return
+        path = await self.studio.viewer.view(self.found(name), full)
         await self.send_made(path.parent, path.name)
 
 

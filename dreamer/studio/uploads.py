@@ -14,10 +14,11 @@ from tornado.web import HTTPError, stream_request_body
 
 from dreamer.errors import Mistake, counted
 from dreamer.machine import files, limits
-from dreamer.studio import naming
+from dreamer.studio import blank, naming
 from dreamer.studio.answers import LIMITS, SAMPLES, samples
 from dreamer.studio.guard import Guarded, Refused
 from dreamer.studio.queue import FLOOR
+from dreamer.studio.viewer import THUMB
 
 MOST = 4  # uploads at once
 PATIENCE = 60.0  # seconds without a byte after which an upload is given up
@@ -221,6 +222,8 @@ class Sample(Guarded):
     """/samples/NAME: show a sample photo, or copy it into the folder."""
 
     async def get(self, name: str) -> None:  # noqa: D102 - Tornado's
+        if name == blank.SAMPLE and await blank.shown(self, name, THUMB):
+            return
         if name not in samples():
             raise HTTPError(404)
         self.may_be_kept()

@@ -9,6 +9,7 @@ from tornado.web import HTTPError
 
 from dreamer.errors import Mistake
 from dreamer.films import video
+from dreamer.pictures import inputs, nothing
 from dreamer.studio import form, naming
 from dreamer.studio.guard import Guarded
 
@@ -18,14 +19,18 @@ class Plan(Guarded):
 
     async def post(self) -> None:  # noqa: D102 - Tornado's
         studio, asked = self.studio, form.checked(self.asked())
-        path = studio.gallery.find(asked.get("photo", ""))
-        seen = await studio.viewer.look(path)
-        output = naming.dream_name(studio.folder, path.name, form.extension(asked), studio.queue.reserved())
+        photo = asked.get("photo", "")
+        made = nothing.find(photo, inputs.MAX_PIXELS, studio.folder)
+        path = studio.folder / photo if made else studio.gallery.find(photo)
+        seen = None if made else await studio.viewer.look(path)
+        output = naming.dream_name(studio.folder, photo, form.extension(asked), studio.queue.reserved())
         request = form.request_of(asked, studio.folder, output)
         frames = None
-        if seen.kind == "video" and form.film(asked):
+        if seen and seen.kind == "video" and form.film(asked):
             frames = await asyncio.get_running_loop().run_in_executor(None, length, path, asked)
-        found = await studio.planner.plan(request | studio.queue.shares(), seen.height, seen.width, frames)
+        whole = made or seen
+        assert whole  # noqa: S101
+        found = await studio.planner.plan(request | studio.queue.shares(), whole.height, whole.width, frames)
         self.answer(found | {"command": studio.told(request)})
 
 

@@ -46,7 +46,7 @@ def test_what_can_be_written_here(client: Client) -> None:
     assert found["films"]["mp4"] is found["films"]["mkv"] is bool(shutil.which("ffmpeg"))
     cv2 = subprocess.run(["/usr/bin/python3", "-c", "import cv2"], capture_output=True, check=False)
     assert found["flow"] is not bool(cv2.returncode)
-    assert found["samples"] == ["dandelions.jpg", "raccoon.jpg", "coffee.jpg"]
+    assert found["samples"] == ["dandelions.jpg", "raccoon.jpg", "coffee.jpg", "noise"]
     assert found["limits"] == {"picture": 256 << 20, "video": 4 << 30}
     assert (found["defaults"]["iterations"], found["defaults"]["scale"]) == (10, 1.4)
     json.dumps(found, allow_nan=False)

@@ -31,7 +31,7 @@ def requests(client: Client) -> list[bytes]:
                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
     paths = ("/", "/?token=x", "/page/index.html", "/tiles/daydream.webp", "/models",
              "/gallery?start=0&count=60&search=a", "/details/coffee.jpg", "/thumb/coffee.jpg?v=1",
-             "/view/coffee.jpg?full=1", "/file/coffee.jpg?download=1",
+             "/view/coffee.jpg?full=1", "/file/coffee.jpg?download=1", "/blank/noise:30x20", "/view/grey:30x20",
              "/preview/1?v=2", "/tried/0123/inception_4c%2Foutput", f"/masks/{'0' * 64}.png", "/nothing")
     return [*(made(f"GET {path}") for path in paths), made("GET /file/coffee.jpg", "Range: bytes=10-20"),
             made("GET /socket", *upgrade), made("GET /mirror", *upgrade), made("HEAD /file/coffee.jpg"),
