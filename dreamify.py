@@ -53,6 +53,7 @@ try:
     from dreamer.pictures.mask import resized, spare
     from dreamer.pictures.recipe import read_recipe
     from dreamer.state import State, Step
+    from dreamer.steps import Change
 except ImportError as error:
     if __name__ != "__main__":
         raise
@@ -82,11 +83,11 @@ def objective_guide(activations: Planes, seen: Seen) -> tuple[float, Planes]:
 
 
 def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: float, jitter: int, clip: bool,
-              objectives: list[Objective], mask: Light | None = None) -> float:
+              objectives: list[Objective], mask: Light | None = None, change: Change | None = None) -> float:
     """One step of gradient ascent on `picture` (3, h, w), in place; returns the objective before the step.
 
     The net sees the picture rolled by a random offset, so that the net's own grid (its strides) leaves
-    no pattern."""
+    no pattern. `change` is called with the gradient, float32 (3, h, w), and changes it in place."""
     ox, oy = (int(offset) for offset in rng.randint(-jitter, jitter + 1, 2))
     tiles = net.tiles(picture, oy, ox)  # one, unless memory is short
     factors = balance(net.what.terms, tiles, objectives)
@@ -96,6 +97,8 @@ def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: 
         tile.backward([(factor, gradient) for factor, (_, gradient) in zip(factors, parts, strict=True)])
         value += sum(factor * part for factor, (part, _) in zip(factors, parts, strict=True))
 
+    if change:
+        change(net.gradient)
     steepness = mean_size(net.gradient)
     rate = np.float32(step_size / steepness if steepness else 0)  # if nothing excites the layer, nothing changes
     for rows in bands(picture):
