@@ -50,6 +50,7 @@ try:
     from dreamer.options.request import Request, from_json, request
     from dreamer.options.texts import OPTIONS, group
     from dreamer.pictures import inputs
+    from dreamer.pictures.finish import WHOLE
     from dreamer.pictures.mask import resized, spare
     from dreamer.pictures.recipe import read_recipe
     from dreamer.state import State, Step
@@ -212,7 +213,8 @@ DEFAULTS = {name: parameter.default for function in (sequence.zooming, deepdream
 def dreamify(input: File | Sequence[File] | None = None, output: File | None = None, layer: str | None = None,  # noqa: A002 - its name
              iterations: int = DEFAULTS["iterations"], octaves: int | None = None,
              scale: float = DEFAULTS["scale"], *, seed: int | None = None, step_size: float = DEFAULTS["step_size"],
-             jitter: int = DEFAULTS["jitter"], no_clip: bool = False, guide: File | None = None,
+             jitter: int = DEFAULTS["jitter"], no_clip: bool = False, smooth: float | None = None,
+             pyramid: bool = False, keep_colours: bool = False, strength: float = WHOLE, guide: File | None = None,
              guide_size: int = SIZE, mask: File | None = None, model: File | None = None,
              weights: File | None = None, max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
              keep_location: bool = False, force: bool = False, memory: int | str | None = None,
@@ -233,7 +235,8 @@ def dreamify(input: File | Sequence[File] | None = None, output: File | None = N
 def atlas(input: File | None = None, output: File | None = None, layer: str = "*",  # noqa: A002 - its name
           iterations: int = DEFAULTS["iterations"], octaves: int | None = None,
           scale: float = DEFAULTS["scale"], *, seed: int = 0, step_size: float = DEFAULTS["step_size"],
-          jitter: int = DEFAULTS["jitter"], no_clip: bool = False, guide: File | None = None,
+          jitter: int = DEFAULTS["jitter"], no_clip: bool = False, smooth: float | None = None,
+          pyramid: bool = False, keep_colours: bool = False, strength: float = WHOLE, guide: File | None = None,
           guide_size: int = SIZE, mask: File | None = None, model: File | None = None,
           weights: File | None = None, max_size: int = 256, max_pixels: int = inputs.MAX_PIXELS, force: bool = False,
           memory: int | str | None = None, threads: int | None = None, reproducible: bool = False,
@@ -289,10 +292,10 @@ def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: It
     from dreamer.jobs.bar import Bar
     out = None if request.quiet else sys.stderr if request.output == inputs.STANDARD else sys.stdout
     if function is atlas:
-        perform.atlas(request, Bar(out, "atlas"), deepdream=deepdream, sizes=octave_sizes, command=command,
-                      unknown=unknown)
+        perform.atlas(request, Bar(out, "atlas"), deepdream=deepdream, step=make_step, sizes=octave_sizes,
+                      command=command, unknown=unknown)
     else:
-        perform.one(request, Bar(out), deepdream=deepdream, sizes=octave_sizes, unknown=unknown)
+        perform.one(request, Bar(out), deepdream=deepdream, step=make_step, sizes=octave_sizes, unknown=unknown)
 
 
 def ask(asked: dict[str, Any]) -> Request:

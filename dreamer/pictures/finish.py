@@ -38,3 +38,6 @@ class Finish:
             made = photo + (made - photo) * (self.strength / WHOLE)
             np.copyto(dream, np.rint(made), where=(dream != photo).any(2, keepdims=True), casting="same_kind")
         return dreamed
+
+
+AS_IT_IS = Finish()
