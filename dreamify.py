@@ -53,9 +53,11 @@ try:
     from dreamer.options.request import Request, from_json, request
     from dreamer.options.texts import OPTIONS, group
     from dreamer.pictures import inputs
+    from dreamer.pictures.finish import WHOLE
     from dreamer.pictures.mask import resized, spare
     from dreamer.pictures.recipe import read_recipe
     from dreamer.state import State, Step
+    from dreamer.steps import Change
 except ImportError as error:
     if __name__ != "__main__":
         raise
@@ -104,11 +106,11 @@ def objectives_of(net: Net, objective: Objective = objective_l2, guide: Guide | 
 
 
 def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: float, jitter: int, clip: bool,
-              objectives: list[Objective], mask: Light | None = None) -> float:
+              objectives: list[Objective], mask: Light | None = None, change: Change | None = None) -> float:
     """One step of gradient ascent on `picture` (3, h, w), in place; returns the objective before the step.
 
     The net sees the picture rolled by a random offset, so that the net's own grid (its strides) leaves
-    no pattern."""
+    no pattern. `change` is called with the gradient, float32 (3, h, w), and changes it in place."""
     ox, oy = (int(offset) for offset in rng.randint(-jitter, jitter + 1, 2))
     tiles = net.tiles(picture, oy, ox)  # one, unless memory is short
     factors = balance(net.what.terms, tiles, objectives)
@@ -118,6 +120,8 @@ def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: 
         tile.backward([(factor, gradient) for factor, (_, gradient) in zip(factors, parts, strict=True)])
         value += sum(factor * part for factor, (part, _) in zip(factors, parts, strict=True))
 
+    if change:
+        change(net.gradient)
     steepness = mean_size(net.gradient)
     rate = np.float32(step_size / steepness if steepness else 0)  # if nothing excites the layer, nothing changes
     for rows in bands(picture):
@@ -230,7 +234,8 @@ DEFAULTS = {name: parameter.default for function in (sequence.zooming, deepdream
 def dreamify(input: File | Sequence[File] | None = None, output: File | None = None, layer: str | None = None,  # noqa: A002 - its name
              iterations: int = DEFAULTS["iterations"], octaves: int | None = None,
              scale: float = DEFAULTS["scale"], *, seed: int | None = None, step_size: float = DEFAULTS["step_size"],
-             jitter: int = DEFAULTS["jitter"], no_clip: bool = False, guide: File | None = None,
+             jitter: int = DEFAULTS["jitter"], no_clip: bool = False, smooth: float | None = None,
+             pyramid: bool = False, keep_colours: bool = False, strength: float = WHOLE, guide: File | None = None,
              guide_size: int = SIZE, mask: File | None = None, model: File | None = None,
              weights: File | None = None, max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
              keep_location: bool = False, force: bool = False, memory: int | str | None = None,
@@ -251,7 +256,8 @@ def dreamify(input: File | Sequence[File] | None = None, output: File | None = N
 def atlas(input: File | None = None, output: File | None = None, layer: str = "*",  # noqa: A002 - its name
           iterations: int = DEFAULTS["iterations"], octaves: int | None = None,
           scale: float = DEFAULTS["scale"], *, seed: int = 0, step_size: float = DEFAULTS["step_size"],
-          jitter: int = DEFAULTS["jitter"], no_clip: bool = False, guide: File | None = None,
+          jitter: int = DEFAULTS["jitter"], no_clip: bool = False, smooth: float | None = None,
+          pyramid: bool = False, keep_colours: bool = False, strength: float = WHOLE, guide: File | None = None,
           guide_size: int = SIZE, mask: File | None = None, model: File | None = None,
           weights: File | None = None, max_size: int = 256, max_pixels: int = inputs.MAX_PIXELS, force: bool = False,
           memory: int | str | None = None, threads: int | None = None, reproducible: bool = False,
@@ -310,10 +316,10 @@ def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: It
     from dreamer.jobs.bar import Bar
     out = None if request.quiet else sys.stderr if request.output == inputs.STANDARD else sys.stdout
     if function is atlas:
-        perform.atlas(request, Bar(out, "atlas"), deepdream=deepdream, sizes=octave_sizes, command=command,
-                      unknown=unknown)
+        perform.atlas(request, Bar(out, "atlas"), deepdream=deepdream, step=make_step, sizes=octave_sizes,
+                      command=command, unknown=unknown)
     else:
-        perform.one(request, Bar(out), deepdream=deepdream, sizes=octave_sizes, unknown=unknown)
+        perform.one(request, Bar(out), deepdream=deepdream, step=make_step, sizes=octave_sizes, unknown=unknown)
 
 
 def ask(asked: dict[str, Any]) -> Request:

@@ -2,6 +2,8 @@
 
 A large picture does not fit there: numpy on the whole array would mostly wait for memory."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
@@ -9,6 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from dreamer.errors import Failure
 
 Planes: TypeAlias = NDArray[np.float32]  # (3, h, w); also a layer's activations, (channels, h', w')
 Pixels: TypeAlias = NDArray[Any]  # (h, w, 3), RGB, 0..255, of any real dtype
@@ -31,6 +35,30 @@ def to_disk(planes: Planes) -> None:
     """If `planes` are mapped to a file, write them to it: the kernel can free only memory that is also on disk."""
     if isinstance(planes, np.memmap):
         planes.flush()
+
+
+def in_file(height: int, width: int, folder: str) -> Planes:
+    """An array (3, height, width) of float32, mapped to a nameless file in `folder`. Raises Failure if the disk has no
+    room."""
+    shape, count = (3, height, width), 4 * 3 * height * width
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # reserve the space now: if the disk were full later, a signal would kill the process
+            os.posix_fallocate(file.fileno(), 0, count)
+            return np.memmap(file, np.float32, "r+", shape=shape)
+    except OSError as error:
+        raise Failure(f"{folder} has no room for {count >> 20} MB of working data ({error.strerror}); "
+                      "set TMPDIR to a folder on a larger disk") from None
+
+
+def disk() -> str:
+    """A folder on a disk: /tmp is in memory on many machines."""
+    return os.environ.get("TMPDIR") or ("/var/tmp" if os.access("/var/tmp", os.W_OK) else os.getcwd())
+
+
+def beside(planes: Planes, height: int, width: int) -> Planes:
+    """An array (3, height, width) of float32 where `planes` are: in memory, or in a file. Raises Failure."""
+    return in_file(height, width, disk()) if isinstance(planes, np.memmap) else np.empty((3, height, width), np.float32)
 
 
 def mean_size(planes: Planes) -> float:

@@ -1,8 +1,8 @@
 """Carries out a Request: understand it, plan the dream, dream it, write it. Every user interface (the command line, a
 page, another program) uses this file: it hands over a Request and listens to the events.
 
-Everything here works from any thread, and many times at once. The caller also hands over the algorithm: `deepdream` and
-`sizes` are dreamify.deepdream and dreamify.octave_sizes, or functions with the same arguments."""
+Everything here works from any thread, and many times at once. The caller also hands over the algorithm: `deepdream`,
+`step` and `sizes` are dreamify.deepdream, make_step and octave_sizes, or functions with the same arguments."""
 
 import contextlib
 import dataclasses
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from dreamer import steps
 from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Mistake, Stopped, Wrong
 from dreamer.films import flow, sequence
@@ -40,13 +41,15 @@ from dreamer.options.sizes import fitting_sizes, octave_count
 from dreamer.options.understand import understand
 from dreamer.options.understood import Sizes, Subject, Understood
 from dreamer.pictures import inputs, reading
+from dreamer.pictures.finish import Finish
 from dreamer.pictures.recipe import check_length
 from dreamer.state import State
 
 Deepdream: TypeAlias = Callable[..., Pixels]
+MakeStep: TypeAlias = Callable[..., float]
 
 
-def one(request: Request, listen: Listener, *, deepdream: Deepdream, sizes: Sizes,
+def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeStep, sizes: Sizes,
         stop: threading.Event | None = None, unknown: Iterable[str] = ()) -> None:
     """Carry out the Request: dream a picture, a film, or all pictures of a folder.
 
@@ -66,22 +69,22 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, sizes: Size
 
     with _listening(request, listen, asked) as heard:
         understood = understand(request, unknown=unknown, look=looked)
-        performing = _Performing(heard(understood), deepdream, sizes, asked)
+        performing = _Performing(heard(understood), deepdream, step, sizes, asked)
         if understood.subject:
             performing.dream(understood, understood.subject)
         else:
             performing.folder(understood)
 
 
-def atlas(request: Request, listen: Listener, *, deepdream: Deepdream, sizes: Sizes, command: Callable[[Request], str],
-          stop: threading.Event | None = None, unknown: Iterable[str] = ()) -> None:
+def atlas(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeStep, sizes: Sizes,
+          command: Callable[[Request], str], stop: threading.Event | None = None, unknown: Iterable[str] = ()) -> None:
     """Dream the picture at all layers of an atlas, and write the atlas. Arguments and errors: as for `one`.
 
     command  function that returns the command line for the Request of one of its dreams"""
     asked = Stop(stop)
     with _listening(request, listen, asked) as heard:
         understood = understand(request, True, unknown)
-        _Performing(heard(understood), deepdream, sizes, asked).atlas(understood, command)
+        _Performing(heard(understood), deepdream, step, sizes, asked).atlas(understood, command)
 
 
 @contextlib.contextmanager
@@ -124,8 +127,8 @@ def _listening(request: Request, listen: Listener, stop: Stop) -> Iterator[Calla
 class _Performing:
     """Carries out what was understood, with one algorithm and one listener."""
 
-    def __init__(self, listen: Listener, deepdream: Deepdream, sizes: Sizes, stop: Stop) -> None:
-        self._listen, self._deepdream, self._sizes, self._stop = listen, deepdream, sizes, stop
+    def __init__(self, listen: Listener, deepdream: Deepdream, step: MakeStep, sizes: Sizes, stop: Stop) -> None:
+        self._listen, self._deepdream, self._step, self._sizes, self._stop = listen, deepdream, step, sizes, stop
         self._warned_of_first = False
 
     def dream(self, understood: Understood, subject: Subject) -> None:
@@ -153,17 +156,23 @@ class _Performing:
         order = Order(make_net=functools.partial(_net, understood), model=understood.model, layer=understood.layer.text,
                       picture=subject.picture, recipe=made, sizes=sizes, iterations=understood.iterations,
                       output=understood.output, preview=Preview(understood.preview) if understood.preview else None,
-                      mask=subject.where)
+                      mask=subject.where, finish=Finish(understood.keep_colours, understood.strength),
+                      arrays=steps.PYRAMID * understood.pyramid, beside=steps.memory(understood.smooth, *sizes[-1]))
         dream = functools.partial(
             self._deepdream, iterations=understood.iterations, octaves=len(sizes), scale=understood.scale,
             step_size=understood.step_size, jitter=understood.jitter, clip=not understood.no_clip,
-            guide=understood.leader, mask=subject.where, sizes=self._sizes)
+            guide=understood.leader, mask=subject.where, sizes=self._sizes, **self._rules(understood))
         if reel and frames:
-            moving = _moving(understood, subject, dream, frames, made["seed"])
+            moving = functools.partial(_moving(understood, subject, dream, frames, made["seed"]), finish=order.finish)
             Film(order, moving, reel, frames).run(self._listen, self._stop)
         else:
             still = functools.partial(dream, image=subject.picture.pixels, seed=made["seed"])
             Dream(order, still, reel, checkpoint, state).run(self._listen, self._stop)
+
+    def _rules(self, understood: Understood) -> dict[str, MakeStep]:
+        """The arguments of `deepdream` that make it follow the rules that are asked for; none if none is."""
+        change = steps.rule(understood.smooth, understood.pyramid)
+        return {"step": functools.partial(self._step, change=change)} if change else {}
 
     def folder(self, understood: Understood) -> None:
         """Dream the pictures of a folder and, if it is watched, those that arrive later."""
@@ -299,7 +308,7 @@ def _net(understood: Understood, waiting: int | None) -> Net:
 
 
 def _moving(understood: Understood, subject: Subject, dream: Deepdream, frames: int,
-            seed: int) -> Callable[..., Iterator[Pixels]]:
+            seed: int) -> Callable[..., Iterator[tuple[Pixels, Pixels]]]:
     """A function that yields the frames of a zoom or a video; see sequence.py."""
     if video := subject.moving:
         return functools.partial(sequence.following, dream, video=video, blend=subject.blend,

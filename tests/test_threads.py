@@ -25,7 +25,7 @@ from dreamer.options.request import Request
 from dreamer.pictures.recipe import read_recipe
 from helpers import PYTHON, ROOT, children, ends, noise, run, saved, search
 
-one = functools.partial(perform.one, deepdream=dreamify.deepdream, sizes=dreamify.octave_sizes)
+one = functools.partial(perform.one, deepdream=dreamify.deepdream, step=dreamify.make_step, sizes=dreamify.octave_sizes)
 
 
 def asked(tiny: Model, tmp_path: Path, number: int, iterations: int = 2, size: tuple[int, int] = (60, 80)) -> Request:
@@ -203,7 +203,8 @@ def test_what_dreams_may_be_another_function_of_a_module(tiny: Model, tmp_path: 
 
     def work(deepdream: perform.Deepdream) -> None:
         try:
-            perform.one(request, lambda event: None, deepdream=deepdream, sizes=dreamify.octave_sizes)
+            perform.one(request, lambda event: None, deepdream=deepdream, step=dreamify.make_step,
+                    sizes=dreamify.octave_sizes)
         except Exception as error:
             raised.append(error)
     for deepdream in (inverted, lambda *words, **more: dreamify.deepdream(*words, **more)):
@@ -231,7 +232,7 @@ from dreamer import perform
 request = dreamify.ask({{"input": {request.input!r}, "output": {request.output!r}, "layer": "mix/output",
                          "iterations": 1000000, "octaves": 1, "model": {request.model!r}}})
 perform.one(request, lambda event: print(type(event).__name__, flush=True), deepdream=dreamify.deepdream,
-            sizes=dreamify.octave_sizes)
+            step=dreamify.make_step, sizes=dreamify.octave_sizes)
 """
     with subprocess.Popen([PYTHON, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

@@ -1,4 +1,6 @@
-"""Sequences of dreams, the frames of a film: the endless zoom, and the dream of a video or a folder of frames."""
+"""Sequences of dreams, the frames of a film: the endless zoom, and the dream of a video or a folder of frames.
+
+Each yields pairs: a dream, from which the next frame goes on, and the frame as the film shows it, which is finished."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -11,15 +13,17 @@ from dreamer.films import cuts
 from dreamer.films.camera import moved
 from dreamer.films.moving import Moving
 from dreamer.nets.net import Net
+from dreamer.pictures.finish import AS_IT_IS, Finish
 from dreamer.state import State, Step
 
 
 def zooming(dream: Callable[..., Pixels], net: Net, image: Pixels, frames: int, zoom_step: float = 0.05,
             rotate: float = 0.0, pan: tuple[float, float] = (0.0, 0.0), seed: int = 0, first: int = 0,
             before: Pixels | None = None, state: State | None = None,
-            each_step: Callable[[Step], None] | None = None) -> Iterator[Pixels]:
+            each_step: Callable[[Step], None] | None = None,
+            finish: Finish = AS_IT_IS) -> Iterator[tuple[Pixels, Pixels]]:
     """The endless zoom of 2015: the dream of `image`, the dream of a closer look at that, and so on. Yields the dreams,
-    float32 (h, w, 3), from number `first` on, until there are `frames` in all.
+    float32 (h, w, 3), twice each, from number `first` on, until there are `frames` in all.
 
     dream      dreamify.deepdream, or a function with the same arguments and result
     zoom_step  how much closer each look is: the fraction by which the visible part shrinks
@@ -27,19 +31,21 @@ def zooming(dream: Callable[..., Pixels], net: Net, image: Pixels, frames: int, 
     pan        (x, y) by which the camera moves right and down in each frame, as fractions of the width and height
     seed       of the first dream; each later dream adds 1
     first, before, state  to resume: the number of a frame, the frame before it, a State of its own dream
-    each_step  as for `dream`"""
+    each_step  as for `dream`
+    finish     how a dream is finished; the next one is that of a closer look at the finished frame"""
     for number in range(first, frames):
         if before is not None:
             image = moved(before, zoom_step, rotate, pan, net.budget.allocate(*image.shape[:2]))
         before = dream(net, image=image, seed=(seed + number) % 2 ** 32, state=state, each_step=each_step)
         state = None
-        yield before
+        yield finish(before, image), before
 
 
 def following(dream: Callable[..., Pixels], net: Net, video: Moving, blend: float = 0.0,
               carry: Callable[[Pixels, Pixels, Pixels], tuple[Pixels, NDArray[np.float32]]] | None = None,
               mask: Light | None = None, seed: int = 0, first: int = 0, before: Pixels | None = None,
-              state: State | None = None, each_step: Callable[[Step], None] | None = None) -> Iterator[Pixels]:
+              state: State | None = None, each_step: Callable[[Step], None] | None = None,
+              finish: Finish = AS_IT_IS) -> Iterator[tuple[Pixels, Pixels]]:
     """The dreams of the frames of a video, float32 (h, w, 3). Each frame takes over a share of the change that the
     previous dream made; the rest is dreamed anew. Nothing is carried over a cut: the first frame of a shot is dreamed
     as it would be alone.
@@ -50,6 +56,7 @@ def following(dream: Callable[..., Pixels], net: Net, video: Moving, blend: floa
             confidence in it, 0..1), such as dreamer.films.flow.carried; None: the change is not moved
     mask    as for `dream`; nothing is carried into its black parts
     seed    the same for all dreams, so that things at rest are dreamed alike
+    finish  how a frame is finished, with the video's own frame; what is carried over is not finished
     dream, first, before, state, each_step  as in `zooming`"""
     start = max(0, first - cuts.BEFORE)
     frames = cuts.marked(video.frames(start))
@@ -71,4 +78,13 @@ def following(dream: Callable[..., Pixels], net: Net, video: Moving, blend: floa
         if image is not frame:
             before += part * (image - before)
         earlier, state = frame, None
-        yield before
+        yield before, _finished(before, frame, finish, net)
+
+
+def _finished(dreamed: Pixels, frame: Pixels, finish: Finish, net: Net) -> Pixels:
+    """`dreamed`, float32 (h, w, 3), finished in a copy, if there is anything to do."""
+    if not finish:
+        return dreamed
+    copied = net.budget.allocate(*frame.shape[:2]).transpose(1, 2, 0)
+    copied[:] = dreamed
+    return finish(copied, frame)

@@ -42,7 +42,8 @@ class Dream(Job):
         steps = len(order.sizes) * order.iterations
         after = (0, self.state.octave, self.state.iteration) if self.state else (0, 0, 0)
         net = self._begin(child, steps if self.reel else 1, after, of_steps=bool(self.reel))
-        small = unfinished.Small(order.model, order.picture.pixels, order.sizes, LONGEST, order.mask)
+        small = unfinished.Small(order.model, order.picture.pixels, order.sizes, LONGEST, order.mask,
+                                 order.finish)
 
         def each_step(step: Step) -> None:
             state = self._state(step)
@@ -64,7 +65,7 @@ class Dream(Job):
             self.reel.finish(steps, order.recipe)
             self.reel.remove()
         else:
-            writing.write(order.output, self._picture(pixels, {}))
+            writing.write(order.output, self._picture(order.finish(pixels, order.picture.pixels), {}))
         if self.checkpoint:
             self.checkpoint.remove()
 
@@ -73,7 +74,7 @@ class Dream(Job):
         order = self.order
         pixels = unfinished.picture(order.model, order.picture.pixels, order.sizes, state.octave, state.picture,
                                     self._allocate, order.mask)
-        return self._picture(pixels, self._unfinished(state))
+        return self._picture(order.finish(pixels, order.picture.pixels), self._unfinished(state))
 
     def _write_so_far(self, state: State) -> None:
         if self.reel:

@@ -12,9 +12,15 @@ from dreamer.jobs.preview import LONGEST
 from dreamer.jobs.reel import Reel
 from dreamer.machine.worker import Worker
 from dreamer.pictures import reading
+from dreamer.pictures.finish import COPY, Finish
 from dreamer.state import Step
 
 ARRAYS = 36  # bytes per pixel: the previous frame, the new one, its 8-bit copy and its file
+
+
+def arrays_of(zooms: bool, finish: Finish) -> int:
+    """Bytes per pixel that a film takes beside those of a dream."""
+    return ARRAYS + (COPY if finish and not zooms else 0)
 
 
 @dataclasses.dataclass
@@ -22,9 +28,10 @@ class Film(Job):
     """A film of `count` frames, of the size of the picture.
 
     dream  function of (net, each_step, first, before, state), such as dreamer.films.sequence.zooming, that returns an
-           iterator over the frames, float32 (h, w, 3), from `first` on; `before`: the one before, `state`: its State"""
+           iterator over the frames from `first` on: (dream, frame as it is shown), both float32 (h, w, 3). `before`:
+           the dream before, `state`: its State"""
 
-    dream: Callable[..., Iterator[Pixels]]
+    dream: Callable[..., Iterator[tuple[Pixels, Pixels]]]
     reel: Reel
     count: int = 0
 
@@ -43,7 +50,8 @@ class Film(Job):
         number, before = self.reel.done()
         checkpoint = self.reel.frame(number)
         state = checkpoint.load(self.order.recipe["seed"])
-        net = self._begin(child, self.count, (number, *(state[:2] if state else (0, 0))), ARRAYS)
+        arrays = arrays_of(bool(self.order.recipe.get("zoom")), self.order.finish)
+        net = self._begin(child, self.count, (number, *(state[:2] if state else (0, 0))), arrays)
 
         def each_step(step: Step) -> None:
             stop = self._stepped(child, number, step, checkpoint)
@@ -51,8 +59,9 @@ class Film(Job):
                 raise Stopped(stop)
 
         if number < self.count:
-            for pixels in self.dream(net, each_step=each_step, first=number, before=before, state=state):
-                self.reel.add(number, self._picture(pixels, {"frame": number + 1}))
+            frames = self.dream(net, each_step=each_step, first=number, before=before, state=state)
+            for dreamed, pixels in frames:
+                self.reel.add(number, self._picture(pixels, {"frame": number + 1}), dreamed)
                 number += 1
                 child.send(events.FrameDone(number, self.count))
                 self._show(child, functools.partial(_small, pixels), {"frame": number})

@@ -26,6 +26,7 @@ from dreamer.nets.budget import TooLittle
 from dreamer.nets.model import Model
 from dreamer.nets.net import Net
 from dreamer.pictures import inputs
+from dreamer.pictures.finish import Finish
 from dreamer.pictures.mask import resized
 from dreamer.pictures.picture import Picture
 from dreamer.state import State, Step
@@ -45,7 +46,10 @@ class Order:
     sizes       (height, width) of the octaves, the smallest first; iterations: the steps in each
     output      path of the finished picture or film
     preview     the Preview of the dream so far, or None
-    mask        where to dream, as for dreamify.deepdream, or None"""
+    mask        where to dream, as for dreamify.deepdream, or None
+    finish      how a dream is finished, and shown before
+    arrays      bytes per pixel that the rules of a step take beside those of a dream, and
+    beside      bytes that they take beside these"""
 
     make_net: Callable[[int | None], Net]
     model: Model
@@ -57,6 +61,9 @@ class Order:
     output: str
     preview: Preview | None
     mask: Light | None
+    finish: Finish
+    arrays: int
+    beside: int
 
 
 @dataclasses.dataclass
@@ -160,7 +167,8 @@ class Job(abc.ABC):
         net = self.order.make_net(waiting)
         try:
             height, width = self.order.sizes[-1]
-            net.budget.arrays += arrays
+            net.budget.arrays += arrays + self.order.arrays
+            net.budget.base += self.order.beside
             if self.reel:
                 net.budget.base += self.reel.arrays * height * width
             need, overhead = net.budget.fit(height, width)

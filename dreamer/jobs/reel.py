@@ -146,17 +146,19 @@ class Reel:
         return checkpoint.Checkpoint(self.folder / "frame", self._dream | {"frame": number}, self._image)
 
     def done(self) -> tuple[int, Pixels | None]:
-        """(number of frames done, the last of them, float32 (h, w, 3)); (0, None) if there are none."""
+        """(number of frames done, the last one's dream, float32 (h, w, 3)); (0, None) if there are none."""
         found = checkpoint.load(self.folder / "last", self._key)
         if not found:
             return 0, None
         header, planes = found
         return header["frames"], planes.transpose(1, 2, 0)
 
-    def add(self, number: int, picture: Picture) -> None:
-        """Store frame `number`, and record that all frames up to it are done. Raises Failure."""
+    def add(self, number: int, picture: Picture, dreamed: Pixels) -> None:
+        """Store frame `number`, and record that all frames up to it are done. Raises Failure.
+
+        dreamed  its dream before it was finished, float32 (h, w, 3), from which the next frame goes on"""
         self.keep(number, picture)
-        planes = np.ascontiguousarray(picture.pixels.transpose(2, 0, 1), np.float32)
+        planes = np.ascontiguousarray(dreamed.transpose(2, 0, 1), np.float32)
         try:
             checkpoint.save(self.folder / "last", self._key, planes, frames=number + 1)
         except OSError as error:

@@ -8,6 +8,7 @@ from PIL import Image
 from dreamer.arrays import Light, Pixels, Planes, reduced, zoom
 from dreamer.nets.model import Model
 from dreamer.nets.preprocess import deprocess, preprocess
+from dreamer.pictures.finish import AS_IT_IS, Finish
 from dreamer.pictures.mask import resized, spare
 from dreamer.pictures.picture import eight_bit
 
@@ -38,11 +39,12 @@ class Small:
     """Approximately the same at a small size, for repeated previews: it caches what stays the same. Pillow scales it in
     8 bits, which takes 20 ms for 1280×960 pixels; zoom would take 60.
 
-    longest  maximum pixels of the longest side; the other arguments are as for `picture`"""
+    longest  maximum pixels of the longest side
+    finish   how the picture is finished; the other arguments are as for `picture`"""
 
     def __init__(self, model: Model, image: Pixels, sizes: list[tuple[int, int]], longest: int,
-                 mask: Light | None = None) -> None:
-        self._model, self._image, self._mask = model, image, mask
+                 mask: Light | None = None, finish: Finish = AS_IT_IS) -> None:
+        self._model, self._image, self._mask, self._finish = model, image, mask, finish
         self._sizes = [_within(longest, *size) for size in sizes]
         self._bases: list[Pixels] = []  # the image at these sizes
         self._octave = -1
@@ -57,7 +59,9 @@ class Small:
             if octave != self._octave:
                 self._octave, self._lacks = octave, self._bases[-1] - self._enlarged(self._bases[octave])
             found = self._enlarged(found) + self._lacks
-        return found if self._mask is None else spare(found, self._bases[-1], self._mask)
+        if self._mask is not None:
+            spare(found, self._bases[-1], self._mask)
+        return self._finish(found, self._bases[-1])
 
     def _begin(self) -> None:
         planes = [reduced(self._image.transpose(2, 0, 1), *self._sizes[-1])]

@@ -3,14 +3,13 @@
 import math
 import os
 import sys
-import tempfile
 import weakref
 from math import isqrt
 from typing import Any, Protocol
 
 import numpy as np
 
-from dreamer.arrays import Planes
+from dreamer.arrays import Planes, disk, in_file
 from dreamer.errors import Failure
 from dreamer.machine import limits, reservations
 from dreamer.nets import tiles
@@ -119,7 +118,7 @@ class Budget:
         if arrays <= WINDOW or self.base + arrays <= self.memory * 3 / 4:
             need, overhead = self._divide(arrays, height, width)
         if need > self.memory and arrays > WINDOW:
-            self._folder = _disk()
+            self._folder = disk()
             need, overhead = self._divide(WINDOW, height, width)
         if need > self.memory:
             raise self._too_little(need)
@@ -177,23 +176,10 @@ class Budget:
 
 def allocate(height: int, width: int) -> Planes:
     """As Budget.allocate, for a few arrays of callers without a net: in memory if there is plenty."""
-    return _allocated(height, width, _disk() if 100 * height * width > limits.memory() else None)
+    return _allocated(height, width, disk() if 100 * height * width > limits.memory() else None)
 
 
 def _allocated(height: int, width: int, folder: str | None) -> Planes:
-    shape, count = (3, height, width), 4 * 3 * height * width
-    if not folder or count <= WINDOW:
-        return np.empty(shape, np.float32)
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            # reserve the space now: if the disk were full later, a signal would kill the process
-            os.posix_fallocate(file.fileno(), 0, count)
-            return np.memmap(file, np.float32, "r+", shape=shape)
-    except OSError as error:
-        raise Failure(f"{folder} has no room for {count >> 20} MB of working data ({error.strerror}); "
-                      "set TMPDIR to a folder on a larger disk") from None
-
-
-def _disk() -> str:
-    """A folder on a disk: /tmp is in memory on many machines."""
-    return os.environ.get("TMPDIR") or ("/var/tmp" if os.access("/var/tmp", os.W_OK) else os.getcwd())
+    if not folder or 4 * 3 * height * width <= WINDOW:
+        return np.empty((3, height, width), np.float32)
+    return in_file(height, width, folder)

@@ -12,9 +12,10 @@ from dreamer.pictures.recipe import read_recipe
 
 # The settings that a recipe gives; the guide and the mask are files, and are not among them
 _OF_FILMS = ("zoom", "zoom_step", "rotate", "pan", "fps", "flow", "blend")
-_FOLLOWED = ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip", "guide_size",
-             "reproducible", *_OF_FILMS)
-_FLAGS, _WORDS = ("no_clip", "reproducible", "flow"), ("layer", "model")  # pan is a pair, the others are numbers
+_FOLLOWED = ("layer", "iterations", "octaves", "scale", "seed", "step_size", "jitter", "model", "no_clip", "smooth",
+             "pyramid", "keep_colours", "strength", "guide_size", "reproducible", *_OF_FILMS)
+_FLAGS = ("no_clip", "pyramid", "keep_colours", "reproducible", "flow")
+_WORDS = ("layer", "model")  # pan is a pair, the others are numbers
 
 
 def followed(path: str) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from dreamer.machine.files import sha256
 from dreamer.options.sizes import fitting_sizes
 from dreamer.options.understood import Sizes, Subject, Understood
 from dreamer.pictures import inputs
+from dreamer.pictures.finish import WHOLE
 
+_IF_USED = {"smooth": None, "pyramid": False, "keep_colours": False, "strength": WHOLE}  # left out at these defaults
 _BESIDE = ("guide", "mask")  # options that name a picture: a recipe records its name and checksum
 
 
@@ -26,6 +28,7 @@ def recipe(understood: Understood, sizes: list[tuple[int, int]], subject: Subjec
             "scale": understood.scale, "step_size": understood.step_size, "jitter": understood.jitter,
             "clip": not understood.no_clip, "width": sizes[-1][1], "height": sizes[-1][0],
             "reproducible": understood.reproducible}
+    made |= {name: value for name, usual in _IF_USED.items() if (value := getattr(understood, name)) != usual}
     for name in _BESIDE:
         if (path := getattr(understood, name)) is not None:
             made |= {name: os.path.basename(path), f"{name}_sha256": sha256(path)}
@@ -57,4 +60,4 @@ def is_of(found: dict[str, Any], understood: Understood, octave_sizes: Sizes) ->
     made = recipe(understood, fitting_sizes(understood, octave_sizes, height, width))
     return ("unfinished" not in found and understood.seed in (None, found.get("seed"))
             and all(found.get(name) == made.get(name)
-                    for name in {*made, *(f"{name}_sha256" for name in _BESIDE)} - {"version"}))
+                    for name in {*made, *_IF_USED, *(f"{name}_sha256" for name in _BESIDE)} - {"version"}))

@@ -28,6 +28,10 @@ class Request:
     step_size: Number
     jitter: Number
     no_clip: bool
+    smooth: Number | None
+    pyramid: bool
+    keep_colours: bool
+    strength: Number
     guide: str | None
     guide_size: Number
     mask: str | None

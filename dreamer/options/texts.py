@@ -11,6 +11,7 @@ from dreamer.machine import here
 from dreamer.nets.model import DEFAULT, SPARE
 from dreamer.options import values
 from dreamer.pictures import nothing, writing
+from dreamer.pictures.finish import WHOLE
 from dreamer.pictures.page import PAGES
 
 
@@ -50,6 +51,12 @@ OPTIONS = {
                         values.number(above=0, most=10 ** 6)),
     "jitter": Option("largest random shift of the picture in each step, in pixels", "PIXELS", values.whole(0, 10 ** 6)),
     "no_clip": Option("allow pixel values outside 0 to 255 between steps"),
+    "smooth": Option("blur each step's change with a Gaussian of SIGMA pixels: a softer dream with larger shapes",
+                     "SIGMA", values.number(least=0, most=100)),
+    "pyramid": Option("let detail of all sizes grow alike in each step: more shapes, less fine grain"),
+    "keep_colours": Option("keep the photo's colours, and dream only its lightness"),
+    "strength": Option("mix the dream with the photo at the end: so many percent are the dream", "PERCENT",
+                       values.number(above=0, most=WHOLE)),
     "guide": Option("lead the dream towards what the layer sees in this picture", "PICTURE"),
     "guide_size": Option("shrink the guide so that its longest side has at most N pixels", "N", values.whole(1)),
     "mask": Option("dream only where this picture is white, and keep the pixels where it is black", "PICTURE"),

@@ -52,6 +52,10 @@ class Understood:
     step_size: float
     jitter: int
     no_clip: bool
+    smooth: float | None
+    pyramid: bool
+    keep_colours: bool
+    strength: float
     guide: str | None
     guide_size: int
     mask: str | None

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dreamer import steps
 from dreamer.errors import Failure, Mistake, Wrong
 from dreamer.films import flow, names, video
 from dreamer.films.containers import container
 from dreamer.films.muxed import PIECE
 from dreamer.jobs.estimate import FIRST, FIXED, Estimate
-from dreamer.jobs.film import ARRAYS
+from dreamer.jobs.film import arrays_of
 from dreamer.machine import limits
 from dreamer.nets import binding
 from dreamer.nets.budget import FILES, Budget
@@ -21,6 +22,7 @@ from dreamer.options.request import Request
 from dreamer.options.sizes import fitting_sizes, octave_count
 from dreamer.options.understand import settings
 from dreamer.options.understood import Sizes, Understood
+from dreamer.pictures.finish import Finish
 from dreamer.pictures.reading import shrunk
 
 START = 0.7  # seconds from the start of a dream's process to its first step, on two cores
@@ -142,8 +144,12 @@ class Forecaster:
         net.budget = Budget(net, asked.memory, tile)
         weights = 4 * sum(blob.count for blobs in net.caffe.params.values() for blob in blobs)
         net.budget.base = self._own + FILES + _CAFFE + int(_WEIGHTS * weights)
+        net.budget.arrays += steps.PYRAMID * asked.pyramid
+        net.budget.base += steps.memory(asked.smooth, height, width)
         if film:
-            net.budget.arrays += (ARRAYS if asked.zoom or film.moves else 0) + flow.ARRAYS * (film.moves and asked.flow)
+            if asked.zoom or film.moves:
+                net.budget.arrays += arrays_of(bool(asked.zoom), Finish(asked.keep_colours, asked.strength))
+            net.budget.arrays += flow.ARRAYS * (film.moves and asked.flow)
             net.budget.base += film.arrays * height * width
         found = net.budget.planned(height, width)
         net.warm_up()  # with the smallest picture, so that what Caffe allocated for this size can be returned

@@ -23,9 +23,9 @@ FILMS = tuple(extension[1:] for extension in names.FILMS)
 LONGEST = 1000  # characters of a text
 MASKS = ".studio/masks"
 TRIED = {"iterations": 10, "max_size": 192}  # of a dream of each layer on one photo
-_NUMBERS = ("iterations", "octaves", "scale", "step_size", "jitter", "seed", "max_size", "guide_size", "zoom",
-            "zoom_step", "rotate", "pan", "fps", "start", "end", "blend")
-_FLAGS = ("no_clip", "keep_location", "flow", "no_sound", "no_deinterlace", "steps")
+_NUMBERS = ("iterations", "octaves", "scale", "step_size", "jitter", "smooth", "strength", "seed", "max_size",
+            "guide_size", "zoom", "zoom_step", "rotate", "pan", "fps", "start", "end", "blend")
+_FLAGS = ("no_clip", "pyramid", "keep_colours", "keep_location", "flow", "no_sound", "no_deinterlace", "steps")
 _CHOSEN = {"kind": KINDS, "format": FORMATS, "film": FILMS}
 _OF_FILMS = ("zoom", "zoom_step", "rotate", "pan", "fps", "start", "end", "flow", "blend", "no_sound",
              "no_deinterlace")

@@ -9,12 +9,13 @@ export const form = { photos: [], make: "picture", ...kept("form") }
 // What the page knows and does not keep: the plan for these choices, and the films that this server can write.
 export const known = { plan: null, films: [] }
 
-const events = new EventTarget()   // "form": a choice changed;  "plan": known.plan is new
+const shows = []
 // Calls `show` now, and again when a choice or the plan changes.
-export function follow(show, ...names) {
-	for (const name of names.length ? names : ["form"]) events.addEventListener(name, show)
+export function follow(show) {
+	shows.push(show)
 	show()
 }
+const tell = () => shows.forEach(show => show())
 
 export function set(values) {
 	for (const [name, value] of Object.entries(values)) {
@@ -22,14 +23,13 @@ export function set(values) {
 		else form[name] = value
 	}
 	keep("form", form)
-	events.dispatchEvent(new Event("form"))
+	tell()
 	plan()
 }
 
-const HOW = ["layer", "model", "iterations", "octaves", "scale", "step_size", "jitter", "no_clip", "seed", "max_size", "keep_location"]
-const GUIDE = ["guide", "guide_size"]
-const ZOOM = ["zoom", "zoom_step", "rotate", "pan", "fps"]
-const VIDEO = ["fps", "start", "end", "flow", "blend", "no_sound", "no_deinterlace"]
+const [HOW, GUIDE, ZOOM, VIDEO] = [
+	"layer model iterations octaves scale step_size jitter smooth pyramid no_clip strength keep_colours seed max_size keep_location",
+	"guide guide_size", "zoom zoom_step rotate pan fps", "fps start end flow blend no_sound no_deinterlace"].map(names => names.split(" "))
 export const FIELDS = [...HOW, ...GUIDE, ...ZOOM, ...VIDEO, "film", "format"]
 
 export const video = () => form.photos[0]?.kind === "video"
@@ -37,8 +37,8 @@ export const moving = () => video() || form.make !== "picture"
 
 // The fields for the server, without the photo.
 export function fields() {
-	const zooms = !video() && form.make === "zoom", names = [...HOW, ...(form.guide ? GUIDE : [])]
-	names.push(...(!moving() ? ["format"] : video() ? VIDEO : zooms ? ZOOM : ["fps"]))
+	const zooms = !video() && form.make === "zoom"
+	const names = [...HOW, ...(form.guide ? GUIDE : []), ...(!moving() ? ["format"] : video() ? VIDEO : zooms ? ZOOM : ["fps"])]
 	const chosen = Object.fromEntries(names.filter(name => name in form).map(name => [name, form[name]]))
 	if (moving()) chosen.film = form.film ?? known.films[0] ?? "gif"
 	if (zooms) chosen.zoom ??= 100
@@ -51,15 +51,15 @@ let timer, asked
 export function plan() {
 	clearTimeout(timer)
 	asked?.abort()
-	const tell = found => {
+	const become = found => {
 		known.plan = found
-		events.dispatchEvent(new Event("plan"))
+		tell()
 	}
-	if (!form.photos.length) return tell(null)
+	if (!form.photos.length) return become(null)
 	timer = setTimeout(async () => {
 		const { signal } = asked = new AbortController()
 		const found = await ask("/plan", { method: "POST", body: { ...fields(), photo: form.photos[0].name }, signal })
 			.catch(error => error.status >= 400 && error.status < 500 ? { errors: error.lines } : null)
-		if (!signal.aborted) tell(found)
+		if (!signal.aborted) become(found)
 	}, 250)
 }

@@ -13,6 +13,8 @@ const SLIDERS = [
 const FINE = [
 	["step_size", "Step size", .1, 6, .1, "Mean change of a pixel in each step, of 255."],
 	["jitter", "Jitter", 0, 64, 1, "Largest random shift in each step, in pixels. Without it, seams grow."],
+	["smooth", "Smoothing", 0, 5, .1, "Blur of each step's change, in pixels: softer, larger shapes."],
+	["strength", "Strength", 1, 100, 1, "Percent of the dream. The rest is the photo."],
 ]
 const QUICK = 1280, LONG = 60   // pixels, seconds: a dream that takes longer is offered smaller
 
@@ -31,7 +33,7 @@ export function slider([name, label, min, max, step, help], usual) {
 		if (document.activeElement !== exact) exact.value = form[name] ?? ""
 		exact.placeholder = usual() ?? "auto"
 		reset.hidden = !(name in form)
-	}, "form", "plan")
+	})
 	return make("div.slider", called(label, exact), reset, exact, range, hint(help, `help-${name}`))
 }
 
@@ -68,6 +70,8 @@ export function how(panel, { defaults, formats }, what) {
 		...FINE.map(one => slider(one, usual(one[0]))), seed,
 		field("max_size", "Longest side", "In pixels. A smaller dream is quicker.", { placeholder: "as it is" }),
 		choice("format", "Format", [["", "As the photo"], ...formats.map(one => [one, one.toUpperCase()])]),
+		check("keep_colours", "Keep the photo's colours", "Only light and dark are dreamed."),
+		check("pyramid", "Let detail of all sizes grow alike", "More shapes, less fine grain."),
 		check("no_clip", "Let values leave their range between steps", "Stronger colours, and more noise."),
 		check("keep_location", "Keep the place where the photo was taken", "Everything else that it says is kept anyway.")))
 }
@@ -104,6 +108,6 @@ export function Go(foot, press) {
 		show()
 	}
 
-	follow(show, "form", "plan")
+	follow(show)
 	return { block }
 }

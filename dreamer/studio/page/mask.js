@@ -5,6 +5,7 @@
 
 import { button, clamp, encoded, make, row, slide } from "./stage.js"
 
+const { max, round } = Math
 const LONGEST = 1024, STEPS = 40   // of undo, at most 1 MB each
 const STRIPES = ["#ff5fd7", "#3b0764"]
 
@@ -62,9 +63,9 @@ export function Mask(stage) {
 		if (key === photo) return
 		photo = key
 		if (!mask.empty) keep()
-		const factor = Math.min(1, LONGEST / Math.max(width, height))
-		Object.assign(canvas, { width: Math.round(width * factor) || 1, height: Math.round(height * factor) || 1 })
-		const side = Math.max(Math.round(Math.max(width, height) * factor / 64), 4), [tile, liner] = paper(side, side)
+		const factor = Math.min(1, LONGEST / max(width, height))
+		Object.assign(canvas, { width: round(width * factor) || 1, height: round(height * factor) || 1 })
+		const side = max(round(max(width, height) * factor / 64), 4), [tile, liner] = paper(side, side)
 		Object.assign(liner, { fillStyle: STRIPES[0], strokeStyle: STRIPES[1], lineWidth: side / 3 })
 		liner.fillRect(0, 0, side, side)
 		for (const shift of [-side, 0, side]) {
@@ -159,7 +160,7 @@ export function Mask(stage) {
 	function at(event) {
 		const { left, top, width, height } = canvas.getBoundingClientRect(), per = canvas.width / width
 		const force = event.pointerType === "pen" && event.pressure ? .3 + .9 * event.pressure : 1
-		return { x: (event.clientX - left) * per, y: (event.clientY - top) * canvas.height / height, width: Math.max(brush * per * force, 1) }
+		return { x: (event.clientX - left) * per, y: (event.clientY - top) * canvas.height / height, width: max(brush * per * force, 1) }
 	}
 
 	function down(event) {
@@ -231,7 +232,7 @@ export function Mask(stage) {
 			const part = event.shiftKey ? axis + 2 : axis, step = /Left|Up/.test(event.key) ? -.02 : .02
 			box[part] = clamp(box[part] + step, event.shiftKey ? .02 : 0, 1 - box[event.shiftKey ? axis : axis + 2])
 			place()
-			const [left, top, width, height] = box.map(share => Math.round(share * 100))
+			const [left, top, width, height] = box.map(share => round(share * 100))
 			stage.tell("say", `Rectangle: ${left} % from the left, ${top} % from the top, ${width} % wide, ${height} % high`)
 		} else if (event.key === "Enter") {
 			all(how(), ...box)

@@ -10,6 +10,7 @@ const PIXELATED = 2   // from here on one wants to see the pixels, not a blur
 const FADE = 300      // ms
 const EDGE = 16       // CSS pixels around the picture while one paints: a stroke can begin outside it
 const HANDLE = 44     // CSS pixels, as in stage.css
+const { max, min, round } = Math
 
 // make("p.hint.chosen", { id }, "text", child): an element with classes, properties (or attributes) and children, in any order.
 export function make(kind, ...parts) {
@@ -25,7 +26,7 @@ export function make(kind, ...parts) {
 export const button = (text, onclick, more) => make("button", text, { onclick }, more)
 export const row = (...parts) => make("div.row", ...parts)
 export const slide = (text, control) => make("label.slide", text, control)   // a control with its name beside it
-export const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
+export const clamp = (value, low, high) => min(max(value, low), high)
 // Not toBlob: Chromium begins it when the page is idle, or after a second.
 export function encoded(canvas, type, quality) {
 	const text = atob(canvas.toDataURL(type, quality).split(",")[1])
@@ -215,7 +216,7 @@ export function Stage(element) {
 	// -- where it is
 
 	const scale = () => zoom ?? fits
-	const bound = zoom => zoom && clamp(zoom, Math.min(fits, 1 / devicePixelRatio), Math.max(fits, MOST / devicePixelRatio))
+	const bound = zoom => zoom && clamp(zoom, min(fits, 1 / devicePixelRatio), max(fits, MOST / devicePixelRatio))
 	const zoomed = () => view.classList.contains("zoomed")
 
 	function layout() {
@@ -223,28 +224,28 @@ export function Stage(element) {
 		handle.hidden = !compares || !!tool
 		if (!box.width || !key) return
 		const seen = [box.width, box.height], origin = [box.left, box.top]
-		fits = Math.max(Math.min(...size.map((pixels, axis) => (seen[axis] - 2 * pad) / pixels)), 1e-3)
+		fits = max(min(...size.map((pixels, axis) => (seen[axis] - 2 * pad) / pixels)), 1e-3)
 		zoom = bound(zoom)
 		const whole = size.map(pixels => pixels * scale())
 		const [left, top] = whole.map((size, axis) => {   // no further than the picture's edge, and centred where all of it is seen
 			const half = (seen[axis] / 2 - pad) / size
 			centre[axis] = half >= .5 ? .5 : clamp(centre[axis], half, 1 - half)
 			// On whole device pixels, because a shift by half a pixel blurs a picture that is shown pixel for pixel.
-			return Math.round((seen[axis] / 2 - centre[axis] * size + origin[axis]) * ratio) / ratio - origin[axis]
+			return round((seen[axis] / 2 - centre[axis] * size + origin[axis]) * ratio) / ratio - origin[axis]
 		})
 		put(picture, left, top, ...whole)
 		const share = scale() * ratio * 100
 		picture.classList.toggle("pixels", zoom !== null && share > PIXELATED * 100)
 		view.classList.toggle("zoomed", whole.some((size, axis) => size > seen[axis] + 1))
-		percent.textContent = `${Math.round(share)} %`
+		percent.textContent = `${round(share)} %`
 		fitting.ariaPressed = zoom === null
 		exact.ariaPressed = zoom !== null && Math.abs(share - 100) < .5
 		clearTimeout(sharpening)
 		if (zoom !== null) sharpening = setTimeout(sharpen, 150)
 
 		// The handle stays over the visible part when the picture is zoomed and moved below it: it can always be reached.
-		const start = Math.max(left, 0), wide = Math.min(left + whole[0], seen[0]) - start
-		const upper = Math.max(top, 0), tall = Math.min(top + whole[1], seen[1]) - upper
+		const start = max(left, 0), wide = min(left + whole[0], seen[0]) - start
+		const upper = max(top, 0), tall = min(top + whole[1], seen[1]) - upper
 		span = { left, start, wide }
 		put(handle, start - HANDLE / 2, upper, wide + HANDLE, tall)
 		handle.style.setProperty("--tall", `${tall}px`)
@@ -256,7 +257,7 @@ export function Stage(element) {
 	function cut() {
 		const { left, start, wide } = span, share = Number(handle.value)
 		after.box.style.clipPath = compares ? `inset(0 0 0 ${start + wide * share / 100 - left}px)` : "none"
-		handle.setAttribute("aria-valuetext", `${Math.round(share)} % photo, ${Math.round(100 - share)} % dream`)
+		handle.setAttribute("aria-valuetext", `${round(share)} % photo, ${round(100 - share)} % dream`)
 	}
 
 	// Fetches the pictures in their own size, when one looks closer than the views reach.
@@ -354,7 +355,7 @@ export function Stage(element) {
 
 	function pinch(old, now) {
 		const middle = ([a, b]) => [(a.clientX + b.clientX) / 2, (a.clientY + b.clientY) / 2]
-		const apart = ([a, b]) => Math.max(Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), 20)
+		const apart = ([a, b]) => max(Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY), 20)
 		const from = middle(old), there = middle(now)
 		pan(...there.map((at, axis) => at - from[axis]))
 		to(scale() * apart(now) / apart(old), ...there)
@@ -384,7 +385,7 @@ export function Stage(element) {
 	view.onwheel = wheel
 	view.ondblclick = ({ target, clientX, clientY }) => {
 		if (target === handle || tool || film) return
-		to(zoom === null ? Math.max(1 / devicePixelRatio, scale() * 2) : null, clientX, clientY)
+		to(zoom === null ? max(1 / devicePixelRatio, scale() * 2) : null, clientX, clientY)
 	}
 	Object.assign(view, { onpointerdown: down, onpointermove: move, onpointerup: up, onpointercancel: up })
 	view.ondragstart = () => false   // else the browser drags the picture away

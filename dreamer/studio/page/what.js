@@ -124,6 +124,6 @@ export function What(panel, { models }) {
 	}
 
 	panel.append(...missing, row(search, choice), words, tiles, none, row(tries), more)
-	follow(show, "form", "plan")
+	follow(show)
 	return what
 }

@@ -133,7 +133,7 @@ def dream(_: object, image: Pixels, seed: int, **__: object) -> Pixels:
 def followed(frames: Sequence[Pixels], **settings: Any) -> list[Pixels]:
     moving: Any = Moving(frames)
     net: Any = None
-    return [dreamed.copy() for dreamed in sequence.following(dream, net, moving, seed=3, **settings)]
+    return [dreamed.copy() for dreamed, _ in sequence.following(dream, net, moving, seed=3, **settings)]
 
 
 @pytest.mark.parametrize("carry", [None, flow.carried], ids=["blend", "flow"])

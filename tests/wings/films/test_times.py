@@ -246,7 +246,8 @@ def test_that_frames_are_counted_is_told(tmp_path: Path, tiny: Model, monkeypatc
 
     request = dreamify.ask({"input": source, "output": tmp_path / "out.gif", "model": tiny.folder})
     with pytest.raises(Stopped):
-        perform.one(request, listen, deepdream=dreamify.deepdream, sizes=dreamify.octave_sizes, stop=stop)
+        perform.one(request, listen, deepdream=dreamify.deepdream, step=dreamify.make_step,
+                    sizes=dreamify.octave_sizes, stop=stop)
     first, _, third, last = told
     assert isinstance(last, events.Stopped)
     assert isinstance(first, events.Counted)

@@ -14,7 +14,8 @@ from dreamer.options.request import Request, from_json
 
 PARAMETERS = inspect.signature(dreamify.dreamify).parameters
 ALL = {"input": "a.jpg", "output": "b.png", "layer": "conv1", "iterations": 3, "octaves": "2", "scale": 1.5, "seed": 0,
-       "step_size": 2, "jitter": 0, "no_clip": True, "guide": "g.png", "guide_size": 9, "mask": "m.png", "model": "x",
+       "step_size": 2, "jitter": 0, "no_clip": True, "smooth": "1.5", "pyramid": True, "keep_colours": True,
+       "strength": 40, "guide": "g.png", "guide_size": 9, "mask": "m.png", "model": "x",
        "weights": "w", "max_size": 5, "max_pixels": 10 ** 9, "keep_location": True, "force": True, "memory": "512m",
        "threads": 2, "reproducible": True, "like": None, "preview": "p.png", "events": "fd:3", "no_resume": True,
        "watch": True, "recursive": True, "quiet": True, "zoom": 3, "zoom_step": -0.5, "rotate": 7,

@@ -115,7 +115,7 @@ def test_a_moving_picture_keeps_the_black_whatever_moves(tiny: Model) -> None:
     dream = functools.partial(dreamify.deepdream, mask=mask, iterations=1, octaves=2)
     dreams = sequence.following(dream, net, moving, blend=0.5, mask=mask, carry=lambda before, frame, added: (
         np.roll(added, 30, 1), np.ones((1, 1, 1), np.float32)))
-    for dreamed, frame in zip(dreams, moving.frames(0), strict=True):
+    for (dreamed, _), frame in zip(dreams, moving.frames(0), strict=True):
         assert np.array_equal(dreamed[mask == 0], frame[mask == 0])
         assert np.abs(dreamed - frame)[mask == 255].mean() > 0.5
 

@@ -19,7 +19,8 @@ NEVER = {"memory", "weights", "threads", "force", "events", "preview", "like", "
          "input", "max_pixels", "no_resume", "reproducible", "command"}
 ALL = {"photo": "a.jpg", "layer": "conv1", "model": "daydream", "iterations": 3, "octaves": 2, "scale": 1.5,
        "step_size": 2.0, "jitter": 0, "no_clip": True, "seed": 7, "max_size": 64, "guide": "g.png", "guide_size": 99,
-       "mask": f"{'0a' * 32}.png", "format": "png", "keep_location": True, "kind": "dream"}
+       "mask": f"{'0a' * 32}.png", "format": "png", "keep_location": True, "kind": "dream", "smooth": 1.5,
+       "pyramid": True, "keep_colours": True, "strength": 40.0}
 OF_A_FILM = {"film": "gif", "zoom": 3, "zoom_step": 0.1, "rotate": 5.0, "pan": "0.1,-0.2", "fps": 12.5}
 OF_A_VIDEO = {"photo": "v.mp4", "film": "gif", "fps": 5.0, "start": 1.0, "end": 2.5, "flow": True, "blend": 0.5,
               "no_sound": True, "no_deinterlace": True}
@@ -149,11 +150,12 @@ def test_from_a_recipe_to_a_form_and_back(folder: Path) -> None:
     recipe = {"version": "0.1.0", "model": "daydream", "weights_sha256": "00", "layer": "conv1", "iterations": 3,
               "octaves": 2, "scale": 1.5, "step_size": 2.0, "jitter": 0, "clip": False, "width": 64, "height": 48,
               "reproducible": False, "seed": 7, "zoom": 3, "zoom_step": 0.1, "rotate": 5, "pan": [0.1, -0.2],
-              "fps": 12.5, "guide": "g.png", "guide_size": 99}
+              "fps": 12.5, "guide": "g.png", "guide_size": 99, "smooth": 1.5, "pyramid": True, "strength": 40.0}
     found = form.form_of(recipe)
     assert found == {"model": "daydream", "layer": "conv1", "iterations": 3, "octaves": 2, "scale": 1.5,
                      "step_size": 2.0, "jitter": 0, "no_clip": True, "seed": 7, "zoom": 3, "zoom_step": 0.1,
-                     "rotate": 5.0, "pan": "0.1,-0.2", "fps": 12.5, "guide_size": 99}
+                     "rotate": 5.0, "pan": "0.1,-0.2", "fps": 12.5, "guide_size": 99, "smooth": 1.5, "pyramid": True,
+                     "strength": 40.0}
     form.request_of(found | {"photo": "a.jpg", "film": "gif"}, folder, "d.gif")
 
 
