@@ -47,11 +47,13 @@ SPARE = "daydream"  # comes with the repository
 
 
 class Look(NamedTuple):
-    """A layer with the steps in each octave and the octaves (of a picture of up to 1.5 megapixels) that suit it."""
+    """A layer with the steps in each octave, the octaves (of a picture of up to 1.5 megapixels) and, if it needs any,
+    the smoothing that suit it."""
 
     layer: str
     iterations: int
     octaves: int
+    smooth: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,8 +173,10 @@ class Model:
                     look = Look(**fields)
                 except TypeError:
                     look = Look("", 0, 0)
-                if look.layer not in self.keys or not all(type(n) is int and n > 0 for n in look[1:]):
-                    raise Failure(f"{path}: the look {name} needs a layer of {self.name}, iterations and octaves")
+                if look.layer not in self.keys or not all(type(n) is int and n > 0 for n in look[1:3]) or not (
+                        look.smooth is None or type(look.smooth) in (int, float)):
+                    raise Failure(f"{path}: the look {name} needs a layer of {self.name}, iterations and octaves; "
+                                  "smooth must be a number")
                 found[name] = look
         return found
 
@@ -181,7 +185,7 @@ class Model:
         looks, words = self.looks(), self.likes()
         width, longest = max(map(len, looks), default=0), max((len(look.layer) for look in looks.values()), default=0)
         lines = [f"{name:<{width}}  {layer:<{longest}}  {iterations} steps, {octaves} octaves  {words.get(layer, '')}"
-                 for name, (layer, iterations, octaves) in looks.items()]
+                 for name, (layer, iterations, octaves, _) in looks.items()]
         return [line.rstrip() for line in lines]
 
     def likes(self) -> dict[str, str]:
