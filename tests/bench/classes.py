@@ -31,9 +31,9 @@ def main() -> None:
     output, numbers = "".join(sys.argv[1:2]), [int(word) for word in sys.argv[2:]] or list(SPREAD)
     found = model.find(model.DEFAULT)
     known, (layer, product, _) = classes.names(found), classes.classifier(found)
+    net, shown, right = Net(found, layer), [], 0
     rows = weights.matrix(found.weights_path(), product)
     assert rows is not None
-    net, shown, right = Net(found, layer), [], 0
     with tempfile.TemporaryDirectory() as folder:
         for number in numbers:
             dream, began = Path(folder, f"{number}.png"), time.perf_counter()
