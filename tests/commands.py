@@ -14,7 +14,7 @@ from containers import checkout
 from helpers import ROOT, Word
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
-    "studio", "machines", "options", "layers", "pictures", "films", "resuming", "memory", "python", "programs",
+    "studio", "machines", "options", "layers", "steps", "pictures", "films", "resuming", "memory", "python", "programs",
     "hacking", "troubleshooting", "environment"))]
 README = "\n".join(page.read_text() for page in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.M | re.S)  # (language, text)

@@ -324,7 +324,7 @@ EXPERIMENTS = re.findall("```python\n(.*?)```", (ROOT / "docs/hacking.md").read_
 def test_three_experiments_in_a_row_are_those_alone(docker: str, image: str, folder: Path) -> None:
     """With the image's Python, in the mounted folder."""
     begin, *experiments = EXPERIMENTS
-    names = ["strongest.png", "softly.png", "down and up.png"]
+    names = ["strongest.png", "combed.png", "down and up.png"]
     Image.open(folder / "photo.jpg").resize((160, 120)).save(folder / "photo.jpg")
     pictures = []
     for scripts in ([begin + "".join(experiments)], [begin + each for each in experiments]):

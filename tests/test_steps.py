@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,25 @@ def test_a_gradient_in_a_file_gives_the_same(tmp_path: Path, monkeypatch: pytest
     rule(filed)
     assert np.array_equal(whole, filed)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("height", "width"), [(700, 900), (300, 4000)])
+@pytest.mark.parametrize("sigma", [1.0, 8.0, 60.0])
+def test_the_memory_that_is_planned_is_enough(height: int, width: int, sigma: float) -> None:
+    """numpy's own count of what it takes at most."""
+    made = gradient(height, width)
+    spare = 3 << 20  # bytes for the pieces of bands
+    assert _most(steps.smooth(sigma), made) <= steps.memory(sigma, height, width) + spare
+    assert _most(steps.pyramid, made) <= steps.PYRAMID * height * width + spare
+    assert steps.memory(None, height, width) == steps.memory(0, height, width) == 0
+
+
+def _most(change: steps.Change, made: Planes) -> int:
+    tracemalloc.start()
+    change(made)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
 
 
 @pytest.mark.parametrize("change", [steps.smooth(1.5), steps.pyramid])

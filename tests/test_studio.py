@@ -21,6 +21,7 @@ from browser import Line, Page, Served
 from client import Client
 from containers import checkout
 from dreamer.nets.model import Model
+from dreamer.pictures.recipe import read_recipe
 from helpers import PYTHON, ROOT, children, ends, is_running, made, mounted, visible
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
@@ -195,6 +196,27 @@ def test_a_guide_leads_the_dream(page: Page) -> None:
     job = page.studio.job("done")
     assert job["form"]["guide"] == "sky.jpg"
     assert visible(page.studio.folder) == ["dandelions-dream.jpg", "dandelions.jpg", "sky.jpg"]
+
+
+def test_how_a_step_changes_the_picture_and_what_stays_is_chosen(page: Page) -> None:
+    page.open(**QUICK)
+    page.sample()
+    page.do("document.querySelector('#how details').open = true")
+    for name, value in (("smooth", 1.5), ("strength", 60)):
+        page.do("""const field = document.querySelector(`#field-${arguments[0]}`)
+            field.value = arguments[1]
+            field.dispatchEvent(new Event('input', { bubbles: true }))""", name, value)
+    for text in ("Keep the photo's colours", "Let detail of all sizes grow alike"):
+        page.do("""[...document.querySelectorAll('#how .check')].find(
+            one => one.textContent.startsWith(arguments[0])).click()""", text)
+    page.shot("how-wide")
+    page.dream()
+    page.shows("done")
+    job = page.studio.job("done")
+    wanted = {"smooth": 1.5, "pyramid": True, "keep_colours": True, "strength": 60}
+    assert {name: job["form"].get(name) for name in wanted} == wanted
+    recipe = read_recipe(page.studio.folder / job["output"])
+    assert {name: recipe.get(name) for name in wanted} == wanted
 
 
 def test_five_files_are_a_batch(page: Page, tmp_path: Path) -> None:

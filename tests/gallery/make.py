@@ -72,6 +72,11 @@ def row(images: Sequence[Image.Image], width: int = WHOLE) -> Image.Image:
     return shrunk(whole, width)
 
 
+def small_row(images: Sequence[Image.Image]) -> Image.Image:
+    """The images side by side, less wide than the page."""
+    return row(images, 1000)
+
+
 def beside_its_photo(dreams: list[Image.Image]) -> Image.Image:
     """The photo and its dream."""
     return row([Image.open(ROOT / BEFORE), dreams[0]])
@@ -99,6 +104,14 @@ ITEMS = {
     "things": Item(f"for n in banana lion 'sports car' basketball; do ./dreamify.py noise:448x448 \"dream-$n.png\" "
                    '"class:$n" --seed 1; done', lambda dreams: row([dreams[at] for at in (0, 2, 3, 1)])),
     "flamingos": Item(f"{DREAM}sky.jpg dream.png class:flamingo --seed 1"),
+    "smooth": Item(f"for n in 0 1 3; do {DREAM}dandelions.jpg dream-$n.png inception_4c/output 20 --smooth $n "
+                   "--seed 1; done", row),
+    "pyramid": Item(f"{DREAM}dandelions.jpg dream-1.png inception_4c/output 20 --seed 1; "
+                    f"{DREAM}dandelions.jpg dream-2.png inception_4c/output 20 --pyramid --seed 1", small_row),
+    "keep-colours": Item(f"{DREAM}coffee.jpg dream-1.png inception_4c/output 20 --seed 1; "
+                         f"{DREAM}coffee.jpg dream-2.png inception_4c/output 20 --keep-colours --seed 1", small_row),
+    "strength": Item(f"for n in 30 60 90; do {DREAM}coffee.jpg dream-$n.png inception_4c/output 20 --strength $n "
+                     "--seed 1; done", small_row),
     "zoom": Item(f"{DREAM}sky.jpg dream-%04d.png --zoom 60 --max-size 480 --seed 1", film_strip),
 }
 
