@@ -101,7 +101,7 @@ ITEMS = {
                  "--seed 1"),
     "octaves": Item(f"for n in 1 2 4 6; do {DREAM}dandelions.jpg dream-$n.png inception_4c/output 10 $n --seed 1; done",
                     row),
-    "things": Item(f"for n in banana lion 'sports car' basketball; do ./dreamify.py noise:448x448 \"dream-$n.png\" "
+    "things": Item("for n in banana lion 'sports car' basketball; do ./dreamify.py noise:448x448 \"dream-$n.png\" "
                    '"class:$n" --seed 1; done', lambda dreams: row([dreams[at] for at in (0, 2, 3, 1)])),
     "flamingos": Item(f"{DREAM}sky.jpg dream.png class:flamingo --seed 1"),
     "smooth": Item(f"for n in 0 1 3; do {DREAM}dandelions.jpg dream-$n.png inception_4c/output 20 --smooth $n "
