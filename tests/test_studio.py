@@ -567,6 +567,31 @@ def test_another_address_has_no_camera(page: Page) -> None:
     page.shot("no-camera-wide")
 
 
+def test_noise_is_dreamed_like_a_photo(page: Page) -> None:
+    """From the sample to its dream, which is compared with noise, and again from the gallery."""
+    page.open(**QUICK)
+    page.until("[...document.querySelectorAll('#samples img')].every(one => one.naturalWidth)")
+    assert page.do("return document.querySelectorAll('#samples img').length") == 4
+    page.shot("noise-empty-wide")
+    page.driver.find_element("xpath", "//ul[@id='samples']//button[contains(., 'noise')]").click()
+    page.until("document.querySelector('#stage').dataset.state === 'photo'")
+    page.until("document.querySelector('#foot img')?.naturalWidth")
+    page.shot("noise-wide")
+    page.dream()
+    page.shows("done")
+    page.until("document.querySelector('#stage').dataset.state === 'compare'")
+    page.shot("noise-done-wide")
+    first = read_recipe(page.studio.folder / "noise-dream.png")
+    assert first["source"].startswith("noise:")
+    page.open()
+    page.until("document.querySelector('#stage').dataset.state === 'compare'")  # after a reload, too
+    menu(page, "noise-dream.png", "Again, with another seed")
+    page.shows("done")
+    page.until("document.querySelector('#now .line').textContent.startsWith('noise-dream-2.png')")
+    second = read_recipe(page.studio.folder / "noise-dream-2.png")
+    assert {name for name in first if first[name] != second[name]} == {"seed"}
+
+
 # for everybody -----------------------------------------------------------------------------------------------
 
 def faults(page: Page, axe: str) -> list[str]:

@@ -33,7 +33,7 @@ let shown = kept("shown")
 // A file keeps its address while the page lives: by it the stage knows what is painted on which photo.
 const versions = new Map()
 const know = ({ name, version }) => versions.has(name) || versions.set(name, version)
-const file = (kind, name, more = "") => `/${kind}/${part(name)}?${versions.get(name) ? `v=${part(versions.get(name))}` : ""}${more}`
+const file = (kind, name, more = "") => `/${kind}/${part(name)}?v=${part(versions.get(name) ?? "")}${more}`
 const find = async name => name && ((await ask(`/gallery?search=${part(name)}`)).items.find(item => item.name === name) ?? ask(`/blank/${part(name)}`))
 // The photo or video that a file was made of, if it is still in the folder.
 const source = async ({ name, photo }) => find(photo ?? (await ask(`/details/${part(name)}`)).photo)

@@ -17,8 +17,7 @@ import dreamify
 from dreamer.nets.model import Model
 from dreamer.pictures.nothing import Nothing
 from dreamer.pictures.recipe import read_recipe
-from helpers import ROOT, Word, names, noise, pixels, run, saved, start, wait_for
-from helpers import made as ran
+from helpers import ROOT, Word, made, names, noise, pixels, run, saved, start, wait_for
 
 LAYER = ("mix/output", 2, 2)
 COLOURS = {"grey": "757575", "colour:203040": "203040"}
@@ -59,8 +58,8 @@ def test_it_is_the_dream_of_a_file_with_these_pixels(word: str, more: Sequence[o
                                                      command: Callable[..., list[str]]) -> None:
     saved(Path("mask.png"), np.repeat([[0, 255]], 40, 1).astype(np.uint8))
     saved(Path("guide.png"), noise(60, 60))
-    ran(command(f"{word}:90x70", "a.png", *LAYER, "--seed", 5, *more))
-    ran(command(file_of(word, 90, 70, 5), "b.png", *LAYER, "--seed", 5, *more))
+    made(command(f"{word}:90x70", "a.png", *LAYER, "--seed", 5, *more))
+    made(command(file_of(word, 90, 70, 5), "b.png", *LAYER, "--seed", 5, *more))
     assert np.array_equal(pixels("a.png"), pixels("b.png"))
     assert pixels("a.png").shape == (70, 90, 3)
     found, other = read_recipe("a.png"), read_recipe("b.png")
@@ -73,13 +72,13 @@ def test_it_is_the_dream_of_a_file_with_these_pixels(word: str, more: Sequence[o
 
 
 def test_the_usual_size(command: Callable[..., list[str]]) -> None:
-    assert "1024×576 pixels" in ran(command("gray", "a.jpg", "conv1", 1, 1)).stdout
+    assert "1024×576 pixels" in made(command("gray", "a.jpg", "conv1", 1, 1)).stdout
     assert read_recipe("a.jpg")["source"] == "grey:1024x576"
 
 
 def test_noise_is_made_at_the_size_that_max_size_leaves(command: Callable[..., list[str]]) -> None:
-    ran(command("noise:200x100", "a.png", *LAYER, "--seed", 5, "--max-size", 80))
-    ran(command("noise:80x40", "b.png", *LAYER, "--seed", 5))
+    made(command("noise:200x100", "a.png", *LAYER, "--seed", 5, "--max-size", 80))
+    made(command("noise:80x40", "b.png", *LAYER, "--seed", 5))
     assert np.array_equal(pixels("a.png"), pixels("b.png"))
     assert read_recipe("a.png") == read_recipe("b.png")
     assert read_recipe("a.png")["source"] == "noise:80x40"
@@ -87,11 +86,11 @@ def test_noise_is_made_at_the_size_that_max_size_leaves(command: Callable[..., l
 
 def test_without_a_seed_each_is_another_and_like_repeats_it(command: Callable[..., list[str]]) -> None:
     for name in ("a.png", "b.png"):
-        ran(command("noise:90x70", name, *LAYER))
+        made(command("noise:90x70", name, *LAYER))
     assert not np.array_equal(pixels("a.png"), pixels("b.png"))
-    ran(command("noise", "c.png", "--like", "b.png"))  # the size is left open, and comes from the recipe
-    ran(command("noise:90x70", "d.png", "--like", "b.png"))
-    ran(command("noise:80x60", "e.png", "--like", "b.png"))
+    made(command("noise", "c.png", "--like", "b.png"))  # the size is left open, and comes from the recipe
+    made(command("noise:90x70", "d.png", "--like", "b.png"))
+    made(command("noise:80x60", "e.png", "--like", "b.png"))
     for name in ("c.png", "d.png"):
         assert Path(name).read_bytes() == Path("b.png").read_bytes()
     found = read_recipe("e.png")
@@ -99,12 +98,12 @@ def test_without_a_seed_each_is_another_and_like_repeats_it(command: Callable[..
 
 
 def test_a_call_and_a_request_do_the_same(command: Callable[..., list[str]], tiny: Model) -> None:
-    ran(command("noise:90x70", "a.png", *LAYER, "--seed", 5))
+    made(command("noise:90x70", "a.png", *LAYER, "--seed", 5))
     asked = {"input": "noise:90x70", "output": "b.png", "layer": "mix/output", "iterations": 2, "octaves": 2, "seed": 5,
              "model": str(tiny.folder)}
     done = run("--request", "-", input=json.dumps(asked))
     assert done.returncode == 0, done.stderr
-    ran(["/usr/bin/python3", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport dreamify\n"
+    made(["/usr/bin/python3", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport dreamify\n"
          f"dreamify.dreamify(**{asked | {'output': 'c.png'}!r})\n"
          f"dreamify.dreamify(output='d.png', like='c.png', model={str(tiny.folder)!r})"])  # INPUT is that of the recipe
     for name in ("b.png", "c.png", "d.png"):
@@ -120,9 +119,9 @@ def test_a_stopped_one_goes_on_with_its_own_noise(command: Callable[..., list[st
         process.communicate(timeout=30)
     unfinished = read_recipe("a.png")
     assert unfinished["unfinished"]["octave"] == 2
-    assert "continues from octave 2" in ran(words).stdout
+    assert "continues from octave 2" in made(words).stdout
     assert read_recipe("a.png")["seed"] == unfinished["seed"]
-    ran(command("noise:200x150", "b.png", "mix/output", 60, 3, "--seed", unfinished["seed"]))
+    made(command("noise:200x150", "b.png", "mix/output", 60, 3, "--seed", unfinished["seed"]))
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
     assert names(Path()) == ["a.png", "b.png"]
 
@@ -139,7 +138,7 @@ def test_another_size_or_word_does_not_go_on_with_it(command: Callable[..., list
     kept = Path(state).read_bytes()
     for word in ("grey:200x150", "noise:150x200"):
         Path(state).write_bytes(kept)
-        assert "continues" not in ran(words(word)).stdout
+        assert "continues" not in made(words(word)).stdout
 
 
 @pytest.mark.parametrize("more", [("--zoom", 4), ()])
@@ -150,11 +149,11 @@ def test_a_film_is_that_of_the_file_also_after_a_stop(command: Callable[..., lis
         wait_for(process, "frame 2/4" if more else "octave 2/2  iteration 3/40")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
-    done = ran(words).stdout
+    done = made(words).stdout
     assert "continues" in done
     seed = read_recipe("a.gif")["seed"]
     assert read_recipe("a.gif")["source"] == "noise:160x120"
-    ran(command(file_of("noise", 160, 120, seed), "b.gif", "mix/output", 40, 2, "--seed", seed, *more))
+    made(command(file_of("noise", 160, 120, seed), "b.gif", "mix/output", 40, 2, "--seed", seed, *more))
     found, expected = films_frames("a.gif"), films_frames("b.gif")
     assert len(found) == len(expected) >= 4
     assert all(map(np.array_equal, found, expected))
@@ -162,33 +161,33 @@ def test_a_film_is_that_of_the_file_also_after_a_stop(command: Callable[..., lis
 
 def test_an_atlas_is_that_of_the_file_and_goes_on(command: Callable[..., list[str]]) -> None:
     words = command("atlas", "noise:90x70", "tiles/", "mix/*", 1, 1, "--seed", 6)
-    ran(words)
-    ran(command("atlas", file_of("noise", 90, 70, 6), "others/", "mix/*", 1, 1, "--seed", 6))
+    made(words)
+    made(command("atlas", file_of("noise", 90, 70, 6), "others/", "mix/*", 1, 1, "--seed", 6))
     assert names(Path("tiles")) == names(Path("others"))
     assert len(names(Path("tiles"))) == 3
     for name in names(Path("tiles")):
         assert np.array_equal(pixels(f"tiles/{name}"), pixels(f"others/{name}"))
     times = {name: os.stat(f"tiles/{name}").st_mtime_ns for name in names(Path("tiles"))}
-    assert ran(words).stderr == ""
+    assert made(words).stderr == ""
     assert times == {name: os.stat(f"tiles/{name}").st_mtime_ns for name in times}  # nothing was dreamed again
-    ran(command("atlas", "grey:90x70", "tiles/", "mix/*", 1, 1, "--seed", 6))
+    made(command("atlas", "grey:90x70", "tiles/", "mix/*", 1, 1, "--seed", 6))
     assert {read_recipe(f"tiles/{name}")["source"] for name in times} == {"grey:90x70"}
 
 
 def test_a_sheet_and_a_page_show_the_noise(command: Callable[..., list[str]]) -> None:
-    ran(command("atlas", "noise:256x200", "a.png", "mix/*", 1, 1, "--seed", 6))
+    made(command("atlas", "noise:256x200", "a.png", "mix/*", 1, 1, "--seed", 6))
     first = Nothing("noise", 256, 200).pixels(6)
     sheet = pixels("a.png")
     assert any(np.array_equal(sheet[y:y + 200, x:x + 256], first) for y in range(20) for x in range(20))
     assert read_recipe("a.png")["source"] == "noise:256x200"
-    ran(command("atlas", "noise", "a.html", "mix/output", 1, 1))
+    made(command("atlas", "noise", "a.html", "mix/output", 1, 1))
     page = Path("a.html").read_text()
     assert "<code>" in page
     assert "noise dream-mix-output.png mix/output 1 1" in page
 
 
 def test_events_and_preview(command: Callable[..., list[str]]) -> None:
-    ran(command("noise:300x200", "a.png", "mix/output", 90, 2, "--events", "events.jsonl", "--preview", "now.png"))
+    made(command("noise:300x200", "a.png", "mix/output", 90, 2, "--events", "events.jsonl", "--preview", "now.png"))
     events = [json.loads(line) for line in Path("events.jsonl").read_text().splitlines()]
     assert events[-1] == {"event": "finished", "output": "a.png"}
     began = next(event for event in events if event["event"] == "began")
@@ -200,10 +199,10 @@ def test_events_and_preview(command: Callable[..., list[str]]) -> None:
 def test_a_file_of_that_name_wins(command: Callable[..., list[str]]) -> None:
     saved(Path("file.png"), noise(50, 60))
     os.rename("file.png", "noise")
-    ran(command("noise", "a.png", *LAYER, "--seed", 5))
+    made(command("noise", "a.png", *LAYER, "--seed", 5))
     assert pixels("a.png").shape == (50, 60, 3)
     assert "source" not in read_recipe("a.png")
-    ran(command("noise:70x50", "b.png", *LAYER, "--seed", 5))
+    made(command("noise:70x50", "b.png", *LAYER, "--seed", 5))
     assert read_recipe("b.png")["source"] == "noise:70x50"
     done = run("./grey", "c.png")
     assert (done.returncode, done.stderr) == (2, "dreamify: input: no such file: ./grey\n")
