@@ -15,7 +15,7 @@ import fnmatch
 import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -103,56 +103,76 @@ def names(model: Model) -> list[list[str]]:
     return [line.strip().split(", ") for line in lines]
 
 
+def labels(model: Model) -> list[Label]:
+    """All classes. Raises as `names` does."""
+    known = _Known(names(model))
+    return [known.label(number) for number in range(len(known.names))]
+
+
 def found(text: str, model: Model) -> list[Label]:
-    """The classes that `text` names: one, or all that a pattern matches. Raises Mistake as `names` does, and
-    LookupError, with the rest of a sentence about `text`, if it names none or several."""
-    known = names(model)
+    """The classes that `text` names: one, or all that a pattern matches. Raises as `names` does, and LookupError, with
+    the rest of a sentence about `text`, if it names none or several."""
+    known = _Known(names(model))
     if re.fullmatch(r"\d{1,9}", text):
-        if int(text) >= len(known):
-            raise LookupError(f"is too large: {model.name} has the classes 0 to {len(known) - 1}")
-        return [_label(int(text), known)]
+        if int(text) >= len(known.names):
+            raise LookupError(f"is too large: {model.name} has the classes 0 to {len(known.names) - 1}")
+        return [known.label(int(text))]
     if _PATTERN.search(text):
-        several = [index for index, own in enumerate(known)
+        several = [number for number, own in enumerate(known.names)
                    if any(fnmatch.fnmatchcase(name.lower(), text.lower()) for name in own)]
         if not several:
             raise LookupError(f"matches no class of {model.name}; list them with: {_command()}")
-        return [_label(index, known) for index in several]
-    for some in _meant(text, known):
+        return [known.label(number) for number in several]
+    for some in known.meant(text):
         if len(some) == 1:
-            return [_label(some[0], known)]
+            return [known.label(some[0])]
         if some:
-            told = ", ".join(_told(_label(index, known), known) for index in some[:_MANY])
+            told = ", ".join(map(known.told, some[:_MANY]))
             more = f" and {len(some) - _MANY} more ({_command(text)})" if len(some) > _MANY else ""
             raise LookupError(f"fits {len(some)} classes; write one of {told}{more}")
-    near = difflib.get_close_matches(_plain(text), {_plain(name): None for own in known for name in own}, 3, 0.7)
+    near = difflib.get_close_matches(_plain(text), list(known.owners), 3, 0.7)
     told = " or ".join(f"{WORD}:{name}" for name in near)
     raise LookupError(f"is no class of {model.name}; " + (f"did you mean {told}?" if near else
                                                          f"list them with: {_command()}"))
 
 
-def _meant(text: str, known: list[list[str]]) -> Iterator[list[int]]:
-    """The classes that may be meant, as lists of numbers; the most certain list comes first."""
-    plain = _plain(text)
-    numbered = list(enumerate(known))
-    yield [index for index, own in numbered if _plain(own[0]) == plain]
-    yield [index for index, own in numbered if plain in map(_plain, own)]
-    words = set(plain.split())
-    yield [index for index, own in numbered if words and any(words <= set(_plain(name).split()) for name in own)]
-    yield [index for index, own in numbered if len(plain) > 2 and any(plain in _plain(name) for name in own)]
+class _Known:
+    """The names of classes, as `names` returns them, and who has which.
 
+    firsts, owners  {plain name: numbers of the classes whose first name it is, or one of whose names it is}"""
 
-def _told(label: Label, known: list[list[str]]) -> str:
-    """The Label, with a name if it is only a number."""
-    name = known[label.number][0]
-    return str(label) if label.name in known[label.number] else f"{label} ({name})"
+    def __init__(self, names: list[list[str]]) -> None:
+        self.names = names
+        self.firsts: dict[str, list[int]] = {}
+        self.owners: dict[str, list[int]] = {}
+        for number, own in enumerate(names):
+            self.firsts.setdefault(_plain(own[0]), []).append(number)
+            for plain in dict.fromkeys(map(_plain, own)):
+                self.owners.setdefault(plain, []).append(number)
 
+    def label(self, number: int) -> Label:
+        """The Label of a class, with the first of its names that means no other class, else its number."""
+        for name in self.names[number]:
+            if (self.firsts.get(_plain(name)) or self.owners[_plain(name)]) == [number]:
+                return Label(number, name)
+        return Label(number, str(number))
 
-def _label(index: int, known: list[list[str]]) -> Label:
-    """The Label of a class, with the first of its names that means no other class, else its number."""
-    for name in known[index]:
-        if next(some for some in _meant(name, known) if some) == [index]:
-            return Label(index, name)
-    return Label(index, str(index))
+    def told(self, number: int) -> str:
+        """The label of a class for a message, with a name if it is only a number."""
+        label, name = self.label(number), self.names[number][0]
+        return str(label) if label.name in self.names[number] else f"{label} ({name})"
+
+    def meant(self, text: str) -> Iterator[list[int]]:
+        """The classes that may be meant, as lists of numbers; the most certain list comes first."""
+        plain = _plain(text)
+        words = set(plain.split())
+        yield self.firsts.get(plain, [])
+        yield self.owners.get(plain, [])
+        yield self._having(lambda name: words <= set(name.split())) if words else []
+        yield self._having(lambda name: plain in name) if len(plain) > 2 else []
+
+    def _having(self, fits: Callable[[str], bool]) -> list[int]:
+        return sorted({number for name, owners in self.owners.items() if fits(name) for number in owners})
 
 
 @functools.lru_cache(8192)  # all names of ImageNet's classes

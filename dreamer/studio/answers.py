@@ -15,6 +15,7 @@ from dreamer.films.containers import CONTAINERS
 from dreamer.films.names import FILMS
 from dreamer.machine import ffmpeg
 from dreamer.nets import model
+from dreamer.nets.classes import labels
 from dreamer.options.request import Request
 from dreamer.studio import blank, commandline, form
 from dreamer.studio.guard import Guarded
@@ -54,9 +55,18 @@ def about(found: model.Model) -> dict[str, Any]:
     return {
         "name": found.name, "layer": found.default_layer, "weights": not missing, "missing": missing,
         "tiles": (found.folder / "tiles.webp").is_file(),
+        "classes": things(found),
         "layers": [{"name": key, "words": words.get(key, "")} for key in keys],
         "looks": [{"name": name, **look._asdict(), "words": words.get(look.layer, "")}
                   for name, look in looks.items()]}
+
+
+def things(found: model.Model) -> list[str]:
+    """The names of the classes that the model knows; empty if it has none, or none with names."""
+    try:
+        return [label.name for label in labels(found)] if found.classes else []
+    except (Mistake, Failure):
+        return []
 
 
 def models() -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ function become(state) {
 	link.dispatchEvent(new Event("state"))
 }
 
-// A cookie belongs to one run of the server: the next has a new token, which is only in the address that it prints.
+// A cookie belongs to one run of the server; the next run prints an address with a new token.
 const locked = status => status === 401 || status === 403
 
 class Refused extends Error {

@@ -1,4 +1,4 @@
-// Films: what comes out of a photo (a picture, a zoom, the steps) or of a video, and what this server can write.
+// Films: what comes out of a photo or a video, and what this server can write.
 
 import { follow, form, known, set, video } from "./form.js"
 import { check, choice, field, slider } from "./how.js"

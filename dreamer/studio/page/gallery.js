@@ -15,8 +15,8 @@ function Shelf(list, across, { open, menu, remove, show }) {
 	let items = [], total = 0, kind = "all", search = "", turn = 0, last, busy = false, tiles = new Map()
 	const fetch = (start, count) => ask(`/gallery?start=${start}&count=${count}&kind=${kind}&search=${part(search)}`).catch(() => null)
 
-	// The first pages again, because the folder changed, as a large one does all the time; what was fetched beyond them, or is
-	// on its way, stays, unless `fresh`: then others are wanted.
+	// The first pages again, because the folder changed; what was fetched beyond them, or is on its way, stays, unless `fresh`:
+	// then others are wanted.
 	async function refresh(fresh = false) {
 		if (fresh) turn++
 		const mine = turn, own = last = {}, page = await fetch(0, !fresh && items.length > PAGE ? 2 * PAGE : PAGE)

@@ -1,6 +1,5 @@
 // Where to dream: a mask, painted over the photo by mouse, pen, finger or keys.
-//
-// The canvas has at most 1024 pixels a side: a photo of 48 megapixels is as quick as a small one. Its alpha is the mask.
+// The canvas has at most 1024 pixels a side, so that large photos are as quick as small ones. Its alpha is the mask.
 // The tint lies over what will dream. It has light and dark stripes, because no single colour is seen on every photo.
 
 import { button, clamp, encoded, make, row, slide } from "./stage.js"
@@ -176,7 +175,7 @@ export function Mask(stage) {
 		hover(event)
 	}
 
-	// From the middle of the last piece to the middle of this one, bent towards the corner between them.
+	// From the middle of the last piece to that of this one, bent towards the corner.
 	function line(next) {
 		const from = middle, to = { x: (last.x + next.x) / 2, y: (last.y + next.y) / 2 }
 		mix(how(), () => {
@@ -185,7 +184,7 @@ export function Mask(stage) {
 			pen.beginPath()
 			pen.moveTo(from.x, from.y)
 			pen.quadraticCurveTo(last.x, last.y, to.x, to.y)
-			// A canvas draws no line without a length: a tap needs its dot.
+			// A canvas draws no line without a length.
 			if (from.x === to.x && from.y === to.y) pen.arc(to.x, to.y, .01, 0, 7)
 			pen.stroke()
 		})

@@ -1,5 +1,5 @@
 // The mirror: what the camera sees, dreamed. A frame goes out when the last one has come back, or after LATEST
-// ms: nothing queues up on a slow line or in a slow net, and the picture stays near the present.
+// ms, so that nothing queues up and the picture stays near the present.
 
 import { button, encoded, make, row, slide } from "./stage.js"
 

@@ -1,5 +1,4 @@
 // The stage: the photo, the dream over it as it grows, before and after under one handle, zoom, full screen, films.
-//
 // Events, all bubble: "stage": something else is shown (dataset.state: empty, photo, live, compare, film); "mask": the mask or
 // its tools have changed; "say": detail is a line for the status region; "broken": the address that could not be loaded.
 
@@ -50,7 +49,7 @@ export function Stage(element) {
 	const pointers = new Map()
 
 	// A place for one picture. A new one takes its place when it has loaded. On a slow line the one on its way is finished, then
-	// only the newest is fetched: requests do not pile up, and aborted ones would never show any.
+	// only the newest is fetched, so that requests do not pile up.
 	function slot(name) {
 		const box = make(`div.${name}`)
 		let turn = 0, next, wanted, busy
@@ -230,7 +229,7 @@ export function Stage(element) {
 		const [left, top] = whole.map((size, axis) => {   // no further than the picture's edge, and centred where all of it is seen
 			const half = (seen[axis] / 2 - pad) / size
 			centre[axis] = half >= .5 ? .5 : clamp(centre[axis], half, 1 - half)
-			// On whole device pixels, because a shift by half a pixel blurs a picture that is shown pixel for pixel.
+			// On whole device pixels: half a pixel would blur it.
 			return round((seen[axis] / 2 - centre[axis] * size + origin[axis]) * ratio) / ratio - origin[axis]
 		})
 		put(picture, left, top, ...whole)
@@ -243,7 +242,7 @@ export function Stage(element) {
 		clearTimeout(sharpening)
 		if (zoom !== null) sharpening = setTimeout(sharpen, 150)
 
-		// The handle stays over the visible part when the picture is zoomed and moved below it: it can always be reached.
+		// The handle stays over the visible part, within reach.
 		const start = max(left, 0), wide = min(left + whole[0], seen[0]) - start
 		const upper = max(top, 0), tall = min(top + whole[1], seen[1]) - upper
 		span = { left, start, wide }

@@ -222,7 +222,7 @@ async function dream() {
 	go.block("asking", "")
 }
 
-// The form of a dream. What kind of film it was is not in a recipe, but in the name and in whether it zooms.
+// The form of a dream. A film's kind is not in a recipe, but in the name and in whether it zooms.
 const recipeOf = ({ form: recipe = {}, kind, name }) => kind === "film"
 	? { ...recipe, film: name.split(".").pop().toLowerCase(), steps: !recipe.zoom } : recipe
 

@@ -1,5 +1,5 @@
-// What to dream: a tile with a real dream for each look and each layer, a search, and a line for channels and sums. The
-// tiles can also show this photo ("Try all on my photo").
+// What to dream: a tile with a real dream for each look and each layer (or of this photo: "Try all on my photo"), a search
+// that also finds things, and a line for channels and sums.
 
 import { part, post } from "./api.js"
 import { follow, form, known, set } from "./form.js"
@@ -11,11 +11,11 @@ const COLUMNS = 9   // of the sprite, in the order of the model's layers
 export function What(panel, { models }) {
 	let drawn, tried, last
 	const usable = models.filter(model => model.weights), first = usable[0]?.name
-	const search = make("input", { type: "search", placeholder: "Search: eyes, fur, 4c …", ariaLabel: "Search what to dream", oninput: filter })
+	const search = make("input", { type: "search", placeholder: "Search: eyes, fur, flamingo …", ariaLabel: "Search what to dream", oninput: filter })
 	const choice = make("select", { ariaLabel: "Model", hidden: usable.length < 2, onchange: () => set({ model: choice.value, layer: null }) },
 		...usable.map(({ name }) => new Option(name)))
 	const words = make("p.hint.chosen"), tiles = make("div.tiles", { role: "radiogroup", ariaLabel: "What to dream", onkeydown: keys })
-	const none = make("p.hint", "Nothing has such a name or such words."), tries = button("Try all on my photo", tryAll)
+	const things = row(), none = make("p.hint", "Nothing has such a name or such words."), tries = button("Try all on my photo", tryAll)
 	// Channels and sums, as on the command line.
 	const text = make("input", { type: "text", id: "layer-text", placeholder: "inception_4c/output:56", spellcheck: false, autocapitalize: "off",
 		autocomplete: "off", oninput: () => set({ layer: text.value.trim() }), "aria-describedby": "layer-wrong" })
@@ -57,7 +57,7 @@ export function What(panel, { models }) {
 		}
 		if (document.activeElement !== text) text.value = found ? "" : what.name
 		if (!found) more.open = true
-		write(words, found?.dataset.words ?? `Channels or a sum: ${what.name}`)
+		write(words, found?.dataset.words ?? what.name.replace(/^class:/, "A thing: "))
 		const wrong = text.value ? (known.plan?.errors ?? []).filter(line => line.startsWith("layer")) : []
 		text.ariaInvalid = wrong.length > 0
 		error.hidden = !wrong.length
@@ -89,8 +89,11 @@ export function What(panel, { models }) {
 			count += !tile.hidden
 		}
 		for (const heading of tiles.querySelectorAll("h3")) heading.hidden = sought.length > 0
+		const named = sought.length && drawn ? drawn.classes.filter(name => sought.every(word => name.toLowerCase().includes(word))) : []
+		things.replaceChildren(...named.slice(0, 20).map(name => button(name, () => set({ layer: `class:${name}` }))))
+		count += named.length
 		none.hidden = count > 0 || !what.current
-		if (sought.length) say(`${count} tiles`)
+		if (sought.length) say(`${count} found`)
 	}
 
 	// Left and right go along, up and down to the next row; as in every group of radio buttons, this chooses.
@@ -123,7 +126,7 @@ export function What(panel, { models }) {
 		}
 	}
 
-	panel.append(...missing, row(search, choice), words, tiles, none, row(tries), more)
+	panel.append(...missing, row(search, choice), words, tiles, things, none, row(tries), more)
 	follow(show)
 	return what
 }
