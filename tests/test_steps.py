@@ -87,6 +87,16 @@ def test_smooth_is_a_gaussian_over_rows_and_columns(size: tuple[int, int], sigma
     assert np.allclose(after, expected, rtol=0, atol=2e-6 * np.abs(before).max())
 
 
+def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in one bit: what a pixel becomes does not depend on the band in which it is."""
+    found = []
+    for rows in (1, 7, 1000):
+        monkeypatch.setattr(steps, "_rows", lambda width, sigma, rows=rows: rows)
+        found.append(gradient(64, 83))
+        steps.smooth(2.5)(found[-1])
+    assert all(np.array_equal(one, found[0]) for one in found)
+
+
 @pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("size", SIZES)
 def test_pyramid_brings_every_band_to_the_same_size(size: tuple[int, int]) -> None:

@@ -23,6 +23,9 @@ _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-
             "--learning-rate": "--step-size", "--gpu": "--threads", "--cores": "--threads", "--overwrite": "--force",
             "--watch-folder": "--watch", "--r": "--recursive", "--recurse": "--recursive",
             "--subfolders": "--recursive", "--out": "--output", "--o": "--output", "--i": "--input",
+            "--blur": "--smooth", "--sigma": "--smooth", "--laplacian": "--pyramid", "--lap-norm": "--pyramid",
+            "--opacity": "--strength", "--mix": "--strength", "--amount": "--strength",
+            "--original-colors": "--keep-colours", "--preserve-colors": "--keep-colours",
             "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help",
             "--l": "--layer", "--m": "--model"}
 _DOCKERS = ("-v", "--volume", "-e", "--env", "-it", "-i", "-t", "--rm", "--user", "--mount")
