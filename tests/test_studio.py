@@ -585,6 +585,7 @@ def test_noise_is_dreamed_like_a_photo(page: Page) -> None:
     assert first["source"].startswith("noise:")
     page.open()
     page.until("document.querySelector('#stage').dataset.state === 'compare'")  # after a reload, too
+    page.until("document.querySelector('#strip img')?.alt.startsWith('Dream of noise')")  # its recipe is read by now
     menu(page, "noise-dream.png", "Again, with another seed")
     page.shows("done")
     page.until("document.querySelector('#now .line').textContent.startsWith('noise-dream-2.png')")
