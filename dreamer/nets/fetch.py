@@ -178,8 +178,8 @@ def _checksum(path: Path, kind: str) -> str:
 def _curl(url: str, part: Path, most: int) -> tuple[int, str]:
     """(exit code, message) of one try; curl resumes, follows redirects, and gives up if the server is too slow."""
     # curl ignores --max-filesize if the server does not announce the size
-    command = ["prlimit", f"--fsize={most}", "curl", "--fail", "--location", "--output", str(part), "--continue-at", "-",
-               "--connect-timeout", str(CONNECT_SECONDS), "--max-filesize", str(most),
+    command = ["prlimit", f"--fsize={most}", "curl", "--fail", "--location", "--output", str(part),
+               "--continue-at", "-", "--connect-timeout", str(CONNECT_SECONDS), "--max-filesize", str(most),
                "--speed-limit", str(SLOWEST), "--speed-time", str(STALL_SECONDS),
                "--progress-bar" if sys.stderr.isatty() else "--silent", "--show-error", url]
     run = subprocess.run(command, stderr=None if sys.stderr.isatty() else subprocess.PIPE, text=True, check=False)

@@ -8,6 +8,7 @@
     channel_order    "bgr" or "rgb": the order of the net's input channels
     mean             three values to subtract from the input channels, in channel_order, 0..255
     default_layer    the layer to dream if none is named
+    gaps             a step's memory, divided by what its blobs take together, if that is more than usual (budget.LOOSE)
     described        files that say what each layer likes: "layer" = "words"; later files override earlier ones
     [aliases]        other names for layers: "name" = "layer"
 
@@ -69,6 +70,7 @@ class Model:
     weights_sha1: str = ""
     sources: tuple[str, ...] = ()
     compact: str = ""
+    gaps: float = 1.0
     described: tuple[str, ...] = ()
     aliases: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -333,6 +335,7 @@ _FIELDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "weights_size": ("a number of bytes", lambda value: type(value) is int and value > 0),
     "weights_sha256": _CHECKSUM, "weights_sha1": ("40 hexadecimal digits", lambda value: _is_checksum(value, 40)),
     "sources": ("a list of URLs", _texts), "compact": _TEXT,
+    "gaps": ("a number from 1 to 2", lambda value: isinstance(value, int | float) and 1 <= value <= 2),
     "channel_order": ('"bgr" or "rgb"', lambda value: value in ("bgr", "rgb")), "mean": ("three numbers", _is_mean),
     "default_layer": _TEXT, "described": ("a list of files", _texts),
     "aliases": ("a table of names", lambda value: isinstance(value, dict) and _texts([*value, *value.values()])),

@@ -129,10 +129,11 @@ def channels(layers: list[Message]) -> dict[str, int]:
     return counts
 
 
-def smallest_side(layers: list[Message]) -> int:
-    """The smallest number of pixels of a picture's side for which no blob of the layers is empty."""
+def smallest_side(layers: list[Message], least: int = 1) -> int:
+    """The smallest number of pixels of a picture's side for which each blob of the layers has at least `least`
+    rows and columns."""
     side = 1
-    while min(min(size) for size in spatial(layers, side, side).values()) < 1:
+    while min(min(size) for size in spatial(layers, side, side).values()) < least:
         side += 1
     return side
 
