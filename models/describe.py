@@ -43,11 +43,13 @@ class Layers:
         """A ReLU in place."""
         return self.add(name, "ReLU", [blob], top=blob)
 
-    def conv(self, name: str, bottom: str, outputs: int, kernel: int, *, relu: str = "", bias: bool = True,
-             **more: int) -> str:
-        """A convolution, and a ReLU if it has a name. `more`: pad, stride, group."""
-        fields = [(key, str(value)) for key, value in {"num_output": outputs, "kernel_size": kernel, **more}.items()]
-        self.add(name, "Convolution", [bottom], convolution_param=fields + ([] if bias else [("bias_term", "false")]))
+    def conv(self, name: str, bottom: str, outputs: int, kernel: int, *, pad: int = 0, stride: int = 1, group: int = 1,
+             bias: bool = True, relu: str = "") -> str:
+        """A convolution, and a ReLU if it has a name."""
+        fields = [("num_output", str(outputs)), ("kernel_size", str(kernel))]
+        fields += [("pad", str(pad))] * (pad > 0) + [("stride", str(stride))] * (stride > 1)
+        fields += [("group", str(group))] * (group > 1) + [("bias_term", "false")] * (not bias)
+        self.add(name, "Convolution", [bottom], convolution_param=fields)
         return self.relu(relu, name) if relu else name
 
     def pool(self, name: str, bottom: str, kernel: int, stride: int, *, kind: str = "MAX", pad: int = 0) -> str:
@@ -86,8 +88,7 @@ def googlenet(name: str, classes: int) -> Message:
             x = net.pool("pool3/3x3_s2" if block == "4a" else "pool4/3x3_s2", x, 3, 2)
 
         def part(kind: str, bottom: str, outputs: int, kernel: int = 1, at: str = f"inception_{block}") -> str:
-            padding = {"pad": kernel // 2} if kernel > 1 else {}
-            return net.conv(f"{at}/{kind}", bottom, outputs, kernel, relu=f"{at}/relu_{kind}", **padding)
+            return net.conv(f"{at}/{kind}", bottom, outputs, kernel, pad=kernel // 2, relu=f"{at}/relu_{kind}")
 
         x = net.concat(f"inception_{block}/output",
                        part("1x1", x, plain),
