@@ -14,6 +14,7 @@ from PIL import Image
 import oracle
 import tinymodel
 from containers import checkout
+from dreamer.nets import model
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_models_lists_them(clone: Path, photo: Path, tmp_path: Path) -> None:
         shutil.rmtree(clone / "models/broken")
     assert done.returncode == 0, done.stderr
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert list(lines) == ["broken", "bvlc_googlenet", "daydream", "tiny", "ymit"]
+    assert list(lines) == sorted(["broken", *model.names(), "tiny", "ymit"])
     assert "model.toml" in lines["broken"]
     assert re.fullmatch(r"daydream +inception_4c/output +3\.\d MB  comes with this repository", lines["daydream"])
     assert re.fullmatch(rf"tiny +mix/output +0\.0 MB  here: {weights}", lines["tiny"])
@@ -99,7 +100,7 @@ def test_provision_gets_one(clone: Path, photo: Path, tmp_path: Path) -> None:
     assert run(clone, photo, tmp_path / "dream.png", "--model", "fetched", "conv1", 1, 1).returncode == 0
     nowhere = provision("model", "nosuch")
     assert nowhere.returncode == 2
-    assert "no model 'nosuch'; the models are: bvlc_googlenet, daydream, fetched" in nowhere.stderr
+    assert "no model 'nosuch'; the models are: bvlc_googlenet, caffenet, daydream, fetched," in nowhere.stderr
     assert provision("model", "daydream").stdout == "==> daydream: comes with this repository\n"
     assert not (clone / "models/daydream/daydream.caffemodel").exists()
     assert provision("check", "fetched").returncode == 2

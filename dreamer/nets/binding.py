@@ -11,6 +11,10 @@ from dreamer.machine import here
 from dreamer.nets import prototxt
 from dreamer.nets.prototxt import Message
 
+# Layers that learn unless they are told not to: the message of their parameters, and whether they have a bias
+_LEARNING = {"Convolution": ("convolution_param", "true"), "Scale": ("scale_param", "false"),
+             "Bias": ("bias_param", "false"), "PReLU": ("prelu_param", "false")}
+
 
 def _caffe() -> Any:
     """The module; raises Failure if it cannot be loaded."""
@@ -67,8 +71,9 @@ def _trainless(layers: list[Message]) -> str:
     for layer in layers:
         kind = prototxt.value(layer, "type")
         fields = [field for field in layer if field[0] != "param"]
-        if kind == "Convolution":
-            bias = prototxt.value(prototxt.value(layer, "convolution_param"), "bias_term") != "false"
+        if kind in _LEARNING:
+            message, default = _LEARNING[kind]
+            bias = prototxt.value(prototxt.value(layer, message, []), "bias_term", default) == "true"
             fields += [("param", [("lr_mult", "0")])] * (1 + bias)
         net.append(("layer", fields))
     return prototxt.unparse(net)

@@ -12,12 +12,15 @@ import numpy as np
 from dreamer.arrays import Planes, disk, in_file
 from dreamer.errors import Failure
 from dreamer.machine import limits, reservations
-from dreamer.nets import tiles
+from dreamer.nets import folding, prototxt, shapes, tiles
 from dreamer.nets.layers import Layers
+from dreamer.nets.model import Model
 from dreamer.nets.prototxt import Message
 
 SHARE = 0.8  # of the free memory; the rest is left for other programs
 ARRAYS = 48  # bytes per pixel outside the net: picture, base and gradient (12 each), the last octave's detail, 8-bit
+# How many blobs of its output's size a layer keeps for itself if Caffe's own code does it; MAX: pooling of the maximum
+HIDDEN = {"BatchNorm": 3, "Scale": 1, "MAX": 1}
 LOOSE = 1.15  # the net's memory has gaps: the measured size divided by the calculated one, for one tile
 LOOSER = 1.4  # the same for tiles of several sizes
 FILES = 24 << 20  # bytes for the file that is written, buffers and the like
@@ -54,6 +57,7 @@ def check_loading(name: str, path: str | os.PathLike[str]) -> None:
 class Sized(Protocol):
     """The part of dreamer.nets.net.Net that its Budget uses."""
 
+    model: Model
     layers: list[Message]
     what: Layers
     caffe: Any
@@ -155,7 +159,18 @@ class Budget:
     def net_bytes(self, height: int, width: int, loose: float) -> int:
         """Bytes that the net takes for a tile of that size, with gaps (see LOOSE)."""
         self._net.shape(height, width)
-        return int(self._net.caffe.memory_needed(self._net.end) * loose)
+        blobs = self._net.caffe.memory_needed(self._net.end) + self._hidden()
+        return int(blobs * loose * max(1.0, self._net.model.gaps / LOOSE))
+
+    def _hidden(self) -> int:
+        """Bytes of the blobs that Caffe's own layers keep for themselves, at the present shape."""
+        count = 0
+        for layer in folding.fold(self._net.layers)[0]:
+            kind = prototxt.value(layer, "type")
+            if kind == "Pooling" and shapes.window(layer, "h")[0] != 3:  # native/ does maxima of 3x3
+                kind = prototxt.value(prototxt.value(layer, "pooling_param"), "pool", "MAX")
+            count += HIDDEN.get(kind, 0) * self._net.caffe.blobs[prototxt.value(layer, "top")].count
+        return 4 * count
 
     def _holds(self) -> int:
         """The most pixels of a tile whose blobs all stay within Caffe's limit."""

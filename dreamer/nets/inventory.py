@@ -28,11 +28,18 @@ def _weights(model: Model) -> tuple[int, str]:
         path = model.weights_path()
         if model.compact and path.is_relative_to("/proc"):
             return (model.folder / model.compact).stat().st_size, "comes with this repository"
-        size = path.stat().st_size
-        if size != model.weights_size or files.sha256(path) != model.weights_sha256:
+        if files.sha256(path) != (model.weights_sha256 or fetch.recorded(model)):
             fetch.verify(model, path)
-        return size, "here" if path == model.places(model.weights)[0] else f"here: {path}"
+        return path.stat().st_size, "here" if path == model.places(model.weights)[0] else f"here: {path}"
     except Failure:
-        return model.weights_size, f"missing: {here.provision(f'model {model.name}')}"
+        return _size(model), f"missing: {here.provision(f'model {model.name}')}"
     except Mistake as error:
-        return model.weights_size, str(error)
+        return _size(model), str(error)
+
+
+def _size(model: Model) -> int:
+    """The bytes that weights of the model have; 0 if that is unknown."""
+    try:
+        return model.least_size
+    except (Mistake, Failure):  # the description is missing or damaged
+        return 0

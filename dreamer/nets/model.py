@@ -2,13 +2,14 @@
 
     licence          how the weights may be used
     prototxt         Caffe's description of the net; prototxt_sha256 pins it
-    weights          the trained numbers; weights_size (bytes) and weights_sha256 pin the download
+    weights          the trained numbers; weights_size (bytes) and weights_sha256 or weights_sha1 pin the download
     sources          URLs of the weights, tried in order
     compact          instead of sources: the weights in 8 bits, in the repository (see compact.py)
     channel_order    "bgr" or "rgb": the order of the net's input channels
     mean             three values to subtract from the input channels, in channel_order, 0..255
     default_layer    the layer to dream if none is named
     classes          a file with the names of the classes that the net tells apart (see classes.py)
+    gaps             a step's memory, divided by what its blobs take together, if that is more than usual (budget.LOOSE)
     described        files that say what each layer likes: "layer" = "words"; later files override earlier ones
     [aliases]        other names for layers: "name" = "layer"
 
@@ -34,7 +35,7 @@ from dreamer.machine import files, here
 from dreamer.nets import prototxt, vintage
 from dreamer.nets.compact import caffemodel, unpack
 from dreamer.nets.prototxt import Message
-from dreamer.nets.shapes import obstacle
+from dreamer.nets.shapes import numbers, obstacle
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -69,9 +70,11 @@ class Model:
     prototxt_sha256: str = ""
     weights_size: int = 0
     weights_sha256: str = ""
+    weights_sha1: str = ""
     sources: tuple[str, ...] = ()
     compact: str = ""
     classes: str = ""
+    gaps: float = 1.0
     described: tuple[str, ...] = ()
     aliases: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -133,6 +136,12 @@ class Model:
         return vintage.modern(prototxt.parse(text.decode(errors="replace")))
 
     @functools.cached_property
+    def least_size(self) -> int:
+        """The bytes of the weights: weights_size if it is given, otherwise what the net's numbers take, and a file is a
+        little larger. 0 if a layer's type is unknown. Raises Failure as `net` does."""
+        return self.weights_size or 4 * numbers(prototxt.values(self.net, "layer"))
+
+    @functools.cached_property
     def obstacles(self) -> dict[str, str]:
         """{blob: why it cannot be dreamed}, for blobs that need an unsupported layer (see shapes.obstacle)."""
         found: dict[str, str] = {}
@@ -149,8 +158,8 @@ class Model:
         """Names of the layers that can be dreamed, in the order of the net.
 
         A layer qualifies if a blob of its own name holds its output (a ReLU works in place and has none),
-        and if it works at any picture size: not the input, and nothing from the last pooling before a
-        classifier onwards."""
+        and if it works at any picture size: not the input, and nothing from the average before a classifier
+        onwards."""
         layers = prototxt.values(self.net, "layer")
         flat: set[str] = set()  # inputs and outputs of the classifier's layers
         for layer in reversed(layers):
@@ -162,7 +171,8 @@ class Model:
                 for name in prototxt.values(layer, "name")
                 if name in prototxt.values(layer, "top") and name not in self.obstacles
                 and prototxt.value(layer, "type") not in ("Input", "InnerProduct", "Softmax")
-                and not (name in flat and prototxt.value(layer, "type") == "Pooling")]
+                and not (name in flat and prototxt.value(layer, "type") == "Pooling"
+                         and prototxt.value(prototxt.value(layer, "pooling_param", []), "pool") == "AVE")]
 
     def looks(self) -> dict[str, Look]:
         """{name: Look}; empty if no file has any. Raises Failure if a file cannot be read or has a damaged one."""
@@ -313,8 +323,8 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _is_checksum(value: object) -> bool:
-    return isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value))
+def _is_checksum(value: object, digits: int = 64) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(f"[0-9a-f]{{{digits}}}", value))
 
 
 def _is_mean(value: object) -> bool:
@@ -329,7 +339,9 @@ _NEEDED = ("prototxt", "weights", "mean", "default_layer")
 _FIELDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "licence": _TEXT, "prototxt": _TEXT, "prototxt_sha256": _CHECKSUM, "weights": _TEXT,
     "weights_size": ("a number of bytes", lambda value: type(value) is int and value > 0),
-    "weights_sha256": _CHECKSUM, "sources": ("a list of URLs", _texts), "compact": _TEXT,
+    "weights_sha256": _CHECKSUM, "weights_sha1": ("40 hexadecimal digits", lambda value: _is_checksum(value, 40)),
+    "sources": ("a list of URLs", _texts), "compact": _TEXT,
+    "gaps": ("a number from 1 to 2", lambda value: isinstance(value, int | float) and 1 <= value <= 2),
     "channel_order": ('"bgr" or "rgb"', lambda value: value in ("bgr", "rgb")), "mean": ("three numbers", _is_mean),
     "default_layer": _TEXT, "classes": _TEXT,
     "described": ("a list of files", _texts),

@@ -10,7 +10,7 @@ import numpy as np
 from dreamer.arrays import Pixels, Planes, bands, to_disk
 from dreamer.errors import Failure, Mistake
 from dreamer.machine import limits
-from dreamer.nets import binding, classes, prototxt, shapes, tiles, weights
+from dreamer.nets import binding, classes, folding, prototxt, shapes, tiles
 from dreamer.nets.budget import Budget, check_loading
 from dreamer.nets.classes import Label
 from dreamer.nets.layers import Layers, parse
@@ -20,6 +20,7 @@ from dreamer.nets.prototxt import Message
 from dreamer.nets.tiles import Window
 
 TILE = 2 << 20  # pixels of a tile that must be the same on all machines; 1920×1080 fits in one
+WINOGRAD = 4  # rows and columns of a blob for which the kernels use their usual way; see native/kernels/winograd.cpp
 _ALL = "all that is dreamed"  # name of a blob
 
 
@@ -56,14 +57,14 @@ class Net:
         check_loading(model.name, path)
         # Caffe runs up to one blob and takes the gradient there, so several layers are joined in one.
         self.end = self.what.names[0] if len(self.what.names) == 1 else _ALL
-        self.caffe = binding.load(self.layers + (_gathering(self.what.names) if self.end is _ALL else []))
+        self.caffe = folding.load(self.layers + (_gathering(self.what.names) if self.end is _ALL else []), path)
         self.threads = threads or limits.threads()
         binding.set_threads(self.threads)
-        weights.check(path, self.caffe)
-        self.caffe.copy_from(str(path))
         self.directions = [classes.direction(term.channels, model, path)[:, None, None]
                            if isinstance(term.channels, Label) else None for term in self.what.terms]
         self.smallest_side = shapes.smallest_side(self.layers)
+        # smaller outputs are computed in another way, with the weights in another format, which may take a tenth
+        self._warm_side = shapes.smallest_side(self.layers, WINOGRAD)
         self._input = prototxt.value(self.layers[0], "top")
         self.forwarded: Tile | None = None  # the Tile whose activations Caffe has now
         self.budget = Budget(self, memory, TILE if reproducible else None, waiting)
@@ -100,8 +101,8 @@ class Net:
         return sum(row.size for row in rows) * sum(column.size for column in columns)
 
     def warm_up(self) -> None:
-        """Take the smallest possible step, in which the kernels convert the weights to their own format, once."""
-        source = self.shape(self.smallest_side, self.smallest_side)
+        """Take a very small step, in which the kernels convert the weights to their own format, once."""
+        source = self.shape(self._warm_side, self._warm_side)
         source.data[...] = 0
         self.caffe.forward(end=self.end)
         self.caffe.blobs[self.end].diff[...] = 0

@@ -9,6 +9,8 @@ from dreamer.nets.prototxt import Message
 POINTWISE = ("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Dropout", "ELU", "Eltwise", "Exp", "LRN", "Log",
              "PReLU", "Power", "ReLU", "Scale", "Sigmoid", "Softmax", "Split", "Swish", "TanH", "Threshold")
 
+_COUNTED = {"Convolution": "convolution_param", "InnerProduct": "inner_product_param"}  # these name their channels
+
 
 def cut(net: Message, ends: Collection[str]) -> list[Message]:
     """The layers of `net` that the blobs `ends` need, in order, and no others.
@@ -48,7 +50,7 @@ def obstacle(layer: Message) -> str | None:
     def says(message: str, field: str, value: str) -> bool:
         return str(prototxt.value(prototxt.value(layer, message, []), field)) == value
 
-    if kind == "Pooling" and says("pooling_param", "global_pooling", "true"):
+    if _global(layer):
         return "sees all of the picture at once (global_pooling)"
     if kind == "LRN" and says("lrn_param", "norm_region", "WITHIN_CHANNEL"):
         return "normalizes WITHIN_CHANNEL, which is not supported"
@@ -60,6 +62,12 @@ def obstacle(layer: Message) -> str | None:
     if kind not in POINTWISE and kind not in ("Convolution", "Pooling", "Input"):
         return f"is of the type {kind}, which is not supported"
     return None
+
+
+def _global(layer: Message) -> bool:
+    """Whether the layer pools all of the picture."""
+    parameters = prototxt.value(layer, "pooling_param", [])
+    return bool(prototxt.value(layer, "type") == "Pooling" and prototxt.value(parameters, "global_pooling") == "true")
 
 
 def window(layer: Message, axis: str) -> tuple[int, int, int]:
@@ -83,6 +91,8 @@ def window(layer: Message, axis: str) -> tuple[int, int, int]:
 
 def _out(layer: Message, size: int, axis: str) -> int:
     """The size of a layer's output along an axis, for an input of that size; below 1 if there is no output."""
+    if _global(layer) or prototxt.value(layer, "type") == "InnerProduct":
+        return 1
     kernel, stride, pad = window(layer, axis)
     if prototxt.value(layer, "type") != "Pooling":
         return (size + 2 * pad - kernel) // stride + 1
@@ -113,15 +123,48 @@ def channels(layers: list[Message]) -> dict[str, int]:
     for layer in layers:
         kind, bottoms = prototxt.value(layer, "type"), prototxt.values(layer, "bottom")
         count = sum(counts[bottom] for bottom in bottoms) if kind == "Concat" else counts[bottoms[0]] if bottoms else 3
-        if kind == "Convolution":
-            count = int(prototxt.value(prototxt.value(layer, "convolution_param"), "num_output"))
+        if kind in _COUNTED:
+            count = int(prototxt.value(prototxt.value(layer, _COUNTED[kind]), "num_output"))
         counts.update(dict.fromkeys(prototxt.values(layer, "top"), count))
     return counts
 
 
-def smallest_side(layers: list[Message]) -> int:
-    """The smallest number of pixels of a picture's side for which no blob of the layers is empty."""
+def smallest_side(layers: list[Message], least: int = 1) -> int:
+    """The smallest number of pixels of a picture's side for which each blob of the layers has at least `least`
+    rows and columns."""
     side = 1
-    while min(min(size) for size in spatial(layers, side, side).values()) < 1:
+    while min(min(size) for size in spatial(layers, side, side).values()) < least:
         side += 1
     return side
+
+
+def numbers(layers: list[Message]) -> int:
+    """How many numbers the weights of the layers have together, for the picture's size in the first layer, which must
+    be the input; 0 if a layer's type is unknown."""
+    dims = prototxt.values(prototxt.value(prototxt.value(layers[0], "input_param", []), "shape", []), "dim")
+    if len(dims) != 4 or not all(obstacle(layer) is None or _global(layer) or prototxt.value(layer, "type") in _COUNTED
+                                 for layer in layers):
+        return 0
+    counts, sizes = channels(layers), spatial(layers, int(dims[2]), int(dims[3]))
+    return sum(_numbers(layer, counts, sizes) for layer in layers)
+
+
+def _numbers(layer: Message, counts: dict[str, int], sizes: dict[str, tuple[int, int]]) -> int:
+    """How many numbers the weights of a layer have, given the channels and sizes of all blobs."""
+    kind = prototxt.value(layer, "type")
+    if kind not in (*_COUNTED, "BatchNorm", "Scale"):
+        return 0
+    bottom = prototxt.value(layer, "bottom")
+    inputs, outputs = counts[bottom], counts[prototxt.value(layer, "top")]
+    parameters = prototxt.value(layer, _COUNTED.get(kind, "scale_param"), [])
+    if kind == "BatchNorm":
+        return 2 * inputs + 1  # mean, variance, and a factor for both
+    if kind == "Scale":
+        return inputs * (2 if prototxt.value(parameters, "bias_term") == "true" else 1)
+    if kind == "InnerProduct":
+        area = sizes[bottom][0] * sizes[bottom][1]
+    else:
+        dilation = int(prototxt.value(parameters, "dilation", 1))
+        tall, wide = ((window(layer, axis)[0] - 1) // dilation + 1 for axis in "hw")
+        area, inputs = tall * wide, inputs // int(prototxt.value(parameters, "group", 1))
+    return outputs * (inputs * area + (0 if prototxt.value(parameters, "bias_term") == "false" else 1))

@@ -70,13 +70,16 @@ def things(found: model.Model) -> list[str]:
 
 
 def models() -> list[dict[str, Any]]:
-    """All models that are not damaged, the default one first."""
+    """All models that are not damaged, the default one first. Others that nobody has downloaded yet are left out."""
     found = []
     for name in sorted(model.names(), key=lambda name: (name != model.DEFAULT, name)):
         try:
-            found.append(about(model.find(name)))
+            each = model.find(name)
+            told = about(each)
         except (Mistake, Failure):
             continue
+        if told["weights"] or name == model.DEFAULT or not each.sources:
+            found.append(told)
     return found
 
 

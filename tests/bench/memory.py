@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What a dream takes, from a quarter of a megapixel to 64: the memory that it predicts and really uses, and the time.
 
-    $ tests/bench/memory.py [--sizes 1920x1080 …] [--memory SIZE …] [--layer LAYER]
+    $ tests/bench/memory.py [--sizes 1920x1080 …] [--memory SIZE …] [--layer LAYER] [--model NAME]
 
 Each is one octave and one step of the real command. Its memory, with the child's, is measured every 50 ms.
 """
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from dreamer.machine import limits  # noqa: E402
+from dreamer.nets import model  # noqa: E402
 
 SIZES = ["512x512", "1024x1024", "1920x1080", "2048x2048", "3840x2160", "5657x5657", "8000x8000"]
 
@@ -43,8 +44,9 @@ def held(process: int | str) -> int:
 
 def measure(picture: Path, folder: Path, options: argparse.Namespace, memory: str) -> None:
     """Dream once, and print a line of the table."""
-    words = [ROOT / "dreamify.py", picture, folder / "out.png", options.layer, "1", "1", "--seed", "0",
-             "--max-pixels", "1000000000"] + (["--memory", memory] if memory else [])
+    layer = options.layer or model.find(options.model).default_layer
+    words = [ROOT / "dreamify.py", picture, folder / "out.png", layer, "1", "1", "--seed", "0", "--max-pixels",
+             "1000000000", "--model", options.model] + (["--memory", memory] if memory else [])
     peak, began = 0, time.monotonic()
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
@@ -72,7 +74,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="WIDTHxHEIGHT; %(default)s")
     parser.add_argument("--memory", nargs="+", default=[""], help="as for dreamify.py (default: what is free)")
-    parser.add_argument("--layer", default="inception_4c/output", help="%(default)s")
+    parser.add_argument("--layer", help="default: the model's")
+    parser.add_argument("--model", default="bvlc_googlenet", help="%(default)s")
     options = parser.parse_args()
     print(f"{'pixels':>12} {'--memory':>8} {'told, MB':>8} {'was, MB':>8} {'off by':>7} {'kB/px':>7} {'s/Mpx':>7} "
           f"{'work':>6}")

@@ -254,7 +254,7 @@ def main(names: Sequence[str]) -> None:
         name: functools.partial(of_item, item) for name, item in ITEMS.items()}
     made |= {file_of(layer)[:-4]: functools.partial(of_layer, layer) for layer in LAYERS}
     made["how"], made["studio"] = diagram, studio_page
-    made |= {f"tiles-{name}": functools.partial(tiles_of, name) for name in model.names()}
+    made |= {f"tiles-{name}": functools.partial(tiles_of, name) for name in model.names() if model.find(name).described}
     if unknown := set(names) - set(made):
         sys.exit(f"make.py: no picture is called {', '.join(sorted(unknown))}; there are: {' '.join(made)}")
     try:
