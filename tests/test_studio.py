@@ -80,6 +80,20 @@ def test_a_strangers_first_dream_takes_two_clicks(chromium: Any, page: Page, tel
     tell(f"studio: live pictures at 1024×576: {rate:.1f} a second, {len(seen)} of them, all different")
 
 
+def test_a_thing_is_found_by_its_name_and_dreamed(page: Page, googlenet: Model) -> None:
+    """The search finds classes beside layers; the button with the name chooses it; its dream has that class."""
+    page.open(iterations=2, octaves=1)
+    page.sample()
+    search = page.find("#what input[type=search]")
+    search.send_keys("bear polar")
+    page.press("ice bear, polar bear, Ursus Maritimus, Thalarctos maritimus", "#what")
+    page.until("document.querySelector('#what .chosen').textContent === 'A thing: ice bear'")
+    page.shot("thing")
+    page.dream()
+    page.shows("done", 100)
+    assert read_recipe(page.studio.folder / page.studio.job("done")["output"])["layer"] == "class:ice bear"
+
+
 def test_a_dream_is_stopped_and_goes_on_to_the_same_bytes(page: Page, tell: Callable[[str], None]) -> None:
     """In the middle of it the page is loaded again; later it is closed. The command that is shown makes the same."""
     page.open(**LONG)

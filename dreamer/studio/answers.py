@@ -15,7 +15,7 @@ from dreamer.films.containers import CONTAINERS
 from dreamer.films.names import FILMS
 from dreamer.machine import ffmpeg
 from dreamer.nets import model
-from dreamer.nets.classes import labels
+from dreamer.nets.classes import labels, names
 from dreamer.options.request import Request
 from dreamer.studio import blank, commandline, form
 from dreamer.studio.guard import Guarded
@@ -62,9 +62,10 @@ def about(found: model.Model) -> dict[str, Any]:
 
 
 def things(found: model.Model) -> list[str]:
-    """The names of the classes that the model knows; empty if it has none, or none with names."""
+    """All names of each class that the model knows, first the one that `class:` takes; empty if it has no names."""
     try:
-        return [label.name for label in labels(found)] if found.classes else []
+        return [", ".join(dict.fromkeys((label.name, *own)))
+                for label, own in zip(labels(found), names(found), strict=True)] if found.classes else []
     except (Mistake, Failure):
         return []
 

@@ -334,7 +334,7 @@ export function Stage(element) {
 		const last = pointers.get(event.pointerId), old = [...pointers.values()]
 		if (!last) return tool?.hover(event)
 		pointers.set(event.pointerId, event)
-		// The line does not follow a mere press, so that a double click zooms without moving it.
+		// The line does not follow a mere press: a double click zooms.
 		if (gesture === "press" && Math.abs(event.clientX - pressed) > 4) gesture = "slide"
 		if (gesture === "tool") tool.move(event)
 		else if (gesture === "pan") pan(event.clientX - last.clientX, event.clientY - last.clientY)

@@ -89,8 +89,8 @@ export function What(panel, { models }) {
 			count += !tile.hidden
 		}
 		for (const heading of tiles.querySelectorAll("h3")) heading.hidden = sought.length > 0
-		const named = sought.length && drawn ? drawn.classes.filter(name => sought.every(word => name.toLowerCase().includes(word))) : []
-		things.replaceChildren(...named.slice(0, 20).map(name => button(name, () => set({ layer: `class:${name}` }))))
+		const named = sought.length && drawn ? drawn.classes.filter(all => sought.every(word => all.toLowerCase().includes(word))) : []
+		things.replaceChildren(...named.slice(0, 20).map(all => button(all, () => set({ layer: `class:${all.split(", ")[0]}` }))))
 		count += named.length
 		none.hidden = count > 0 || !what.current
 		if (sought.length) say(`${count} found`)

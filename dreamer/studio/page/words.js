@@ -19,7 +19,7 @@ export function size(bytes) {
 	return `${amount < 9.95 && unit ? Math.round(amount * 10) / 10 : Math.round(amount)} ${["kB", "MB", "GB"][unit]}`
 }
 
-// Writes only what is new: a screen reader reads again what is written again.
+// Writes only what is new: a screen reader would read it again.
 export function write(element, text) {
 	if (element.textContent !== text) element.textContent = text
 }
