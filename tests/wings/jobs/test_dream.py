@@ -3,6 +3,7 @@ stopped. Compared with dreamify.deepdream, whose dream is finished here."""
 
 import functools
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import dreamify
 from dreamer import perform, steps
 from dreamer.arrays import Pixels
 from dreamer.errors import Stopped
+from dreamer.films import sequence
 from dreamer.jobs import events, unfinished
 from dreamer.jobs.atlas import tile_name
 from dreamer.nets.model import Model
@@ -91,6 +93,40 @@ def test_a_film_of_the_steps_shows_each_step_finished(tiny: Model, image: NDArra
         assert np.array_equal(pixels(tmp_path / f"f-{number}.png"), frame), number
     dreamify.dreamify(**asked(tmp_path, tiny, "out.png", **FINISHED))
     assert np.array_equal(pixels(tmp_path / "out.png"), seen[-1])
+
+
+def test_a_film_of_frames_is_finished_with_its_frames(tiny: Model, image: NDArray[np.uint8], tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    frames = [np.roll(image, number, 1) // 2 for number in range(3)]
+    for number, frame in enumerate(frames):
+        saved(tmp_path / f"frames/{number}.png", frame)
+    how = asked(tmp_path, tiny, "f-%d.png", blend=0.5, **HOW[-1]) | {"input": str(tmp_path / "frames")}
+    dreamify.dreamify(**how)
+
+    class Moving:
+        def frames(self, first: int = 0) -> Iterator[Pixels]:
+            yield from frames[first:]
+    moving: Any = Moving()
+    dream = functools.partial(dreamify.deepdream, iterations=2, octaves=2, step=functools.partial(
+        dreamify.make_step, change=steps.smooth(2)))
+    shown = sequence.following(dream, Net(tiny, "mix/output"), moving, 0.5, seed=4, finish=Finish(True, 60))
+    for number, (_, frame) in enumerate(shown, 1):
+        assert np.array_equal(pixels(tmp_path / f"f-{number}.png"), eight_bit(frame)), number
+    assert number == 3
+
+
+def test_a_process_with_threads_gives_the_same(tiny: Model, image: NDArray[np.uint8], tmp_path: Path) -> None:
+    """Its dreams run in a new interpreter, which gets the rule as a pickle."""
+    dreamify.dreamify(**asked(tmp_path, tiny, "a.png", pyramid=True, **HOW[-1]))
+    end = threading.Event()
+    beside = threading.Thread(target=end.wait)
+    beside.start()
+    try:
+        dreamify.dreamify(**asked(tmp_path, tiny, "b.png", pyramid=True, **HOW[-1]))
+    finally:
+        end.set()
+        beside.join()
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_a_preview_is_finished(tiny: Model, image: NDArray[np.uint8]) -> None:
