@@ -3,6 +3,7 @@
 import io
 import json
 import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,18 @@ def test_a_film_and_a_smaller_one(served: Served, client: Client) -> None:
                          "max_size": 80})
     assert film == "grey-dream.gif"
     assert read_recipe(served.folder / film)["source"] == "grey:80x53"
+
+
+def test_all_layers_are_tried_on_it(served: Served, client: Client) -> None:
+    asked = {"kind": "try", "photo": "noise:60x40", "model": "daydream"}
+    first, = client.json("POST", "/dreams", asked)["ids"]
+    folder, end = served.folder / ".studio/tries", time.monotonic() + 60
+    while not (tiles := list(folder.glob("*/*.png"))):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert client.json("POST", "/dreams", asked)["ids"] == [first]
+    client.json("POST", f"/jobs/{first}/stop")
+    assert read_recipe(tiles[0])["source"] == "noise:60x40"
 
 
 def test_wrong_ones_are_refused(served: Served, client: Client) -> None:
