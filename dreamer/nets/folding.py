@@ -2,8 +2,8 @@
 
 A BatchNorm and a Scale that follow a convolution in place multiply each of its channels by a number and add another,
 so its weights and bias can do that at once. Caffe's own BatchNorm keeps three blobs of its input's size for itself, and
-its Scale one. Folded, a step of ResNet-50 (to res4d, 448×320, two cores) takes 320 ms instead of 740, and 435 MB instead
-of 2 GB.
+its Scale one. Folded, a step of ResNet-50 (to res4d, 448×320, two cores) takes 320 ms instead of 740, and 435 MB
+instead of 2 GB.
 """
 
 import os
