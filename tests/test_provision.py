@@ -2,8 +2,10 @@
 
 The test command and the container tests run all its steps, from the packages to a dream."""
 
+import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -465,3 +467,23 @@ def test_a_folder_that_takes_no_cache_is_no_harm(tmp_path: Path) -> None:
     done = cached(tmp_path, "make_caffe; into_cache key; echo on")
     assert done.returncode == 0
     assert done.stdout == "on\n"
+
+
+def test_the_stock_caffe_for_the_benchmarks_begins_to_build(tmp_path: Path) -> None:
+    """As far as the first source; the build takes minutes."""
+    if not all(map(shutil.which, ("cmake", "g++", "protoc"))):
+        pytest.skip("no compiler: ./provision.sh toolchain")
+    with subprocess.Popen(["bash", ROOT / "tests/bench/stock.sh", tmp_path / "stock"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, start_new_session=True,
+                          env=os.environ | {"CAFFE_GIT": f"file://{tmp_path}/nowhere"}) as process:
+        assert process.stdout
+        assert process.stderr
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "no source from git" in line:
+                break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        assert "no source from git" in "".join(said), process.stderr.read()
+    assert sorted(path.name[:2] for path in (tmp_path / "stock/native/patches").iterdir()) == ["01", "02", "03"]
