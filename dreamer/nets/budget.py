@@ -27,7 +27,7 @@ FILES = 24 << 20  # bytes for the file that is written, buffers and the like
 WINDOW = 64 << 20  # bytes of the arrays that are in memory at a time if the arrays are in files
 WRITING = 11  # bytes per pixel, after the net is freed: 8-bit, Pillow's copy of that, and the file
 LOADING = 2, 32 << 20  # memory to load weights: so many times their size, plus the engine's bytes
-LEAST = 7, 40 << 20  # the same for a whole dream, at least, roughly
+LEAST = (7, 40 << 20), (2, 340 << 20)  # the same for a whole dream, at least, roughly: the smaller of the two
 BLOB = 2 ** 31 - 1  # the most numbers that one of Caffe's blobs can have
 
 
@@ -45,12 +45,13 @@ def check_loading(name: str, path: str | os.PathLike[str]) -> None:
     would kill the process. If another dream has reserved memory, there must be enough for a whole dream, because one
     that loads its weights and then waits would take memory that the other needs."""
     size, free = os.path.getsize(path), limits.memory()
-    times, more = LEAST if reservations.reserved() else LOADING
-    if free < times * size + more:
-        told = TooLittle(f"{name} needs at least {limits.told(limits.used() + LEAST[0] * size + LEAST[1])} of "
-                        f"memory in all; {limits.told(free)} are free")
+    dream = min(times * size + more for times, more in LEAST)
+    wanted = dream if reservations.reserved() else LOADING[0] * size + LOADING[1]
+    if free < wanted:
+        told = TooLittle(f"{name} needs at least {limits.told(limits.used() + dream)} of "
+                         f"memory in all; {limits.told(free)} are free")
         if free < limits.reservable():
-            told.lacks = times * size + more - free
+            told.lacks = wanted - free
         raise told
 
 

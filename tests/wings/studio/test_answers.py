@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from browser import Served, quiet
 from client import Client
 from dreamer.errors import Mistake
+from dreamer.nets import model
 from dreamer.studio import answers
 from helpers import ROOT, run
 
@@ -99,3 +102,19 @@ def test_all_about_a_photo_and_about_nothing(client: Client) -> None:
     assert (found["kind"], found["width"], found["height"]) == ("photo", 600, 400)
     assert found["form"] is found["command"] is found["photo"] is found["recipe"] is None
     assert client.ask("GET", "/details/none.jpg")[0] == 404
+
+
+def test_models_that_nobody_has_downloaded_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The default one is told, with what to do; so is a user's own, which cannot be downloaded."""
+    monkeypatch.setattr(model, "MODELS", tmp_path)
+    for name, sources in ((model.DEFAULT, '["https://example.org/a"]'), ("known", '["https://example.org/b"]'),
+                          ("own", "[]")):
+        folder = tmp_path / name
+        folder.mkdir()
+        shutil.copy(ROOT / "models/caffenet/deploy.prototxt", folder)
+        text = (ROOT / "models/caffenet/model.toml").read_text()
+        (folder / "model.toml").write_text(re.sub("sources = .*", f"sources = {sources}", text))
+    monkeypatch.delenv("BVLC_GOOGLENET", raising=False)
+    assert [each["name"] for each in answers.models()] == [model.DEFAULT, "own"]
+    monkeypatch.setenv("DREAMER_WEIGHTS_KNOWN", str(tmp_path / "known/model.toml"))  # any file
+    assert [each["name"] for each in answers.models()] == [model.DEFAULT, "known", "own"]
