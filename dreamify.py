@@ -79,19 +79,16 @@ def objective_l2(activations: Planes) -> tuple[float, Planes]:
 
 
 def objective_guide(activations: Planes, seen: Seen) -> tuple[float, Planes]:
-    """The sum, over all positions, of the largest dot product of the activations there with the guide's anywhere;
-    and its gradient: at each position, the guide's activations that gave the largest product.
-
-    seen  the guide's activations"""
+    """The sum, over all positions, of the largest dot product of the activations there with the guide's anywhere
+    (`seen`); and its gradient: at each position, the guide's activations that gave the largest product."""
     products, best = seen.match(activations)
     return float(np.sum(products, dtype=np.float64)), best
 
 
 def objective_class(activations: Planes, direction: Planes) -> tuple[float, Planes]:
-    """Half the squared L2 norm of how much of a class the net sees at each position, and its gradient. Where it sees
-    less than FAINT, it counts in proportion: so a class can also grow where there is none of it yet.
-
-    direction  of the class, among the channels: (channels, 1, 1)"""
+    """Half the squared L2 norm of how much of a class the net sees at each position: the dot product with the class's
+    `direction` (channels, 1, 1). And its gradient. What is less than FAINT counts in proportion, so that a class can
+    also grow where there is none of it yet."""
     seen = np.sum(direction * activations, axis=0)
     pull = np.maximum(seen, FAINT)
     return float(np.sum(pull * (seen - pull / 2), dtype=np.float64)), direction * pull

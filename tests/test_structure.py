@@ -128,6 +128,13 @@ def test_every_wing_says_in_a_line_what_may_live_there() -> None:
         assert len((ast.get_docstring(tree, clean=False) or "").splitlines()) == 1, folder
 
 
+def test_the_algorithm_can_be_read_in_one_sitting() -> None:
+    text = (ROOT / "dreamify.py").read_text()
+    algorithm = text.partition("- the algorithm\n")[2].partition("\n# -----")[0]
+    assert "return dreamed" in algorithm
+    assert len(algorithm.strip().splitlines()) <= 150
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_what_is_not_the_algorithm_knows_neither_it_nor_the_command_line(name: str) -> None:
     names = {alias.name for node in ast.walk(PARTS[name]) if isinstance(node, ast.Import) for alias in node.names}

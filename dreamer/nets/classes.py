@@ -57,7 +57,8 @@ def classifier(model: Model) -> Classifier:
     layers = prototxt.values(model.net, "layer")
     products = [layer for layer in layers if prototxt.value(layer, "type") == "InnerProduct"]
     if not products:
-        raise Mistake(f"{model.name} has no classifier, so it knows no classes; dream a layer of it")
+        raise Mistake(f"{model.name} has no classifier (a fully connected layer at its end), so it knows no classes; "
+                      "dream a layer of it")
     last = products[-1]
     below = _below(last, layers)
     name = prototxt.value(below, "bottom") if _averages(below) else None

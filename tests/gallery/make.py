@@ -103,6 +103,8 @@ ITEMS = {
                     row),
     "things": Item("for n in banana lion 'sports car' basketball; do ./dreamify.py noise:448x448 \"dream-$n.png\" "
                    '"class:$n" --seed 1; done', lambda dreams: row([dreams[at] for at in (0, 2, 3, 1)])),
+    "channels": Item(f"for c in strongest5 weakest5; do {DREAM}dandelions.jpg dream-$c.png inception_4c/output:$c 20 "
+                     "--seed 1; done", row),
     "flamingos": Item(f"{DREAM}sky.jpg dream.png class:flamingo --seed 1"),
     "smooth": Item(f"for n in 0 1 3; do {DREAM}dandelions.jpg dream-$n.png inception_4c/output 20 --smooth $n "
                    "--seed 1; done", row),

@@ -16,6 +16,7 @@ from dreamer.nets.net import Net
 from helpers import noise, psnr, run, saved
 
 GOOGLENET = model.find(model.DEFAULT)
+NONE = "has no classifier (a fully connected layer at its end)"
 COLOURS = "red, scarlet, Rubeus\ngreen, tea green\n"
 
 
@@ -123,11 +124,32 @@ def test_keys_lists_what_has_a_word_in_it(described: bool) -> None:
 
 # what has no classes -------------------------------------------------------------------------------------
 
+def test_each_net_knows_its_classes_or_says_why_not() -> None:
+    """Those with one fully connected layer behind an average do."""
+    found = {}
+    for name in model.names():
+        try:
+            layer, _, count = classes.classifier(model.find(name))
+            found[name] = f"{layer} {count}"
+        except Mistake as error:
+            found[name] = error.args[0].removeprefix(f"{name} ").partition(",")[0]
+        except Failure:
+            found[name] = "not installed"
+    assert found == {
+        "bvlc_googlenet": "inception_5b/output 1000", "googlenet_places205": "inception_5b/output 205",
+        "googlenet_places365": "inception_5b/output 365", "resnet50": "res5c 1000",
+        "caffenet": "has 3 fully connected layers", "vgg16": "has 3 fully connected layers",
+        "vgg19": "has 3 fully connected layers", "daydream": NONE, "squeezenet": NONE}
+    assert classes.found("flamingo", model.find("resnet50")) == [(130, "flamingo")]
+    assert classes.found("7", model.find("googlenet_places365")) == [(7, "7")]
+
+
 def test_a_net_without_a_classifier_says_so(tmp_path: Path) -> None:
     photo = saved(tmp_path / "in.png", noise(64, 64))
     done = run(photo, tmp_path / "dream.png", "class:flamingo", "--model", model.SPARE)
     assert (done.returncode, done.stderr) == (
-        2, "dreamify: layer: daydream has no classifier, so it knows no classes; dream a layer of it\n")
+        2, "dreamify: layer: daydream has no classifier (a fully connected layer at its end), so it knows no classes; "
+           "dream a layer of it\n")
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
