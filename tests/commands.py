@@ -19,6 +19,7 @@ PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
 README = "\n".join(page.read_text() for page in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.M | re.S)  # (language, text)
 SIZE = (24, 18)  # of a photo: so small that it has one octave, so that even a film of it takes only a moment
+DEEP = (48, 36)  # of a photo that a class is dreamed into: the last layers need more
 
 # Commands that no test runs as they stand, and why.
 ELSEWHERE = {
@@ -88,6 +89,7 @@ def folder_with_photos(folder: Path) -> Path:
                  "frames/frame10.png"):
         (folder / name).parent.mkdir(exist_ok=True)
         sky.save(folder / name)
+    Image.linear_gradient("L").save(folder / "face.png")
     return folder
 
 

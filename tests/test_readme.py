@@ -1,6 +1,7 @@
 """README, manual, help and code say the same, and every block of commands does what it says."""
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,20 @@ import pytest
 from PIL import Image
 
 import dreamify
-from commands import BLOCKS, ELSEWHERE, PAGES, README, Command, commands, folder_with_photos, kind, make_video, of_kind
+from commands import (
+    BLOCKS,
+    DEEP,
+    ELSEWHERE,
+    PAGES,
+    README,
+    SIZE,
+    Command,
+    commands,
+    folder_with_photos,
+    kind,
+    make_video,
+    of_kind,
+)
 from containers import run
 from dreamer.films.names import FILMS
 from dreamer.nets import layers, model
@@ -188,6 +203,17 @@ def bash(command: str, folder: Path, **environment: str) -> str:
     return done.stdout
 
 
+@contextlib.contextmanager
+def photo_of(size: tuple[int, int], folder: Path) -> Iterator[None]:
+    """In this block, photo.jpg has that size."""
+    photo = folder / "photo.jpg"
+    usual = photo.read_bytes()
+    if size != SIZE:
+        Image.open(photo).resize(size).save(photo)
+    yield
+    photo.write_bytes(usual)
+
+
 def watches(command: str, folder: Path, dream: str) -> None:
     """Run a line that only Ctrl-C ends, until it has written `dream`."""
     (folder / dream).unlink(missing_ok=True)
@@ -236,12 +262,15 @@ def test_commands(googlenet: Model, clone: Path, command: Command) -> None:
         return
     before = {path.name for path in clone.iterdir()}
     for name in command.outputs:
-        if name not in ("photo.jpg", "photo2.jpg", "video.mp4"):
+        if name not in ("photo.jpg", "photo2.jpg", "video.mp4", "face.png"):
             (clone / name).unlink(missing_ok=True)
     shutil.rmtree(clone / "dreams", ignore_errors=True)
-    said = bash(command.line, clone, BVLC_GOOGLENET=str(googlenet.weights_path()))
+    with photo_of(DEEP if "class:" in command.line else SIZE, clone):
+        said = bash(command.line, clone, BVLC_GOOGLENET=str(googlenet.weights_path()))
     written(command, clone)
-    if " keys" in command.line:
+    if " keys --classes" in command.line:
+        assert len(said.splitlines()) == 9
+    elif " keys" in command.line:
         assert len(said.splitlines()) == 81
     elif command.line.startswith("./dreamify.py photos dreams"):
         assert {path.name for path in (clone / "dreams").iterdir()} == {"one-dream.jpg", "two-dream.png"}
