@@ -137,6 +137,16 @@ def found(text: str, model: Model) -> list[Label]:
                                                          f"list them with: {_command()}"))
 
 
+def near(text: str, model: Model) -> list[str]:
+    """The classes, as text, that have `text` as a name or as a word of it: at most three, none if there are more."""
+    try:
+        known = _Known(names(model))
+    except (Mistake, Failure):
+        return []
+    some = next((some for some in [*known.meant(text)][:3] if some), [])
+    return [known.told(number) for number in some] if len(some) <= 3 else []
+
+
 class _Known:
     """The names of classes, as `names` returns them, and who has which.
 

@@ -134,7 +134,10 @@ def _term(text: str, piece: str, start: int, model: Model) -> tuple[list[Term], 
         try:
             name, warning = model.layer(name)
         except Mistake as error:
-            raise Mistake(f"{error}" if name == text.strip() else f"{_place(text, at, name)}: {error}") from None
+            told = str(error)
+            if near := classes.near(name, model):
+                told = f"{told.partition(';')[0]}; did you mean {' or '.join(near)}?"
+            raise Mistake(told if name == text.strip() else f"{_place(text, at, name)}: {told}") from None
         layers = [name]
     terms = [Term(layer, _channels(text, numbers, start + len(body) - len(numbers), layer, model) if colon else None,
                   weight) for layer in layers]

@@ -16,5 +16,6 @@ def listed(model: Model, word: str | None, *, describe: bool, looks: bool, class
     chosen = [line for line in lines if (word or "").lower() in line.lower()]
     if word and not chosen:
         what = "class" if classes else "look" if looks else "layer"
-        raise Mistake(f"keys: no {what} of {model.name} has {word!r} in its name")
+        others = "" if classes or looks or describe else "; add --looks, --classes or --describe to look there"
+        raise Mistake(f"keys: no {what} of {model.name} has {word!r} in its name{others}")
     return chosen
