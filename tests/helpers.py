@@ -58,11 +58,13 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
     lines = []
     too_late = threading.Timer(240, process.kill)
     too_late.start()
-    for line in process.stdout:
-        lines.append(line)
-        if words in line:
-            too_late.cancel()
-            return "".join(lines)
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if words in line:
+                return "".join(lines)
+    finally:
+        too_late.cancel()
     pytest.fail(f"{words!r} never came: {process.stderr.read() if process.stderr else ''}")
 
 

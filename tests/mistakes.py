@@ -324,7 +324,7 @@ ROWS = [
     Row("./dreamify.py", 0, ("usage:",), 0),
     Row("./dreamify.py keys --looks", 0, ("eyes",), 0),
     Row("dreamify.py photo.jpg", 2, ("output: name the file",)),
-    Row("keys eyes", 2, ("no layer of bvlc_googlenet has 'eyes' in its name; add --looks",)),
+    Row("keys eyes", 2, ("has 'eyes' in its name; add --looks",)),
     Row("keys eyes --looks", 0, ("inception_4b/pool",), 0),
     Row("keys 4c 4d", 2, ("too many arguments: 4d",)),
     Row("keys --classes zebra-striped", 2, ("no class of bvlc_googlenet has 'zebra-striped'",)),

@@ -3,6 +3,7 @@
 The answer is one line for each problem, with the right words, and never a traceback; no file in the folder is lost."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def check(row: Row, answer: Answer, folder: Path, before: dict[str, bytes]) -> N
 def test_each_gets_its_answer_and_no_file_is_lost(row: Row, folder: Path) -> None:
     if "film." in row.typed and not shutil.which("ffmpeg"):
         pytest.skip("no ffmpeg: ./provision.sh film")
-    if ":512" in row.typed and default()[1]:
+    if re.search(":512|class|flamingo", row.typed) and default()[1]:
         pytest.skip("the weights of bvlc_googlenet are not here: ./provision.sh model")
     before = contents(folder)
     check(row, forked(words(row.typed, folder), folder), folder, before)

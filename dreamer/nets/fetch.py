@@ -22,6 +22,7 @@ CONNECT_SECONDS = 10
 SLOWEST = 10_000  # bytes per second; after STALL_SECONDS below this, the next source is tried
 STALL_SECONDS = 20
 NO_RANGES = 33  # curl's exit code if a server cannot resume
+TOO_LARGE = 63  # the same if more comes than --max-filesize; older versions of curl only look at what is announced
 # A file of unknown size may also have what a dream does not need: bvlc_googlenet's has the two classifiers of its
 # training, and is 1.9 times as large as its net.
 MOST = 2, 64 << 20  # times the net's size, plus bytes
@@ -183,7 +184,7 @@ def _curl(url: str, part: Path, most: int) -> tuple[int, str]:
                "--speed-limit", str(SLOWEST), "--speed-time", str(STALL_SECONDS),
                "--progress-bar" if sys.stderr.isatty() else "--silent", "--show-error", url]
     run = subprocess.run(command, stderr=None if sys.stderr.isatty() else subprocess.PIPE, text=True, check=False)
-    if run.returncode == -signal.SIGXFSZ:
+    if run.returncode in (-signal.SIGXFSZ, TOO_LARGE):
         part.unlink(missing_ok=True)
         return run.returncode, f"it is larger than {most:,} bytes"
     lines = (run.stderr or "").strip().splitlines() or [f"curl's exit code {run.returncode}"]

@@ -63,8 +63,9 @@ class Net:
         self.directions = [classes.direction(term.channels, model, path)[:, None, None]
                            if isinstance(term.channels, Label) else None for term in self.what.terms]
         self.smallest_side = shapes.smallest_side(self.layers)
-        # smaller outputs are computed in another way, with the weights in another format, which may take a tenth
-        self._warm_side = shapes.smallest_side(self.layers, WINOGRAD)
+        # Smaller outputs are computed in another way, with the weights in another format, which may take a tenth. For
+        # nets like GoogLeNet, budget.LOOSE counts the difference, 25 MB; others say how large their gaps are besides.
+        self._warm_side = shapes.smallest_side(self.layers, WINOGRAD if model.gaps > 1 else 1)
         self._input = prototxt.value(self.layers[0], "top")
         self.forwarded: Tile | None = None  # the Tile whose activations Caffe has now
         self.budget = Budget(self, memory, TILE if reproducible else None, waiting)

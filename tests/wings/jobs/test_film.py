@@ -204,7 +204,7 @@ def test_other_settings_and_no_resume_start_afresh(command: Callable[..., list[s
         wait_for(process, "frame 1/500")
         process.kill()
     with start(seedless) as process:
-        wait_for(process, "continues from frame 2")
+        wait_for(process, "continues from frame")  # usually the second one; on a busy machine, more were done
         process.kill()
 
 

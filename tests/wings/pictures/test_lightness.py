@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from dreamer.pictures.lightness import with_lightness_of
-from helpers import noise, photo
+from helpers import ROOT, noise
 
 Colour = tuple[float, ...]
 
@@ -88,7 +88,7 @@ def test_its_own_lightness_changes_nothing_and_greys_stay_grey() -> None:
 
 def test_the_hue_is_nearly_that_of_another_space() -> None:
     """Pillow's CIELAB, an older space: for a photo, hues differ little, except for blue."""
-    image = photo("flowers.jpg", (90, 60))
+    image = np.asarray(Image.open(ROOT / "tests/pictures/dandelions.jpg").resize((90, 60)))
     darker = np.rint(with_lightness_of(image * 0.6, image)).astype(np.uint8)
     to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
 
