@@ -50,7 +50,7 @@ try:
     from dreamer.nets.net import Net, Tile
     from dreamer.nets.strength import choose
     from dreamer.options import like, look, texts, words
-    from dreamer.options.request import Request, from_json, request
+    from dreamer.options.request import Request, from_json, request, standard_input
     from dreamer.options.texts import OPTIONS, group
     from dreamer.pictures import inputs
     from dreamer.pictures.finish import WHOLE
@@ -448,15 +448,6 @@ def parse(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any], lis
     wrong += [f"{function.__name__}: {OPTIONS[name].metavar} is missing" for name, default in arguments_of.items()
               if default is inspect.Parameter.empty and name not in given]
     return function, arguments_of | found | given, wrong
-
-
-def standard_input(arguments: list[str]) -> bytes:
-    """The request that another program sends with --request - (which is not in --help)."""
-    if arguments != ["--request", inputs.STANDARD]:
-        raise Mistake("request: use --request - alone; the request is JSON on standard input")
-    if sys.stdin is None:
-        raise Mistake("request: standard input is closed")
-    return sys.stdin.buffer.read(1 << 20)
 
 
 def run(arguments: list[str]) -> None:

@@ -15,7 +15,7 @@ import fnmatch
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -202,13 +202,20 @@ def numbered(model: Model) -> list[str]:
     return [f"{index:>{len(str(len(known)))}}  {', '.join(own)}" for index, own in enumerate(known)]
 
 
-def direction(label: Label, model: Model, path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    """The direction of a class among the channels of its layer, float32 (channels,), of length 1, from the weights at
-    `path`. Raises Mistake if they have no fitting classifier."""
+def directions(labels: Sequence[Label | None], model: Model,
+               path: str | os.PathLike[str]) -> list[NDArray[np.float32] | None]:
+    """The direction of each class among the channels of its layer, float32 (channels, 1, 1), of length 1, from the
+    weights at `path`; None for None. Raises Mistake if they have no fitting classifier."""
+    if not any(labels):
+        return [None for _ in labels]
     _, product, count = classifier(model)
     rows = weights.matrix(path, product)
     if rows is None or len(rows) != count:
         raise Mistake(f"{path} has no weights for {product}, the classifier of {model.name}, so its classes cannot be "
                       "dreamed")
-    away = rows[label.number].astype(np.float64) - rows.mean(0, np.float64)
-    return np.asarray(away / (np.linalg.norm(away) or 1), np.float32)
+    shared = rows.mean(0, np.float64)
+    return [_unit(rows[label.number].astype(np.float64) - shared) if label else None for label in labels]
+
+
+def _unit(away: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.asarray(away / (np.linalg.norm(away) or 1), np.float32)[:, None, None]

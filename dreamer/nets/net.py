@@ -60,8 +60,8 @@ class Net:
         self.caffe = folding.load(self.layers + (_gathering(self.what.names) if self.end is _ALL else []), path)
         self.threads = threads or limits.threads()
         binding.set_threads(self.threads)
-        self.directions = [classes.direction(term.channels, model, path)[:, None, None]
-                           if isinstance(term.channels, Label) else None for term in self.what.terms]
+        self.directions = classes.directions([term.channels if isinstance(term.channels, Label) else None
+                                              for term in self.what.terms], model, path)
         self.smallest_side = shapes.smallest_side(self.layers)
         # Smaller outputs are computed in another way, with the weights in another format, which may take a tenth. For
         # nets like GoogLeNet, budget.LOOSE counts the difference, 25 MB; others say how large their gaps are besides.

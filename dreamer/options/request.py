@@ -4,11 +4,13 @@ program's JSON."""
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dreamer.errors import Mistake
+from dreamer.pictures import inputs
 
 Number: TypeAlias = int | float | str  # str: the number as text
 
@@ -88,6 +90,15 @@ def request(asked: Mapping[str, Any], usual: Mapping[str, Any]) -> Request:
     if wrong:
         raise Mistake(*wrong)
     return Request(**values)
+
+
+def standard_input(arguments: list[str]) -> bytes:
+    """The request that another program sends with --request - (which is not in --help)."""
+    if arguments != ["--request", inputs.STANDARD]:
+        raise Mistake("request: use --request - alone; the request is JSON on standard input")
+    if sys.stdin is None:
+        raise Mistake("request: standard input is closed")
+    return sys.stdin.buffer.read(1 << 20)
 
 
 def from_json(text: str | bytes) -> dict[str, Any]:
