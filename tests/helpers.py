@@ -52,6 +52,17 @@ def start(command: Sequence[Word], **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
+class InMemory:
+    """A video of these frames, for what takes a Moving."""
+
+    def __init__(self, frames: Sequence[Pixels]) -> None:
+        self._frames = frames
+
+    def frames(self, first: int = 0) -> Iterator[Pixels]:
+        """The frames from number `first` on."""
+        yield from self._frames[first:]
+
+
 def wait_for(process: subprocess.Popen[str], words: str) -> str:
     """Read the output of a process up to a line that contains `words`; returns these lines."""
     assert process.stdout

@@ -2,7 +2,7 @@
 
 import functools
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from dreamer.arrays import Pixels
 from dreamer.films import cuts, flow, sequence
-from helpers import ROOT, noise
+from helpers import ROOT, InMemory, noise
 
 COUNT, HEIGHT, WIDTH = 12, 90, 120  # of the frames of each shot
 Picture = NDArray[np.uint8]
@@ -114,16 +114,6 @@ def test_the_frames_from_any_on_are_marked_alike() -> None:
         assert rest[cuts.BEFORE:] == whole[first:], first
 
 
-class Moving:
-    """A video that is in memory."""
-
-    def __init__(self, frames: Sequence[Pixels]) -> None:
-        self._frames = frames
-
-    def frames(self, first: int = 0) -> Iterator[Pixels]:
-        yield from self._frames[first:]
-
-
 def dream(_: object, image: Pixels, seed: int, **__: object) -> Pixels:
     """A dream that differs from image to image."""
     random = np.random.RandomState(zlib.crc32(np.float32(image).tobytes()) ^ seed)
@@ -131,7 +121,7 @@ def dream(_: object, image: Pixels, seed: int, **__: object) -> Pixels:
 
 
 def followed(frames: Sequence[Pixels], **settings: Any) -> list[Pixels]:
-    moving: Any = Moving(frames)
+    moving: Any = InMemory(frames)
     net: Any = None
     return [dreamed.copy() for dreamed, _ in sequence.following(dream, net, moving, seed=3, **settings)]
 

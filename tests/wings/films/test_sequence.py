@@ -1,7 +1,7 @@
 """Sequences of dreams, finished, with a dream that needs no net."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from dreamer.arrays import Pixels
 from dreamer.films import sequence
 from dreamer.films.camera import moved
 from dreamer.pictures.finish import Finish
-from helpers import noise
+from helpers import InMemory, noise
 
 FINISHES = [Finish(), Finish(True), Finish(strength=30), Finish(True, 60)]
 
@@ -25,17 +25,6 @@ class Nothing:
     def allocate(self, height: int, width: int) -> Pixels:
         """An array."""
         return np.empty((3, height, width), np.float32)
-
-
-class Moving:
-    """A video of these frames."""
-
-    def __init__(self, frames: Sequence[Pixels]) -> None:
-        self._frames = frames
-
-    def frames(self, first: int = 0) -> Iterator[Pixels]:
-        """The frames from number `first` on."""
-        yield from self._frames[first:]
 
 
 def dream(_: object, image: Pixels, seed: int, **__: object) -> Pixels:
@@ -60,7 +49,7 @@ def zoomed(**settings: Any) -> list[Pixels]:
 
 def followed(frames: Sequence[Pixels], **settings: Any) -> tuple[list[Pixels], list[Pixels]]:
     net: Any = Nothing()
-    moving: Any = Moving(frames)
+    moving: Any = InMemory(frames)
     found = [(dreamed.copy(), frame.copy())
              for dreamed, frame in sequence.following(dream, net, moving, seed=3, **settings)]
     return [dreamed for dreamed, _ in found], [frame for _, frame in found]
