@@ -126,6 +126,10 @@ class Upload(Guarded, abc.ABC):
         try:
             await asyncio.get_running_loop().run_in_executor(None, _finish, self._file)
             await self.take(self.part, *names)
+        except (OSError, ValueError, Mistake):
+            if not isinstance(self._failed, ConnectionError):
+                raise
+            # whoever sent it is gone, and so the file was closed and removed meanwhile
         finally:
             self._end()
 

@@ -271,3 +271,19 @@ def test_a_thousand_damaged_uploads(served: Served, client: Client) -> None:
     assert gone(served)
     assert put(client, "sound.jpg", PHOTO)[0] == 201
     assert client.dream({"photo": "sound.jpg", "model": "daydream", "max_size": 96, "octaves": 1}) == "sound-dream.jpg"
+
+
+def test_whoever_leaves_at_the_last_byte_leaves_no_warning(tmp_path: Path) -> None:
+    """The file is closed and removed while it is being put on the disk, and nobody is left to read an answer."""
+    served = Served(tmp_path)
+    client = Client(served.url)
+    host, _, port = client.host.partition(":")
+    for number in range(300):
+        head = f"PUT /photos/{number}.jpg HTTP/1.1\r\nHost: {client.host}\r\nCookie: {client.cookie}\r\nX-Studio: 1\r\n"
+        with socket.create_connection((host, int(port))) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(f"{head}Content-Length: {len(PHOTO)}\r\n\r\n".encode() + PHOTO)
+            time.sleep(number % 30 / 5000)
+    assert client.ask("GET", "/gallery?start=0&count=1")[0] == 200
+    assert served.stop() == "dreamify: stopped by SIGTERM\n"
+    assert parts(served) == []
