@@ -1,9 +1,32 @@
 // Local response normalisation across channels. The backward pass recomputes
 // the scale s = k + alpha/size * (sum of squares of the neighbours): that costs
 // a few multiplications and saves a picture's worth of memory per layer.
-// s^(-3/4) is 1/sqrt(s) times its own square root: powf took 7 % of a step.
+// Square roots and a division took three quarters of the time: s^(-1/4) is
+// found by two steps of Householder's method instead, with an error below 1e-7.
 
-inline vec pow34(vec r) { return r * root(r); }  // r = s^(-1/2)
+// s^(-1/4), for a positive s. Its bits are nearly a constant less a quarter of
+// those of s: that is within 3 %. If y is s^(-1/4) times (1 - e)^(1/4), the
+// steps add terms of the series of (1 - e)^(-1/4).
+inline vec fourth_root(vec s) {
+  const vec one = all(1), a = all(1 / 4.f), b = all(5 / 32.f);
+  vec y = less_quarter(0x4f582000, s);
+  vec y2 = y * y, e = fma(-s, y2 * y2, one);
+  y = fma(y * e, fma(fma(all(15 / 128.f), e, b), e, a), y);
+  y2 = y * y;
+  e = fma(-s, y2 * y2, one);
+  return fma(y * e, fma(b, e, a), y);
+}
+
+// The sum of a ring's rows, of the oldest first. (A remainder for each row took
+// as long as the sum.)
+inline vec sum_of_rows(const float* ring, int oldest, int size, int i) {
+  vec s = load(ring + oldest * kLrnBlock + i);
+  for (int d = oldest + 1; d < size; ++d) {
+    s = s + load(ring + d * kLrnBlock + i);
+  }
+  for (int d = 0; d < oldest; ++d) s = s + load(ring + d * kLrnBlock + i);
+  return s;
+}
 
 // The hardware does not prefetch the next channel's pixels, because they are on
 // another page. Doing it two channels ahead saves 17 % forward, 6 % backward.
@@ -13,10 +36,11 @@ inline void foresee(const float* row, int n) {
 
 // work: a ring of the last `size` rows of squares, kLrnBlock pixels each.
 void lrn_forward(const float* x, float* y, int channels, size_t stride, int n,
-                 int size, float alpha, float k, float* work) {
+                 int size, float alpha, float k, bool stream, float* work) {
   const int half = size / 2;
-  const vec one = all(1), a = all(alpha / size), vk = all(k);
+  const vec a = all(alpha / size), vk = all(k);
   const int m = (n + W - 1) / W * W;
+  const Finish finish = {nullptr, false, false, stream};
   float* const square = work;
   for (int i = 0; i < size * kLrnBlock; ++i) square[i] = 0;
   for (int e = 0; e < channels + half; ++e) {
@@ -31,31 +55,24 @@ void lrn_forward(const float* x, float* y, int channels, size_t stride, int n,
     const int c = e - half;
     if (c < 0) continue;
     const float* u = x + c * stride;
-    float* const o = y + c * stride;
+    float row[kLrnBlock];
+    const int oldest = (e + 1) % size;
     for (int i = 0; i < m; i += W) {
-      vec s = all(0);
-      // oldest first
-      for (int d = 1; d <= size; ++d) {
-        s = s + load(square + ((e + d) % size) * kLrnBlock + i);
-      }
-      const vec r = one / root(fma(a, s, vk));
-      if (n - i >= W) {
-        store(o + i, load(u + i) * pow34(r));
-      } else {
-        float t[W] = {};
-        for (int j = 0; j < n - i; ++j) t[j] = u[i + j];
-        store_some(o + i, load(t) * pow34(r), n - i);
-      }
+      const vec s = sum_of_rows(square, oldest, size, i);
+      const vec r = fourth_root(fma(a, s, vk));
+      const vec v = n - i >= W ? load(u + i) : load_some(u + i, n - i);
+      store(row + i, v * (r * r * r));
     }
+    finish_row(row, n, finish, y + c * stride);
   }
 }
 
 // dx_c = dy_c s_c^(-3/4) - 2 alpha beta / size x_c sum_d dy_d x_d s_d^(-7/4)
 void lrn_backward(const float* x, const float* dy, float* dx, int channels,
                   size_t stride, int n, int size, float alpha, float k,
-                  float* work) {
+                  bool gate, float* work) {
   const int half = size / 2;
-  const vec one = all(1), a = all(alpha / size), vk = all(k);
+  const vec a = all(alpha / size), vk = all(k);
   const vec slope = all(-2 * alpha * .75f / size);
   const int m = (n + W - 1) / W * W;
   float* const square = work;                        // x^2, up to channel e
@@ -85,15 +102,13 @@ void lrn_backward(const float* x, const float* dy, float* dx, int channels,
         gs[i] = g[i];
       }
       for (int i = n; i < m; ++i) gs[i] = 0;
+      const int oldest = (e + 1) % size;
       for (int i = 0; i < m; i += W) {
-        vec s = all(0);
-        for (int j = 1; j <= size; ++j) {
-          s = s + load(square + ((e + j) % size) * kLrnBlock + i);
-        }
-        const vec r = one / root(fma(a, s, vk));
-        const vec f = load(gs + i) * pow34(r);
+        const vec s = sum_of_rows(square, oldest, size, i);
+        const vec r = fourth_root(fma(a, s, vk));
+        const vec r2 = r * r, f = load(gs + i) * (r2 * r);
         store(first + at + i, f);
-        store(ratio + at + i, f * load(in + at + i) * (r * r));
+        store(ratio + at + i, f * load(in + at + i) * (r2 * r2));
       }
     } else {
       for (int i = 0; i < m; ++i) ratio[at + i] = 0;
@@ -102,12 +117,12 @@ void lrn_backward(const float* x, const float* dy, float* dx, int channels,
     if (c < 0) continue;
     const int ct = (c % size) * kLrnBlock;
     float* const o = dx + c * stride;
+    const int oldest = (d + 1) % size;
     for (int i = 0; i < m; i += W) {
-      vec s = all(0);
-      for (int j = 1; j <= size; ++j) {
-        s = s + load(ratio + ((d + j) % size) * kLrnBlock + i);
-      }
-      const vec v = fma(slope * load(in + ct + i), s, load(first + ct + i));
+      const vec s = sum_of_rows(ratio, oldest, size, i);
+      const vec u = load(in + ct + i);
+      vec v = fma(slope * u, s, load(first + ct + i));
+      if (gate) v = gated(u, v);
       if (n - i >= W) {
         store(o + i, v);
       } else {

@@ -20,11 +20,7 @@ void pool_row_step(const float* const rows[3], int n, float* out,
         best = more(v, best, v, best);
       }
       store(won + i, tap);
-      if (m - i >= W) {
-        store(out + x + i, best);
-      } else {
-        store_some(out + x + i, best, m - i);
-      }
+      store(out + x + i, best);
     }
     for (int i = 0; i < m; ++i) {
       taps[x + i] = static_cast<unsigned char>(static_cast<int>(won[i]));
@@ -48,7 +44,7 @@ void widen(const unsigned char* from, int n, float* to) {
 // Input x was tap (i, j) of output (row 2 - i, x + 2 - j), counting the border.
 // The gradients are gathered, so that no sum waits for another.
 void unpool_row(const float* const grads[3], const float* const taps[3], int n,
-                bool add, float* out) {
+                float* out) {
   for (int x = 0; x < n; x += W) {
     vec sum = all(0);
     for (int t = 0; t < 9; ++t) {
@@ -56,14 +52,25 @@ void unpool_row(const float* const grads[3], const float* const taps[3], int n,
       sum = sum + equal(load(taps[2 - t / 3] + at), all(static_cast<float>(t)),
                         load(grads[2 - t / 3] + at));
     }
-    if (n - x >= W) {
-      store(out + x, add ? load(out + x) + sum : sum);
-    } else {
-      float some[W];
-      store(some, sum);
-      for (int i = 0; i < n - x; ++i) {
-        out[x + i] = add ? out[x + i] + some[i] : some[i];
-      }
+    store(out + x, sum);
+  }
+}
+
+// Input pair x is columns 2x and 2x + 1: taps 2 and 0 of outputs x - 1 and x, and
+// tap 1 of output x. Outputs add in the order of their rows and columns.
+void unpool_pairs(const float* const grads[2], const float* const taps[2],
+                  int n, float* out) {
+  for (int x = 0; x < n; x += W) {
+    vec even = all(0), odd = all(0);
+    for (int q = 0; q < 2; ++q) {
+      if (!grads[q]) continue;
+      const int t = q == 0 ? 6 : grads[0] ? 0 : 3;
+      const vec before = load(taps[q] + x), at = load(taps[q] + x + 1);
+      const vec g = load(grads[q] + x + 1);
+      even = even + equal(before, all(t + 2.f), load(grads[q] + x));
+      even = even + equal(at, all(static_cast<float>(t)), g);
+      odd = odd + equal(at, all(t + 1.f), g);
     }
+    store_pairs(out + 2 * x, even, odd);
   }
 }

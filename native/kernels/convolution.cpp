@@ -9,6 +9,16 @@ namespace caffe {
 namespace native {
 namespace {
 
+void convolve(const Geometry& g, const float* picture, const float* w,
+              const Task& task, float* out) {
+  if (!g.pointwise()) {
+    convolve_direct(g, picture, w, task, out);
+    return;
+  }
+  convolve_pointwise(g.out_h * g.out_w, {{picture, task.gate, g.channels}},
+                     {{{w}, g.maps, task, out}});
+}
+
 bool strided(const Geometry& g) { return g.stride_h != 1 || g.stride_w != 1; }
 
 // Calls line(row of the picture, row of its phase, first column, columns) for
@@ -89,9 +99,7 @@ bool Convolution::forward(const Geometry& g, const float* picture,
                       weights_.get(Weights::kWinograd, kForward, g, weights),
                       task, out);
   } else {
-    convolve_direct(g, picture,
-                    weights_.get(Weights::kDirect, kForward, g, weights), task,
-                    out);
+    convolve(g, picture, packed(kForward, g, weights), task, out);
   }
   return true;
 }
@@ -115,12 +123,33 @@ bool Convolution::backward(const Geometry& g, const float* gradient,
                       weights_.get(Weights::kWinograd, direction, g, weights),
                       t, out);
   } else {
-    convolve_direct(q, gradient,
-                    weights_.get(Weights::kDirect, direction, g, weights), t,
-                    out);
+    convolve(q, gradient, packed(direction, g, weights), t, out);
   }
   if (strided(g)) from_phases(g, q, out, task.add, picture_gradient);
   return true;
+}
+
+void forward_siblings(const std::vector<Sibling>& siblings,
+                      const float* picture) {
+  const Geometry& g = siblings[0].g;
+  std::vector<Target> targets;
+  for (const Sibling& s : siblings) {
+    const float* const w = s.convolution->packed(kForward, s.g, s.weights);
+    targets.push_back({{w}, s.g.maps, s.task, s.out});
+  }
+  convolve_pointwise(g.out_h * g.out_w, {{picture, NULL, g.channels}}, targets);
+}
+
+void backward_siblings(const std::vector<Sibling>& siblings, bool add,
+                       float* picture_gradient) {
+  const Geometry& g = siblings[0].g;
+  std::vector<Source> sources;
+  Target target = {{}, g.channels, {NULL, NULL, false, add}, picture_gradient};
+  for (const Sibling& s : siblings) {
+    sources.push_back({s.gradient, s.task.gate, s.g.maps});
+    target.weights.push_back(s.convolution->packed(kTurned, s.g, s.weights));
+  }
+  convolve_pointwise(g.out_h * g.out_w, sources, {target});
 }
 
 }  // namespace native

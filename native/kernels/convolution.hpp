@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "caffe/native/buffer.hpp"
 
@@ -42,8 +43,11 @@ enum Direction {
 class Weights {
  public:
   enum Kind { kDirect, kWinograd };
+  Weights() : sum_(0), sum_is_known_(false) {}
   // kDirect: one matrix, maps x (channels, i, j) of shape(direction, g), in
-  // strips of 8 rows. kWinograd: 36 such matrices, maps x channels.
+  // strips of 8 rows. kWinograd: 36 such matrices, maps x channels. A gradient
+  // uses the weights of the forward pass before it; so only that looks whether
+  // they changed (which took a twentieth of a step on a small picture).
   const float* get(Kind kind, Direction direction, const Geometry& g,
                    const float* w);
 
@@ -55,6 +59,8 @@ class Weights {
     bool known;
   };
   std::map<std::pair<int, int>, Packed> packed_;
+  uint64_t sum_;       // of the last forward pass
+  bool sum_is_known_;
 };
 
 // Operations fused into a convolution.
@@ -67,6 +73,27 @@ struct TaskOf {
 };
 typedef TaskOf<float> Task;
 
+class Convolution;
+
+// One of the pointwise convolutions that read the same picture: an inception has
+// three or four. Together they read it once, and write its gradient once.
+struct Sibling {
+  Convolution* convolution;
+  Geometry g;
+  const float* weights;
+  Task task;
+  const float* gradient;  // backward: of its result
+  float* out;             // forward: its result
+};
+const int kMostSiblings = 8;
+// out of each sibling = its convolution of the picture
+void forward_siblings(const std::vector<Sibling>& siblings,
+                      const float* picture);
+// picture_gradient = the sum of the gradients that the siblings give it, in
+// their order; if add, it is added
+void backward_siblings(const std::vector<Sibling>& siblings, bool add,
+                       float* picture_gradient);
+
 class Convolution {
  public:
   // out = convolution of the picture. The order of the sums depends only on the
@@ -77,6 +104,10 @@ class Convolution {
   bool backward(const Geometry& g, const float* gradient, const float* weights,
                 const Task& task, float* picture_gradient);
   static bool serves_backward(const Geometry& g);
+  // packed weights of a direct product
+  const float* packed(Direction direction, const Geometry& g, const float* w) {
+    return weights_.get(Weights::kDirect, direction, g, w);
+  }
   // Floats of memory used during a call, besides a little for each thread.
   static size_t forward_floats(const Geometry& g);
   static size_t backward_floats(const Geometry& g);
@@ -96,7 +127,8 @@ struct Fusion {
   bool relu;  // forward: does the in-place ReLU that follows
   // backward: gradients count only where the result is positive, as in that
   // ReLU. A pooling does the ReLU before it: if the maximum of a window does
-  // not pass that ReLU, no other value does.
+  // not pass that ReLU, no other value does. An LRN does it too: it has read the
+  // value anyway.
   bool gate;
   bool add;   // backward: adds to the existing gradient
 };
@@ -104,6 +136,21 @@ struct Fusion {
 // Functions shared by the files in this folder.
 void convolve_direct(const Geometry& g, const float* picture, const float* w,
                      const Task& task, float* out);
+// A matrix product for each target: the pixels of all sources, one after the
+// other, are its channels. Targets have weights for each source, in strips.
+struct Source {
+  const float* picture;
+  const float* gate;  // or NULL
+  int channels;
+};
+struct Target {
+  std::vector<const float*> weights;
+  int maps;
+  Task task;
+  float* out;
+};
+void convolve_pointwise(int pixels, const std::vector<Source>& sources,
+                        const std::vector<Target>& targets);
 bool winograd_serves(const Geometry& g);
 void convolve_winograd(const Geometry& g, const float* picture, const float* w,
                        const Task& task, float* out);

@@ -92,10 +92,10 @@ bool Economy::ours(int i) const {
       lrn(net_, i);
 }
 
-int Economy::pool_of(int relu) const {
+int Economy::gater_of(int relu) const {
   const int id = net_->top_ids(relu)[0], reader = last_reader_[id];
-  return reader > relu && pool(net_, reader) && !kept_[id] &&
-      split_of_[id] < 0 ? reader : -1;
+  return reader > relu && (pool(net_, reader) || lrn(net_, reader)) &&
+      !kept_[id] && split_of_[id] < 0 ? reader : -1;
 }
 
 bool Economy::adds(int i) const {
@@ -130,6 +130,14 @@ bool Economy::concat_in_place(int i) const {
   return true;
 }
 
+bool Economy::may_be_sibling(int i) const {
+  Geometry g;
+  return conv(net_, i) && conv(net_, i)->native_shape(&g) && g.pointwise() &&
+      net_->layers()[i]->layer_param().convolution_param().group() == 1 &&
+      net_->bottom_vecs()[i].size() == 1 &&
+      net_->bottom_vecs()[i][0]->shape(0) == 1;
+}
+
 void Economy::plan(int end) {
   const int blobs = static_cast<int>(net_->blobs().size());
   end_ = end;
@@ -139,6 +147,7 @@ void Economy::plan(int end) {
   backward_reads_.assign(blobs, false);
   concat_of_.assign(blobs, -1);
   split_of_.assign(blobs, -1);
+  family_of_.assign(net_->layers().size(), -1);
   std::vector<bool> wanted(blobs, false);
   for (int id : net_->top_ids(end)) wanted[id] = kept_[id] = true;
   for (int id : inputs_) kept_[id] = true;
@@ -158,6 +167,17 @@ void Economy::plan(int end) {
       for (int id : net_->top_ids(i)) split_of_[id] = i;
     }
   }
+  std::map<int, std::vector<int> > families;  // by the layer that splits
+  for (int i = 0; i <= end; ++i) {
+    if (!needed_[i] || !may_be_sibling(i)) continue;
+    const int split = split_of_[net_->bottom_ids(i)[0]];
+    if (split < 0) continue;
+    std::vector<int>& family = families[split];
+    if (family.size() == kMostSiblings) family.clear();
+    family.push_back(i);
+    if (family.size() < 2) continue;
+    family_of_[family[0]] = family_of_[i] = family[0];
+  }
   for (int i = 0; i <= end; ++i) {
     if (!needed_[i]) continue;
     const std::vector<int>& bottoms = net_->bottom_ids(i);
@@ -169,9 +189,9 @@ void Economy::plan(int end) {
     for (int id : bottoms) backward_reads_[id] = true;
     if (lrn(net_, i)) continue;
     if (is(net_, i, "ReLU")) {
-      if (fused_relu(i) && pool_of(i) >= 0) {
+      if (fused_relu(i) && gater_of(i) >= 0 && pool(net_, gater_of(i))) {
         backward_reads_[bottoms[0]] = false;
-        backward_reads_[net_->top_ids(pool_of(i))[0]] = true;
+        backward_reads_[net_->top_ids(gater_of(i))[0]] = true;
       }
       continue;
     }
@@ -221,6 +241,94 @@ void Economy::clear_diff(Blob<float>* blob) {
   use(kDiff, blob);
   if (dry_) return;
   std::memset(blob->mutable_cpu_diff(), 0, blob->count() * sizeof(float));
+}
+
+void Economy::place_tops(int i) {
+  const std::vector<int>& tops = net_->top_ids(i);
+  for (size_t t = 0; t < tops.size(); ++t) {
+    const int at = concat_of_[tops[t]];
+    if (at < 0 || has(net_->bottom_ids(i), tops[t])) continue;
+    int offset = 0;
+    for (size_t b = 0; net_->bottom_ids(at)[b] != tops[t]; ++b) {
+      offset += net_->bottom_vecs()[at][b]->count();
+    }
+    view(kData, net_->top_vecs()[i][t], net_->top_vecs()[at][0], offset);
+  }
+}
+
+void Economy::release_tops(int i, int start) {
+  const std::vector<int>& tops = net_->top_ids(i);
+  for (size_t t = 0; t < tops.size(); ++t) {
+    Blob<float>* const top = net_->top_vecs()[i][t];
+    if (has(net_->bottom_ids(i), tops[t])) continue;
+    if (!has(net_->top_ids(start), tops[t]) && !inputs_.count(tops[t])) {
+      release(kDiff, top);
+    }
+    if (!kept_[tops[t]]) release(kData, top);
+  }
+}
+
+bool Economy::relu_after(int i, int end) const {
+  return i < end && needed_[i + 1] && fused_relu(i + 1);
+}
+
+bool Economy::gated(int i, int start) const {
+  return relu_after(i, start) &&
+      (gater_of(i + 1) < 0 || gater_of(i + 1) > start);
+}
+
+Sibling Economy::sibling(int i) const {
+  Layer<float>* const layer = net_->layers()[i].get();
+  Sibling s = {&conv(net_, i)->native_convolution(), Geometry(),
+               layer->blobs()[0]->cpu_data(), {NULL, NULL, false, false}, NULL,
+               NULL};
+  conv(net_, i)->native_shape(&s.g);
+  return s;
+}
+
+void Economy::forward_family(int first, int end) {
+  std::vector<Sibling> siblings;
+  for (int i = first; i <= end; ++i) {
+    if (family_of_[i] != first) continue;
+    place_tops(i);
+    Blob<float>* const top = net_->top_vecs()[i][0];
+    use(kData, top);
+    if (dry_) continue;
+    siblings.push_back(sibling(i));
+    Sibling& s = siblings.back();
+    if (net_->layers()[i]->blobs().size() > 1) {
+      s.task.bias = net_->layers()[i]->blobs()[1]->cpu_data();
+    }
+    s.task.relu = relu_after(i, end);
+    s.out = top->mutable_cpu_data();
+  }
+  if (dry_) return;
+  forward_siblings(siblings, net_->bottom_vecs()[first][0]->cpu_data());
+}
+
+// layers: those whose tops have gradients
+void Economy::backward_family(const std::vector<int>& layers, int start,
+                              std::vector<bool>* live) {
+  std::vector<Sibling> siblings;
+  const int split = split_of_[net_->bottom_ids(layers[0])[0]];
+  const int whole = net_->bottom_ids(split)[0];
+  Blob<float>* const sum = net_->blobs()[whole].get();
+  use(kDiff, sum);
+  for (int i : layers) {
+    share(kDiff, net_->bottom_vecs()[i][0], sum);
+    (*live)[net_->bottom_ids(i)[0]] = true;
+    if (dry_) continue;
+    siblings.push_back(sibling(i));
+    Sibling& s = siblings.back();
+    Blob<float>* const top = net_->top_vecs()[i][0];
+    s.gradient = top->cpu_diff();
+    if (gated(i, start)) s.task.gate = top->cpu_data();
+  }
+  if (!dry_) {
+    backward_siblings(siblings, (*live)[whole], sum->mutable_cpu_diff());
+  }
+  (*live)[whole] = true;
+  for (int i : layers) release_tops(i, start);
 }
 
 void Economy::forward_layer(int i) {
@@ -276,18 +384,12 @@ void Economy::run_forward(int end) {
     if (!needed_[i]) continue;
     const std::vector<int>& bottoms = net_->bottom_ids(i);
     const std::vector<int>& tops = net_->top_ids(i);
-    if (!fused_relu(i)) {
-      for (size_t t = 0; t < tops.size(); ++t) {
-        const int at = concat_of_[tops[t]];
-        if (at < 0 || has(bottoms, tops[t])) continue;
-        int offset = 0;
-        for (size_t b = 0; net_->bottom_ids(at)[b] != tops[t]; ++b) {
-          offset += net_->bottom_vecs()[at][b]->count();
-        }
-        view(kData, net_->top_vecs()[i][t], net_->top_vecs()[at][0], offset);
-      }
+    if (family_of_[i] == i) {
+      forward_family(i, end);
+    } else if (!fused_relu(i) && family_of_[i] < 0) {
+      place_tops(i);
       Conv* const c = conv(net_, i);
-      if (c) c->fusion().relu = i < end && needed_[i + 1] && fused_relu(i + 1);
+      if (c) c->fusion().relu = relu_after(i, end);
       forward_layer(i);
       if (c) c->fusion().relu = false;
     }
@@ -310,12 +412,22 @@ void Economy::run_backward(int start, int end) {
     live[id] = true;
     use(kDiff, net_->blobs()[id].get());
   }
+  std::map<int, std::vector<int> > waiting;  // for the first of their family
   for (int i = start; i >= end; --i) {
     const std::vector<int>& bottoms = net_->bottom_ids(i);
     const std::vector<int>& tops = net_->top_ids(i);
     bool any = false;
     for (int id : tops) any = any || live[id];
-    if (!needed_[i] || !any || !net_->layer_need_backward()[i]) continue;
+    const bool runs = needed_[i] && any && net_->layer_need_backward()[i];
+    if (i <= end_ && family_of_[i] >= 0) {
+      std::vector<int>& family = waiting[family_of_[i]];
+      if (runs) family.insert(family.begin(), i);
+      if (family_of_[i] == i && !family.empty()) {
+        backward_family(family, start, &live);
+      }
+      continue;
+    }
+    if (!runs) continue;
     if (fused_relu(i)) continue;  // the convolution or the pooling does it
     const std::vector<bool>& down = net_->bottom_need_backward()[i];
     if (is(net_, i, "Split")) {
@@ -365,33 +477,29 @@ void Economy::run_backward(int start, int end) {
       Pool* const p = pool(net_, i);
       if (c) {
         c->fusion().add = add;
-        c->fusion().gate = i < start && needed_[i + 1] && fused_relu(i + 1) &&
-            (pool_of(i + 1) < 0 || pool_of(i + 1) > start);
+        c->fusion().gate = gated(i, start);
+      }
+      LRNLayer<float>* const l = lrn(net_, i);
+      bool gates = false;
+      for (int j = 0; j < i && (p || l); ++j) {
+        gates = gates || (needed_[j] && fused_relu(j) && gater_of(j) == i);
       }
       if (p) {
         p->fusion().add = add;
-        for (int j = 0; j < i; ++j) {
-          p->fusion().gate = p->fusion().gate ||
-              (needed_[j] && fused_relu(j) && pool_of(j) == i);
-        }
+        p->fusion().gate = gates;
       }
+      if (l) l->fusion().gate = gates;
       // both diffs can share memory, because each pixel depends only on itself
-      if (lrn(net_, i) && !has(net_->top_ids(start), tops[0]) &&
+      if (l && !has(net_->top_ids(start), tops[0]) &&
           split_of_[bottoms[0]] < 0 && !inputs_.count(bottoms[0])) {
         share(kDiff, net_->bottom_vecs()[i][0], net_->top_vecs()[i][0]);
       }
       backward_layer(i);
       if (c) c->fusion() = Fusion();
       if (p) p->fusion() = Fusion();
+      if (l) l->fusion() = Fusion();
     }
-    for (size_t t = 0; t < tops.size(); ++t) {
-      Blob<float>* const top = net_->top_vecs()[i][t];
-      if (has(bottoms, tops[t])) continue;
-      if (!has(net_->top_ids(start), tops[t]) && !inputs_.count(tops[t])) {
-        release(kDiff, top);
-      }
-      if (!kept_[tops[t]]) release(kData, top);
-    }
+    release_tops(i, start);
   }
 }
 

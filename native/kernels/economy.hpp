@@ -27,6 +27,8 @@
 
 #include <boost/shared_ptr.hpp>
 
+#include "caffe/native/convolution.hpp"
+
 namespace caffe {
 
 template <typename Dtype> class Blob;
@@ -58,10 +60,19 @@ class Economy {
   bool fused_relu(int layer) const;  // done by the convolution before it
   bool ours(int layer) const;
   bool adds(int layer) const;  // can add to a diff
-  // the pooling that is the only reader of this ReLU and computes its gradient;
-  // -1: none
-  int pool_of(int relu) const;
+  // the pooling or LRN that is the only reader of this ReLU and computes its
+  // gradient; -1: none
+  int gater_of(int relu) const;
   bool concat_in_place(int layer) const;
+  // A family: pointwise convolutions of the same blob, done with the first of
+  // them (convolution.hpp). family_of_ has that layer; -1: none.
+  bool may_be_sibling(int layer) const;
+  Sibling sibling(int layer) const;
+  void forward_family(int first, int end);
+  void backward_family(const std::vector<int>& layers, int start,
+                       std::vector<bool>* live);
+  bool relu_after(int layer, int end) const;  // the convolution does it
+  bool gated(int layer, int start) const;     // the same in backward
 
   // Memory operations, only simulated if dry_ is set.
   void use(Kind kind, Blob<float>* blob);
@@ -69,6 +80,8 @@ class Economy {
   void share(Kind kind, Blob<float>* to, Blob<float>* from);
   void view(Kind kind, Blob<float>* part, Blob<float>* whole, int offset);
   void clear_diff(Blob<float>* blob);
+  void place_tops(int layer);  // in their concatenation
+  void release_tops(int layer, int start);
   void forward_layer(int layer);
   void backward_layer(int layer);
 
@@ -80,6 +93,7 @@ class Economy {
   std::vector<int> last_reader_;  // layer, by blob
   std::vector<bool> kept_, backward_reads_;  // blobs
   std::vector<int> concat_of_, split_of_;  // layer, by blob; -1: none
+  std::vector<int> family_of_;    // layer, by layer; -1: none
   bool ready_;  // the data that backward reads is valid
 
   bool dry_;

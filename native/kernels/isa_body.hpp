@@ -17,6 +17,6 @@ const Kernels kTable = {
     NATIVE_NAME,   product,      pack_row,     pack_panels,
     hash,          winograd_input,
     winograd_output, finish_row,    pool_row,     unpool_row,
-    widen,
+    unpool_pairs,  widen,
     lrn_forward,   lrn_backward,    relu_forward, relu_backward,
     add};

@@ -22,14 +22,27 @@ struct Finish {
   const float* bias;  // one per row, or NULL
   bool relu;          // negative results become 0
   bool add;           // adds to the stored value (then neither bias nor relu)
+  bool stream;        // the result is too large to stay in the caches
+};
+// Whether a result of so many floats is streamed to memory. Writing it into the
+// caches reads every line first: that took half of the time of a large pooling's
+// gradient, and a third of the first convolution. A smaller result is better kept
+// in the caches for the next layer (8 MB was best of 2 to 32).
+inline bool streamed(size_t floats) { return floats >= size_t(2) << 20; }
+
+// A left matrix of a product: strips of 8 rows, each k x 8.
+struct Factor {
+  const float* a;
+  int k;
 };
 
 struct Kernels {
   const char* name;
 
-  // c[m x n] = a * b. a: strips of 8 rows, each k x 8 (rows beyond m padded);
-  // b: k x width, width = panel_width(n); c: rows ldc apart.
-  void (*product)(int m, int n, int k, const float* a, const float* b,
+  // c[m x n] = a * b. a: `factors` matrices, side by side (their rows beyond m
+  // are padded); b: the sum of their k x width, width = panel_width(n); c: rows
+  // ldc apart.
+  void (*product)(int m, int n, const Factor* a, int factors, const float* b,
                   int width, float* c, size_t ldc, const Finish& finish);
 
   // Copies n floats and fills up to width with zeros. If there is a gate,
@@ -37,11 +50,12 @@ struct Kernels {
   void (*pack_row)(const float* from, const float* gate, int n, int width,
                    float* to);
 
-  // The same for n pixels of every channel, `plane` apart. The panels lie one
-  // after the other; each channel goes into all of them before the next
-  // channel, so that the picture is read in long runs.
+  // The same for n pixels of every channel, `plane` apart, into the rows from
+  // `row` of panels that have `depth` rows. The panels lie one after the other;
+  // each channel goes into all of them before the next channel, so that the
+  // picture is read in long runs.
   void (*pack_panels)(const float* from, const float* gate, size_t plane,
-                      int channels, int n, float* to);
+                      int channels, int n, int row, int depth, float* to);
 
   // Mixes the bits of n floats, except the last n % kHashLanes, into the lanes.
   // Each step is invertible, so one changed bit changes the lanes.
@@ -61,22 +75,30 @@ struct Kernels {
 
   // Max pooling, 3x3, stride 1 or 2, one row of outputs. rows: three rows of
   // input with a border; taps: index 0 to 8 of each maximum (first of equals).
-  // Rows here and below are read up to kBeyond floats beyond their end.
+  // Rows here and below are read, and `out` is written, up to kBeyond floats
+  // beyond their end.
   void (*pool_row)(const float* const rows[3], int stride, int n, float* out,
                    unsigned char* taps);
   // The gradient of a row of inputs at stride 1, from the three rows of outputs
   // that read it, the topmost first. The border is -1 in taps and 0 in grads.
   void (*unpool_row)(const float* const grads[3], const float* const taps[3],
-                     int n, bool add, float* out);
+                     int n, float* out);
+  // The same at stride 2, for n pairs of columns: from the row of outputs whose
+  // windows have this row as their third, or NULL, and from the row whose windows
+  // have it as their first, or, if the first is NULL, as their second. Both begin
+  // with a border column.
+  void (*unpool_pairs)(const float* const grads[2], const float* const taps[2],
+                       int n, float* out);
   void (*widen)(const unsigned char* from, int n, float* to);
 
   // Local response normalisation across `channels`, n pixels at a time,
   // channels `stride` apart; beta = 3/4. work: lrn_work(size) floats.
   void (*lrn_forward)(const float* x, float* y, int channels, size_t stride,
-                      int n, int size, float alpha, float k, float* work);
+                      int n, int size, float alpha, float k, bool stream,
+                      float* work);
   void (*lrn_backward)(const float* x, const float* dy, float* dx,
                        int channels, size_t stride, int n, int size,
-                       float alpha, float k, float* work);
+                       float alpha, float k, bool gate, float* work);
 
   void (*relu_forward)(const float* x, size_t n, float* y);
   // dx = dy where x > 0, else 0

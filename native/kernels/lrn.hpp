@@ -17,14 +17,16 @@ struct Lrn {
 };
 
 void lrn_forward(const Lrn& l, const float* x, float* y);
-// dx may be dy
-void lrn_backward(const Lrn& l, const float* x, const float* dy, float* dx);
+// dx may be dy. gate: dx counts only where x > 0; elsewhere it is 0.
+void lrn_backward(const Lrn& l, const float* x, const float* dy, bool gate,
+                  float* dx);
 
 // Caffe's own code does other exponents and double precision.
 inline bool serves_lrn(float beta) { return beta == .75f; }
 inline bool serves_lrn(double) { return false; }
 inline void lrn_forward(const Lrn&, const double*, double*) {}
-inline void lrn_backward(const Lrn&, const double*, const double*, double*) {}
+inline void lrn_backward(const Lrn&, const double*, const double*, bool,
+                         double*) {}
 
 }  // namespace native
 }  // namespace caffe

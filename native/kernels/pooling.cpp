@@ -36,6 +36,8 @@ void MaxPool::forward(const PoolGeometry& g, const float* in, float* out) {
     // a ring of three picture rows y - pad; the border, -FLT_MAX, never wins
     float* const ring = scratch(0, size_t(4) * stored);
     float* const empty = ring + size_t(3) * stored;
+    float* const row = scratch(1, size_t(g.out_w) + kBeyond);
+    const Finish finish = {NULL, false, false, streamed(pooled * g.planes)};
     for (int i = 0; i < 4 * stored; ++i) ring[i] = -FLT_MAX;
     int have = first * g.stride;  // the next row to put into the ring
     for (int y = first; y < last; ++y) {
@@ -54,7 +56,8 @@ void MaxPool::forward(const PoolGeometry& g, const float* in, float* out) {
             ? ring + size_t((y * g.stride + i) % 3) * stored : empty;
       }
       const size_t at = q * pooled + size_t(y) * g.out_w;
-      k.pool_row(rows, g.stride, g.out_w, out + at, taps + at);
+      k.pool_row(rows, g.stride, g.out_w, row, taps + at);
+      k.finish_row(row, g.out_w, finish, out + at);
     }
   });
 }
@@ -66,6 +69,8 @@ void MaxPool::backward(const PoolGeometry& g, const float* out_gradient,
   const size_t pooled = size_t(g.out_h) * g.out_w;
   const unsigned char* const taps =
       reinterpret_cast<const unsigned char*>(taps_.data());
+  const Finish finish = {NULL, false, add,
+                         !add && streamed(plane * g.planes)};
   if (g.stride == 1) {
     // Outputs y + pad - 2 ... y + pad read input row y, and likewise columns:
     // so this uses three rows of outputs, with a border that matches no tap.
@@ -76,6 +81,7 @@ void MaxPool::backward(const PoolGeometry& g, const float* out_gradient,
       const int last = std::min(g.height, first + kRowsOfAJob);
       float* const grads = scratch(0, size_t(4) * wide);
       float* const marks = scratch(1, size_t(4) * wide);
+      float* const row = scratch(2, wide);
       std::fill(grads, grads + size_t(4) * wide, 0.f);
       std::fill(marks, marks + size_t(4) * wide, -1.f);
       // column c of a bordered row is output c + pad_w - 2
@@ -101,46 +107,49 @@ void MaxPool::backward(const PoolGeometry& g, const float* out_gradient,
           r[i] = grads + slot;
           m[i] = marks + slot;
         }
-        k.unpool_row(r, m, g.width, add,
+        k.unpool_row(r, m, g.width, row);
+        k.finish_row(row, g.width, finish,
                      in_gradient + q * plane + size_t(y) * g.width);
       }
     });
     return;
   }
-  parallel(g.planes, [&](int q) {
-    float* const to = in_gradient + q * plane;
-    if (!add) std::memset(to, 0, plane * sizeof(float));
-    // offset of tap t of output (y, x) from pixel (2y - pad, 2x - pad)
-    int where[9];
-    for (int t = 0; t < 9; ++t) where[t] = t / 3 * g.width + t % 3;
-    float* const open = scratch(0, g.out_w);
-    for (int y = 0; y < g.out_h; ++y) {
-      const size_t at = q * pooled + size_t(y) * g.out_w;
-      const float* from = out_gradient + at;
-      if (gate) {
-        k.pack_row(from, gate + at, g.out_w, g.out_w, open);
-        from = open;
+  // Row y of the picture, with its border row v = y + pad, is the first row of
+  // the windows of output row v / 2 and the third of those before; or, if v is
+  // odd, the second. Likewise columns.
+  const int pairs = (g.pad_w + g.width + 1) / 2;
+  const int wide = std::max(pairs, g.out_w) + 1 + kBeyond;
+  const int cuts = jobs_of(g.height);
+  parallel(g.planes * cuts, [&](int job) {
+    const int q = job / cuts, first = job % cuts * kRowsOfAJob;
+    const int last = std::min(g.height, first + kRowsOfAJob);
+    float* const grads = scratch(0, size_t(3) * wide);
+    float* const marks = scratch(1, size_t(3) * wide);
+    float* const row = scratch(2, size_t(2) * pairs + kBeyond);
+    std::fill(grads, grads + size_t(3) * wide, 0.f);
+    std::fill(marks, marks + size_t(3) * wide, -1.f);
+    int have = std::max(0, (first + g.pad_h) / 2 - 1);
+    for (int y = first; y < last; ++y) {
+      const int v = y + g.pad_h, o = v / 2;
+      for (; have <= o && have < g.out_h; ++have) {
+        const size_t at = q * pooled + size_t(have) * g.out_w;
+        const size_t slot = size_t(have % 2) * wide + 1;
+        k.pack_row(out_gradient + at, gate ? gate + at : NULL, g.out_w, g.out_w,
+                   grads + slot);
+        k.widen(taps + at, g.out_w, marks + slot);
       }
-      const unsigned char* const tap = taps + at;
-      const int v = y * g.stride - g.pad_h;
-      float* const row = to + int64_t(v) * g.width - g.pad_w;
-      // windows [lo, hi) lie inside the picture; in others, the tap may lie
-      // outside, if every value in the window was NaN
-      const bool whole = v >= 0 && v + 3 <= g.height;
-      const int lo = whole ? (g.pad_w + g.stride - 1) / g.stride : g.out_w;
-      const int hi = std::max(lo, std::min(
-          g.out_w, (g.width + g.pad_w - 3 + g.stride) / g.stride));
-      for (int x = 0; x < g.out_w; ++x) {
-        if (x == lo) {
-          for (; x < hi; ++x) row[x * g.stride + where[tap[x]]] += from[x];
-          if (x == g.out_w) break;
-        }
-        const int u = x * g.stride - g.pad_w + tap[x] % 3;
-        const int t = v + tap[x] / 3;
-        if (u >= 0 && u < g.width && t >= 0 && t < g.height) {
-          row[x * g.stride + where[tap[x]]] += from[x];
-        }
+      const float* r[2] = {NULL, NULL};
+      const float* m[2] = {NULL, NULL};
+      for (int i = v % 2; i < 2; ++i) {
+        const int from = o - 1 + i;
+        const size_t slot =
+            size_t(from >= 0 && from < g.out_h ? from % 2 : 2) * wide;
+        r[i] = grads + slot;
+        m[i] = marks + slot;
       }
+      k.unpool_pairs(r, m, pairs, row);
+      k.finish_row(row + g.pad_w, g.width, finish,
+                   in_gradient + q * plane + size_t(y) * g.width);
     }
   });
 }

@@ -55,11 +55,12 @@ void pack_direct(const Geometry& g, Direction direction, const float* w,
 
 const float* Weights::get(Kind kind, Direction direction, const Geometry& g,
                           const float* w) {
-  const size_t count =
-      size_t(g.maps) * g.channels * g.kernel_h * g.kernel_w;
-  const uint64_t sum = sum_of(w, count);
+  if (direction == kForward || direction == kSplit || !sum_is_known_) {
+    sum_ = sum_of(w, size_t(g.maps) * g.channels * g.kernel_h * g.kernel_w);
+    sum_is_known_ = true;
+  }
   Packed& p = packed_[std::make_pair(kind, direction)];
-  if (p.known && p.sum == sum) return p.data.data();
+  if (p.known && p.sum == sum_) return p.data.data();
   const Geometry q = shape(direction, g);
   const size_t strips = (q.maps + kStrip - 1) / kStrip;
   const size_t area = kind == kDirect ? q.kernel_h * q.kernel_w : 36;
@@ -70,7 +71,7 @@ const float* Weights::get(Kind kind, Direction direction, const Geometry& g,
   } else {
     winograd_weights(g, direction, w, p.data.data());
   }
-  p.sum = sum;
+  p.sum = sum_;
   p.known = true;
   return p.data.data();
 }

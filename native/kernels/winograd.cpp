@@ -30,6 +30,11 @@ Tiles tiles_of(const Geometry& g) {
   return t;
 }
 
+// Columns of all panels that n columns fill.
+int columns_of(int n) {
+  return n / kPanel * kPanel + (n % kPanel ? panel_width(n % kPanel) : 0);
+}
+
 // Transforms tiles [t0, t0 + n) of channels [c0, c1): value i of channel c goes
 // to v[i * stride + c * width].
 void transform(const Kernels& k, const Geometry& g, const Tiles& tiles,
@@ -84,19 +89,21 @@ void multiply(const Kernels& k, const Geometry& g, const Tiles& tiles,
   float* const products = scratch(1, kPoints * apart);
   const size_t weights =
       size_t((g.maps + kStrip - 1) / kStrip) * kStrip * g.channels;
-  const Finish plain = {NULL, false, false};
+  const Finish plain = {NULL, false, false, false};
   float rows[4 * 4 * kPanel];
+  const bool stream = streamed(size_t(g.maps) * g.out_h * g.out_w);
   for (int m = m0; m < m1; m += kMapsAtATime) {
     const int maps = std::min(kMapsAtATime, m1 - m);
     for (int i = 0; i < kPoints; ++i) {
-      k.product(maps, width, g.channels, w + i * weights + size_t(m) * g.channels,
-                v + i * stride, width, products + i * apart, width, plain);
+      const Factor a = {w + i * weights + size_t(m) * g.channels, g.channels};
+      k.product(maps, width, &a, 1, v + i * stride, width, products + i * apart,
+                width, plain);
     }
     for (int r = 0; r < maps; ++r) {
       k.winograd_output(products + size_t(r) * width, apart, width, tiles.step,
                         rows);
       const Finish finish = {task.bias ? task.bias + m + r : NULL, task.relu,
-                             task.add};
+                             task.add, stream};
       float* const map = out + size_t(m + r) * g.out_h * g.out_w;
       for (int done = 0; done < n;) {
         const int ty = (t0 + done) / tiles.across;
@@ -117,10 +124,16 @@ void multiply(const Kernels& k, const Geometry& g, const Tiles& tiles,
 }  // namespace
 
 bool winograd_serves(const Geometry& g) {
-  return g.kernel_h == g.kernel_w && g.kernel_h >= 3 && g.kernel_h <= 5 &&
-         g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
-         g.dilation_w == 1 && g.channels >= 8 && g.maps >= 8 &&
-         g.out_h >= 4 && g.out_w >= 4;
+  if (g.kernel_h != g.kernel_w || g.kernel_h < 3 || g.kernel_h > 5 ||
+      g.stride_h != 1 || g.stride_w != 1 || g.dilation_h != 1 ||
+      g.dilation_w != 1 || g.channels < 8 || g.maps < 8 || g.out_h < 4 ||
+      g.out_w < 4) {
+    return false;
+  }
+  // In a map of 7x7, four tiles fill a quarter of a panel: a direct product
+  // multiplies as often, and reads a quarter of the weights.
+  return 36 * columns_of(tiles_of(g).count) <
+      g.kernel_h * g.kernel_w * columns_of(g.out_h * g.out_w);
 }
 
 void convolve_winograd(const Geometry& g, const float* picture, const float* w,

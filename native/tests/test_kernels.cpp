@@ -111,6 +111,7 @@ std::vector<Case> cases() {
   c.push_back({geometry(8, 19, 23, 16, 4, 1), winograd});
   // too small for Winograd
   c.push_back({geometry(8, 3, 3, 8, 3, 1), plain});
+  c.push_back({geometry(40, 7, 7, 24, 3, 1), plain});
   c.push_back({geometry(8, 1, 40, 8, 3, 1), plain});
   c.push_back({geometry(8, 40, 1, 8, 5, 2), plain});
   c.push_back({geometry(3, 20, 20, 5, 3, 1), plain});
@@ -231,9 +232,22 @@ TEST(Kernels, SameBitsInEveryWidth) {
     const int width = panel_width(n);
     const Floats x = random_floats(size_t(k) * width, 2);
     Floats p(m * 50, 0), q(m * 50, 0);
-    const Finish finish = {bias.data(), true, false};
-    a->product(m, n, k, w.data(), x.data(), width, p.data(), 50, finish);
-    b->product(m, n, k, w.data(), x.data(), width, q.data(), 50, finish);
+    const Finish finish = {bias.data(), true, false, false};
+    const Factor whole = {w.data(), k};
+    a->product(m, n, &whole, 1, x.data(), width, p.data(), 50, finish);
+    b->product(m, n, &whole, 1, x.data(), width, q.data(), 50, finish);
+    EXPECT_EQ(p, q);
+    // the same matrix as two, side by side
+    Floats left, right;
+    for (int s = 0; s < 3; ++s) {
+      const float* const strip = w.data() + size_t(s) * kStrip * k;
+      left.insert(left.end(), strip, strip + kStrip * 100);
+      right.insert(right.end(), strip + kStrip * 100, strip + kStrip * k);
+    }
+    const Factor halves[] = {{left.data(), 100}, {right.data(), k - 100}};
+    a->product(m, n, halves, 2, x.data(), width, q.data(), 50, finish);
+    EXPECT_EQ(p, q);
+    b->product(m, n, halves, 2, x.data(), width, q.data(), 50, finish);
     EXPECT_EQ(p, q);
   }
   const Floats rows = random_floats(6 * 200, 3);
@@ -253,14 +267,109 @@ TEST(Kernels, SameBitsInEveryWidth) {
   const Floats x = random_floats(channels * pixels, 6);
   const Floats dy = random_floats(channels * pixels, 7);
   Floats work(lrn_work(5)), p(x.size()), q(x.size());
-  a->lrn_forward(x.data(), p.data(), channels, pixels, pixels, 5, .3f, 1, work.data());
-  b->lrn_forward(x.data(), q.data(), channels, pixels, pixels, 5, .3f, 1, work.data());
+  a->lrn_forward(x.data(), p.data(), channels, pixels, pixels, 5, .3f, 1, false, work.data());
+  b->lrn_forward(x.data(), q.data(), channels, pixels, pixels, 5, .3f, 1, true, work.data());
   EXPECT_EQ(p, q);
-  a->lrn_backward(x.data(), dy.data(), p.data(), channels, pixels, pixels, 5, .3f, 1, work.data());
-  b->lrn_backward(x.data(), dy.data(), q.data(), channels, pixels, pixels, 5, .3f, 1, work.data());
+  a->lrn_backward(x.data(), dy.data(), p.data(), channels, pixels, pixels, 5, .3f, 1, true, work.data());
+  b->lrn_backward(x.data(), dy.data(), q.data(), channels, pixels, pixels, 5, .3f, 1, true, work.data());
   EXPECT_EQ(p, q);
+  // the rows of a pooling's gradient, from three rows and from two
+  const int n = 50;
+  Floats grads = random_floats(3 * 160, 8), taps(3 * 160);
+  for (size_t i = 0; i < taps.size(); ++i) taps[i] = float(i * 7 % 10) - 1;
+  const float* g[3] = {grads.data(), grads.data() + 160, grads.data() + 320};
+  const float* t[3] = {taps.data(), taps.data() + 160, taps.data() + 320};
+  Floats u(2 * n + kBeyond), v(2 * n + kBeyond);
+  a->unpool_row(g, t, n, u.data());
+  b->unpool_row(g, t, n, v.data());
+  EXPECT_EQ(Floats(u.begin(), u.begin() + n), Floats(v.begin(), v.begin() + n));
+  for (int i = 0; i < 2; ++i) {
+    a->unpool_pairs(g, t, n, u.data());
+    b->unpool_pairs(g, t, n, v.data());
+    EXPECT_EQ(Floats(u.begin(), u.begin() + 2 * n),
+              Floats(v.begin(), v.begin() + 2 * n));
+    g[0] = NULL;
+  }
 }
 #endif
+
+// Convolutions of the same picture, as one: the same as each alone.
+TEST(Convolution, Siblings) {
+  const int sizes[][2] = {{1, 1}, {7, 7}, {14, 14}, {9, 53}, {130, 121}};
+  const int maps[] = {64, 3, 16, 41};
+  for (const int* size : sizes) {
+    const int channels = 37;
+    const size_t plane = size_t(size[0]) * size[1];
+    const Floats x = random_floats(channels * plane, 1);
+    Convolution layers[4];
+    Floats w[4], bias[4], dy[4], y[4];
+    std::vector<Sibling> siblings;
+    for (int i = 0; i < 4; ++i) {
+      const Geometry g = geometry(channels, size[0], size[1], maps[i], 1, 0);
+      w[i] = random_floats(channels * maps[i], 10 + i);
+      bias[i] = random_floats(maps[i], 20 + i);
+      dy[i] = random_floats(maps[i] * plane, 30 + i);
+      y[i].assign(maps[i] * plane, NAN);
+      const Task task = {NULL, bias[i].data(), i % 2 == 0, false};
+      siblings.push_back({&layers[i], g, w[i].data(), task, dy[i].data(),
+                          y[i].data()});
+    }
+    forward_siblings(siblings, x.data());
+    Doubles want(x.size(), 0);
+    for (int i = 0; i < 4; ++i) {
+      Sibling& s = siblings[i];
+      Floats alone(y[i].size());
+      Convolution layer;
+      layer.forward(s.g, x.data(), w[i].data(), s.task, alone.data());
+      EXPECT_EQ(alone, y[i]);
+      s.task.bias = NULL;
+      s.task.relu = false;
+      s.task.gate = i % 2 == 0 ? y[i].data() : NULL;
+      products(s.g, [&](size_t o, size_t p, size_t q) {
+        if (i % 2 == 0 && !(y[i][o] > 0)) return;
+        want[p] += double(w[i][q]) * dy[i][o];
+      });
+    }
+    Floats dx(x.size(), NAN);
+    backward_siblings(siblings, false, dx.data());
+    EXPECT_LT(error(dx, want), 2e-5);
+    const Floats once = dx;
+    backward_siblings(siblings, true, dx.data());
+    for (size_t i = 0; i < dx.size(); ++i) ASSERT_EQ(once[i] + once[i], dx[i]);
+  }
+}
+
+// A result that is too large for the caches has the bits that a narrow strip of
+// the same picture has, wherever its rows begin.
+TEST(Convolution, Streamed) {
+  const int wide[] = {1024, 1037};
+  for (int width : wide) {
+    const int kernels[] = {1, 3, 5};
+    for (int kernel : kernels) {
+      Geometry g = geometry(8, 260, width, 16, kernel, kernel / 2);
+      ASSERT_TRUE(streamed(size_t(g.maps) * g.out_h * g.out_w));
+      const Floats x = random_floats(size_t(8) * 260 * width, 1);
+      const Floats w = random_floats(16 * 8 * kernel * kernel, 2);
+      const Floats bias = random_floats(16, 3);
+      const Task task = {NULL, bias.data(), true, false};
+      Floats y(size_t(g.maps) * 260 * width), some(size_t(g.maps) * 60 * width);
+      Convolution layer;
+      layer.forward(g, x.data(), w.data(), task, y.data());
+      Floats top(size_t(8) * 60 * width);
+      for (int c = 0; c < 8; ++c) {
+        std::copy_n(x.begin() + size_t(c) * 260 * width, size_t(60) * width,
+                    top.begin() + size_t(c) * 60 * width);
+      }
+      g.height = g.out_h = 60;
+      layer.forward(g, top.data(), w.data(), task, some.data());
+      for (int m = 0; m < 16; ++m)
+        for (int i = 0; i < 56 * width; ++i) {
+          ASSERT_EQ(y[size_t(m) * 260 * width + i],
+                    some[size_t(m) * 60 * width + i]) << m << " " << i;
+        }
+    }
+  }
+}
 
 TEST(MaxPool, ForwardAndBackward) {
   const int sizes[][2] = {{1, 1}, {1, 9}, {2, 2}, {3, 3}, {7, 5}, {28, 28},
@@ -331,7 +440,7 @@ TEST(MaxPool, ForwardAndBackward) {
 
 TEST(Lrn, ForwardAndBackward) {
   const int shapes[][3] = {{1, 5, 5}, {2, 1, 5}, {3, 300, 3}, {64, 257, 5},
-                           {192, 1000, 5}, {10, 33, 7}};
+                           {192, 1000, 5}, {10, 33, 7}, {64, 40000, 5}};
   for (const int* shape : shapes) {
     const Lrn l = {shape[0], size_t(shape[1]), shape[2], .7f, 1.5f};
     const size_t n = l.channels * l.pixels;
@@ -364,10 +473,13 @@ TEST(Lrn, ForwardAndBackward) {
     Floats got(n, NAN);
     lrn_forward(l, x.data(), got.data());
     EXPECT_LT(error(got, y), 1e-5);
-    lrn_backward(l, x.data(), dy.data(), got.data());
+    lrn_backward(l, x.data(), dy.data(), false, got.data());
     EXPECT_LT(error(got, dx), 2e-5);
+    const Floats plain = got;
+    lrn_backward(l, x.data(), dy.data(), true, got.data());
+    for (size_t i = 0; i < n; ++i) ASSERT_EQ(x[i] > 0 ? plain[i] : 0, got[i]);
     got = dy;  // in place
-    lrn_backward(l, x.data(), got.data(), got.data());
+    lrn_backward(l, x.data(), got.data(), false, got.data());
     EXPECT_LT(error(got, dx), 2e-5);
   }
 }
