@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from dreamer.arrays import Light, Pixels, Planes, reduced, zoom
+from dreamer.arrays import Light, Pixels, Planes
 from dreamer.nets.model import Model
 from dreamer.nets.preprocess import deprocess, preprocess
 from dreamer.pictures.finish import AS_IT_IS, Finish
 from dreamer.pictures.mask import resized, spare
 from dreamer.pictures.picture import eight_bit
+from dreamer.scaling import reduced, zoom
 
 
 def picture(model: Model, image: Pixels, sizes: list[tuple[int, int]], octave: int, dreamed: Planes,
