@@ -38,7 +38,7 @@ try:
     import numpy as np
 
     from dreamer import __version__
-    from dreamer.arrays import Light, Pixels, Planes, bands, mean_size, zoom
+    from dreamer.arrays import Light, Pixels, Planes, bands
     from dreamer.errors import Failure, Mistake, Stopped, say, tell
     from dreamer.films import sequence
     from dreamer.machine import files, here
@@ -56,8 +56,10 @@ try:
     from dreamer.pictures.finish import WHOLE
     from dreamer.pictures.mask import resized, spare
     from dreamer.pictures.recipe import read_recipe
+    from dreamer.scaling import zoom
     from dreamer.state import State, Step
     from dreamer.steps import Change
+    from dreamer.sums import mean_size
 except ImportError as error:
     if __name__ != "__main__":
         raise
@@ -122,8 +124,8 @@ def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: 
     steepness = mean_size(net.gradient)
     rate = np.float32(step_size / steepness if steepness else 0)  # if nothing excites the layer, nothing changes
     for rows in bands(picture):
-        picture[:, rows] += rate * net.gradient[:, rows] if mask is None else (
-            rate / 255 * mask[rows] * net.gradient[:, rows])
+        local = rate if mask is None else rate * (mask[rows] / np.float32(255))
+        picture[:, rows] += local * net.gradient[:, rows]
         if clip:
             np.clip(picture[:, rows], net.lowest, net.lowest + 255, out=picture[:, rows])
     return value

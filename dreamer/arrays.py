@@ -5,12 +5,10 @@ A large picture does not fit there: numpy on the whole array would mostly wait f
 import os
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from dreamer.errors import Failure
 
@@ -59,35 +57,3 @@ def disk() -> str:
 def beside(planes: Planes, height: int, width: int) -> Planes:
     """An array (3, height, width) of float32 where `planes` are: in memory, or in a file. Raises Failure."""
     return in_file(height, width, disk()) if isinstance(planes, np.memmap) else np.empty((3, height, width), np.float32)
-
-
-def mean_size(planes: Planes) -> float:
-    """The mean of the absolute values."""
-    total = sum(float(np.abs(planes[:, rows]).sum(dtype=np.float64)) for rows in bands(planes))
-    return total / planes.size
-
-
-def zoom(planes: Planes, height: int, width: int, out: Planes | None = None) -> Planes:
-    """`planes` scaled linearly to height × width by scipy.ndimage.zoom, into `out` or a new array, on three threads."""
-    if out is None:
-        out = np.empty((3, height, width), np.float32)
-    factors = height / planes.shape[1], width / planes.shape[2]
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda source, target: ndimage.zoom(source, factors, target, order=1), planes, out))
-    return out
-
-
-def reduced(planes: NDArray[Any], height: int, width: int) -> Planes:
-    """A new array: `planes`, of any real dtype, shrunk to height × width. Each value is roughly the mean of the values
-    that it replaces."""
-    factor = min(planes.shape[1] // height, planes.shape[2] // width)
-    if factor < 2:
-        same = planes.shape[1:] == (height, width)
-        return planes.astype(np.float32) if same else zoom(np.asarray(planes, np.float32), height, width)
-    tall, wide = planes.shape[1] // factor * factor, planes.shape[2] // factor * factor
-    small = np.zeros((len(planes), tall // factor, wide // factor), np.float32)
-    for row in range(factor):
-        for column in range(factor):
-            small += planes[:, row:tall:factor, column:wide:factor]
-    small /= factor ** 2
-    return small if small.shape[1:] == (height, width) else zoom(small, height, width)

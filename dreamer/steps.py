@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from dreamer.arrays import BAND, Planes, bands, beside, to_disk
+from dreamer.sums import BLOCK, mean_square
 
 Change: TypeAlias = Callable[[Planes], None]
 
@@ -55,16 +56,16 @@ def pyramid(gradient: Planes) -> None:
     A level is the one before, blurred with the binomial (1 4 6 4 1) / 16 over rows and columns, of which every second
     pixel is kept. A band is a level minus the next one, enlarged with the same binomial; the coarsest level is the
     last band. Beyond the picture's edge, the edge's values repeat. Raises Failure if a disk has no room."""
-    levels, least = [gradient], _NOTHING * _size(gradient)
+    levels, least = [gradient], _NOTHING * math.sqrt(mean_square(gradient))
     for _ in range(LEVELS):
         fine = levels[-1]
         coarse = _halved(fine)
         for rows in bands(fine):
             fine[:, rows] -= _doubled(coarse, rows, fine.shape[2])
         levels.append(coarse)
-    _normalise(levels[-1], least)
+    for number, level in enumerate(levels):
+        _normalise(level, least, BLOCK >> number)  # so that the blocks of all levels are the same parts of the picture
     for fine, coarse in zip(levels[-2::-1], levels[:0:-1], strict=True):
-        _normalise(fine, least)
         for rows in bands(fine):
             fine[:, rows] += _doubled(coarse, rows, fine.shape[2])
     to_disk(gradient)
@@ -163,15 +164,9 @@ def _within(numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return np.clip(numbers, 0, count - 1)
 
 
-def _normalise(planes: Planes, least: float) -> None:
-    """Divide by the root mean square, if that is more than `least`."""
-    size = _size(planes)
+def _normalise(planes: Planes, least: float, side: int) -> None:
+    """Divide by the root mean square, if that is more than `least`. It is summed over blocks of side × side pixels."""
+    size = math.sqrt(mean_square(planes, side))
     if size > least:
         for rows in bands(planes):
             planes[:, rows] /= np.float32(size)
-
-
-def _size(planes: Planes) -> float:
-    """The root mean square, summed in a fixed order."""
-    squares = sum(float(np.square(planes[:, rows], dtype=np.float64).sum()) for rows in bands(planes))
-    return float(np.sqrt(squares / planes.size))

@@ -1,5 +1,6 @@
 """The dream itself, compared with the references and with the oracle."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 import dreamify
 import oracle
 import tinymodel
+from dreamer import arrays, steps
 from dreamer.arrays import Planes
 from dreamer.errors import Mistake
 from dreamer.nets import model
@@ -114,6 +116,20 @@ def test_a_seed_repeats_a_dream(tiny: Model, speck: NDArray[np.uint8]) -> None:
     assert first.shape == speck.shape
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("band", [1, 3 * 53 * 5, 1 << 30])
+def test_bands_do_not_show_in_a_dream(tiny: Model, speck: NDArray[np.uint8], band: int,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in one bit, whatever is asked for."""
+    mask = np.random.RandomState(2).randint(0, 256, speck.shape[:2]).astype(np.uint8)
+    step = functools.partial(dreamify.make_step, change=steps.rule(1.5, True))
+    dreaming = functools.partial(dreamify.deepdream, Net(tiny, "mix/output+conv1"), speck, iterations=2, octaves=3,
+                                 mask=mask, step=step)
+    expected = dreaming()
+    for module in (arrays, steps):
+        monkeypatch.setattr(module, "BAND", band)
+    assert np.array_equal(dreaming(), expected)
 
 
 def test_dreaming_leaves_numpys_own_generator_alone(tiny: Model, speck: NDArray[np.uint8]) -> None:

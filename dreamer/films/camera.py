@@ -22,9 +22,11 @@ def moved(image: Pixels, zoom_step: float, rotate: float, pan: tuple[float, floa
     if out is None:
         out = np.empty((3, height, width), np.float32)
     angle = math.radians(rotate)
-    matrix = (1 - zoom_step) * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    middle = np.array([height / 2, width / 2])  # half a pixel off, as in Google's notebook
-    start = middle - matrix @ middle + (pan[1] * height, pan[0] * width)
+    straight, across = (1 - zoom_step) * math.cos(angle), (1 - zoom_step) * math.sin(angle)
+    matrix = np.array([[straight, -across], [across, straight]])
+    y, x = height / 2, width / 2  # half a pixel off, as in Google's notebook
+    # written out, because OpenBLAS multiplies matrices in another order on other processors
+    start = (y - (straight * y - across * x) + pan[1] * height, x - (across * y + straight * x) + pan[0] * width)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda source, target: ndimage.affine_transform(source, matrix, start, output=target, order=1,
                                                                       mode="mirror"), image.transpose(2, 0, 1), out))

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 
-from dreamer.arrays import Pixels, reduced
+from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Stopped
 from dreamer.jobs import events
 from dreamer.jobs.job import Job
@@ -13,6 +13,7 @@ from dreamer.jobs.reel import Reel
 from dreamer.machine.worker import Worker
 from dreamer.pictures import reading
 from dreamer.pictures.finish import COPY, Finish
+from dreamer.scaling import reduced
 from dreamer.state import Step
 
 ARRAYS = 36  # bytes per pixel: the previous frame, the new one, its 8-bit copy and its file

@@ -13,6 +13,7 @@ NAME is one of these names in any case, or a word of it, or the number of the cl
 import difflib
 import fnmatch
 import functools
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -218,4 +219,5 @@ def directions(labels: Sequence[Label | None], model: Model,
 
 
 def _unit(away: NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.asarray(away / (np.linalg.norm(away) or 1), np.float32)[:, None, None]
+    length = math.sqrt(math.fsum(np.square(away).tolist()))  # not numpy's norm: OpenBLAS sums in each processor's order
+    return np.asarray(away / (length or 1), np.float32)[:, None, None]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dreamer.arrays import Pixels, zoom
+from dreamer.arrays import Pixels
 from dreamer.errors import Mistake
 from dreamer.films import flow
 from dreamer.nets import model, strength
@@ -17,6 +17,7 @@ from dreamer.nets.layers import parse
 from dreamer.nets.net import Net
 from dreamer.options import look
 from dreamer.pictures import inputs
+from dreamer.scaling import zoom
 
 JITTER = 16  # pixels, as for a small picture
 QUALITY = 85  # of the JPEG

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+import dreamify
 from dreamer.arrays import Pixels
 from dreamer.films import cuts, flow, sequence
+from dreamer.nets import model
+from dreamer.nets.net import Net
 from helpers import ROOT, InMemory, noise
 
 COUNT, HEIGHT, WIDTH = 12, 90, 120  # of the frames of each shot
@@ -146,3 +149,29 @@ def test_a_run_that_resumes_decides_alike(frames: list[Picture]) -> None:
         rest = followed(frames, blend=0.5, first=first, before=whole[first - 1].copy())
         assert len(rest) == len(frames) - first
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(rest, whole[first:], strict=True)), first
+
+
+@pytest.mark.parametrize("carry", [None, flow.carried], ids=["blend", "flow"])
+def test_shots_that_are_dreamed_apart_are_those_of_the_film(carry: Any) -> None:
+    """In every bit, and in any order: each has only the frames from BEFORE before it on. So a film can be divided at
+    its cuts."""
+    if carry:
+        pytest.importorskip("cv2", reason="no OpenCV: ./provision.sh film")
+    frames = shot("coffee", 2, count=3) + shot("raccoon", 2, count=3) + shot("sky", -2, count=2)
+    net = Net(model.find("daydream"), "inception_3b/output", reproducible=True)
+    dreaming = functools.partial(dreamify.deepdream, iterations=2, octaves=2)
+
+    def dreamed(own: Sequence[Pixels], first: int) -> list[bytes]:
+        video: Any = InMemory(own)
+        return [pixels.tobytes() for _, pixels in
+                sequence.following(dreaming, net, video, blend=0.75, carry=carry, seed=3, first=first)]
+
+    whole = dreamed(frames, 0)
+    assert len(set(whole)) == len(frames)
+    bounds = [*beginnings(frames), len(frames)]
+    assert bounds == [0, 3, 6, 8]
+    for begin, end in list(zip(bounds, bounds[1:], strict=False))[::-1]:
+        start = max(0, begin - cuts.BEFORE)
+        assert dreamed(frames[start:end], begin - start) == whole[begin:end]
+    start = 1  # within a shot, the rest would not be the same
+    assert dreamed(frames[:3], start) != whole[start:3]
