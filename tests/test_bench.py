@@ -171,9 +171,11 @@ def test_dreams_are_timed_and_a_failure_is_told(measured: argparse.Namespace, tm
     found = peers.ways(measured, "", (1, 2, 1.4))
     took = peers.dreams(found, (64, 80), 1, tmp_path)
     assert list(took) == ["ours", "Google's notebook on our Caffe"]
-    assert min(took.values()) > 0
-    with pytest.raises(SystemExit, match="nobody failed"):
-        peers.seconds(peers.Whole("nobody", ["false"], {}), tmp_path, tmp_path / "out")
+    assert min(each.seconds for each in took.values()) > 0
+    assert all(50 < each.mb < 5000 for each in took.values())
+    nobody = peers.Whole("nobody", ["sh", "-c", "echo sad >&2; exit 3"], {"PATH": os.environ["PATH"]})
+    with pytest.raises(SystemExit, match="nobody failed: sad"):
+        peers.once(nobody, tmp_path, tmp_path / "out")
 
 
 def test_the_notebooks_dream_is_one(measured: argparse.Namespace, tmp_path: Path) -> None:
@@ -197,8 +199,16 @@ def test_the_tables_have_the_ratios() -> None:
     assert lines[3].startswith("| 112×112 | 7.0 ms | 8.0 ms |  |  |  | ")
     assert lines[-1] == "A step of 112×112 takes 1.40 times a quarter of one of 224×224."
     assert len({line.count("|") for line in lines[:4]}) == 1
-    assert peers.dream_table({(90, 160): {"ours": 2.0, "theirs": 5.0}}) == [
-        "| Picture | ours | theirs |", "|---|---|---|", "| 160×90 | 2.0 s | 5.0 s: 2.50× |"]
+    assert peers.dream_table({(90, 160): {"ours": peers.Taken(2, 99.6), "theirs": peers.Taken(5, 300)}}) == [
+        "| Picture | ours | theirs |", "|---|---|---|", "| 160×90 | 2.0 s, 100 MB | 5.0 s: 2.50×, 300 MB |"]
+
+
+def test_a_dreams_memory_is_that_of_its_largest_process(tmp_path: Path) -> None:
+    """Ours dreams in a child."""
+    use = "x = bytearray(300 << 20); x[::4096] = b'x' * (len(x) >> 12); open('{output}', 'w')"
+    script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {use!r}])"
+    taken = peers.once(peers.Whole("child", [PYTHON, "-c", script], {}), tmp_path, tmp_path / "out")
+    assert 300 <= taken.mb < 400
 
 
 @pytest.mark.parametrize("name", ["speed.py", "peers.py", "rates.py"])

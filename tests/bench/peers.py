@@ -3,7 +3,7 @@
 
     $ tests/bench/peers.py --torch --openvino --tensorflow    # installs them with pip in .cache/peers: 7 GB
     $ tests/bench/peers.py --torch=PYTHON --openvino=PYTHON --tensorflow=PYTHON    # interpreters that have them
-    $ tests/bench/peers.py --sizes 112x112 --dreams 160x90 --rounds 1              # a try without peers, in seconds
+    $ tests/bench/peers.py --sizes 112x112 --dreams 160x90 --rounds 1              # a try without peers, in a minute
 
 The engines take turns, and each has its own process. All figures are medians: of two steps in each of five rounds, or
 of five dreams. The steps of PyTorch and ours must have the same gradient, and all engines the same objective.
@@ -12,6 +12,7 @@ takes part.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -46,6 +47,13 @@ class Whole(NamedTuple):
     name: str
     command: list[str]
     environment: dict[str, str]
+
+
+class Taken(NamedTuple):
+    """What a dream took: seconds, and MB of memory."""
+
+    seconds: float
+    mb: float
 
 
 def install(name: str, folder: Path) -> str:
@@ -92,16 +100,20 @@ def ways(options: argparse.Namespace, arrays: str, sizes: tuple[int, int, float]
     return found
 
 
-def seconds(way: Whole, source: Path, to: Path) -> float:
-    """The seconds that a dream takes, from the start of its process to the end."""
+def once(way: Whole, source: Path, to: Path) -> Taken:
+    """What a dream takes, from the start of its process to the end. The memory is that of its largest process."""
     words = [word.format(input=source, output=to) for word in way.command]
-    began = time.perf_counter()
-    done = subprocess.run(words, env=way.environment, capture_output=True, text=True, check=False)
-    took = time.perf_counter() - began
-    if done.returncode or not to.exists():
-        sys.exit(f"peers.py: {way.name} failed: {done.stderr[-2000:]}")
+    with tempfile.TemporaryFile("w+") as said:
+        began = time.perf_counter()
+        process = subprocess.Popen(words, env=way.environment, stdout=subprocess.DEVNULL, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        took = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode or not to.exists():
+            said.seek(0)
+            sys.exit(f"peers.py: {way.name} failed: {said.read()[-2000:]}")
     to.unlink()
-    return took
+    return Taken(took, usage.ru_maxrss / 1024)
 
 
 def photo(size: tuple[int, int], scratch: Path) -> Path:
@@ -112,14 +124,15 @@ def photo(size: tuple[int, int], scratch: Path) -> Path:
     return path
 
 
-def dreams(found: Sequence[Whole], size: tuple[int, int], rounds: int, scratch: Path) -> dict[str, float]:
-    """{way: the seconds of a dream of (height, width)}, in the order of `found`."""
+def dreams(found: Sequence[Whole], size: tuple[int, int], rounds: int, scratch: Path) -> dict[str, Taken]:
+    """{way: the median seconds and the most memory of a dream of (height, width)}, in the order of `found`."""
     source = photo(size, scratch)
-    times: dict[str, list[float]] = {way.name: [] for way in found}
+    each: dict[str, list[Taken]] = {way.name: [] for way in found}
     for _ in range(rounds):
         for way in found:
-            times[way.name].append(seconds(way, source, scratch / "dream.png"))
-    return {name: statistics.median(took) for name, took in times.items()}
+            each[way.name].append(once(way, source, scratch / "dream.png"))
+    return {name: Taken(statistics.median(one.seconds for one in taken), max(one.mb for one in taken))
+            for name, taken in each.items()}
 
 
 def start(options: argparse.Namespace, scratch: Path, rounds: int) -> tuple[float, float]:
@@ -129,7 +142,7 @@ def start(options: argparse.Namespace, scratch: Path, rounds: int) -> tuple[floa
     source = photo((height, width), scratch)
     times: list[tuple[float, float]] = []
     for _ in range(rounds):
-        took = seconds(ours, source, scratch / "dream.png")
+        took = once(ours, source, scratch / "dream.png").seconds
         began = time.perf_counter()
         subprocess.run([options.python, "-c", IMPORTS], check=True)
         times.append((took, time.perf_counter() - began))
@@ -158,13 +171,14 @@ def step_table(measured: Mapping[tuple[int, int], Sequence[Row]], sgemm: float, 
     return lines
 
 
-def dream_table(measured: Mapping[tuple[int, int], Mapping[str, float]]) -> list[str]:
+def dream_table(measured: Mapping[tuple[int, int], Mapping[str, Taken]]) -> list[str]:
     """The table of whole dreams, in Markdown. The first way is ours."""
     names = list(next(iter(measured.values()), {}))
     lines = [f"| Picture | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
-    for (height, width), took in measured.items():
-        own = took[names[0]]
-        cells = [f"{took[name]:.1f} s" + (f": {took[name] / own:.2f}×" if name != names[0] else "") for name in names]
+    for (height, width), taken in measured.items():
+        own = taken[names[0]].seconds
+        cells = [f"{each.seconds:.1f} s" + (f": {each.seconds / own:.2f}×" if name != names[0] else "") +
+                 f", {each.mb:.0f} MB" for name, each in taken.items()]
         lines.append(f"| {width}×{height} | {' | '.join(cells)} |")
     return lines
 
