@@ -490,6 +490,8 @@ layer {
     [before], [after] = (prototxt.values(prototxt.parse(text), "layer") for text in (given, made))
     assert prototxt.values(after, "param") == [[("lr_mult", "0")]] * 2
     assert [field for field in after if field[0] != "param"] == [field for field in before if field[0] != "param"]
+    bash(f"learn_nothing=; install_description {tmp_path}/given", tmp_path)  # as tests/bench/stock.sh does it
+    assert (tmp_path / "prefix/models/bvlc_googlenet/deploy.prototxt").read_text() == given
 
 
 def test_another_description_is_another_build(tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ class Taken(NamedTuple):
 def install(name: str, folder: Path) -> str:
     """The interpreter of an environment in `folder` that has the peer; it is made if it is missing."""
     python = folder / name / "bin/python"
-    if subprocess.run([python, "-c", f"import {name}"], capture_output=True, check=False).returncode \
-            if python.exists() else True:
+    test = [python, "-c", f"import {name}"]
+    if not python.exists() or subprocess.run(test, capture_output=True, check=False).returncode:
         subprocess.run(["/usr/bin/python3", "-m", "venv", folder / name], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES[name]], check=True)
     return str(python)
