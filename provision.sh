@@ -148,10 +148,14 @@ flags=(-DCPU_ONLY=ON -DBUILD_docs=OFF -DBUILD_matlab=OFF -DUSE_OPENCV=OFF -DUSE_
   -DUSE_HDF5=OFF -DBLAS=Open -Dpython_version=3 -DCMAKE_BUILD_TYPE=Release -DCMAKE_POLICY_VERSION_MINIMUM=3.5
   -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "-DCMAKE_INSTALL_PREFIX=$prefix" -DCMAKE_INSTALL_LIBDIR=lib -Wno-dev)
 
+# Applied to Caffe's description of bvlc_googlenet, with which nobody trains here. Without learning rates, other
+# people's scripts that dream get no gradients of the weights, and the economical net of native/kernels/economy.hpp.
+learn_nothing='s/lr_mult: [0-9.]*/lr_mult: 0/; /^ *decay_mult: [0-9.]*$/d'
+
 # The checksum of everything that the build depends on
 caffe_key() {
   (cd "$here/native" && find . -path ./tests -prune -o -type f ! -name "*.md" -print0 | LC_ALL=C sort -z | xargs -0 sha256sum &&
-    printf '%s\n' "$caffe_sha256" "${flags[@]}" "${archive[*]}" "$VERSION_ID" && uname -m &&
+    printf '%s\n' "$caffe_sha256" "${flags[@]}" "$learn_nothing" "${archive[*]}" "$VERSION_ID" && uname -m &&
     python3 --version) | sha256sum | cut -d' ' -f1
 }
 
@@ -411,7 +415,7 @@ install_caffe() {
   for library in "$out"/lib/libcaffe.so.*; do
     strip --strip-unneeded -o "$prefix/lib/${library##*/}" "$library"
   done
-  cp "$tree/models/bvlc_googlenet/deploy.prototxt" "$prefix/models/bvlc_googlenet/"
+  install_description "$tree/models/bvlc_googlenet/deploy.prototxt"
   cp "$tree/LICENSE" "$prefix/lib/LICENSE.caffe"
   python3 -m compileall -q "$prefix/python"
   # Lists the packages of the libraries that Caffe needs, for a machine that gets this folder and builds nothing
@@ -421,6 +425,9 @@ install_caffe() {
   logged 'import caffe' python3 -c 'import caffe'
   echo "$1" >"$prefix/key"
 }
+
+# install_description FILE: installs Caffe's description of bvlc_googlenet; model.toml has the checksum of the result
+install_description() { sed "$learn_nothing" "$1" >"$prefix/models/bvlc_googlenet/deploy.prototxt"; }
 
 # A .pth file among the distribution's own packages makes `import caffe` work for all users
 python_finds_caffe() {

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from dreamer.nets import prototxt
 from helpers import ROOT, Word, search
 
 FILES = {"CMakeLists.txt": "project(Caffe)\n", "src/caffe.cpp": "// deep\n", "a name with spaces": "x"}
@@ -467,6 +468,37 @@ def test_a_folder_that_takes_no_cache_is_no_harm(tmp_path: Path) -> None:
     done = cached(tmp_path, "make_caffe; into_cache key; echo on")
     assert done.returncode == 0
     assert done.stdout == "on\n"
+
+
+def test_the_description_is_installed_without_learning_rates(tmp_path: Path) -> None:
+    """Everything else in it stays as it is, also what looks alike."""
+    given = """name: "a net"
+layer {
+  name: "conv" type: "Convolution"
+  param { lr_mult: 1 }
+  param {
+    lr_mult: 2
+    decay_mult: 0
+  }
+  convolution_param { num_output: 2 weight_filler { type: "xavier" std: 0.1 } }
+}
+"""
+    (tmp_path / "given").write_text(given)
+    done = bash(f"mkdir -p $prefix/models/bvlc_googlenet; install_description {tmp_path}/given", tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = (tmp_path / "prefix/models/bvlc_googlenet/deploy.prototxt").read_text()
+    [before], [after] = (prototxt.values(prototxt.parse(text), "layer") for text in (given, made))
+    assert prototxt.values(after, "param") == [[("lr_mult", "0")]] * 2
+    assert [field for field in after if field[0] != "param"] == [field for field in before if field[0] != "param"]
+    bash(f"learn_nothing=; install_description {tmp_path}/given", tmp_path)  # as tests/bench/stock.sh does it
+    assert (tmp_path / "prefix/models/bvlc_googlenet/deploy.prototxt").read_text() == given
+
+
+def test_another_description_is_another_build(tmp_path: Path) -> None:
+    """Otherwise an old installation would keep the old description, whose checksum is another."""
+    same, other = (bash(f"{change} caffe_key", tmp_path).stdout for change in ("", "learn_nothing=;"))
+    assert len(same) == len(other) == 65
+    assert same != other
 
 
 def test_the_stock_caffe_for_the_benchmarks_begins_to_build(tmp_path: Path) -> None:

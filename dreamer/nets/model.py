@@ -14,7 +14,7 @@
     [aliases]        other names for layers: "name" = "layer"
 
 Files named here are searched for beside model.toml, then in the folder of the same name where
-provision.sh installed Caffe (bvlc_googlenet's prototxt comes with Caffe's source).
+provision.sh installed Caffe (bvlc_googlenet's prototxt comes with Caffe's source, without its learning rates).
 """
 
 import dataclasses
@@ -132,7 +132,8 @@ class Model:
         path = self.prototxt_path()
         text = path.read_bytes()
         if self.prototxt_sha256 and hashlib.sha256(text).hexdigest() != self.prototxt_sha256:
-            raise Failure(f"{path} is not the file that {self.name}'s model.toml describes (its sha256 differs)")
+            raise Failure(f"{path} is not the file that {self.name}'s model.toml describes (its sha256 differs)" +
+                          ("" if path.parent == self.folder else f": {here.provision()}"))
         return vintage.modern(prototxt.parse(text.decode(errors="replace")))
 
     @functools.cached_property

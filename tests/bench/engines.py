@@ -1,9 +1,10 @@
-"""The engines that speed.py compares, each in its own process. A process answers tasks; each is a line of JSON.
+"""The engines that speed.py and peers.py compare, each in its own process. A process answers tasks, lines of JSON.
 
     {"size": [h, w]}  use a picture of this size, and take two steps to warm up; answers the step's "flop", if known
     {"steps": n}      take one step, then answer the "ms" of n more (forward to END, and the gradient of the picture)
     {"sgemm": 1}      answers the GFLOP/s of a large matrix product with the engine's own library
-    {"save": path}    write the last step's gradient there, float32 (3, h, w); answers the "objective" and the peak "mb"
+    {"save": path}    write the last step's gradient there, float32 (3, h, w), if the engine computes one; answers the
+                      "objective" and the peak "mb"
 """
 
 import json
@@ -38,7 +39,8 @@ def picture(height: int, width: int) -> NDArray[np.float32]:
 class Caffe:
     """A Caffe that provision.sh or stock.sh installed in the folder `prefix`."""
 
-    def __init__(self, prefix: str, weights: str, weight_gradients: bool) -> None:
+    def __init__(self, prefix: str, weights: str, weight_gradients: bool, forward: bool = False) -> None:
+        self.forward = forward
         os.environ.setdefault("GLOG_minloglevel", "2")
         sys.path.insert(0, os.path.join(prefix, "python"))
         import caffe
@@ -72,15 +74,18 @@ class Caffe:
         return flop
 
     def step(self) -> None:
-        """Run forward, then take the gradient of half the squared norm of END back to the picture."""
+        """Run forward, then take the gradient of half the squared norm of END back to the picture; or only forward."""
         self.net.forward(end=END)
+        if self.forward:
+            return
         end = self.net.blobs[END]
         end.diff[...] = end.data
         self.net.backward(start=END)
 
-    def result(self) -> tuple[NDArray[np.float32], float]:
+    def result(self) -> tuple[NDArray[np.float32] | None, float]:
         """(gradient, objective) of the last step."""
-        return self.net.blobs["data"].diff[0], float((self.net.blobs[END].data ** 2).sum(dtype=float)) / 2
+        objective = float((self.net.blobs[END].data ** 2).sum(dtype=float)) / 2
+        return None if self.forward else self.net.blobs["data"].diff[0], objective
 
     @staticmethod
     def product(n: int) -> Callable[[], object]:
@@ -96,14 +101,9 @@ class Torch:
         import peer
         import torch
         torch.set_num_threads(threads)
-        weights: dict[str, list[Any]] = {}
-        with np.load(arrays) as file:
-            for key in file.files:
-                name, which = key.rsplit(":", 1)
-                weights.setdefault(name, [None, None])[int(which)] = file[key]
         self.layout = torch.contiguous_format if kind == "eager" else torch.channels_last
         lrn = {"eager": peer.plain_lrn, "tuned": peer.LRN.apply, "compiled": peer.closed_lrn}[kind]
-        net = peer.Net(weights, lrn).to(memory_format=self.layout)
+        net = peer.Net(loaded(arrays), lrn).to(memory_format=self.layout)
         self.net = torch.compile(net) if kind == "compiled" else net
 
     def size(self, height: int, width: int) -> None:
@@ -131,6 +131,29 @@ class Torch:
         return lambda: a @ a
 
 
+class OpenVino:
+    """The same net in OpenVINO, which has no gradient: "openvino" runs forward, "bound" is graphs.py's lower bound."""
+
+    def __init__(self, kind: str, arrays: str, threads: int) -> None:
+        import graphs
+        self.net = graphs.Runner(loaded(arrays), threads, kind == "bound")
+
+    def size(self, height: int, width: int) -> None:
+        """Like Torch.size."""
+        self.net.use(picture(height, width))
+        self.step()
+
+    def step(self) -> None:
+        """Run the graph."""
+        self.net.run()
+
+    def result(self) -> tuple[None, float]:
+        """Like Caffe.result, without a gradient."""
+        return None, float((self.net.end() ** 2).sum(dtype=float)) / 2
+
+    product = staticmethod(Caffe.product)
+
+
 def seconds(action: Callable[[], object]) -> float:
     """The seconds that the function `action` takes."""
     began = time.perf_counter()
@@ -138,8 +161,8 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def serve(engine: Caffe | Torch, tasks: Iterable[str], answers: IO[str]) -> None:
-    """Answer each line of `tasks` in the file `answers`, with a Caffe or Torch."""
+def serve(engine: Caffe | Torch | OpenVino, tasks: Iterable[str], answers: IO[str]) -> None:
+    """Answer each line of `tasks` in the file `answers`, with an engine."""
     for line in tasks:
         task = json.loads(line)
         answer: dict[str, Any] = {}
@@ -147,8 +170,7 @@ def serve(engine: Caffe | Torch, tasks: Iterable[str], answers: IO[str]) -> None
             answer["flop"] = engine.size(*task["size"])
             engine.step()
         if "steps" in task:
-# the other engines have filled the caches, and OpenBLAS's threads still spin after a product
-            engine.step()
+            engine.step()  # the other engines have filled the caches, and OpenBLAS's threads still spin after a product
             answer["ms"] = [seconds(engine.step) * 1e3 for _ in range(task["steps"])]
         if "sgemm" in task:
             n = 2048
@@ -156,14 +178,35 @@ def serve(engine: Caffe | Torch, tasks: Iterable[str], answers: IO[str]) -> None
             answer["sgemm"] = 2 * n ** 3 / min(seconds(product) for _ in range(4)) / 1e9
         if "save" in task:
             gradient, answer["objective"] = engine.result()
-            np.save(task["save"], gradient)
+            if gradient is not None:
+                np.save(task["save"], gradient)
             answer["mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 
+def made(wanted: dict[str, Any]) -> Caffe | Torch | OpenVino:
+    """The engine that the first argument asks for."""
+    kind = wanted["kind"]
+    if kind in ("openvino", "bound"):
+        return OpenVino(kind, wanted["arrays"], wanted["threads"])
+    if "prefix" in wanted:
+        return Caffe(wanted["prefix"], wanted["weights"], kind == "stock", kind == "forward")
+    return Torch(kind, wanted["arrays"], wanted["threads"])
+
+
+def loaded(path: str) -> dict[str, list[Any]]:
+    """{layer: [weights, biases]} of what save_weights wrote."""
+    weights: dict[str, list[Any]] = {}
+    with np.load(path) as file:
+        for key in file.files:
+            name, which = key.rsplit(":", 1)
+            weights.setdefault(name, [None, None])[int(which)] = file[key]
+    return weights
+
+
 def save_weights(prefix: str, weights: str, path: str) -> None:
-    """Write the weights as numpy arrays for Torch: "layer:0", and "layer:1" (its bias)."""
+    """Write the weights as numpy arrays for the other engines: "layer:0", and "layer:1" (its bias)."""
     net = Caffe(prefix, weights, False).net
     np.savez(path, **{f"{name}:{number}": blob.data
                       for name, blobs in net.params.items() for number, blob in enumerate(blobs)})
@@ -176,5 +219,4 @@ if __name__ == "__main__":
     else:
         to = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # so that what a library prints is not read as an answer
-        serve(Caffe(wanted["prefix"], wanted["weights"], wanted["kind"] == "stock")
-              if "prefix" in wanted else Torch(wanted["kind"], wanted["arrays"], wanted["threads"]), sys.stdin, to)
+        serve(made(wanted), sys.stdin, to)

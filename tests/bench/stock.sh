@@ -15,6 +15,7 @@ cp "$here"/native/patches/0[1-3]-*.patch "$prefix/native/patches/"
 here=$prefix # whose native/ is that one
 python_finds_caffe() { :; } # the machine's own Caffe stays the one that Python finds
 export PYTHONPATH=$prefix/python PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export learn_nothing= # the description too is the one of 2015
 export log=$prefix/log/stock.log cache=false # .cache/ holds builds of our own Caffe
 distribution
 step_caffe

@@ -1,5 +1,6 @@
 """Models: their descriptions, where they are found, and their layers and weights."""
 
+import dataclasses
 import re
 import shutil
 import sys
@@ -130,6 +131,18 @@ def test_every_layer_of_our_models_is_described(name: str) -> None:
         pytest.skip("deploy.prototxt is not installed: ./provision.sh")
     assert set(found.likes()) == set(keys)
     assert all(words == words.strip() and 10 < len(words) < 90 for words in found.likes().values())
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_another_description_than_the_pinned_one_is_refused(tiny: model.Model, tmp_path: Path, installed: bool,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    """If provision.sh installed it, it is an older one's, and provision.sh brings the right one."""
+    shutil.copy(tiny.prototxt_path(), tmp_path)
+    pinned = dataclasses.replace(tiny, prototxt_sha256="0" * 64)
+    if installed:
+        monkeypatch.setattr(model.Model, "places", lambda self, file: [tmp_path / file])
+    with pytest.raises(Failure, match=r"its sha256 differs\)" + (": run .*provision.sh$" if installed else "$")):
+        print(pinned.net)
 
 
 def test_many_models_share_one_copy_in_memory() -> None:
