@@ -118,6 +118,12 @@ def test_the_peaks_loop_is_multiply_adds_of_registers(name: str) -> None:
     assert not [line for line in fused if "(" in line]  # an operand in memory
 
 
+def test_what_else_runs_is_seen() -> None:
+    before = "cpu  100 0 50 1000 10 0 5 5 0 0\ncpu0 1 2 3\n"
+    assert rates.busy(before, "cpu  100 0 50 1200 10 0 5 5 0 0\n") == 0
+    assert rates.busy(before, "cpu  140 0 55 1140 20 0 10 5 0 0\n") == pytest.approx(50 / 200)
+
+
 def test_another_core_type_must_save_a_twentieth() -> None:
     assert speed.fastest({"": 100.0, "Haswell": 96.0, "Zen": 99.0}) == ""
     assert speed.fastest({"": 100.0, "Haswell": 60.0, "Zen": 50.0, "SkylakeX": float("inf")}) == "Zen"

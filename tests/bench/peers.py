@@ -7,8 +7,8 @@
 
 The engines take turns, and each has its own process. All figures are medians: of two steps in each of five rounds, or
 of five dreams. The steps of PyTorch and ours must have the same gradient, and all engines the same objective.
-docs/speed.md says what is the same and what is not. Nothing else should run on the machine: the first lines name what
-takes part.
+docs/speed.md says what is the same and what is not. Nothing else should run on the machine: a warning says so, and the
+first lines name what takes part.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Taken(NamedTuple):
 def install(name: str, folder: Path) -> str:
     """The interpreter of an environment in `folder` that has the peer; it is made if it is missing."""
     python = folder / name / "bin/python"
-    test = [python, "-c", f"import {name}"]
+    test = [str(python), "-c", f"import {name}"]
     if not python.exists() or subprocess.run(test, capture_output=True, check=False).returncode:
         subprocess.run(["/usr/bin/python3", "-m", "venv", folder / name], check=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES[name]], check=True)
@@ -208,6 +208,7 @@ def main() -> None:
         scratch = Path(folder)
         arrays = scratch / "weights.npz"
         speed.save_arrays(options, arrays)
+        print("".join(f"- {line}\n" for line in rates.warning()), end="", flush=True)
         found, alone = rates.measured(options.python, options.threads)
         peak = rates.fma_peak(options.threads)
         print("\n".join(f"- {line}" for line in rates.told(options.threads, found, alone, peak)))

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -119,6 +120,23 @@ def measured(python: str, threads: int) -> tuple[dict[str, float], tuple[float, 
     return taken({name: twice(name) for name in types}), twice("")
 
 
+def busy(before: str, after: str) -> float:
+    """The share of the processors' time, 0 to 1, that was used between two texts of /proc/stat."""
+    first, last = ([int(number) for number in text.splitlines()[0].split()[1:9]] for text in (before, after))
+    passed = [new - old for old, new in zip(first, last, strict=True)]
+    return 1 - (passed[3] + passed[4]) / max(sum(passed), 1)  # idle, and waiting for a disk
+
+
+def warning() -> list[str]:
+    """A line if something else runs on this machine now, looking for a second."""
+    stat = Path("/proc/stat")
+    before = stat.read_text()
+    time.sleep(1)
+    share = busy(before, stat.read_text())
+    return [f"Warning: something else takes {share:.0%} of the processors; these figures are worth nothing"] \
+        if share > 0.05 else []
+
+
 def told(threads: int, rates: Mapping[str, float], alone: tuple[float, str], peak: tuple[float, str]) -> list[str]:
     """The lines that describe this machine, from measured() and fma_peak()."""
     lines = [f"Processor: {processor(Path('/proc/cpuinfo').read_text())}; {os.cpu_count()} processors, "
@@ -135,7 +153,7 @@ def told(threads: int, rates: Mapping[str, float], alone: tuple[float, str], pea
 def main(words: Sequence[str]) -> None:
     """Measure, and print."""
     threads = int(words[0]) if words else 2
-    print("\n".join(told(threads, *measured("/usr/bin/python3", threads), fma_peak(threads))))
+    print("\n".join(warning() + told(threads, *measured("/usr/bin/python3", threads), fma_peak(threads))))
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def trial(make: Maker, kind: str, core_type: str) -> float:
     engine = make(kind, core_type)
     try:
         engine.ask(size=[224, 224])
-        return float(min(engine.ask(steps=2)["ms"]))
+        return float(min(engine.ask(steps=5)["ms"]))
     except (ChildProcessError, BrokenPipeError):
         return float("inf")
     finally:
@@ -216,6 +216,7 @@ def main() -> None:
         scratch = Path(folder)
         save_arrays(options, scratch / "weights.npz")
         make = maker(options, str(scratch / "weights.npz"))
+        print("".join(f"{line}\n" for line in rates.warning()), end="", flush=True)
         found, alone = rates.measured(options.python, options.threads)
         peak = rates.fma_peak(options.threads)
         types = core_types(make, kinds, list(found))
