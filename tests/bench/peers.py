@@ -101,7 +101,8 @@ def ways(options: argparse.Namespace, arrays: str, sizes: tuple[int, int, float]
 
 
 def once(way: Whole, source: Path, to: Path) -> Taken:
-    """What a dream takes, from the start of its process to the end. The memory is that of its largest process."""
+    """What a dream takes, from the start of its process to the end. The memory is that of its largest process, and at
+    least that of this one, because the kernel counts what a process has before it starts another program."""
     words = [word.format(input=source, output=to) for word in way.command]
     with tempfile.TemporaryFile("w+") as said:
         began = time.perf_counter()
