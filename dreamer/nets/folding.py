@@ -24,8 +24,7 @@ def load(layers: list[Message], path: str | os.PathLike[str]) -> Any:
     Raises Mistake if the weights do not fit the layers, Failure without Caffe."""
     folded, chains = fold(layers)
     whole = binding.load(layers)
-    weights.check(path, whole)
-    whole.copy_from(str(path))
+    weights.fill(path, whole)
     if not chains:
         return whole
     net = binding.load(folded)

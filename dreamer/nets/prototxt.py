@@ -4,6 +4,7 @@ A message is a list of (name, value) pairs in the order of the file; a value is 
 str (with its quotes, so that unparse writes what parse has read).
 """
 
+import functools
 import re
 from typing import Any, TypeAlias
 
@@ -12,18 +13,21 @@ from dreamer.errors import Mistake
 Message: TypeAlias = list[tuple[str, Any]]  # the reader of a field must know whether it is a message
 
 _TOKEN = re.compile(r"""\#[^\n]* | ( "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | [-+.\w]+ | \S )""", re.VERBOSE)
+_NAME, _END = re.compile(r"\w+"), re.compile("[,;]")
 _ATOM = re.compile(r"""["'][^\n]*["']|[-+.\w]+""")
 
 
+@functools.lru_cache(8)
 def parse(text: str) -> Message:
-    """The message in `text`; raises Mistake, with the line number, if it cannot be read."""
+    """The message in `text`; raises Mistake, with the line number, if it cannot be read. Nobody may change it, because
+    the same text gives the same message again."""
     tokens = [(t[1], t.start()) for t in _TOKEN.finditer(text) if t[1]] + [("", len(text))]
     at = 0
 
     def take(wanted: str | re.Pattern[str]) -> str:
         nonlocal at
         token, start = tokens[at]
-        if not re.fullmatch(wanted, token):
+        if not (token == wanted if isinstance(wanted, str) else wanted.fullmatch(token)):
             line = text.count("\n", 0, start) + 1
             raise Mistake(f"not a net description (prototxt): line {line}, at {token or 'the end'}")
         at += 1
@@ -35,24 +39,24 @@ def parse(text: str) -> Message:
     def message(close: str) -> Message:
         fields: Message = []
         while not next_is(close):
-            name = take(r"\w+")
+            name = take(_NAME)
             if not next_is("{"):  # before a message, the colon is optional
                 take(":")
             if next_is("{"):
                 take("{")
                 fields.append((name, message("}")))
             elif next_is("["):
-                take(r"\[")
+                take("[")
                 while not next_is("]"):
                     fields.append((name, take(_ATOM)))
                     if not next_is("]"):
                         take(",")
-                take(r"\]")
+                take("]")
             else:
                 fields.append((name, take(_ATOM)))
             if next_is(",", ";"):
-                take("[,;]")
-        take(re.escape(close))
+                take(_END)
+        take(close)
         return fields
 
     return message("")

@@ -1,6 +1,7 @@
 """The sizes of a net's blobs, worked out from its prototxt alone."""
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from dreamer.nets import prototxt
 from dreamer.nets.prototxt import Message
@@ -89,16 +90,55 @@ def window(layer: Message, axis: str) -> tuple[int, int, int]:
     return reach, one("stride", f"stride_{axis}", 1), one("pad", f"pad_{axis}", 0)
 
 
-def _out(layer: Message, size: int, axis: str) -> int:
-    """The size of a layer's output along an axis, for an input of that size; below 1 if there is no output."""
-    if _global(layer) or prototxt.value(layer, "type") == "InnerProduct":
-        return 1
-    kernel, stride, pad = window(layer, axis)
-    if prototxt.value(layer, "type") != "Pooling":
-        return (size + 2 * pad - kernel) // stride + 1
-    up = prototxt.value(prototxt.value(layer, "pooling_param"), "round_mode") not in ("FLOOR", "1")
-    out = -((size + 2 * pad - kernel) // -stride) + 1 if up else (size + 2 * pad - kernel) // stride + 1
-    return out - 1 if pad and (out - 1) * stride >= size + pad else out
+class _Way(NamedTuple):
+    """What a layer does to sizes along an axis: its window, and for a pooling whether it rounds up."""
+
+    kernel: int
+    stride: int
+    pad: int
+    pools: bool
+    up: bool
+    whole: bool  # it sees everything at once
+
+    def out(self, size: int) -> int:
+        """The size of the output, for an input of that size; below 1 if there is no output."""
+        if self.whole:
+            return 1
+        kernel, stride, pad = self[:3]
+        if not self.pools:
+            return (size + 2 * pad - kernel) // stride + 1
+        out = -((size + 2 * pad - kernel) // -stride) + 1 if self.up else (size + 2 * pad - kernel) // stride + 1
+        return out - 1 if pad and (out - 1) * stride >= size + pad else out
+
+
+class _Ways(NamedTuple):
+    """The first blob that a layer reads (None: the picture), those that it writes, and its _Way along each axis."""
+
+    bottom: str | None
+    tops: list[str]
+    h: _Way
+    w: _Way
+
+
+def _ways(layers: list[Message]) -> list[_Ways]:
+    made = []
+    for layer in layers:
+        kind = prototxt.value(layer, "type")
+        pools, whole = kind == "Pooling", kind == "InnerProduct" or _global(layer)
+        up = pools and prototxt.value(prototxt.value(layer, "pooling_param"), "round_mode") not in ("FLOOR", "1")
+        bottoms, (h, w) = prototxt.values(layer, "bottom"), (window(layer, axis) for axis in "hw")
+        made.append(_Ways(bottoms[0] if bottoms else None, prototxt.values(layer, "top"),
+                          _Way(*h, pools, up, whole), _Way(*w, pools, up, whole)))
+    return made
+
+
+def _sizes(ways: list[_Ways], height: int, width: int) -> dict[str, tuple[int, int]]:
+    """As `spatial`."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for way in ways:
+        h, w = (height, width) if way.bottom is None else sizes[way.bottom]
+        sizes.update(dict.fromkeys(way.tops, (way.h.out(h), way.w.out(w))))
+    return sizes
 
 
 def along(layers: list[Message], blob: str, size: int, axis: str) -> int:
@@ -108,13 +148,7 @@ def along(layers: list[Message], blob: str, size: int, axis: str) -> int:
 
 def spatial(layers: list[Message], height: int, width: int) -> dict[str, tuple[int, int]]:
     """{blob: (height, width)} of the layers for a picture of height × width pixels."""
-    sizes: dict[str, tuple[int, int]] = {}
-    for layer in layers:
-        bottoms = prototxt.values(layer, "bottom")
-        h, w = sizes[bottoms[0]] if bottoms else (height, width)
-        for top in prototxt.values(layer, "top"):
-            sizes[top] = (_out(layer, h, "h"), _out(layer, w, "w"))
-    return sizes
+    return _sizes(_ways(layers), height, width)
 
 
 def channels(layers: list[Message]) -> dict[str, int]:
@@ -132,8 +166,8 @@ def channels(layers: list[Message]) -> dict[str, int]:
 def smallest_side(layers: list[Message], least: int = 1) -> int:
     """The smallest number of pixels of a picture's side for which each blob of the layers has at least `least`
     rows and columns."""
-    side = 1
-    while min(min(size) for size in spatial(layers, side, side).values()) < least:
+    side, ways = 1, _ways(layers)
+    while min(min(size) for size in _sizes(ways, side, side).values()) < least:
         side += 1
     return side
 

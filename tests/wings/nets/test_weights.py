@@ -52,3 +52,53 @@ def test_weights_in_the_format_of_2014_are_read(tiny: Model, tmp_path: Path) -> 
     file = tmp_path / "old.caffemodel"
     file.write_bytes(old.SerializeToString())
     weights.check(file, loaded(tiny))
+
+
+def copied(file: Path, tiny: Model) -> list[Any]:
+    """The numbers of all blobs of the net, filled from the file."""
+    net = loaded(tiny)
+    weights.fill(file, net)
+    return [blob.data.copy() for blobs in net.params.values() for blob in blobs]
+
+
+@pytest.mark.parametrize("form", ["as it is", "doubles", "2014", "not packed", "twice"])
+def test_a_net_gets_the_numbers_that_caffe_would_give_it(tiny: Model, tmp_path: Path, form: str) -> None:
+    from caffe.proto import caffe_pb2
+    message = caffe_pb2.NetParameter.FromString(tiny.weights_path().read_bytes())
+    for layer in message.layer:
+        for blob in layer.blobs if form == "doubles" else ():
+            blob.double_data.extend(blob.data)
+            blob.ClearField("data")
+    if form == "2014":
+        for layer in message.layer:
+            message.layers.add(name=layer.name, blobs=layer.blobs)
+        message.ClearField("layer")
+    data = message.SerializeToString()
+    if form == "not packed":  # each number is a field of its own, at the end of the file
+        last = next(layer for layer in reversed(message.layer) if layer.blobs)
+        more = b"".join(b"\x2d" + number.tobytes() for number in np.array(last.blobs[0].data, "<f4").reshape(-1, 1))
+        last.blobs[0].ClearField("data")
+        blobs = [last.blobs[0].SerializeToString() + more, last.blobs[1].SerializeToString()]
+        last.ClearField("blobs")
+        own = last.SerializeToString() + b"".join(b"\x3a" + size_of(blob) + blob for blob in blobs)
+        message.layer.remove(last)
+        data = message.SerializeToString() + b"\xa2\x06" + size_of(own) + own
+    if form == "twice":  # the later one counts
+        first = next(layer for layer in message.layer if layer.blobs)
+        first.blobs[0].data[:] = [1.0] * len(first.blobs[0].data)
+        data += caffe_pb2.NetParameter(layer=[first]).SerializeToString()
+    file = tmp_path / "w.caffemodel"
+    file.write_bytes(data)
+    theirs = loaded(tiny)
+    theirs.copy_from(str(file))
+    wanted = [blob.data for blobs in theirs.params.values() for blob in blobs]
+    for ours, right in zip(copied(file, tiny), wanted, strict=True):
+        assert np.array_equal(ours, right)
+
+
+def size_of(data: bytes) -> bytes:
+    """The length of `data` as protobuf writes it before them."""
+    size, written = len(data), b""
+    while size > 127:
+        size, written = size >> 7, written + bytes([size & 127 | 128])
+    return written + bytes([size])
