@@ -24,6 +24,8 @@ os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 _reserved = tempfile.TemporaryDirectory()
 os.environ["XDG_RUNTIME_DIR"] = _reserved.name  # so that they do not wait for other dreams
+_kept = tempfile.TemporaryDirectory()
+os.environ["XDG_CACHE_HOME"] = _kept.name  # so that they leave nothing in the home folder
 
 _SHARED_WEIGHTS = SHARED / "models/bvlc_googlenet/bvlc_googlenet.caffemodel"
 if _SHARED_WEIGHTS.is_file():

@@ -11,11 +11,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from dreamer.errors import Failure
-from dreamer.machine import ffmpeg, files
+from dreamer.machine import cache, ffmpeg
 
 LOOK = 1.0  # seconds between two reports
 LONG = 5.0  # seconds; what took longer is kept for the next run
@@ -49,8 +48,8 @@ def found(path: str, container: str, clock: Sequence[str], look: Report) -> Time
     clock      the output without effect that runs for times of this file have: see tracks.Tracks.clock
     look       called about once a second with the time that has been reached"""
     kept = _kept(path)
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        known = json.loads(kept.read_text())
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        known = json.loads(cache.read(kept) or b"")
         base = Fraction(known["base"])
         return Times([None if number is None else number * base for number in known["shown"]], int(known["interlaced"]),
                      list(map(float, known["jumps"])))
@@ -59,7 +58,9 @@ def found(path: str, container: str, clock: Sequence[str], look: Report) -> Time
     base, numbers, interlaced = _decoded(path, clock if jumping else (), look)
     jumps = _jumps(path) if jumping else []
     if time.monotonic() - began > LONG:
-        _keep(kept, {"base": str(base), "shown": numbers, "interlaced": interlaced, "jumps": jumps})
+        told = {"base": str(base), "shown": numbers, "interlaced": interlaced, "jumps": jumps}
+        cache.keep(kept, json.dumps(told).encode())
+        cache.bound("*.times", KEPT)
     return Times([None if number is None else number * base for number in numbers], interlaced, jumps)
 
 
@@ -122,20 +123,9 @@ def _jumps(path: str) -> list[float]:
     return jumps
 
 
-def _kept(path: str) -> Path:
-    """The file in which the times of this video are kept. Its name depends on the video's path, size and time of
-    change, and on the program that decoded it."""
-    where = Path(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"))
+def _kept(path: str) -> str:
+    """The name under which the times of this video are kept. It depends on the video's path, size and time of change,
+    and on the program that decoded it."""
     status, program = os.stat(path), os.stat(ffmpeg.find())
     about = (os.path.realpath(path), status.st_size, status.st_mtime_ns, program.st_size, program.st_mtime_ns)
-    return where / "image-dreamer" / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.times"
-
-
-def _keep(path: Path, times: dict[str, Any]) -> None:
-    """Write the times, unless that is impossible, and delete the oldest files beyond KEPT."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.replacing(path) as file:
-            file.write(json.dumps(times).encode())
-        for old in sorted(path.parent.glob("*.times"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
-            old.unlink()
+    return f"{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.times"

@@ -7,6 +7,7 @@ from typing import Any
 from dreamer import __version__
 from dreamer.films.moving import Moving
 from dreamer.machine.files import sha256
+from dreamer.nets import checksum
 from dreamer.options.sizes import fitting_sizes
 from dreamer.options.understood import Sizes, Subject, Understood
 from dreamer.pictures import inputs
@@ -23,7 +24,7 @@ def recipe(understood: Understood, sizes: list[tuple[int, int]], subject: Subjec
     subject  what is dreamed; None for that of `understood`, or for a picture of a folder"""
     subject = subject or understood.subject
     made = {"version": __version__, "model": understood.model.name,
-            "weights_sha256": sha256(understood.model.weights_path(understood.weights)),
+            "weights_sha256": checksum.sha256(understood.model.weights_path(understood.weights)),
             "layer": understood.layer.text, "iterations": understood.iterations, "octaves": len(sizes),
             "scale": understood.scale, "step_size": understood.step_size, "jitter": understood.jitter,
             "clip": not understood.no_clip, "width": sizes[-1][1], "height": sizes[-1][0],
