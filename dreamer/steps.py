@@ -6,12 +6,10 @@ place, and gives the same bits however many threads there are."""
 import functools
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from dreamer.arrays import BAND, Planes, bands, beside, to_disk
 from dreamer.sums import BLOCK, mean_square
@@ -80,6 +78,7 @@ def _each(changes: tuple[Change, ...], gradient: Planes) -> None:
 
 def _blur(gradient: Planes, sigma: float) -> None:
     """smooth(sigma), each colour on its own thread, in bands of rows: a large picture's columns do not fit a cache."""
+    from concurrent.futures import ThreadPoolExecutor  # takes 3 ms
     weights = _gaussian(sigma)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(functools.partial(_blur_plane, weights=weights, rows=_rows(gradient.shape[2], sigma)), gradient))
@@ -95,6 +94,7 @@ def _gaussian(sigma: float) -> NDArray[np.float64]:
 
 
 def _blur_plane(plane: NDArray[np.float32], weights: NDArray[np.float64], rows: int) -> None:
+    from scipy import ndimage  # takes 60 ms, and few dreams need it
     height, width = plane.shape
     reach, written = len(weights) // 2, 0
     above = np.empty((0, width), np.float32)  # the rows above the band, as they were

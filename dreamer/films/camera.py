@@ -1,10 +1,8 @@
 """The camera's move from one frame of a zoom to the next."""
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from scipy import ndimage
 
 from dreamer.arrays import Pixels, Planes
 
@@ -18,6 +16,9 @@ def moved(image: Pixels, zoom_step: float, rotate: float, pan: tuple[float, floa
     pan        (x, y) by which the camera moves right and down, as fractions of the picture's width and height
 
     Beyond its borders the picture is mirrored."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from scipy import ndimage  # takes 60 ms, and few dreams need it
     height, width = image.shape[:2]
     if out is None:
         out = np.empty((3, height, width), np.float32)

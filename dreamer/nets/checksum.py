@@ -1,5 +1,5 @@
-"""The checksum of a file of weights. It is remembered from run to run, because computing GoogLeNet's takes 25 to 100 ms,
-a tenth of a small dream; that of a picture is not. A file counts as the same while its size, times and inode are."""
+"""The checksum of a file of weights. It is remembered from run to run, because computing GoogLeNet's takes 25 to 100
+ms, a tenth of a small dream; that of a picture is not. A file is the same while its size, times and inode are."""
 
 import json
 import os

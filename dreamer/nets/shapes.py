@@ -141,11 +141,6 @@ def _sizes(ways: list[_Ways], height: int, width: int) -> dict[str, tuple[int, i
     return sizes
 
 
-def along(layers: list[Message], blob: str, size: int, axis: str) -> int:
-    """The size of `blob` along one axis, for a picture that has `size` pixels along it."""
-    return spatial(layers, size, size)[blob][axis == "w"]
-
-
 def spatial(layers: list[Message], height: int, width: int) -> dict[str, tuple[int, int]]:
     """{blob: (height, width)} of the layers for a picture of height × width pixels."""
     return _sizes(_ways(layers), height, width)

@@ -81,10 +81,12 @@ def layout(layers: list[Message], ends: list[str], height: int, width: int,
     They divide the positions of all the layers `ends`.
 
     If no tiles are that small, the smallest possible tiles."""
+    sizes = shapes.spatial(layers, height, width)
+
     def choices(axis: str, size: int) -> list[tuple[list[Window], int, int]]:
         """For 1, 2, 3… tiles along the axis: (their Windows, the pixels of the largest, the pixels of all)."""
         seen = {end: reach(layers, end, axis) for end in ends}
-        lengths = {end: shapes.along(layers, end, size, axis) for end in ends}
+        lengths = {end: sizes[end][axis == "w"] for end in ends}
         most = 1 if height * width <= pixels else min(lengths.values())
         made = [windows(seen, lengths, size, count) for count in range(1, min(most, 100) + 1)]
         if most > 100:

@@ -148,6 +148,6 @@ def _matching(word: str) -> list[str]:
 
 def _is_file(word: str) -> bool:
     """Whether a word in LAYER's place is a file, or has the name of a picture."""
-    Image.init()
-    return os.path.isfile(word) or Path(word).suffix.lower() in Image.registered_extensions()
+    suffix = Path(word).suffix.lower()
+    return os.path.isfile(word) or bool(suffix and suffix in Image.registered_extensions())  # that takes 15 ms
 

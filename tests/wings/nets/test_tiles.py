@@ -44,9 +44,9 @@ def test_tiles_give_the_dream_of_the_whole_at_any_layer(tiny: Model, layer: str)
 def test_a_layout_covers_the_layer_and_keeps_its_bound(googlenet: Model, height: int, width: int, pixels: int) -> None:
     layers, end = shapes.cut(googlenet.net, ["inception_4c/output"]), "inception_4c/output"
     rows, columns = tiles.layout(layers, [end], height, width, pixels)
-    for made, axis, size in ((rows, "h", height), (columns, "w", width)):
+    for made, along, size in ((rows, 0, height), (columns, 1, width)):
         owned = [w.start // 16 + i for w in made for i in range(w.own[end].start, w.own[end].stop)]
-        assert owned == list(range(shapes.along(layers, end, size, axis)))
+        assert owned == list(range(shapes.spatial(layers, height, width)[end][along]))
         assert all(w.start >= 0 and w.start + w.size <= size for w in made)
     assert max(r.size for r in rows) * max(c.size for c in columns) <= pixels
     assert tiles.overhead(rows, columns, height, width) < 3
