@@ -63,9 +63,8 @@ class Net:
         self.directions = classes.directions([term.channels if isinstance(term.channels, Label) else None
                                               for term in self.what.terms], model, path)
         self.smallest_side = shapes.smallest_side(self.layers)
-        # Smaller outputs are computed in another way, with the weights in another format, which may take a tenth. For
-        # nets like GoogLeNet, budget.LOOSE counts the difference, 25 MB; others say how large their gaps are besides.
-        self._warm_side = shapes.smallest_side(self.layers, WINOGRAD if model.gaps > 1 else 1)
+        # Smaller outputs are computed in another way, with the weights in another format, which few dreams need.
+        self._warm_side = shapes.smallest_side(self.layers, WINOGRAD)
         self._input = prototxt.value(self.layers[0], "top")
         self.forwarded: Tile | None = None  # the Tile whose activations Caffe has now
         self.budget = Budget(self, memory, TILE if reproducible else None, waiting)
@@ -102,7 +101,7 @@ class Net:
         return sum(row.size for row in rows) * sum(column.size for column in columns)
 
     def warm_up(self) -> None:
-        """Take a very small step, in which the kernels convert the weights to their own format, once."""
+        """Take a small step, in which the kernels convert the weights to their own format, once."""
         source = self.shape(self._warm_side, self._warm_side)
         source.data[...] = 0
         self.caffe.forward(end=self.end)
