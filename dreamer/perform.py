@@ -30,9 +30,10 @@ from dreamer.jobs.job import Order
 from dreamer.jobs.preview import Preview
 from dreamer.jobs.reel import Reel
 from dreamer.jobs.watch import Watch
-from dreamer.machine import files
+from dreamer.machine import files, worker
 from dreamer.machine.signals import Stop
 from dreamer.nets import layers
+from dreamer.nets.kept import Kept
 from dreamer.nets.net import Net
 from dreamer.options import places, record
 from dreamer.options.outputs import check_events
@@ -130,6 +131,7 @@ class _Performing:
     def __init__(self, listen: Listener, deepdream: Deepdream, step: MakeStep, sizes: Sizes, stop: Stop) -> None:
         self._listen, self._deepdream, self._step, self._sizes, self._stop = listen, deepdream, step, sizes, stop
         self._warned_of_first = False
+        self._kept = Kept()
 
     def dream(self, understood: Understood, subject: Subject) -> None:
         """Dream the subject, a picture or a video, and write the dream."""
@@ -153,9 +155,10 @@ class _Performing:
         if reel:
             reel.begin(made["seed"], understood.no_resume, lambda line: self._listen(events.Warned(line)))
 
-        order = Order(make_net=functools.partial(_net, understood), model=understood.model, layer=understood.layer.text,
-                      picture=subject.picture, recipe=made, sizes=sizes, iterations=understood.iterations,
-                      output=understood.output, preview=Preview(understood.preview) if understood.preview else None,
+        order = Order(make_net=functools.partial(_net, understood, self._kept_net(understood)),
+                      model=understood.model, layer=understood.layer.text, picture=subject.picture, recipe=made,
+                      sizes=sizes, iterations=understood.iterations, output=understood.output,
+                      preview=Preview(understood.preview) if understood.preview else None,
                       mask=subject.where, finish=Finish(understood.keep_colours, understood.strength),
                       arrays=steps.PYRAMID * understood.pyramid, beside=steps.memory(understood.smooth, *sizes[-1]))
         dream = functools.partial(
@@ -168,6 +171,12 @@ class _Performing:
         else:
             still = functools.partial(dream, image=subject.picture.pixels, seed=made["seed"])
             Dream(order, still, reel, checkpoint, state).run(self._listen, self._stop)
+
+    def _kept_net(self, understood: Understood) -> Net | None:
+        """The net that an earlier dream left for this one, or None."""
+        if understood.memory is not None or not worker.forks():
+            return None
+        return self._kept.get(understood.model, understood.layer, understood.weights, understood.threads)
 
     def _rules(self, understood: Understood) -> dict[str, MakeStep]:
         """The arguments of `deepdream` that make it follow the rules that are asked for; none if none is."""
@@ -220,6 +229,7 @@ class _Performing:
 
     def _dream_one_of(self, single: Understood, subject: Subject) -> None:
         self.dream(single, subject)
+        self._kept.prove()
         self._listen(events.Finished(single.output))
 
     def atlas(self, understood: Understood, command: Callable[[Request], str]) -> None:
@@ -236,6 +246,7 @@ class _Performing:
         def dream(name: str, output: Path) -> None:
             assert understood.subject  # noqa: S101
             self.dream(dataclasses.replace(single(name), output=str(output)), understood.subject)
+            self._kept.prove()
 
         def told(name: str) -> str:
             output = f"dream-{re.sub('[^a-zA-Z0-9_]+', '-', name)}.png"  # so that none replaces another
@@ -298,10 +309,15 @@ def _seed(understood: Understood, state: State | None, reel: Reel | None) -> int
     return next((seed for seed in (understood.seed, *earlier) if seed is not None), random.randrange(2 ** 32))
 
 
-def _net(understood: Understood, waiting: int | None) -> Net:
-    """The Net, loaded in the child process, whose end frees its memory."""
-    net = Net(understood.model, understood.layer, understood.weights, understood.memory, understood.threads,
-              understood.reproducible, waiting)
+def _net(understood: Understood, kept: Net | None, waiting: int | None) -> Net:
+    """The Net, in the child process, whose end frees its memory: the one that was kept, unless that is closed, or one
+    that is loaded now."""
+    if kept and kept.caffe:
+        net = kept
+        net.renew(understood.layer, understood.memory, understood.reproducible, waiting)
+    else:
+        net = Net(understood.model, understood.layer, understood.weights, understood.memory, understood.threads,
+                  understood.reproducible, waiting)
     if understood.leader is not None:
         understood.leader.seen(net)  # before the memory is reported, because it takes some
     return net

@@ -86,7 +86,7 @@ def run(work: Callable[[Worker], None], receive: Callable[[Any], None], stop: St
     alive, living = os.pipe()  # the child has `alive`: the pipe ends when this process does
     with os.fdopen(os.memfd_create("stderr"), "w+b") as words, stop.heard():
         try:
-            child = (_fork(work, reader, writer, alive, living, words, inbox) if _alone() else
+            child = (_fork(work, reader, writer, alive, living, words, inbox) if forks() else
                      _exec(work, writer, alive, words, inbox))
         except BaseException as error:
             os.close(reader)
@@ -135,8 +135,9 @@ def _status(child: int) -> int:
         return 0
 
 
-def _alone() -> bool:
-    """Whether this process has only this thread. (OpenBLAS's and Caffe's end before a fork, and start again later.)"""
+def forks() -> bool:
+    """Whether a child would be a fork, because this process has only this thread. (OpenBLAS's and Caffe's end before a
+    fork, and start again later.)"""
     return threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
 
 

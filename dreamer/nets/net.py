@@ -53,19 +53,25 @@ class Net:
         self.model = model
         self.asked = self.what = parse(what, model)[0] if isinstance(what, str) else what
         self.layers = shapes.cut(model.net, self.what.names)
-        path = model.weights_path(weights_file)
-        check_loading(model.name, path)
+        self._path = model.weights_path(weights_file)
+        check_loading(model.name, self._path)
         # Caffe runs up to one blob and takes the gradient there, so several layers are joined in one.
         self.end = self.what.names[0] if len(self.what.names) == 1 else _ALL
-        self.caffe = folding.load(self.layers + (_gathering(self.what.names) if self.end is _ALL else []), path)
+        self.caffe = folding.load(self.layers + (_gathering(self.what.names) if self.end is _ALL else []), self._path)
         self.threads = threads or limits.threads()
         binding.set_threads(self.threads)
-        self.directions = classes.directions([term.channels if isinstance(term.channels, Label) else None
-                                              for term in self.what.terms], model, path)
         self.smallest_side = shapes.smallest_side(self.layers)
         # Smaller outputs are computed in another way, with the weights in another format, which few dreams need.
         self._warm_side = shapes.smallest_side(self.layers, WINOGRAD)
         self._input = prototxt.value(self.layers[0], "top")
+        self.renew(self.asked, memory, reproducible, waiting)
+
+    def renew(self, what: Layers, memory: int | None = None, reproducible: bool = False,
+              waiting: int | None = None) -> None:
+        """Begin again, for another dream of the same layers. Arguments and errors as above."""
+        self.asked = self.what = what
+        self.directions = classes.directions([term.channels if isinstance(term.channels, Label) else None
+                                              for term in what.terms], self.model, self._path)
         self.forwarded: Tile | None = None  # the Tile whose activations Caffe has now
         self.budget = Budget(self, memory, TILE if reproducible else None, waiting)
 
