@@ -19,6 +19,7 @@ from dreamer.machine import signals
 if __name__ == "__main__":
     signals.end_at_once("dreamify: stopped")  # the imports below take a moment
     from dreamer.machine import limits
+    limits.start_no_blas_threads()
     if lacking := limits.lacking(limits.needed()):  # OpenBLAS would try for ever to get it
         sys.exit(f"dreamify: {lacking}")
 

@@ -20,7 +20,6 @@ from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Mistake, Stopped, Wrong
 from dreamer.films import flow, sequence
 from dreamer.jobs import events
-from dreamer.jobs.atlas import Atlas, names
 from dreamer.jobs.checkpoint import Checkpoint
 from dreamer.jobs.dream import Dream
 from dreamer.jobs.events import Event, Listener, Log
@@ -234,6 +233,7 @@ class _Performing:
 
     def atlas(self, understood: Understood, command: Callable[[Request], str]) -> None:
         """Dream the picture at all layers of an atlas, and write the atlas."""
+        from dreamer.jobs.atlas import Atlas, names  # takes 3 ms, with Pillow's fonts
         assert understood.subject, "the input is a picture"  # noqa: S101
         self._warn(understood)
         picture = understood.subject.seeded(understood.seed or 0).picture.pixels

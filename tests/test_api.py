@@ -76,9 +76,42 @@ def test_a_call_finds_wrong_what_the_command_finds_wrong(tiny: Model, tmp_path: 
     assert len(caught.value.args) == 5
 
 
-def test_importing_it_needs_no_caffe() -> None:
-    subprocess.run(["/usr/bin/python3", "-c", "import sys, dreamify\nassert 'caffe' not in sys.modules"], cwd=ROOT,
-                   check=True)
+SLOW = ("caffe", "scipy", "tornado", "google.protobuf", "concurrent.futures")  # to load, 5 to 110 ms each
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["atlas", "--help"], ["keys"], ["keys", "--looks"],
+                                   ["recipe", "DREAM"], ["nosuch.jpg", "out.png"], ["DREAM", "DREAM"]])
+def test_what_needs_no_net_loads_no_caffe_and_no_scipy(tiny: Model, sky: Path, tmp_path: Path,
+                                                       words: list[str]) -> None:
+    dream = tmp_path / "dream.png"
+    if "DREAM" in words:
+        dreamify.dreamify(sky, dream, "mix/output", 1, 1, model=tiny.folder, max_size=64)
+    code = ("import sys, dreamify\ntry:\n    dreamify.main(sys.argv[2:])\n"
+            "except SystemExit:  # after --help\n    pass\n"
+            "open(sys.argv[1], 'w').write(' '.join(sys.modules))")
+    told = tmp_path / "told"
+    subprocess.run(["/usr/bin/python3", "-c", code, told, *(str(dream) if word == "DREAM" else word for word in words)],
+                   cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert not set(SLOW) & set(told.read_text().split())
+
+
+def test_a_dream_of_one_octave_loads_no_scipy(tiny: Model, sky: Path, tmp_path: Path) -> None:
+    """Neither in this process, which loads no Caffe either, nor in its child."""
+    code = """import sys, dreamify
+from dreamer import perform
+def told(*arguments, **named):
+    open(sys.argv[1], "a").write(" ".join(["child", *sys.modules]) + "\\n")
+    return dreamify.deepdream(*arguments, **named)
+request = dreamify.ask({"input": sys.argv[3], "output": sys.argv[4], "layer": "mix/output", "iterations": 1,
+                        "octaves": 1, "model": sys.argv[2], "max_size": 64})
+perform.one(request, lambda event: None, deepdream=told, step=dreamify.make_step, sizes=dreamify.octave_sizes)
+open(sys.argv[1], "a").write(" ".join(sys.modules))"""
+    loaded = tmp_path / "loaded"
+    subprocess.run(["/usr/bin/python3", "-c", code, loaded, tiny.folder, sky, tmp_path / "a.png"], cwd=ROOT, check=True)
+    child, parent = map(set, map(str.split, loaded.read_text().splitlines()))
+    assert {"child", "caffe"} <= child
+    assert not {"scipy", "tornado"} & child
+    assert not set(SLOW) & parent
 
 
 def test_a_default_that_is_said_holds_against_a_recipe(tiny: Model, sky: Path, tmp_path: Path) -> None:

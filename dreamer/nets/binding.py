@@ -1,19 +1,21 @@
 """Caffe itself, through pycaffe: loads nets, and changes the settings of the whole process."""
 
 import contextlib
+import ctypes
 import functools
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from dreamer.errors import Failure
-from dreamer.machine import here
-from dreamer.nets import prototxt
+from dreamer.machine import here, limits
+from dreamer.nets import prototxt, shapes
 from dreamer.nets.prototxt import Message
 
 # Layers that learn unless they are told not to: the message of their parameters, and whether they have a bias
 _LEARNING = {"Convolution": ("convolution_param", "true"), "Scale": ("scale_param", "false"),
              "Bias": ("bias_param", "false"), "PReLU": ("prelu_param", "false")}
+_WITHOUT_BLAS = {"Concat", "Dropout", "Flatten", "Input", "LRN", "Pooling", "ReLU", "Split"}
 
 
 def _caffe() -> Any:
@@ -30,8 +32,21 @@ def load(layers: list[Message]) -> Any:
     """A caffe.Net of `layers` (as shapes.cut returns them), still without weights. Raises Failure without Caffe."""
     caffe = _caffe()
     mind_forks()
+    if any(map(_takes_blas, layers)) and os.environ.get(limits.BLAS_THREADS) == "1":
+        with contextlib.suppress(OSError):
+            ctypes.CDLL("libopenblas.so.0").openblas_set_num_threads(caffe.threads())
     with _in_memory(_trainless(layers)) as description:
         return caffe.Net(description, caffe.TEST)
+
+
+def _takes_blas(layer: Message) -> bool:
+    """Whether Caffe's own code does the layer, perhaps with OpenBLAS: native/README.md lists what the kernels do."""
+    kind = prototxt.value(layer, "type")
+    if kind != "Convolution":
+        return kind not in _WITHOUT_BLAS
+    dilated = int(prototxt.value(prototxt.value(layer, "convolution_param"), "dilation", 1)) > 1
+    windows = [shapes.window(layer, axis) for axis in "hw"]
+    return any(pad >= reach or (stride > 1 and dilated) for reach, stride, pad in windows)
 
 
 @functools.cache

@@ -52,14 +52,14 @@ def unpack(path: str | os.PathLike[str]) -> Weights:
 
 def caffemodel(layers: Weights, net_name: str) -> bytes:
     """A .caffemodel with these layers' weights: protobuf's wire format of a NetParameter."""
-    net = _bytes(1, net_name.encode())
+    net = _field(1, [net_name.encode()])
     for name, blobs in layers.items():
-        layer = _bytes(1, name.encode()) + _bytes(2, b"Convolution")
+        layer = _field(1, [name.encode()]) + _field(2, [b"Convolution"])
         for blob in blobs:
-            shape = _bytes(1, b"".join(map(_varint, blob.shape)))
-            layer += _bytes(7, _bytes(7, shape) + _bytes(5, np.ascontiguousarray(blob, "<f4").tobytes()))
-        net += _bytes(100, layer)
-    return net
+            shape = _field(1, list(map(_varint, blob.shape)))
+            layer += _field(7, _field(7, shape) + _field(5, [np.ascontiguousarray(blob, "<f4").tobytes()]))
+        net += _field(100, layer)
+    return b"".join(net)
 
 
 def _varint(number: int) -> bytes:
@@ -70,6 +70,7 @@ def _varint(number: int) -> bytes:
     return out + struct.pack("B", number)
 
 
-def _bytes(field: int, payload: bytes) -> bytes:
-    """A length-delimited field: text, a message, or packed numbers."""
-    return _varint(field << 3 | 2) + _varint(len(payload)) + payload
+def _field(field: int, pieces: list[bytes]) -> list[bytes]:
+    """A length-delimited field: text, a message, or packed numbers. In pieces, because a copy for each message around
+    them took 150 ms of a dream."""
+    return [_varint(field << 3 | 2), _varint(sum(map(len, pieces))), *pieces]

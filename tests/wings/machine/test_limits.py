@@ -1,11 +1,14 @@
 """The memory and cores that this process may use, with the limits of a control group."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from dreamer.errors import Mistake
 from dreamer.machine import limits
+from helpers import ROOT
 
 
 @pytest.mark.parametrize(("text", "count"), [("512m", 512 << 20), ("1.5G", 3 << 29), ("2 GiB", 2 << 30), ("123", 123),
@@ -64,3 +67,16 @@ def test_threads_of_a_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_no_size_is_beyond_all_measure(text: str) -> None:
     with pytest.raises(Mistake, match="is not a memory size"):
         limits.size(text)
+
+
+@pytest.mark.parametrize(("asked", "threads"), [(None, 1), ("1", 1), ("3", 3)])
+def test_openblas_starts_no_threads_unless_the_environment_asks_for_them(asked: str | None, threads: int) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS",
+                                                                                    limits.BLAS_THREADS)}
+    environment |= {limits.BLAS_THREADS: asked} if asked else {}
+    code = ("import os\nfrom dreamer.machine import limits\nlimits.start_no_blas_threads()\nimport numpy\n"
+            "print(len(os.listdir('/proc/self/task')), limits.needed())")
+    done = subprocess.run(["/usr/bin/python3", "-c", code], cwd=ROOT, env=environment, check=True, capture_output=True)
+    started, needed = map(int, done.stdout.split())
+    assert started == min(threads, len(os.sched_getaffinity(0)))
+    assert needed == limits.LOAD + limits.BEGIN + limits.THREAD * (started - 1)
