@@ -14,7 +14,6 @@ CGROUP = Path("/sys/fs/cgroup")
 BEGIN = 160 << 20  # bytes of address space; without them OpenBLAS's threads try for ever, and fork waits for them
 LOAD = 128 << 20  # more for the imports
 THREAD = 136 << 20  # more for each OpenBLAS thread except the first: its stack and buffer
-BLAS_THREADS = "OPENBLAS_NUM_THREADS"  # the environment variable
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -61,13 +60,13 @@ def lacking(room: int) -> str | None:
 def start_no_blas_threads() -> None:
     """Have OpenBLAS use one thread, unless the environment says otherwise. Call it before numpy is loaded. A dream
     hardly needs OpenBLAS (see binding.py), but its threads spin as they start: 110 ms of CPU time on two cores."""
-    os.environ.setdefault(BLAS_THREADS, "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def needed() -> int:
     """Bytes of address space needed to load everything for a dream, and to start it."""
     cores = len(os.sched_getaffinity(0))
-    asked = next((text for name in (BLAS_THREADS, "OMP_NUM_THREADS") if (text := os.environ.get(name))), "")
+    asked = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS", "")
     blas = min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
     return LOAD + THREAD * (blas - 1) + BEGIN
 

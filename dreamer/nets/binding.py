@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dreamer.errors import Failure
-from dreamer.machine import here, limits
+from dreamer.machine import here
 from dreamer.nets import prototxt, shapes
 from dreamer.nets.prototxt import Message
 
@@ -32,7 +32,7 @@ def load(layers: list[Message]) -> Any:
     """A caffe.Net of `layers` (as shapes.cut returns them), still without weights. Raises Failure without Caffe."""
     caffe = _caffe()
     mind_forks()
-    if any(map(_takes_blas, layers)) and os.environ.get(limits.BLAS_THREADS) == "1":
+    if any(map(_takes_blas, layers)) and os.environ.get("OPENBLAS_NUM_THREADS") == "1":
         with contextlib.suppress(OSError):
             ctypes.CDLL("libopenblas.so.0").openblas_set_num_threads(caffe.threads())
     with _in_memory(_trainless(layers)) as description:

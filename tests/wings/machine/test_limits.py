@@ -72,8 +72,8 @@ def test_no_size_is_beyond_all_measure(text: str) -> None:
 @pytest.mark.parametrize(("asked", "threads"), [(None, 1), ("1", 1), ("3", 3)])
 def test_openblas_starts_no_threads_unless_the_environment_asks_for_them(asked: str | None, threads: int) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS",
-                                                                                    limits.BLAS_THREADS)}
-    environment |= {limits.BLAS_THREADS: asked} if asked else {}
+                                                                                    "OPENBLAS_NUM_THREADS")}
+    environment |= {"OPENBLAS_NUM_THREADS": asked} if asked else {}
     code = ("import os\nfrom dreamer.machine import limits\nlimits.start_no_blas_threads()\nimport numpy\n"
             "print(len(os.listdir('/proc/self/task')), limits.needed())")
     done = subprocess.run(["/usr/bin/python3", "-c", code], cwd=ROOT, env=environment, check=True, capture_output=True)

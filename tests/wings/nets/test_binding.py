@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 
-from dreamer.machine import limits
 from helpers import ROOT
 
 NET = """layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 4 dim: 9 dim: 9 }} }} }}
@@ -27,5 +26,5 @@ def test_openblas_has_threads_for_what_caffes_own_code_does(convolution: str, ki
             "binding.load(prototxt.values(prototxt.parse(sys.argv[1]), 'layer'))\n"
             "print(ctypes.CDLL('libopenblas.so.0').openblas_get_num_threads())")
     done = subprocess.run(["/usr/bin/python3", "-c", code, NET.format(convolution, kind, second)], cwd=ROOT, check=True,
-                          env=os.environ | {limits.BLAS_THREADS: "1", "OMP_NUM_THREADS": "2"}, capture_output=True)
+                          env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "2"}, capture_output=True)
     assert int(done.stdout) == (2 if takes else 1)
