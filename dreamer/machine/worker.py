@@ -2,7 +2,7 @@
 memory runs out. The parent survives, and says in one line what happened.
 
 If the parent has no other thread, the child is a fork. Otherwise it is a new interpreter that gets the work as a
-pickle, because a fork would have copies of locks that nobody releases. That takes 0.7 s, mostly for imports.
+pickle, because a fork would have copies of locks that nobody releases. That takes 0.3 s, mostly for imports.
 """
 
 import contextlib
