@@ -95,7 +95,7 @@ def test_what_needs_no_net_loads_no_caffe_and_no_scipy(tiny: Model, sky: Path, t
     assert not set(SLOW) & set(told.read_text().split())
 
 
-def test_a_dream_of_one_octave_loads_no_scipy(tiny: Model, sky: Path, tmp_path: Path) -> None:
+def test_a_plain_dream_loads_no_scipy(tiny: Model, sky: Path, tmp_path: Path) -> None:
     """Neither in this process, which loads no Caffe either, nor in its child."""
     code = """import sys, dreamify
 from dreamer import perform
@@ -103,7 +103,7 @@ def told(*arguments, **named):
     open(sys.argv[1], "a").write(" ".join(["child", *sys.modules]) + "\\n")
     return dreamify.deepdream(*arguments, **named)
 request = dreamify.ask({"input": sys.argv[3], "output": sys.argv[4], "layer": "mix/output", "iterations": 1,
-                        "octaves": 1, "model": sys.argv[2], "max_size": 64})
+                        "octaves": 2, "model": sys.argv[2], "max_size": 64})
 perform.one(request, lambda event: None, deepdream=told, step=dreamify.make_step, sizes=dreamify.octave_sizes)
 open(sys.argv[1], "a").write(" ".join(sys.modules))"""
     loaded = tmp_path / "loaded"
