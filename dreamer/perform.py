@@ -154,7 +154,8 @@ class _Performing:
         if reel:
             reel.begin(made["seed"], understood.no_resume, lambda line: self._listen(events.Warned(line)))
 
-        order = Order(make_net=functools.partial(_net, understood, self._kept_net(understood)),
+        side = min(sizes[-1])
+        order = Order(make_net=functools.partial(_net, understood, self._kept_net(understood, side), side),
                       model=understood.model, layer=understood.layer.text, picture=subject.picture, recipe=made,
                       sizes=sizes, iterations=understood.iterations, output=understood.output,
                       preview=Preview(understood.preview) if understood.preview else None,
@@ -171,11 +172,11 @@ class _Performing:
             still = functools.partial(dream, image=subject.picture.pixels, seed=made["seed"])
             Dream(order, still, reel, checkpoint, state).run(self._listen, self._stop)
 
-    def _kept_net(self, understood: Understood) -> Net | None:
+    def _kept_net(self, understood: Understood, side: int) -> Net | None:
         """The net that an earlier dream left for this one, or None."""
         if understood.memory is not None or not worker.forks():
             return None
-        return self._kept.get(understood.model, understood.layer, understood.weights, understood.threads)
+        return self._kept.get(understood.model, understood.layer, understood.weights, understood.threads, side)
 
     def _rules(self, understood: Understood) -> dict[str, MakeStep]:
         """The arguments of `deepdream` that make it follow the rules that are asked for; none if none is."""
@@ -309,15 +310,15 @@ def _seed(understood: Understood, state: State | None, reel: Reel | None) -> int
     return next((seed for seed in (understood.seed, *earlier) if seed is not None), random.randrange(2 ** 32))
 
 
-def _net(understood: Understood, kept: Net | None, waiting: int | None) -> Net:
+def _net(understood: Understood, kept: Net | None, side: int, waiting: int | None) -> Net:
     """The Net, in the child process, whose end frees its memory: the one that was kept, unless that is closed, or one
-    that is loaded now."""
+    that is loaded now. `side`: of the largest picture, the shorter one."""
     if kept and kept.caffe:
         net = kept
-        net.renew(understood.layer, understood.memory, understood.reproducible, waiting)
+        net.renew(understood.layer, understood.memory, understood.reproducible, waiting, side)
     else:
         net = Net(understood.model, understood.layer, understood.weights, understood.memory, understood.threads,
-                  understood.reproducible, waiting)
+                  understood.reproducible, waiting, side)
     if understood.leader is not None:
         understood.leader.seen(net)  # before the memory is reported, because it takes some
     return net

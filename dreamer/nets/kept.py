@@ -28,7 +28,7 @@ class Kept:
         self._proved = False
 
     def get(self, model: Model, layer: Layers, weights: str | os.PathLike[str] | None = None,
-            threads: int | None = None) -> Net | None:
+            threads: int | None = None, side: int | None = None) -> Net | None:
         """The Net for these arguments, which are as for Net, if the dream before had the same and went well; else None.
         A child that uses it calls its renew()."""
         try:
@@ -37,7 +37,7 @@ class Kept:
             if wanted != self._wanted:
                 self._net, self._wanted, self._proved = None, wanted, False
             elif self._proved and not self._net and limits.memory() > PLENTY * os.path.getsize(path):
-                self._net = Net(model, layer, weights, threads=threads)
+                self._net = Net(model, layer, weights, threads=threads, side=side)
         except (Mistake, Failure, OSError):  # the child will say it
             return None
         return self._net

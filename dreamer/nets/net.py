@@ -20,7 +20,7 @@ from dreamer.nets.prototxt import Message
 from dreamer.nets.tiles import Window
 
 TILE = 2 << 20  # pixels of a tile that must be the same on all machines; 1920×1080 fits in one
-WINOGRAD = 4  # rows and columns of a blob for which the kernels use their usual way; see native/kernels/winograd.cpp
+WINOGRAD = 9  # rows and columns of a blob for which the kernels use their usual way; see native/kernels/winograd.cpp
 _ALL = "all that is dreamed"  # name of a blob
 
 
@@ -35,6 +35,7 @@ class Net:
     reproducible  give the same bits on every x86-64 machine with AVX2. The order of sums never depends on instructions
                   or threads (see native/), so this only fixes the tiles, which otherwise depend on memory
     waiting       number of the process that waits for this one: its memory counts as ours
+    side          pixels of the shorter side of the largest picture, if that may be small
 
     Layers that `what` does not need are not built, and weights get no gradient, because a dream needs neither.
     Raises Mistake if `what` cannot be dreamed or the weights do not fit the model, Failure if this machine cannot be
@@ -47,7 +48,7 @@ class Net:
 
     def __init__(self, model: Model, what: str | Layers, weights_file: str | os.PathLike[str] | None = None,
                  memory: int | None = None, threads: int | None = None, reproducible: bool = False,
-                 waiting: int | None = None) -> None:
+                 waiting: int | None = None, side: int | None = None) -> None:
         if reproducible and binding.instructions() == "baseline":
             raise Failure("this processor has no AVX2, so its dreams differ in the last bits; leave out --reproducible")
         self.model = model
@@ -61,15 +62,16 @@ class Net:
         self.threads = threads or limits.threads()
         binding.set_threads(self.threads)
         self.smallest_side = shapes.smallest_side(self.layers)
-        # Smaller outputs are computed in another way, with the weights in another format, which few dreams need.
-        self._warm_side = shapes.smallest_side(self.layers, WINOGRAD)
+        self._usual_side = shapes.smallest_side(self.layers, WINOGRAD)
         self._input = prototxt.value(self.layers[0], "top")
-        self.renew(self.asked, memory, reproducible, waiting)
+        self.renew(self.asked, memory, reproducible, waiting, side)
 
     def renew(self, what: Layers, memory: int | None = None, reproducible: bool = False,
-              waiting: int | None = None) -> None:
+              waiting: int | None = None, side: int | None = None) -> None:
         """Begin again, for another dream of the same layers. Arguments and errors as above."""
         self.asked = self.what = what
+        # Smaller outputs are computed in another way, with the weights in another format: large dreams hardly need it.
+        self._warm_side = max(self.smallest_side, min(side or self._usual_side, self._usual_side))
         self.directions = classes.directions([term.channels if isinstance(term.channels, Label) else None
                                               for term in what.terms], self.model, self._path)
         self.forwarded: Tile | None = None  # the Tile whose activations Caffe has now
