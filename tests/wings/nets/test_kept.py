@@ -101,6 +101,27 @@ def test_a_net_that_begins_again_dreams_the_same(tiny: Model) -> None:
         assert np.array_equal(dreamify.deepdream(used, image, 2, 2), wanted)
 
 
+def test_the_first_small_step_is_no_larger_than_the_picture(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And as large as the kernels' usual way needs, if the picture is large; then the plan has the weights' format."""
+    shape, sides = net.Net.shape, list[int]()
+
+    def noted(self: net.Net, height: int, width: int) -> Any:
+        sides.append(height)
+        return shape(self, height, width)
+
+    monkeypatch.setattr(net.Net, "shape", noted)
+    least = net.Net(tiny, "mix/output").smallest_side
+    usual = sides[0]
+    assert least < usual - 1
+    for side, wanted in ((1, least), (usual - 1, usual - 1), (usual, usual), (5000, usual), (None, usual)):
+        sides.clear()
+        used = net.Net(tiny, "mix/output", side=side)
+        assert sides[0] == wanted
+        sides.clear()
+        used.renew(used.asked, side=least + 1)
+        assert sides[0] == least + 1
+
+
 def dream_all(folder: Path, output: Path, chosen: Model, step: Any = dreamify.make_step, **asked: Any) -> None:
     """Dream the pictures of a folder, or one picture."""
     request = dreamify.ask({"input": str(folder), "output": str(output), "layer": "mix/output", "iterations": 1,
