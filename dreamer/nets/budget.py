@@ -65,15 +65,13 @@ class Sized(Protocol):
     end: str
     smallest_side: int
 
-    def warm_up(self) -> None:
-        """As the Net does."""
-
     def shape(self, height: int, width: int) -> Any:
         """As the Net does."""
 
 
 class Budget:
-    """The plan for one Net: how large a tile may be, and where big arrays go.
+    """The plan for one Net, which has its weights in the kernels' format: how large a tile may be, and where big arrays
+    go.
 
     memory   bytes that this process may take in all (default: most of the free memory)
     tile     the most pixels of a tile, whatever the memory (default: as many as fit)
@@ -84,7 +82,6 @@ class Budget:
     def __init__(self, net: Sized, memory: int | None = None, tile: int | None = None,
                  waiting: int | None = None) -> None:
         self._net = net
-        net.warm_up()
         self._base = limits.used(waiting) + FILES  # Python, Caffe and the weights
         self.seen: weakref.WeakSet[Any] = weakref.WeakSet()
         self._free = limits.memory()

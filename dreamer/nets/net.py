@@ -62,6 +62,7 @@ class Net:
         self.threads = threads or limits.threads()
         binding.set_threads(self.threads)
         self.smallest_side = shapes.smallest_side(self.layers)
+        self._warm_side = 0
         self._usual_side = shapes.smallest_side(self.layers, WINOGRAD)
         self._input = prototxt.value(self.layers[0], "top")
         self.renew(self.asked, memory, reproducible, waiting, side)
@@ -71,7 +72,10 @@ class Net:
         """Begin again, for another dream of the same layers. Arguments and errors as above."""
         self.asked = self.what = what
         # Smaller outputs are computed in another way, with the weights in another format: large dreams hardly need it.
-        self._warm_side = max(self.smallest_side, min(side or self._usual_side, self._usual_side))
+        side = max(self.smallest_side, min(side or self._usual_side, self._usual_side))
+        if side != self._warm_side:
+            self._warm_side = side
+            self.warm_up()
         self.directions = classes.directions([term.channels if isinstance(term.channels, Label) else None
                                               for term in what.terms], self.model, self._path)
         self.forwarded: Tile | None = None  # the Tile whose activations Caffe has now
