@@ -28,7 +28,7 @@ Start: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # runs the i
 
 QUICK = ("photo.jpg", "dream.png", "inception_3b/output", "1", "1")
 USER = ("--user", f"{OWNER[0]}:{OWNER[1]}")
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give folders away")
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture

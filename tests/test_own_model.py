@@ -83,7 +83,7 @@ def test_models_lists_them(clone: Path, photo: Path, tmp_path: Path) -> None:
     assert run(clone, "models").stdout.splitlines()[-1].endswith("0.0 MB  here")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="provision.sh wants root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_provision_gets_one(clone: Path, photo: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(clone / "models/tiny", clone / "models/fetched")
     (folder / "tiny.caffemodel").rename(tmp_path / "there")

@@ -116,7 +116,7 @@ def test_modes_follow_the_umask(tmp_path: Path, image: Pixels) -> None:
     assert (tmp_path / "a.png").stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_roots_file_is_given_to_the_folders_owner(tmp_path: Path, image: Pixels) -> None:
     os.chown(tmp_path, 1234, 4321)
     writing.write(tmp_path / "a.png", Picture(image))

@@ -199,7 +199,7 @@ def test_the_dream_grows_from_frame_to_frame(tmp_path: Path) -> None:
 
 def test_the_dream_follows_what_moves() -> None:
     """The changes of the last frame, moved: compared with numpy's shift, where the whole picture moves."""
-    pytest.importorskip("cv2")
+    pytest.importorskip("cv2", reason="no OpenCV: ./provision.sh film")
     found = []
     for follows in (True, False):
         reflection = Reflection(no_step, dreamify.objectives_of)
@@ -326,7 +326,7 @@ def _parent(number: str) -> int:
 def film(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The extension of the film, with and without ffmpeg."""
     if request.param == "mp4" and not shutil.which("ffmpeg"):
-        pytest.skip("ffmpeg is not installed")
+        pytest.skip("no ffmpeg: ./provision.sh film")
     if request.param == "webp":
         monkeypatch.setenv("PATH", "/nonexistent")
     return str(request.param)

@@ -221,7 +221,7 @@ def test_moving_pictures_are_videos(looking: Viewer, tmp_path: Path) -> None:
 
 def clip(path: Path) -> Path:
     if not shutil.which("ffmpeg"):
-        pytest.skip("no ffmpeg")
+        pytest.skip("no ffmpeg: ./provision.sh film")
     subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=red:size=64x48:rate=10:duration=1", "-f",
                     "mp4", "-metadata", "comment=" + '{"layer": "a", "fps": 10, "weights_sha256": ""}'
                     if "dream" in path.name else "title=x", str(path)], check=True)
