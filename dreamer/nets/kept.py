@@ -1,6 +1,6 @@
 """A net that stays loaded, for a process that starts a child for each of many dreams. A child that is a fork finds the
 net in its memory, with its weights in the kernels' format, and the memory counts once. Each child can die, and only its
-dream is lost, because this process never runs the net.
+dream is lost, because this process takes no step with the net except the first small one.
 
 On a busy machine, a dream of 96×64 pixels and one step then takes 90 ms instead of 220."""
 
