@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import dreamify
+import slowly
 from dreamer import perform
 from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Stopped
@@ -119,7 +120,8 @@ def test_twenty_dreams_from_four_threads_while_two_are_stopped(tiny: Model, tmp_
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
 
 
-def test_one_that_was_stopped_goes_on_to_the_very_bytes(tiny: Model, tmp_path: Path) -> None:
+def test_one_that_was_stopped_goes_on_to_the_very_bytes(tiny: Model, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     """In another thread, with the same request."""
     request, stop = asked(tiny, tmp_path, 1, 150, (120, 160)), threading.Event()
     other = threading.Event()
@@ -132,10 +134,11 @@ def test_one_that_was_stopped_goes_on_to_the_very_bytes(tiny: Model, tmp_path: P
 
     def first_run() -> None:
         try:
-            one(request, listen, stop=stop)
+            one(request, listen, deepdream=slowly.deepdream, stop=stop)
         except Stopped as error:
             raised.append(error)
 
+    monkeypatch.setenv("SLOW_AFTER", "160")
     for target in (first_run, lambda: one(request, second.append, stop=other)):
         thread = threading.Thread(target=target)
         thread.start()

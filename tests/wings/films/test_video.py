@@ -18,7 +18,7 @@ from PIL import Image
 from dreamer.errors import Mistake
 from dreamer.films.video import first, opened
 from dreamer.nets.model import Model
-from helpers import FRAMES, ROOT, Word, decoded, made, names, probed, run, start, wait_for
+from helpers import FRAMES, ROOT, Word, decoded, made, names, probed, run, start, start_slow, wait_for
 
 pytestmark = pytest.mark.usefixtures("ffmpeg")
 
@@ -185,9 +185,10 @@ def test_kills_at_any_moment_change_nothing(command: Callable[..., list[str]], v
     (tmp_path / "out.mp4").unlink()
     moments = random.Random(3)
     for _ in range(3):
-        with start(words) as process:
+        lines = moments.randrange(4, 12)
+        with start_slow(words, 2 * lines) as process:
             assert process.stdout
-            for _ in range(moments.randrange(4, 12)):
+            for _ in range(lines):
                 process.stdout.readline()
             process.kill()
         assert not (tmp_path / "out.mp4").exists()
@@ -200,7 +201,7 @@ def test_ctrl_c_writes_the_film_so_far_with_as_much_sound(command: Callable[...,
                                                           tmp_path: Path) -> None:
     words = command(video, "out.mp4")
     words[4] = "60"
-    with start(words) as process:
+    with start_slow(words, 360) as process:
         wait_for(process, "frame 6/")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
