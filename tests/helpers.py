@@ -161,7 +161,7 @@ def dies_with_its_parent(script: str, told: Path) -> None:
     assert ends(child)
 
 
-def ends(pid: int, seconds: float = 5) -> bool:
+def ends(pid: int, seconds: float = 30) -> bool:
     """Whether the process ends within this many seconds."""
     until = time.monotonic() + seconds
     while is_running(pid) and time.monotonic() < until:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """dreamify.py as on a slow machine: after the first SLOW_AFTER steps, each takes SLOW_SECONDS longer (default: from the
-first step on, 0.1). So a test can stop or kill a dream at a certain place, however fast the machine is, and however long
-the test itself has to wait for the processor. The dream has the same bytes."""
+first step on, 0.1). So a test can stop a dream at a certain place, however fast the machine is, and however long the
+test itself has to wait for the processor. The dream has the same bytes."""
 
 import mmap
 import os
@@ -10,7 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dreamer.arrays import Pixels
+    from dreamer.nets.net import Net
+    from dreamer.state import Step
 
 PROGRAM = Path(__file__).resolve().parents[1] / "dreamify.py"
 
@@ -25,14 +30,14 @@ def pause() -> None:
         time.sleep(float(os.environ.get("SLOW_SECONDS", "0.1")))
 
 
-def deepdream(*arguments: Any, each_step: Callable[[Any], None], **more: Any) -> Any:
+def deepdream(net: "Net", image: "Pixels", *, each_step: Callable[["Step"], None], **more: Any) -> "Pixels":
     """dreamify.deepdream, for perform.one."""
     import dreamify
 
-    def step(made: Any) -> None:
+    def step(made: "Step") -> None:
         pause()
         each_step(made)
-    return dreamify.deepdream(*arguments, each_step=step, **more)
+    return dreamify.deepdream(net, image, each_step=step, **more)
 
 
 def main() -> None:
@@ -48,7 +53,7 @@ def main() -> None:
     def slowly(*arguments: Any) -> int | None:
         pause()
         return stepped(*arguments)
-    Job._stepped = slowly  # type: ignore[method-assign]
+    Job._stepped = slowly  # type: ignore[assignment,method-assign]
     if sys.argv[1:2] == ["studio"]:  # its dreams are processes of this program
         from dreamer.studio import server
         serve = server.serve

@@ -1,6 +1,7 @@
 """From another program: dreams from many threads at once, some of which are stopped; nothing is left behind."""
 
 import functools
+import gc
 import os
 import signal
 import subprocess
@@ -12,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slowly
 from PIL import Image
 
 import dreamify
-import slowly
 from dreamer import perform
 from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Stopped
@@ -46,6 +47,7 @@ def by_the_command(request: Request, output: Path) -> bytes:
 
 def process_wide() -> dict[str, Any]:
     """The state that exists once per process; no dream may change it."""
+    gc.collect()  # or files of tests before may be closed later
     status = Path("/proc/self/status").read_text()
     return {"Pillow's limit": Image.MAX_IMAGE_PIXELS, "umask": search(r"Umask:.*", status)[0],
             "standard error": os.fstat(2)[:3],

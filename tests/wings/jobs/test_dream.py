@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import slowly
 from numpy.typing import NDArray
 
 import dreamify
-import slowly
 from dreamer import perform, steps
 from dreamer.arrays import Pixels
 from dreamer.errors import Stopped

@@ -3,7 +3,6 @@
 import functools
 import os
 import shutil
-import subprocess
 import tracemalloc
 from pathlib import Path
 from typing import Any
