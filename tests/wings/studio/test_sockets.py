@@ -31,7 +31,7 @@ async def opened(client: Client, path: str = "/socket") -> Any:
         "Cookie": client.cookie, "Origin": f"http://{client.host}"}))
 
 
-async def until(line: Any, fits: Callable[[dict[str, Any]], bool], seconds: float = 20) -> dict[str, Any]:
+async def until(line: Any, fits: Callable[[dict[str, Any]], bool], seconds: float = 60) -> dict[str, Any]:
     """The first message that fits."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -87,6 +87,8 @@ def test_at_most_eight_messages_a_second(client: Client) -> None:
             count += 1
         seconds = time.monotonic() - began
         await asyncio.to_thread(client.json, "POST", f"/jobs/{number}/stop")
+        await until(line, lambda state: all(job["state"] == "stopped" for job in state["jobs"]))
+        await asyncio.to_thread(client.json, "POST", f"/jobs/{number}/remove")
         line.close()
         return count, seconds
     count, seconds = asyncio.run(watch())
