@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -245,10 +244,8 @@ perform.one(request, lambda event: print(type(event).__name__, flush=True), deep
             if line == "Stepped\n":
                 break
         [child] = children(process.pid)
-        began = time.monotonic()
         process.kill()
     assert ends(child)
-    assert time.monotonic() - began < 5
 
 
 def test_a_film_and_a_folder_from_a_thread(tiny: Model, tmp_path: Path, photos: Path) -> None:

@@ -126,7 +126,7 @@ def test_ctrl_c_writes_the_film_so_far(command: Callable[..., list[str]], tmp_pa
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25  # to its end it would take more than a minute
     assert errors.splitlines() == [f"dreamify: stopped by SIGINT: {tmp_path / name} is the dream so far; run "
                                    "the same command to continue"]
     count = json.loads(run("recipe", tmp_path / name).stdout)["unfinished"]["frame"]

@@ -37,7 +37,7 @@ def test_a_stopped_dream_is_saved_marked_and_gone_on_with(dreaming: list[str], w
         _, errors = process.communicate(timeout=30)
         took = time.monotonic() - began
     assert process.returncode == code
-    assert took < 5
+    assert took < 15  # to its end it would take half a minute
     assert errors.splitlines() == [f"dreamify: stopped by {signal.Signals(number).name}: {tmp_path}/dream.png is the "
                                    "dream so far; run the same command to continue"]
     half = pixels(tmp_path / "dream.png")
