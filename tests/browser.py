@@ -304,6 +304,7 @@ def window(options: tuple[str, ...] = (), size: tuple[int, int] = WIDE) -> Any:
     """A new headless browser: Selenium's WebDriver. Skips the test if it is not installed."""
     try:
         from selenium import webdriver
+        from selenium.common.exceptions import WebDriverException
         from selenium.webdriver.chrome.service import Service
     except ImportError:
         pytest.skip("no Selenium: apt-get install python3-selenium chromium chromium-driver")
@@ -316,7 +317,15 @@ def window(options: tuple[str, ...] = (), size: tuple[int, int] = WIDE) -> Any:
                  f"--window-size={size[0]},{size[1]}", *options):
         chosen.add_argument(word)
     chosen.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(service=Service(DRIVER), options=chosen)
+    for again in (True, False):
+        try:
+            driver = webdriver.Chrome(service=Service(DRIVER), options=chosen)
+            break
+        except WebDriverException:  # on a busy machine Chromium may take longer to start than its driver waits
+            if not again:
+                raise
+    driver.set_script_timeout(120)
+    return driver
 
 
 @pytest.fixture
