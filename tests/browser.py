@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,16 @@ class Served:
     url   the address that it printed, with the token
     base  the same without the token"""
 
-    def __init__(self, folder: Path, *words: object, port: int = 0, program: Path = ROOT, **variables: str) -> None:
-        """program: the checkout that runs;  variables: more environment variables"""
+    def __init__(self, folder: Path, *words: object, port: int = 0, program: Path = ROOT / "dreamify.py",
+                 **variables: str) -> None:
+        """program: what runs, another dreamify.py;  variables: more environment variables"""
         self.folder, self._words, self._program, self._variables = folder, words, program, variables
         self.start(port)
 
     def start(self, port: int = 0) -> None:
         """Start it, as a process of its own."""
         self.process = subprocess.Popen(
-            [PYTHON, self._program / "dreamify.py", "studio", self.folder, "--port", str(port), "--no-open",
+            [PYTHON, self._program, "studio", self.folder, "--port", str(port), "--no-open",
              *map(str, self._words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env=os.environ | self._variables)
         assert self.process.stdout
@@ -57,7 +58,7 @@ class Served:
     def stop(self, number: int = signal.SIGTERM) -> str:
         """End it with that signal; returns what it still printed."""
         self.process.send_signal(number)
-        return self.process.communicate(timeout=20)[0]
+        return self.process.communicate(timeout=60)[0]
 
     def jobs(self) -> list[dict[str, Any]]:
         """The queue's jobs as its file has them, the oldest first."""
@@ -189,7 +190,7 @@ class Page:
         """Click the button that has this text, as soon as it can be clicked."""
         found = (f"[...document.querySelectorAll({json.dumps(f'{within} button')})].find(one => !one.disabled && "
                  f"one.checkVisibility() && one.textContent.trim() === {json.dumps(name)})")
-        self.until(found).click()
+        self._clicked(lambda: self.until(found), f"the button {name!r}", WAIT)
 
     def do(self, script: str, *values: object) -> Any:
         """Run JavaScript; returns what it returns."""
@@ -235,14 +236,18 @@ class Page:
 
     def click(self, selector: str, seconds: float = WAIT) -> None:
         """Click the element of this CSS selector as soon as it can be clicked."""
+        self._clicked(lambda: self.find(selector), selector, seconds)
+
+    def _clicked(self, found: Callable[[], Any], what: str, seconds: float) -> None:
+        """Click the element that `found` returns, again and again until nothing hides or replaces it meanwhile."""
         end = time.monotonic() + seconds
         while True:
             try:
-                self.find(selector).click()
+                found().click()
                 return
             except Exception as error:  # Selenium's, which differ between its releases
                 if time.monotonic() > end:
-                    pytest.fail(f"{selector} cannot be clicked: {error}\n{self.report()}")
+                    pytest.fail(f"{what} cannot be clicked: {error}\n{self.report()}")
                 time.sleep(0.1)
 
     def give(self, *files: Path, to: str = "#file") -> None:
@@ -299,6 +304,7 @@ def window(options: tuple[str, ...] = (), size: tuple[int, int] = WIDE) -> Any:
     """A new headless browser: Selenium's WebDriver. Skips the test if it is not installed."""
     try:
         from selenium import webdriver
+        from selenium.common.exceptions import WebDriverException
         from selenium.webdriver.chrome.service import Service
     except ImportError:
         pytest.skip("no Selenium: apt-get install python3-selenium chromium chromium-driver")
@@ -311,7 +317,15 @@ def window(options: tuple[str, ...] = (), size: tuple[int, int] = WIDE) -> Any:
                  f"--window-size={size[0]},{size[1]}", *options):
         chosen.add_argument(word)
     chosen.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(service=Service(DRIVER), options=chosen)
+    for again in (True, False):
+        try:
+            driver = webdriver.Chrome(service=Service(DRIVER), options=chosen)
+            break
+        except WebDriverException:  # on a busy machine Chromium may take longer to start than its driver waits
+            if not again:
+                raise
+    driver.set_script_timeout(120)
+    return driver
 
 
 @pytest.fixture

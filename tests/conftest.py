@@ -78,7 +78,7 @@ def no_threads_are_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if any(map(request.node.get_closest_marker, ("container", "vm", "native"))):
         return
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while left := set(threading.enumerate()) - before:
         if time.monotonic() > end:
             pytest.fail(f"threads are left: {', '.join(each.name for each in left)}")

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 FRAMES = 30, 64, 98  # of the test film: their number, height and width
 PYTHON = "/usr/bin/python3"  # provision.sh installs packages for this one
+SLOWLY = ROOT / "tests/slowly.py"
 sys.path[:0] = [str(ROOT)]
 
 import dreamify  # noqa: E402
@@ -50,6 +51,12 @@ def made(words: Sequence[Word]) -> subprocess.CompletedProcess[str]:
 def start(command: Sequence[Word], **options: Any) -> subprocess.Popen[str]:
     """Start a command whose output is read line by line."""
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def start_slow(command: Sequence[Word], after: int, **options: Any) -> subprocess.Popen[str]:
+    """Like start, with a command line of dreamify.py: after that many steps, each takes 0.1 s longer, so that the dream
+    can be stopped at this place on any machine."""
+    return start([SLOWLY, *command[1:]], env=os.environ | {"SLOW_AFTER": str(after)}, **options)
 
 
 class InMemory:
@@ -154,7 +161,7 @@ def dies_with_its_parent(script: str, told: Path) -> None:
     assert ends(child)
 
 
-def ends(pid: int, seconds: float = 5) -> bool:
+def ends(pid: int, seconds: float = 30) -> bool:
     """Whether the process ends within this many seconds."""
     until = time.monotonic() + seconds
     while is_running(pid) and time.monotonic() < until:
@@ -165,20 +172,20 @@ def ends(pid: int, seconds: float = 5) -> bool:
 class Watcher:
     """The command that watches the folder; its output is read line by line."""
 
-    def __init__(self, folder: Path, model: Word, *words: object) -> None:
-        command = [ROOT / "dreamify.py", *words, "--watch", "--model", model]
-        self.process = start([*map(str, command)], cwd=folder)
+    def __init__(self, folder: Path, model: Word, *words: object, after: int | None = None) -> None:
+        """after: of start_slow"""
+        command = [*map(str, [ROOT / "dreamify.py", *words, "--watch", "--model", model])]
+        self.process = start(command, cwd=folder) if after is None else start_slow(command, after, cwd=folder)
 
     def until(self, words: str) -> str:
         """Read its output up to a line that contains `words`; returns these lines."""
         return wait_for(self.process, words)
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str, float]:
-        """Send a signal; returns (exit code, rest of the output, errors, seconds until it ended)."""
-        began = time.monotonic()
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
+        """Send a signal; returns (exit code, rest of the output, errors)."""
         self.process.send_signal(number)
-        rest, errors = self.process.communicate(timeout=30)
-        return self.process.returncode, rest, errors, time.monotonic() - began
+        rest, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, rest, errors
 
 
 # files ---------------------------------------------------------------------------------------------------

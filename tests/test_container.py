@@ -403,14 +403,14 @@ def test_stop_reaches_the_dream(docker: str, image: str, folder: Path) -> None:
     name = run(docker, "run", "--detach", "--volume", f"{folder}:/vagrant", image,
                "photo.jpg", "dream.png", "inception_4c/output", "100000", "--preview", "so far.png").stdout.strip()
     try:
-        for _ in range(150):
+        for _ in range(600):
             if (folder / "so far.png").exists():  # files written in the container are visible here at once
                 break
             time.sleep(0.2)
         assert pixels(folder / "so far.png").shape == pixels(folder / "photo.jpg").shape
         began = time.monotonic()
         run(docker, "stop", "--time", "60", name)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30  # it was not killed
         assert run(docker, "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "130"
         assert {owner[1:] for owner in owners(folder)} == {OWNER}
         assert pixels(folder / "dream.png").shape == pixels(folder / "photo.jpg").shape
@@ -432,8 +432,8 @@ def test_the_studio(docker: str, image: str, folder: Path) -> None:
         assert client.dream({"photo": sample, "model": "daydream", "max_size": 160}) == "dandelions-dream.jpg"
         assert {owner[1:] for owner in owners(folder)} == {OWNER}
         began = time.monotonic()
-        run(docker, "stop", "--time", "20", name)
-        assert time.monotonic() - began < 10
+        run(docker, "stop", "--time", "60", name)
+        assert time.monotonic() - began < 30
         said = run(docker, "logs", name)
         assert "Traceback" not in said.stdout + said.stderr
         assert run(docker, "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "130"
@@ -461,14 +461,14 @@ def test_a_watched_folder(docker: str, image: str, folder: Path) -> None:
             if new:
                 shutil.copy(folder / "photo.jpg", folder / new)
             dream = folder / f"{(new or 'photo.jpg')[:-4]}-dream.jpg"
-            for _ in range(150):
+            for _ in range(600):
                 if dream.exists():
                     break
                 time.sleep(0.2)
             assert max(Image.open(dream).size) == 100
         began = time.monotonic()
         run(docker, "stop", "--time", "60", name)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30  # it was not killed
         assert run(docker, "inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "130"
         made = {owner for owner in owners(folder) if "dream" in owner[0]}
         assert made == {("photo-dream.jpg", *OWNER), ("new-dream.jpg", *OWNER)}

@@ -17,7 +17,7 @@ import dreamify
 from dreamer.nets.model import Model
 from dreamer.pictures.nothing import Nothing
 from dreamer.pictures.recipe import read_recipe
-from helpers import ROOT, Word, made, names, noise, pixels, run, saved, start, wait_for
+from helpers import ROOT, SLOWLY, Word, made, names, noise, pixels, run, saved, start_slow, wait_for
 
 LAYER = ("mix/output", 2, 2)
 COLOURS = {"grey": "757575", "colour:203040": "203040"}
@@ -113,7 +113,7 @@ def test_a_call_and_a_request_do_the_same(command: Callable[..., list[str]], tin
 @pytest.mark.parametrize("seed", [(), ("--seed", 5)])
 def test_a_stopped_one_goes_on_with_its_own_noise(command: Callable[..., list[str]], seed: tuple[object, ...]) -> None:
     words = command("noise:200x150", "a.png", "mix/output", 60, 3, *seed)
-    with start(words) as process:
+    with start_slow(words, 69) as process:
         wait_for(process, "octave 2/3  iteration 9/60")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
@@ -130,7 +130,7 @@ def test_another_size_or_word_does_not_go_on_with_it(command: Callable[..., list
     def words(word: str) -> list[str]:
         return command(word, "a.png", "mix/output", 60, 3)
 
-    with start(words("noise:200x150")) as process:
+    with start_slow(words("noise:200x150"), 69) as process:
         wait_for(process, "octave 2/3  iteration 9/60")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
@@ -145,7 +145,7 @@ def test_another_size_or_word_does_not_go_on_with_it(command: Callable[..., list
 def test_a_film_is_that_of_the_file_also_after_a_stop(command: Callable[..., list[str]],
                                                       more: tuple[object, ...]) -> None:
     words = command("noise:160x120", "a.gif", "mix/output", 40, 2, *more)
-    with start(words) as process:
+    with start_slow(words, 160 if more else 43) as process:
         wait_for(process, "frame 2/4" if more else "octave 2/2  iteration 3/40")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
@@ -186,8 +186,10 @@ def test_a_sheet_and_a_page_show_the_noise(command: Callable[..., list[str]]) ->
     assert "noise dream-mix-output.png mix/output 1 1" in page
 
 
-def test_events_and_preview(command: Callable[..., list[str]]) -> None:
-    made(command("noise:300x200", "a.png", "mix/output", 90, 2, "--events", "events.jsonl", "--preview", "now.png"))
+def test_events_and_preview(command: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    words = command("noise:300x200", "a.png", "mix/output", 20, 2, "--events", "events.jsonl", "--preview", "now.png")
+    monkeypatch.setenv("SLOW_SECONDS", "0.03")  # the first preview comes after 0.3 s
+    made([SLOWLY, *words[1:]])
     events = [json.loads(line) for line in Path("events.jsonl").read_text().splitlines()]
     assert events[-1] == {"event": "finished", "output": "a.png"}
     began = next(event for event in events if event["event"] == "began")

@@ -16,7 +16,7 @@ from PIL import Image
 import quirks
 from dreamer.machine import sharing
 from dreamer.nets.model import Model
-from helpers import ROOT, Watcher, names, wait_for
+from helpers import ROOT, Watcher, names, start_slow, wait_for
 
 VBOXSF = ("busy", "owner", "links", "case", "inode")  # on a Windows host
 
@@ -80,7 +80,7 @@ def test_a_dream_replaces_the_last_one_whole(share: Path, words: list[str], tmp_
 @each_kind
 def test_a_stopped_dream_goes_on(share: Path, words: list[str], tmp_path: Path) -> None:
     words[words.index("2"):words.index("--seed")] = ["150", "3"]
-    with subprocess.Popen(words, cwd=share, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with start_slow(words, 170, cwd=share) as process:
         wait_for(process, "octave 2/3  iteration 20/")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
@@ -112,7 +112,7 @@ def test_what_comes_into_a_watched_folder_is_dreamed(share: Path, tiny: Model) -
         watcher.until("photo-dream.png: done")
         shutil.copyfile(share / "photo.png", share / "new.png")
         watcher.until("new-dream.png: done")
-        assert watcher.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")
+        assert watcher.end() == (143, "", "dreamify: stopped by SIGTERM\n")
     finally:
         watcher.process.kill()
     assert names(share) == ["new-dream.png", "new.png", "photo-dream.png", "photo.png"]

@@ -1,17 +1,18 @@
 """From another program: dreams from many threads at once, some of which are stopped; nothing is left behind."""
 
 import functools
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
+import slowly
 from PIL import Image
 
 import dreamify
@@ -45,6 +46,7 @@ def by_the_command(request: Request, output: Path) -> bytes:
 
 def process_wide() -> dict[str, Any]:
     """The state that exists once per process; no dream may change it."""
+    gc.collect()  # or files of tests before may be closed later
     status = Path("/proc/self/status").read_text()
     return {"Pillow's limit": Image.MAX_IMAGE_PIXELS, "umask": search(r"Umask:.*", status)[0],
             "standard error": os.fstat(2)[:3],
@@ -119,7 +121,8 @@ def test_twenty_dreams_from_four_threads_while_two_are_stopped(tiny: Model, tmp_
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
 
 
-def test_one_that_was_stopped_goes_on_to_the_very_bytes(tiny: Model, tmp_path: Path) -> None:
+def test_one_that_was_stopped_goes_on_to_the_very_bytes(tiny: Model, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     """In another thread, with the same request."""
     request, stop = asked(tiny, tmp_path, 1, 150, (120, 160)), threading.Event()
     other = threading.Event()
@@ -132,10 +135,11 @@ def test_one_that_was_stopped_goes_on_to_the_very_bytes(tiny: Model, tmp_path: P
 
     def first_run() -> None:
         try:
-            one(request, listen, stop=stop)
+            one(request, listen, deepdream=slowly.deepdream, stop=stop)
         except Stopped as error:
             raised.append(error)
 
+    monkeypatch.setenv("SLOW_AFTER", "160")
     for target in (first_run, lambda: one(request, second.append, stop=other)):
         thread = threading.Thread(target=target)
         thread.start()
@@ -240,10 +244,8 @@ perform.one(request, lambda event: print(type(event).__name__, flush=True), deep
             if line == "Stepped\n":
                 break
         [child] = children(process.pid)
-        began = time.monotonic()
         process.kill()
     assert ends(child)
-    assert time.monotonic() - began < 5
 
 
 def test_a_film_and_a_folder_from_a_thread(tiny: Model, tmp_path: Path, photos: Path) -> None:

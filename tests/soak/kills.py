@@ -29,7 +29,7 @@ from dreamer.pictures.recipe import read_recipe  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = (".png", ".jpg", ".webp", ".tif")
 DREAM = ("inception_4c/output", "12", "6", "1.25", "--seed", "1", "--max-size", "300")
-LATEST = 5  # seconds within which a dream must stop after SIGTERM or SIGINT
+LATEST = 10  # seconds within which a dream must stop after SIGTERM or SIGINT
 HANG = 60  # seconds
 
 

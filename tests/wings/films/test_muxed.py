@@ -25,7 +25,7 @@ from dreamer.nets.model import Model
 from dreamer.pictures import colour
 from dreamer.pictures.ours import is_ours
 from dreamer.pictures.picture import Picture
-from helpers import ROOT, Word, decoded, made, mounted, names, noise, probed, psnr, run, saved, shown, start
+from helpers import ROOT, Word, decoded, made, mounted, names, noise, probed, psnr, run, saved, shown, start_slow
 
 pytestmark = pytest.mark.usefixtures("ffmpeg")
 
@@ -215,7 +215,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("name", ["z.gif", "z.webp", "z.mkv", "z.webm"])
 def test_a_full_disk_loses_nothing(command: Callable[..., list[str]], disk: Path, name: str) -> None:
     words = command(disk / name, "--zoom", 60)
-    with start(words) as process:
+    with start_slow(words, 160) as process:
         assert process.stdout
         for line in process.stdout:
             if line.startswith("frame 40/"):

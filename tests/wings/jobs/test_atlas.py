@@ -19,7 +19,7 @@ import tinymodel
 from dreamer.jobs.atlas import tile_name
 from dreamer.nets.model import Model
 from dreamer.pictures.recipe import read_recipe
-from helpers import ROOT, children, names, psnr, run
+from helpers import ROOT, children, names, psnr, run, start_slow, wait_for
 
 
 @pytest.fixture
@@ -123,11 +123,8 @@ def test_what_is_stopped_or_killed_goes_on(photo: Path, tiny: Model, tmp_path: P
     words = [str(word) for word in (ROOT / "dreamify.py", "atlas", photo, tmp_path / "all.png", "mix/*", 150, 2,
                                     "--model", tiny.folder)]
     folder = tmp_path / ".all.png.atlas"
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        for line in process.stdout:
-            if line.startswith("2/3"):
-                break
+    with start_slow(words, 301) as process:
+        wait_for(process, "2/3  ")
         kept = folder / "mix-1x1.png"
         before = kept.stat().st_mtime_ns
         while not children(process.pid):
@@ -172,11 +169,8 @@ def test_in_a_folder_each_dream_stays_as_a_file(photo: Path, tiny: Model, tmp_pa
 def test_a_stopped_one_in_a_folder_goes_on(photo: Path, tiny: Model, tmp_path: Path) -> None:
     words = [str(word) for word in (ROOT / "dreamify.py", "atlas", photo, f"{tmp_path}/tiles/", "mix/*", 150, 2,
                                     "--model", tiny.folder)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        for line in process.stdout:
-            if line.startswith("2/3"):
-                break
+    with start_slow(words, 301) as process:
+        wait_for(process, "2/3  ")
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, "1 of 3 dreams are saved" in errors) == (143, True)

@@ -14,14 +14,16 @@ import pytest
 
 from dreamer.jobs import bar, events
 from dreamer.nets.model import Model
-from helpers import ROOT
+from helpers import SLOWLY
 
 
 def on_a_terminal(*words: object, columns: int = 120) -> tuple[str, int]:
-    """The command's output on a terminal with this many columns, and its exit code."""
+    """The command's output on a terminal with this many columns, and its exit code. From its 171st step on, the dream
+    is slow."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
-    process = subprocess.Popen([ROOT / "dreamify.py", *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen([SLOWLY, *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs,
+                               env=os.environ | {"SLOW_AFTER": "170"})
     os.close(theirs)
     said = b""
     while True:

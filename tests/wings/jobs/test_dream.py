@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import slowly
 from numpy.typing import NDArray
 
 import dreamify
@@ -157,7 +158,8 @@ def test_an_atlas_has_them_too(tiny: Model, image: NDArray[np.uint8], tmp_path: 
 
 @pytest.mark.parametrize(("name", "zoom", "iterations"), [("out.png", None, 300), ("f-%d.png", 3, 100)])
 def test_what_is_stopped_goes_on_with_what_was_not_finished(tiny: Model, image: NDArray[np.uint8], tmp_path: Path,
-                                                            name: str, zoom: int | None, iterations: int) -> None:
+                                                            name: str, zoom: int | None, iterations: int,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     """The same command goes on, and gives the same bytes as a run in one."""
     settings: dict[str, Any] = HOW[-1] | {"zoom": zoom, "iterations": iterations, "step_size": 0.1}
     (tmp_path / "whole").mkdir()
@@ -170,15 +172,15 @@ def test_what_is_stopped_goes_on_with_what_was_not_finished(tiny: Model, image: 
         if len(steps_done) == 250:
             stop.set()
     request = dreamify.ask(asked(tmp_path, tiny, name, **settings))
-    one = functools.partial(perform.one, deepdream=dreamify.deepdream, step=dreamify.make_step,
-                            sizes=dreamify.octave_sizes)
+    one = functools.partial(perform.one, request, step=dreamify.make_step, sizes=dreamify.octave_sizes)
+    monkeypatch.setenv("SLOW_AFTER", "250")
     with pytest.raises(Stopped):
-        one(request, listen, stop=stop)
+        one(listen, deepdream=slowly.deepdream, stop=stop)
     if not zoom:  # what was written is finished too: no pixel is further from the photo than the mixture allows
         half = pixels(tmp_path / name).astype(float)
         assert np.abs(half - image).max() <= 0.6 * 255 + 1
         assert not np.array_equal(half, pixels(tmp_path / "whole" / name))
-    one(request, lambda event: None)
+    one(lambda event: None, deepdream=dreamify.deepdream)
     there = sorted((tmp_path / "whole").iterdir())
     assert len(there) == (zoom or 1)
     for path in there:

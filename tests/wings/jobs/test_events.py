@@ -19,7 +19,7 @@ from dreamer.jobs import events
 from dreamer.machine.signals import Stop
 from dreamer.nets.model import Model
 from dreamer.nets.net import Net
-from helpers import ROOT, Word, dream, names, noise, pixels, run, saved, start, wait_for
+from helpers import ROOT, Word, dream, names, noise, pixels, run, saved, start, start_slow, wait_for
 
 SECTION = (ROOT / "docs/programs.md").read_text()
 ROWS = {cells[1].strip(" `"): re.findall(r"`(\w+)`", cells[2])
@@ -140,7 +140,7 @@ def test_an_atlas(words: list[Any], tmp_path: Path) -> None:
 
 def test_one_that_is_stopped_and_goes_on(dreaming: list[str], tmp_path: Path) -> None:
     words = [*dreaming, "--events", str(tmp_path / "happened")]
-    with start(words) as process:
+    with start_slow(words, 170) as process:
         wait_for(process, "octave 2/3  iteration 20/150")
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
@@ -198,8 +198,8 @@ def test_to_an_open_file(words: list[Any], tmp_path: Path) -> None:
 def test_as_they_happen(dreaming: list[str], tmp_path: Path) -> None:
     """Not only when a buffer is full."""
     reader, writer = os.pipe()
-    with os.fdopen(reader) as file, start([*dreaming, "--quiet", "--events", f"fd:{writer}"],
-                                          pass_fds=[writer]) as process:
+    with os.fdopen(reader) as file, start_slow([*dreaming, "--quiet", "--events", f"fd:{writer}"], 0,
+                                               pass_fds=[writer]) as process:
         os.close(writer)
         assert json.loads(file.readline())["event"] == "began"
         assert json.loads(file.readline())["event"] == "step"

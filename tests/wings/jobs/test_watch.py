@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,8 +25,8 @@ def watched(photos: Path, tiny: Model) -> Iterator[Callable[..., Watcher]]:
     """Function that starts a Watcher of the folder. Those that still run after the test are killed."""
     started = []
 
-    def start(*words: object) -> Watcher:
-        started.append(Watcher(photos, tiny.folder, *words))
+    def start(*words: object, after: int | None = None) -> Watcher:
+        started.append(Watcher(photos, tiny.folder, *words, after=after))
         return started[-1]
     yield start
     for watcher in started:
@@ -37,7 +38,12 @@ def watched(photos: Path, tiny: Model) -> Iterator[Callable[..., Watcher]]:
 def complaint(watcher: Watcher) -> str:
     """The next line of the Watcher's errors."""
     assert watcher.process.stderr
-    return watcher.process.stderr.readline()
+    too_late = threading.Timer(240, watcher.process.kill)
+    too_late.start()
+    try:
+        return watcher.process.stderr.readline()
+    finally:
+        too_late.cancel()
 
 
 def test_what_comes_is_dreamed_when_it_is_whole(photos: Path, watched: Callable[..., Watcher], sky: Path) -> None:
@@ -49,23 +55,19 @@ def test_what_comes_is_dreamed_when_it_is_whole(photos: Path, watched: Callable[
             file.write(data[start:start + len(data) // 3 + 1])
             file.flush()
             time.sleep(0.7)
-    began = time.monotonic()
     said = watcher.until("new-dream.jpg: done")
-    assert time.monotonic() - began < 15
     assert said.count("new.jpg\n") == 1
-    code, rest, errors, seconds = watcher.end(signal.SIGINT)
-    assert (code, rest, errors) == (130, "", "dreamify: stopped by SIGINT\n")
-    assert seconds < 2
+    assert watcher.end(signal.SIGINT) == (130, "", "dreamify: stopped by SIGINT\n")
     assert Image.open(photos / "new-dream.jpg").size == (720, 480)
     assert [name for name in visible(photos) if "dream" in name] == ["a10-dream.jpg", "a2-dream.PNG", "b-dream.bmp.png",
                                                                    "new-dream.jpg"]
 
     first = dreams(photos)
     again = watched()
-    again.until("watching ")
-    time.sleep(2.5)
-    assert again.end()[:3] == (143, "1 file is not a picture that can be read: notes.txt\n4 dreams are up to date\n",
-                               "dreamify: stopped by SIGTERM\n")
+    assert again.until("up to date").endswith("press Ctrl-C to stop\n1 file is not a picture that can be read: "
+                                              "notes.txt\n4 dreams are up to date\n")
+    time.sleep(1.5)  # for one more look
+    assert again.end() == (143, "", "dreamify: stopped by SIGTERM\n")
     assert dreams(photos) == first
 
 
@@ -75,8 +77,8 @@ def test_a_watch_that_is_stopped_or_killed_in_a_dream_goes_on_with_it(photos: Pa
         (photos / name).unlink()
     shutil.copy(sky, photos / "sky.jpg")
     words = (".", ".", "mix/output", "150", "2")
-    for how, when in ((signal.SIGTERM, 20), (signal.SIGKILL, 50)):
-        watcher = watched(*words)
+    for how, when, steps in ((signal.SIGTERM, 20, 170), (signal.SIGKILL, 50, 20)):
+        watcher = watched(*words, after=steps)
         watcher.until(f"octave 2/2  iteration {when}/150")
         assert watcher.end(how)[0] == (143 if how == signal.SIGTERM else -9)
     watcher = watched(*words)
@@ -134,8 +136,10 @@ def test_an_empty_folder_is_waited_for_and_what_is_no_picture_is_told_once(photo
     watcher = watched("new", "new")
     watcher.until("watching ")
     time.sleep(1.5)
+    watcher.process.send_signal(signal.SIGSTOP)  # or a look could come between two of the files
     for name in ("a.XCF", "b.xcf", "c.mov"):
         (photos / "new" / name).write_text("no picture")
+    watcher.process.send_signal(signal.SIGCONT)
     assert watcher.until("files ").splitlines()[-1] == (
         "3 files are not pictures that can be read: 2 .XCF, 1 .mov (videos are dreamed one by one)")
     shutil.copy(photos / "a10.jpg", photos / "new")
@@ -143,7 +147,7 @@ def test_an_empty_folder_is_waited_for_and_what_is_no_picture_is_told_once(photo
     assert "files" not in said
     (photos / "new/notes.txt").write_text("no picture")
     assert watcher.until("file ").endswith("1 file is not a picture that can be read: notes.txt\n")
-    assert watcher.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")
+    assert watcher.end() == (143, "", "dreamify: stopped by SIGTERM\n")
 
 
 def test_subfolders_are_watched(photos: Path, watched: Callable[..., Watcher], tmp_path: Path) -> None:
@@ -154,7 +158,7 @@ def test_subfolders_are_watched(photos: Path, watched: Callable[..., Watcher], t
     (photos / "b.bmp").rename(photos / "new/deep/c.bmp")
     said = watcher.until("c-dream.bmp.png: done")
     assert "new/deep/c.bmp\n" in said
-    code, rest, errors, _ = watcher.end()
+    code, rest, errors = watcher.end()
     assert (code, errors) == (143, "dreamify: stopped by SIGTERM\n")
     assert "c.bmp" not in rest
     assert (photos / "out/new/deep/c-dream.bmp.png").exists()
@@ -179,11 +183,12 @@ def test_a_folder_that_goes_and_comes_back_is_watched_on(photos: Path, watched: 
     watcher = watched(photos, photos)
     watcher.until("b-dream.bmp.png: done")
     photos.rename(tmp_path / "gone")
-    assert complaint(watcher) == f"dreamify: warning: {photos} cannot be read: No such file or directory\n"
+    assert complaint(watcher) in (f"dreamify: warning: {photos} cannot be read: No such file or directory\n",
+                                  f"dreamify: warning: the folder {photos} is gone\n")  # if it goes in a look
     shutil.copy(tmp_path / "gone/a10.jpg", tmp_path / "gone/new.jpg")
     (tmp_path / "gone").rename(photos)
     watcher.until("new-dream.jpg: done")
-    assert watcher.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")
+    assert watcher.end() == (143, "", "dreamify: stopped by SIGTERM\n")
 
 
 def test_a_target_that_goes_is_told_and_waited_for(photos: Path, watched: Callable[..., Watcher],
@@ -196,4 +201,4 @@ def test_a_target_that_goes_is_told_and_waited_for(photos: Path, watched: Callab
     shutil.copy(photos / "a10.jpg", photos / "new.jpg")
     (tmp_path / "out").mkdir()
     watcher.until("new-dream.jpg: done")
-    assert watcher.end()[:3] == (143, "", "dreamify: stopped by SIGTERM\n")
+    assert watcher.end() == (143, "", "dreamify: stopped by SIGTERM\n")

@@ -44,7 +44,8 @@ def test_a_program_gets_and_makes_a_file(temporary: Path) -> None:
     ("echo Unsupported codec >&2; exit 1", decoders.UnsupportedError), ("while :; do :; done", decoders.TooMuchError),
     ("echo 'std::bad_alloc' >&2; exit 1", MemoryError), ("kill -KILL $$", decoders.TooMuchError)])
 def test_errors(temporary: Path, script: str, error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoders, "_SECONDS", 1)
+    if "while" in script:
+        monkeypatch.setattr(decoders, "_SECONDS", 1)
     with pytest.raises(error):
         shell(script)
     assert os.listdir(temporary) == []

@@ -5,7 +5,8 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -185,27 +186,34 @@ def unshared(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return call
 
 
-def test_real_mounts_are_read(unshared: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+@pytest.fixture
+def stays() -> Iterator[Path]:
+    """A folder that is not in memory: on some machines /tmp is."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
+def test_real_mounts_are_read(unshared: Callable[..., subprocess.CompletedProcess[str]], stays: Path) -> None:
     """With all characters that mountinfo escapes."""
-    source = tmp_path / "source"
+    source = stays / "source"
     source.mkdir()
     for name in [*NAMES, "memory"]:
-        (tmp_path / name).mkdir()
-    (tmp_path / "file").touch()
-    binds = [f"mount --bind {shlex.quote(str(source))} {shlex.quote(str(tmp_path / name))}\n" for name in NAMES]
-    paths = [str(tmp_path / name / "dream.png") for name in [*NAMES, "memory"]]
-    script = "".join(binds) + (f"mount -t tmpfs none {tmp_path}/memory\nmkdir {tmp_path}/plain/inner\n"
-                               f"mount -t tmpfs none {tmp_path}/plain/inner\n")
-    done = unshared(f'{script}exec /usr/bin/python3 -c "$@"', SHOW, *paths, str(tmp_path / "plain/inner/dream.png"))
+        (stays / name).mkdir()
+    (stays / "file").touch()
+    binds = [f"mount --bind {shlex.quote(str(source))} {shlex.quote(str(stays / name))}\n" for name in NAMES]
+    paths = [str(stays / name / "dream.png") for name in [*NAMES, "memory"]]
+    script = "".join(binds) + (f"mount -t tmpfs none {stays}/memory\nmkdir {stays}/plain/inner\n"
+                               f"mount -t tmpfs none {stays}/plain/inner\n")
+    done = unshared(f'{script}exec /usr/bin/python3 -c "$@"', SHOW, *paths, str(stays / "plain/inner/dream.png"))
     mounts, lost = json.loads(done.stdout)
-    kind = mounts[str(tmp_path / "plain")]
-    assert {name: mounts.get(str(tmp_path / name)) for name in NAMES} == dict.fromkeys(NAMES, kind)
-    assert mounts[str(tmp_path / "memory")] == mounts[str(tmp_path / "plain/inner")] == "tmpfs"
+    kind = mounts[str(stays / "plain")]
+    assert {name: mounts.get(str(stays / name)) for name in NAMES} == dict.fromkeys(NAMES, kind)
+    assert mounts[str(stays / "memory")] == mounts[str(stays / "plain/inner")] == "tmpfs"
     if kind in here._LOST:
-        pytest.skip(f"{tmp_path} is in a {kind}, as nothing that stays is")
-    assert [path for path, why in lost.items() if why] == [paths[-1], str(tmp_path / "plain/inner/dream.png")]
+        pytest.skip(f"{stays} is in a {kind}, as nothing that stays is")
+    assert [path for path, why in lost.items() if why] == [paths[-1], str(stays / "plain/inner/dream.png")]
     assert "write into " in lost[paths[-1]]
-    assert str(tmp_path / "plain") in lost[paths[-1]]
+    assert str(stays / "plain") in lost[paths[-1]]
 
 
 def test_another_program_reads_the_same_mounts(unshared: Callable[..., subprocess.CompletedProcess[str]],
@@ -223,10 +231,10 @@ def test_another_program_reads_the_same_mounts(unshared: Callable[..., subproces
 
 
 def test_the_command_refuses_what_would_disappear(unshared: Callable[..., subprocess.CompletedProcess[str]],
-                                                  sky: Path, tmp_path: Path) -> None:
+                                                  sky: Path, stays: Path) -> None:
     """A dream, a preview and a folder. With --force, it dreams anyway."""
     for name in ("kept", "memory"):
-        (tmp_path / name).mkdir()
+        (stays / name).mkdir()
     script = ('mount -t tmpfs none "$1/memory"\nmount --bind "$1/kept" "$1/kept"\nstat -fc %T "$1/kept" >&2\ncd "$1"\n'
               'photo=$2 dream=$3\nshift 3\nfor words in "$@"; do\n'
               '  code=0; "$dream" "$photo" $words 2>said || code=$?; echo "$code $(cat said)"\ndone')
@@ -234,11 +242,11 @@ def test_the_command_refuses_what_would_disappear(unshared: Callable[..., subpro
     cases = (f"memory/a.png {short}", f"memory {short}", f"memory/new/ {short}",
              f"kept/a.png {short} --preview memory/p.png", f"kept/a.png {short}", f"kept {short}",
              f"memory/a.png {short} --force")
-    done = unshared(script, str(tmp_path), str(sky), str(ROOT / "dreamify.py"), *cases)
+    done = unshared(script, str(stays), str(sky), str(ROOT / "dreamify.py"), *cases)
     if "tmpfs" in done.stderr:
-        pytest.skip(f"{tmp_path} is in memory, as nothing that stays is")
+        pytest.skip(f"{stays} is in memory, as nothing that stays is")
     lines = [line for line in done.stdout.splitlines() if "using daydream" not in line]
     assert [line.split()[0] for line in lines] == ["2", "2", "2", "2", "0", "0", "0"]
     assert all("would disappear with the container" in line and line.endswith("use --force to dream anyway")
                for line in lines[:4])
-    assert sorted(os.listdir(tmp_path / "kept")) == ["a.png", "sky-dream.jpg"]
+    assert sorted(os.listdir(stays / "kept")) == ["a.png", "sky-dream.jpg"]

@@ -27,4 +27,4 @@ def test_openblas_has_threads_for_what_caffes_own_code_does(convolution: str, ki
             "print(ctypes.CDLL('libopenblas.so.0').openblas_get_num_threads())")
     done = subprocess.run(["/usr/bin/python3", "-c", code, NET.format(convolution, kind, second)], cwd=ROOT, check=True,
                           env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "2"}, capture_output=True)
-    assert int(done.stdout) == (2 if takes else 1)
+    assert int(done.stdout) == (min(2, len(os.sched_getaffinity(0))) if takes else 1)

@@ -3,7 +3,6 @@
 import functools
 import os
 import shutil
-import subprocess
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from dreamer.nets.guide import Guide, Seen
 from dreamer.nets.net import Net
 from dreamer.options.guide_and_mask import read_guide
 from dreamer.pictures.recipe import read_recipe
-from helpers import ROOT, dream, noise, one_step, photo, psnr, run
+from helpers import ROOT, dream, noise, one_step, photo, psnr, run, start_slow, wait_for
 
 
 def test_agrees_with_the_reference(googlenet: model.Model, reference: Path) -> None:
@@ -223,12 +222,10 @@ def test_a_sum_with_a_guide_and_a_mask_goes_on_to_the_same_bytes(tiny: model.Mod
     Image.fromarray(np.uint8(np.tile(np.arange(256), (9, 1)))).save(mask)
     command = [sky, tmp_path / "a.png", "mix/1x1*-1+conv1:2-4", 30, 2, "--seed", 1, "--max-size", 150, "--guide",
                pictures[1], "--mask", mask, "--model", tiny.folder]
-    with subprocess.Popen([ROOT / "dreamify.py", *map(str, command)], stdout=subprocess.PIPE, text=True,
-                          stderr=subprocess.DEVNULL) as process:
-        assert process.stdout
-        for line in process.stdout:
-            if "octave 2/2  iteration 5/30" in line:
-                process.terminate()
+    with start_slow([ROOT / "dreamify.py", *map(str, command)], 35) as process:
+        wait_for(process, "octave 2/2  iteration 5/30")
+        process.terminate()
+        process.communicate(timeout=60)
     assert process.returncode == 143
     done = run(*command)
     assert "continues from octave 2, iteration" in done.stdout

@@ -1,15 +1,16 @@
 """Those who wait for the child that looks at files."""
 
 import asyncio
+import os
 import resource
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dreamer.errors import Failure, Mistake
 from dreamer.studio.desk import Desk
+from helpers import children, ends
 
 MEMORY = 3 << 30
 
@@ -35,7 +36,7 @@ def test_who_came_last_is_served_first() -> None:
         asking = []
         for number in range(5):
             asking.append(asyncio.ensure_future(ask(number)))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0)  # it waits now
         assert desk.busy
         asking[2].cancel()  # whoever goes does not stop the others
         await asyncio.gather(*asking, return_exceptions=True)
@@ -68,15 +69,9 @@ def test_the_loop_goes_on_meanwhile_and_errors_arrive() -> None:
 
 
 def test_a_child_ends_with_its_desk() -> None:
+    before = set(children(os.getpid()))
     desk = Desk(answer, MEMORY)
     asyncio.run(desk.ask("x", 10))
-
-    def children() -> set[str]:
-        return {number for task in Path("/proc/self/task").iterdir()
-                for number in (task / "children").read_text().split()}
-    before = children()
+    [child] = set(children(os.getpid())) - before
     desk.close()
-    end = time.monotonic() + 5
-    while children() == before and time.monotonic() < end:
-        time.sleep(0.05)
-    assert children() < before
+    assert ends(child)

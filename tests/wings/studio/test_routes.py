@@ -4,7 +4,9 @@ import contextlib
 import json
 import random
 import socket
+import struct
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,22 @@ def test_ten_thousand_damaged_requests(tmp_path: Path) -> None:
     assert client.dream(form).startswith("coffee-dream")
     said = served.stop()
     assert said == "dreamify: stopped by SIGTERM\n"
+
+
+def test_whoever_leaves_at_once_leaves_no_warning(tmp_path: Path) -> None:
+    """Before, while and after each request is answered."""
+    (tmp_path / "coffee.jpg").write_bytes((ROOT / "tests/pictures/coffee.jpg").read_bytes())
+    served = Served(tmp_path)
+    client = Client(served.url)
+    host, _, port = client.host.partition(":")
+    for number in range(20):
+        for sound in requests(client):
+            with socket.create_connection((host, int(port))) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.sendall(sound)
+                time.sleep(number / 4000)
+    assert client.ask("GET", "/gallery?start=0&count=1")[0] == 200
+    assert served.stop() == "dreamify: stopped by SIGTERM\n"
 
 
 def test_every_handler_is_guarded() -> None:

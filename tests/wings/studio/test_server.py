@@ -32,7 +32,7 @@ def test_it_prints_its_address_and_ends_with_a_signals_exit_code(tmp_path: Path)
         assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+/\?token=[\w-]{32}", served.url)
         began = time.monotonic()
         said = served.stop(number)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
         assert served.process.returncode == code
         assert said == f"dreamify: stopped by {number.name}\n"
 
@@ -62,7 +62,7 @@ def test_after_kill_9_it_begins_again_and_leaves_no_child(tmp_path: Path) -> Non
     client = Client(served.url)
     client.json("POST", "/samples/coffee.jpg")
     client.json("POST", "/dreams", {"photo": "coffee.jpg", "model": "daydream", "iterations": 500})
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while len(kin := children(served.process.pid)) < 2 and time.monotonic() < until:
         time.sleep(0.05)
     served.process.kill()
@@ -143,7 +143,9 @@ def test_the_browser_is_opened_only_on_a_desktop(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(webbrowser, "open", found.append)
     gate = Gate()
     server.announce(gate, 8420, None, asked)
-    time.sleep(0.1)
+    until = time.monotonic() + (30 if opened else 0.1)
+    while not found and time.monotonic() < until:
+        time.sleep(0.01)
     assert found == [f"http://127.0.0.1:8420/?token={gate.token}"] * opened
 
 

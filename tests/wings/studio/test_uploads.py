@@ -41,7 +41,7 @@ def parts(served: Served) -> list[str]:
     return [path.name for path in (served.folder / ".studio/parts").iterdir()]
 
 
-def gone(served: Served, seconds: float = 8) -> bool:
+def gone(served: Served, seconds: float = 30) -> bool:
     """Whether no unfinished upload is left within this time."""
     until = time.monotonic() + seconds
     while parts(served) and time.monotonic() < until:
@@ -170,7 +170,7 @@ def test_a_connection_that_ends_leaves_nothing(served: Served, client: Client) -
     before = visible(served.folder)
     with connected(client) as connection:
         connection.sendall(head(client, "/photos/half.jpg", f"Content-Length: {len(PHOTO)}") + PHOTO[:20_000])
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         while not parts(served) and time.monotonic() < until:
             time.sleep(0.02)
         assert len(parts(served)) == 1
@@ -183,7 +183,7 @@ def test_at_most_four_uploads_at_once(served: Served, client: Client) -> None:
     try:
         for connection in waiting:
             connection.sendall(head(client, "/photos/slow.jpg", f"Content-Length: {len(PHOTO)}") + PHOTO[:1000])
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         while len(parts(served)) < 4 and time.monotonic() < until:
             time.sleep(0.02)
         assert put(client, "fifth.jpg", PHOTO)[0] == 503
@@ -247,9 +247,9 @@ def test_the_disk_keeps_some_room(tmp_path: Path) -> None:
     process = subprocess.Popen([PYTHON, program], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     own = Client(search(r"http://\S+", process.stdout.readline())[0])
-    for size, wanted in ((90 << 20, b""), (110 << 20, b"HTTP/1.1 507")):
+    for size, wanted, seconds in ((90 << 20, b"", 2), (110 << 20, b"HTTP/1.1 507", 60)):
         with connected(own) as connection:
-            connection.settimeout(2)
+            connection.settimeout(seconds)
             connection.sendall(head(own, "/photos/x.jpg", f"Content-Length: {size}"))
             assert answered(connection)[:12] == wanted
     process.terminate()
