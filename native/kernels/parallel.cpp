@@ -17,10 +17,11 @@ namespace caffe {
 namespace native {
 namespace {
 
-// A waiting thread looks for work this many times before it sleeps. That takes
-// about 20 us, which spans the gap between two layers of a small picture and
-// has no measurable cost on a busy machine.
-const int kLooks = 400;
+// A waiting thread looks for work this many times before it sleeps, which takes
+// about 20 us; then this many times more, but lets other threads go first, which
+// takes 100 us on an idle machine. To sleep and be woken takes as long: without
+// the second wait a step of 112x112 took an eighth longer.
+const int kLooks = 400, kPoliteLooks = 100;
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -28,6 +29,20 @@ inline void relax() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+// Waits a little for something that another thread does.
+template <typename Done>
+void look(const Done& done) {
+  for (int i = 0; i < kLooks; ++i) {
+    if (done()) return;
+    relax();
+  }
+  for (int i = 0; i < kPoliteLooks; ++i) {
+    if (done()) return;
+    sched_yield();
+    for (int j = 0; j < 20; ++j) relax();
+  }
 }
 
 int default_threads() {
@@ -72,10 +87,7 @@ class Pool {
     }
     wake_.notify_all();
     share();
-    for (int i = 0; i < kLooks && working_.load(std::memory_order_acquire);
-         ++i) {
-      relax();
-    }
+    look([this] { return working_.load(std::memory_order_acquire) == 0; });
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [this] { return working_.load() == 0; });
   }
@@ -109,10 +121,7 @@ class Pool {
 
   void work(unsigned seen) {
     for (;;) {
-      for (int i = 0; i < kLooks && round_.load(std::memory_order_acquire) ==
-                                        seen; ++i) {
-        relax();
-      }
+      look([&] { return round_.load(std::memory_order_acquire) != seen; });
       {
         std::unique_lock<std::mutex> lock(mutex_);
         wake_.wait(lock, [&] { return round_.load() != seen; });

@@ -1,4 +1,5 @@
 // Weights in the order in which the products read them.
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -10,8 +11,7 @@ namespace caffe {
 namespace native {
 namespace {
 
-// A checksum: it differs if a single weight changes.
-uint64_t sum_of(const float* w, size_t n) {
+uint64_t sum_of_part(const float* w, size_t n) {
   uint32_t lanes[kHashLanes];
   for (int i = 0; i < kHashLanes; ++i) lanes[i] = i;
   kernels().hash(w, n, lanes);
@@ -24,6 +24,22 @@ uint64_t sum_of(const float* w, size_t n) {
     uint32_t bits;
     std::memcpy(&bits, w + at, sizeof(bits));
     sum = (sum ^ bits) * UINT64_C(0x9e3779b97f4a7c15);
+    sum ^= sum >> 29;
+  }
+  return sum;
+}
+
+// A checksum: it differs if a single weight changes. To read them all takes a
+// tenth of a step of 112x112 with one thread.
+uint64_t sum_of(const float* w, size_t n) {
+  const size_t part = size_t(1) << 14;
+  std::vector<uint64_t> sums((n + part - 1) / part);
+  parallel(static_cast<int>(sums.size()), [&](int i) {
+    sums[i] = sum_of_part(w + i * part, std::min(part, n - i * part));
+  });
+  uint64_t sum = 0;
+  for (uint64_t each : sums) {
+    sum = (sum ^ each) * UINT64_C(0x9e3779b97f4a7c15);
     sum ^= sum >> 29;
   }
   return sum;

@@ -5,7 +5,7 @@
     $ tests/bench/peers.py --torch=PYTHON --openvino=PYTHON --tensorflow=PYTHON    # interpreters that have them
     $ tests/bench/peers.py --sizes 112x112 --dreams 160x90 --rounds 1              # a try without peers, in a minute
 
-The engines take turns, and each has its own process. All figures are medians: of two steps in each of five rounds, or
+The engines take turns, and each has its own process. All figures are medians: of ten steps in each of five rounds, or
 of five dreams. The steps of PyTorch and ours must have the same gradient, and all engines the same objective.
 docs/speed.md says what is the same and what is not. Nothing else should run on the machine: a warning says so, and the
 first lines name what takes part.

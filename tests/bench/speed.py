@@ -37,6 +37,7 @@ from dreamer.errors import Failure  # noqa: E402
 from dreamer.nets import model, shapes  # noqa: E402
 
 END = "inception_4c/output"
+TURN = 10  # steps before the next engine has its turn, as many as in an octave: the first finds cold caches
 # freed memory stays mapped, in huge pages; otherwise the kernel clears it for PyTorch in every step
 TUNED = "glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=4294967295:glibc.malloc.hugetlb=1"
 NAMES = {"stock": "Caffe, original's set-up", "ours": "ours", "forward": "ours, forward alone", "eager": "PyTorch",
@@ -135,7 +136,7 @@ def measure(make: Maker, types: Mapping[str, str], size: tuple[int, int], rounds
     for _ in range(rounds):
         for engine in running:
             rate = max(rate, engine.ask(sgemm=1)["sgemm"])
-            times[engine.kind] += engine.ask(steps=2)["ms"]
+            times[engine.kind] += engine.ask(steps=TURN)["ms"]
     first: dict[str, Any] = {}
     rows = []
     for engine in running:
@@ -206,7 +207,7 @@ def main() -> None:
     arguments.add_argument("--stock", metavar="FOLDER", help="what stock.sh made")
     arguments.add_argument("--torch", metavar="PYTHON", help="a python that has torch")
     arguments.add_argument("--sizes", nargs="+", default=["224x224", "1024x576", "1920x1080"], help="%(default)s")
-    arguments.add_argument("--rounds", type=int, default=4, help="of two steps each (%(default)s)")
+    arguments.add_argument("--rounds", type=int, default=4, help=f"of {TURN} steps each (%(default)s)")
     arguments.add_argument("--skip", nargs="+", default=[], choices=["eager", "tuned", "compiled"],
                            help="less of PyTorch")
     options = arguments.parse_args()
