@@ -108,6 +108,8 @@ OPTIONS = {
                    "ADDRESS", values.address),
     "jobs": Option("dreams at the same time; they share the memory and the threads", "N", values.whole(1, 16)),
     "no_open": Option("do not open the page in the browser, only print its address"),
+    "shell": Option("bash, zsh or fish; or names, for a list of what LAYER takes: layers, looks and classes", "SHELL",
+                    str),
     "blend": Option("share of the previous frame's dream that is carried over to the next frame of a video, 0 to 1 "
                     f"(default: 0; with --flow {flow.BLEND})", "X", values.number(least=0, most=1)),
 }
@@ -140,7 +142,7 @@ def told(function: str, name: str, default: object) -> str:
     """The help for a parameter of a function, with its default."""
     text = OF_COMMANDS.get(function, {}).get(name, OPTIONS[name].help)
     shown = default is not None and default is not False and "(default:" not in text
-    return (f"{text} (default: {default})" if shown else text).replace("%", "%%")  # for argparse
+    return f"{text} (default: {default})" if shown else text
 
 
 def short(usage: str) -> str:
@@ -164,6 +166,8 @@ GROUPS = {
              "blend"),
     "machine": ("memory", "threads", "reproducible", "no_resume", "events", "quiet"),
 }
+
+TITLES = {"dream": "how to dream", "picture": "pictures", "film": "films", "machine": "the machine and the program"}
 
 
 def group(name: str) -> str:
