@@ -14,7 +14,7 @@ is changed, a little at a time, so that whatever the layer saw in it grows stron
 
 import sys
 
-from dreamer.machine import signals
+from dreamer.machine import signals, streams
 
 if __name__ == "__main__":
     signals.end_at_once("dreamify: stopped")  # the imports below take a moment
@@ -22,18 +22,16 @@ if __name__ == "__main__":
     limits.start_no_blas_threads()
     if sys.argv[1:] == ["doctor"]:  # which must answer where the rest of this file cannot even be loaded
         from dreamer.help.doctor import examine
-        sys.exit(examine())
+        streams.begin()
+        streams.end(examine())
     if lacking := limits.lacking(limits.needed()):  # OpenBLAS would try for ever to get it
         sys.exit(f"dreamify: {lacking}")
 
 import argparse
-import contextlib
 import functools
 import inspect
-import io
 import json
 import os
-import shlex
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeAlias
@@ -46,7 +44,8 @@ try:
     from dreamer.errors import Failure, Mistake, Stopped, say, tell
     from dreamer.films import sequence
     from dreamer.help.commands import CODES, described
-    from dreamer.machine import files, here
+    from dreamer.help.line import asking
+    from dreamer.machine import files
     from dreamer.nets.guide import SIZE, Guide, Seen
     from dreamer.nets.inventory import inventory
     from dreamer.nets.layers import Term
@@ -327,7 +326,13 @@ def completion(shell: str, *, model: File | None = None) -> list[str]:
     return script(shell, [described(function) for function in (dreamify, *_COMMANDS)], os.path.realpath(__file__))
 
 
-_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio, doctor, completion)
+def manpage() -> list[str]:
+    """Print the man page, for example to a file that man -l reads."""
+    from dreamer.help.manpage import page
+    return page(described(dreamify), [described(function) for function in _COMMANDS])
+
+
+_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio, doctor, completion, manpage)
 COMMANDS = {function.__name__: function for function in _COMMANDS}  # {first word: function}
 
 
@@ -381,18 +386,7 @@ def usual(function: Callable[..., Any]) -> dict[str, Any]:
 
 def command(request: Request) -> str:
     """The command line for a Request."""
-    arguments, options = [], list[str]()
-    for name, parameter in inspect.signature(dreamify).parameters.items():
-        value, default = getattr(request, name), parameter.default
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            arguments.append((value if value is not None else DEFAULTS[name], value == default))
-        elif value != default and name not in ("quiet", "force", "no_resume", "events"):
-            told = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            option = f"--{name.replace('_', '-')}"  # with =, because a value may begin with a dash
-            options += [f"{option}={told}"] if told.startswith("-") else [option, *[told] * bool(OPTIONS[name].metavar)]
-    while arguments[-1][1]:  # left at its default
-        arguments.pop()
-    return here.command(shlex.join([*(str(value) for value, _ in arguments), *options]))
+    return asking(request, described(dreamify), DEFAULTS)
 
 
 # --------------------------------------------------------------------------------------- the command line
@@ -484,16 +478,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    while (number := os.open(os.devnull, os.O_RDWR)) < 3:  # a pipe must not take the place of a closed stream
-        pass
-    sys.stdout, sys.stderr = (stream or os.fdopen(os.dup(number), "w") for stream in (sys.stdout, sys.stderr))
-    for stream in sys.stdout, sys.stderr:
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # the terminal's encoding may lack some characters
+    streams.begin()
     warnings.simplefilter("ignore")  # of libraries, on damaged files: our own messages say what matters
-    code = main()
-    signals.ignore()  # the exit code stays true
-    for stream in sys.stdout, sys.stderr:
-        with contextlib.suppress(OSError):
-            stream.flush()
-    os._exit(code)  # at exit OpenBLAS waits for its threads, which never start if a ulimit leaves them no memory
+    streams.end(main())

@@ -145,16 +145,18 @@ def told(function: str, name: str, default: object) -> str:
     return f"{text} (default: {default})" if shown else text
 
 
+EXAMPLES = (("photo.jpg dream.png", "animals, pagodas, fish"),
+            ("photo.jpg dream.png eyes", "a look; list the looks with: keys --looks"),
+            ("photo.jpg dream.png inception_3b/output 20 5",
+             "a layer, 20 steps, 5 octaves; list the layers with: keys"),
+            ("*.jpg dreams/", "several pictures: their dreams go into a folder"),
+            ("photo.jpg zoom.gif --zoom 50", "a film: the endless zoom"))
+
+
 def short(usage: str) -> str:
     """The text for a command line without arguments."""
-    examples = (("photo.jpg dream.png", "animals, pagodas, fish"),
-                ("photo.jpg dream.png eyes", "a look; list the looks with: keys --looks"),
-                ("photo.jpg dream.png inception_3b/output 20 5",
-                 "a layer, 20 steps, 5 octaves; list the layers with: keys"),
-                ("*.jpg dreams/", "several pictures: their dreams go into a folder"),
-                ("photo.jpg zoom.gif --zoom 50", "a film: the endless zoom"))
     return "\n".join([f"usage: dreamify.py [options]{usage}", "",
-                      *(f"  {here.command(words)}\n      {what}" for words, what in examples), "",
+                      *(f"  {here.command(words)}\n      {what}" for words, what in EXAMPLES), "",
                       f"All options and commands: {here.command('--help')}",
                       "The manual: README.md and docs/ in the project's folder"])
 
