@@ -52,7 +52,10 @@ COPY --from=program /opt/image-dreamer/models models
 COPY --from=program /opt/image-dreamer/dreamer dreamer
 COPY --from=program /opt/image-dreamer/tests tests
 COPY --from=program /opt/image-dreamer/dreamify.py ./
-RUN DREAMER_PLACE=container bash provision.sh check && rm -r log && ln -s "$PWD/dreamify.py" /usr/local/bin/dreamify
+# Debian's bash loads completion only with the package bash-completion; ours needs nothing else.
+RUN DREAMER_PLACE=container bash provision.sh shells check && rm -r log \
+    && ln -s "$PWD/dreamify.py" /usr/local/bin/dreamify \
+    && echo '. /usr/local/share/bash-completion/completions/dreamify' >>/etc/bash.bashrc
 WORKDIR /vagrant
 
 # ------------------------------------------------------------------ the image for `vagrant up --provider=docker`

@@ -14,23 +14,24 @@ is changed, a little at a time, so that whatever the layer saw in it grows stron
 
 import sys
 
-from dreamer.machine import signals
+from dreamer.machine import signals, streams
 
 if __name__ == "__main__":
     signals.end_at_once("dreamify: stopped")  # the imports below take a moment
     from dreamer.machine import limits
     limits.start_no_blas_threads()
+    if sys.argv[1:] == ["doctor"]:  # which must answer where the rest of this file cannot even be loaded
+        from dreamer.help.doctor import examine
+        streams.begin()
+        streams.end(examine())
     if lacking := limits.lacking(limits.needed()):  # OpenBLAS would try for ever to get it
         sys.exit(f"dreamify: {lacking}")
 
 import argparse
-import contextlib
 import functools
 import inspect
-import io
 import json
 import os
-import shlex
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeAlias
@@ -42,7 +43,9 @@ try:
     from dreamer.arrays import Light, Pixels, Planes, bands
     from dreamer.errors import Failure, Mistake, Stopped, say, tell
     from dreamer.films import sequence
-    from dreamer.machine import files, here
+    from dreamer.help.commands import CODES, described
+    from dreamer.help.line import asking
+    from dreamer.machine import files
     from dreamer.nets.guide import SIZE, Guide, Seen
     from dreamer.nets.inventory import inventory
     from dreamer.nets.layers import Term
@@ -52,7 +55,7 @@ try:
     from dreamer.nets.strength import choose
     from dreamer.options import like, look, texts, words
     from dreamer.options.request import Request, from_json, request, standard_input
-    from dreamer.options.texts import OPTIONS, group
+    from dreamer.options.texts import OPTIONS
     from dreamer.pictures import inputs
     from dreamer.pictures.finish import WHOLE
     from dreamer.pictures.mask import resized, spare
@@ -304,7 +307,32 @@ def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None
           **texts.checked(port=port, bind=bind, jobs=jobs))
 
 
-_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio)
+def doctor() -> None:
+    """Print what a report needs: machine, limits, Caffe, model, what is missing, and whether a dream works.
+
+    Raises Failure, without words, if it does not."""
+    from dreamer.help.doctor import examine
+    if examine():
+        raise Failure
+
+
+def completion(shell: str, *, model: File | None = None) -> list[str]:
+    """Print what makes a shell complete the command line: bash, zsh or fish.
+
+    For `shell` "names", list what LAYER takes in that model, which these scripts ask for."""
+    from dreamer.help.completion import NAMES, names, script
+    if shell == NAMES:
+        return names(find(os.fspath(model)) if model else default()[0])
+    return script(shell, [described(function) for function in (dreamify, *_COMMANDS)], os.path.realpath(__file__))
+
+
+def manpage() -> list[str]:
+    """Print the man page, for example to a file that man -l reads."""
+    from dreamer.help.manpage import page
+    return page(described(dreamify), [described(function) for function in _COMMANDS])
+
+
+_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio, doctor, completion, manpage)
 COMMANDS = {function.__name__: function for function in _COMMANDS}  # {first word: function}
 
 
@@ -358,23 +386,10 @@ def usual(function: Callable[..., Any]) -> dict[str, Any]:
 
 def command(request: Request) -> str:
     """The command line for a Request."""
-    arguments, options = [], list[str]()
-    for name, parameter in inspect.signature(dreamify).parameters.items():
-        value, default = getattr(request, name), parameter.default
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            arguments.append((value if value is not None else DEFAULTS[name], value == default))
-        elif value != default and name not in ("quiet", "force", "no_resume", "events"):
-            told = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            option = f"--{name.replace('_', '-')}"  # with =, because a value may begin with a dash
-            options += [f"{option}={told}"] if told.startswith("-") else [option, *[told] * bool(OPTIONS[name].metavar)]
-    while arguments[-1][1]:  # left at its default
-        arguments.pop()
-    return here.command(shlex.join([*(str(value) for value, _ in arguments), *options]))
+    return asking(request, described(dreamify), DEFAULTS)
 
 
 # --------------------------------------------------------------------------------------- the command line
-
-CODES = "Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped with Ctrl-C, 143 stopped by SIGTERM."
 
 
 class Parser(argparse.ArgumentParser):
@@ -391,45 +406,25 @@ def parser(function: Callable[..., Any] = dreamify, typed: bool = False) -> Pars
     """The parser for dreamify or a function of COMMANDS. Values stay text; they are checked later, all at once.
 
     typed  collect the arguments in the list `words`, whatever they are; without it, the parser is for --help"""
-    parameters = inspect.signature(function).parameters.values()
-    titles = {"dream": "how to dream", "picture": "pictures", "film": "films", "machine": "the machine and the program"}
-    listed = [f"  {name:<8} {summary(command)}" for name, command in COMMANDS.items()] if function is dreamify else []
-    word = "" if function is dreamify else f" {function.__name__}"
-    made = Parser(usage=f"dreamify.py{word} [options]{usage_of(function)}", description=summary(function),
-                  add_help=not typed,
-                  allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+    own = described(function)
+    listed = [f"  {name:<10} {described(other).summary}" for name, other in COMMANDS.items() if function is dreamify]
+    made = Parser(usage=f"dreamify.py {own.word}{' ' * bool(own.word)}[options]{own.usage}", description=own.summary,
+                  add_help=not typed, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
                   epilog="\n".join([*(["commands:", *listed, ""] if listed else []), CODES]))
-    groups = {name: made.add_argument_group(title) for name, title in titles.items()
-              if any(p.kind is p.KEYWORD_ONLY and group(p.name) == name for p in parameters)}
+    groups = {title: made.add_argument_group(title) for title in texts.TITLES.values()
+              if any(argument.group == title for argument in own.arguments)}
     if typed:
         made.add_argument("words", nargs="*")
-    for parameter in parameters:
-        option, default = OPTIONS[parameter.name], parameter.default
-        default = None if default is parameter.empty else default
-        told = texts.told(function.__name__, parameter.name, default)
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            if not typed:
-                made.add_argument(parameter.name, nargs="?", metavar=option.metavar, default=default, help=told)
-        else:
-            kind: dict[str, Any] = {"metavar": option.metavar} if option.metavar else {"action": "store_true"}
-            (groups[group(parameter.name)] if function is dreamify else made).add_argument(
-                "--" + parameter.name.replace("_", "-"), default=default, help=told, **kind)
+    for argument in own.arguments if not typed else own.options:
+        kind: dict[str, Any] = {"metavar": argument.metavar} if argument.metavar else {"action": "store_true"}
+        if not argument.option:
+            kind["nargs"] = "?"
+        groups.get(argument.group, made).add_argument(
+            argument.spelled if argument.option else argument.name, default=argument.default,
+            help=argument.help.replace("%", "%%"), **kind)
     if function is dreamify:
         made.add_argument("--version", action="version", version=f"image-dreamer {__version__}")
     return made
-
-
-def usage_of(function: Callable[..., Any]) -> str:
-    """The function's arguments; each optional one is in brackets, with all that follow it."""
-    words = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    needed = [p for p in words if p.name in ("input", "output", "file")]
-    optional = [f" [{OPTIONS[p.name].metavar}" for p in words if p not in needed]
-    return "".join(f" {OPTIONS[p.name].metavar}" for p in needed) + "".join(optional) + "]" * len(optional)
-
-
-def summary(function: Callable[..., Any]) -> str:
-    """The first line of the function's docstring."""
-    return (inspect.getdoc(function) or "").partition("\n")[0]
 
 
 def parse(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any], list[str]]:
@@ -456,7 +451,7 @@ def parse(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any], lis
 def run(arguments: list[str]) -> None:
     """Carry out the command line, and print what the function returns."""
     if not arguments:
-        say(texts.short(usage_of(dreamify)))
+        say(texts.short(described(dreamify).usage))
         return
     files.check_here()
     if "--request" in arguments:
@@ -483,16 +478,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    while (number := os.open(os.devnull, os.O_RDWR)) < 3:  # a pipe must not take the place of a closed stream
-        pass
-    sys.stdout, sys.stderr = (stream or os.fdopen(os.dup(number), "w") for stream in (sys.stdout, sys.stderr))
-    for stream in sys.stdout, sys.stderr:
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # the terminal's encoding may lack some characters
+    streams.begin()
     warnings.simplefilter("ignore")  # of libraries, on damaged files: our own messages say what matters
-    code = main()
-    signals.ignore()  # the exit code stays true
-    for stream in sys.stdout, sys.stderr:
-        with contextlib.suppress(OSError):
-            stream.flush()
-    os._exit(code)  # at exit OpenBLAS waits for its threads, which never start if a ulimit leaves them no memory
+    streams.end(main())

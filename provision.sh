@@ -8,6 +8,7 @@ prefix=${DREAMER_PREFIX:-/opt/image-dreamer}
 logs=$prefix/log
 build=$prefix/build
 swap=$prefix/swap # a file, only while the build needs more memory
+shares=/usr/local/share # where shells and man look for what the distribution does not bring
 compiler=1300     # the most memory that one compiler takes, in MB
 
 # Caffe of 2018-08-21, the last change upstream. The tree must be the same from every source: this is the checksum of
@@ -20,11 +21,12 @@ usage() {
   cat <<HELP
 usage: ./provision.sh [--dev] [--no-cache] [STEP…]
 
-Steps, run in the order given (default: runtime caffe model check):
+Steps, run in the order given (default: runtime caffe model shells check):
   runtime    install the system packages for dreaming
   toolchain  install the system packages for building Caffe (the step caffe does this itself if it must build)
   caffe      download, verify, patch and build Caffe; install it in $prefix
   model      download the weights of bvlc_googlenet into models/; with "model NAME", those of the model NAME
+  shells     install completion for bash, zsh and fish, and the man page, in /usr/local/share
   check      dream a small picture
   film       install ffmpeg and OpenCV (about 850 MB), for films in .mp4, videos and --flow
   raw        install LibRaw's programs (about 5 MB), which develop raw photos
@@ -473,6 +475,44 @@ PYTHON
   PYTHONPATH=$here python3 -c 'from dreamer.machine import here; print("==> Now try:", here.command("photo.jpg dream.png"))'
 }
 
+# ---------------------------------------------------------------------- completion, and the man page
+
+# Completion works for dreamify, for ./dreamify.py, and in zsh for python dreamify.py. It asks this clone for the layers.
+step_shells() {
+  local changed=false
+  share bash-completion/completions/dreamify completion bash
+  share zsh/site-functions/_dreamify completion zsh
+  share fish/vendor_completions.d/dreamify.fish completion fish
+  share man/man1/dreamify.1 manpage
+  # bash looks for a file with the command's name; fish does too, but only for commands in PATH
+  ln -sf dreamify "$shares/bash-completion/completions/dreamify.py"
+  mkdir -p "$shares/fish/vendor_conf.d"
+  echo "status is-interactive; and source $shares/fish/vendor_completions.d/dreamify.fish" \
+    >"$shares/fish/vendor_conf.d/dreamify.fish"
+  if $changed; then
+    say "completion and the man page: installed in $shares"
+  else
+    say 'completion and the man page: already installed'
+  fi
+}
+
+# share FILE WORD…: puts what dreamify.py prints for these words into a file, whole or not at all
+share() {
+  local file=$shares/$1
+  shift
+  mkdir -p "${file%/*}"
+  python3 "$here/dreamify.py" "$@" >"$file.part" 2>>"$log" || {
+    rm -f "$file.part"
+    die "dreamify.py $* failed; see $log"
+  }
+  if cmp -s "$file.part" "$file"; then
+    rm "$file.part"
+  else
+    mv "$file.part" "$file"
+    changed=true
+  fi
+}
+
 # ---------------------------------------------------------------------------------------------------- main
 
 main() {
@@ -486,13 +526,13 @@ main() {
       *,--dev) dev=true ;;
       *,--no-cache) cache=false ;;
       *,-h | *,--help) usage && exit ;;
-      *,runtime | *,toolchain | *,caffe | *,model | *,check | *,film | *,raw) steps+=("$word") ;;
+      *,runtime | *,toolchain | *,caffe | *,model | *,shells | *,check | *,film | *,raw) steps+=("$word") ;;
       model,[!-]*) model=$word ;;
       *) printf 'provision.sh: unknown step or option: %s\n\n' "$word" >&2 && usage >&2 && exit 2 ;;
     esac
     before=$word
   done
-  [ ${#steps[@]} -gt 0 ] || steps=(runtime caffe model check)
+  [ ${#steps[@]} -gt 0 ] || steps=(runtime caffe model shells check)
 
   distribution
   if [ "$(id -u)" != 0 ]; then

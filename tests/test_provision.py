@@ -386,7 +386,8 @@ def test_a_second_run_needs_no_network_and_minds_no_spaces(checkouts: list[Path]
     assert "installing" not in done.stdout
     assert "all is well" in done.stdout
     assert imported(tmp_path) == str(folder / "dreamify.py")  # of the clone that was provisioned last
-    assert subprocess.run([ROOT / "provision.sh", "runtime"], capture_output=True, check=False).returncode == 0
+    words: list[Word] = [ROOT / "provision.sh", "runtime", "shells"]  # which puts all back as it was
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 0
     assert imported(tmp_path) == str(ROOT / "dreamify.py")
 
 

@@ -278,7 +278,11 @@ def test_commands(googlenet: Model, clone: Path, command: Command) -> None:
         assert {path.name for path in (clone / "dreams").iterdir()} >= {"photo-dream.jpg", "photo2-dream.jpg"}
     elif "frame-%04d.png" in command.line:
         assert len(list(clone.glob("frame-*.png"))) == 20
-    elif "./dreamify.py" in command.line:
+    elif " doctor" in command.line:
+        assert said.endswith("works\n")
+    elif told := re.search(r" >(\S+)$", command.line):
+        assert (clone / told[1]).stat().st_size > 0
+    elif "./dreamify.py" in command.line and "source <(" not in command.line:
         assert command.outputs
     assert not [path.name for path in clone.iterdir() if path.name.startswith(".") and path.name not in before]
 

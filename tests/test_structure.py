@@ -21,9 +21,10 @@ MAY = {
     "jobs": {"machine", "nets", "pictures", "films"},
     "perform": {"machine", "nets", "pictures", "films", "options", "jobs"},
     "studio": {"machine", "nets", "pictures", "films", "options", "jobs", "perform"},
+    "help": {"machine", "nets", "pictures", "films", "options", "jobs", "perform"},
     "farm": {"machine", "nets", "pictures", "films", "options", "jobs", "perform"},
 }
-WINGS = ("machine", "nets", "pictures", "films", "options", "jobs", "studio")
+WINGS = ("machine", "nets", "pictures", "films", "options", "jobs", "studio", "help")
 LONG = {"deepdream"}  # the whole algorithm, with the meaning of each parameter
 
 
@@ -97,7 +98,7 @@ def test_imports_run_only_down(name: str) -> None:
 def test_how_many_imports_there_are_and_that_none_runs_up() -> None:
     """Wings on the same floor do not import each other."""
     floor = {"ground": 0, "machine": 1, "nets": 2, "pictures": 2, "films": 3, "options": 4, "jobs": 4, "perform": 5,
-             "studio": 6, "farm": 6, "dreamify": 7}
+             "studio": 6, "help": 6, "farm": 6, "dreamify": 7}
     ways: collections.Counter[str] = collections.Counter()
     for name, others in KNOWN.items():
         for other in others:

@@ -23,7 +23,7 @@ from dreamer.machine.files import sha256
 from dreamer.pictures import inputs, reading
 
 _UNKNOWN = "Invalid data found when processing input"  # ffmpeg's words for anything that it does not know
-_EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
+EXTENSIONS = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
 
 
 class Filters(NamedTuple):
@@ -92,7 +92,7 @@ class Video:
 
 def named_so(path: str | os.PathLike[str]) -> bool:
     """Whether `path` has the extension of a video."""
-    return Path(path).suffix.lower() in _EXTENSIONS
+    return Path(path).suffix.lower() in EXTENSIONS
 
 
 def is_video(path: str | os.PathLike[str]) -> bool:

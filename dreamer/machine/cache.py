@@ -11,7 +11,7 @@ from dreamer.machine import files
 def read(name: str) -> bytes | None:
     """What is kept as `name`; None if there is nothing."""
     try:
-        folder = _folder()
+        folder = place()
         return (folder / name).read_bytes() if folder and _is_ours(folder) else None
     except OSError:
         return None
@@ -20,7 +20,7 @@ def read(name: str) -> bytes | None:
 def keep(name: str, data: bytes) -> None:
     """Keep `data` as `name`, whole or not at all, if that is possible."""
     with contextlib.suppress(OSError):
-        if not (folder := _folder()):
+        if not (folder := place()):
             return
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
@@ -35,12 +35,12 @@ def keep(name: str, data: bytes) -> None:
 def bound(pattern: str, most: int) -> None:
     """Delete the oldest of the files whose names match the pattern, until `most` are left."""
     with contextlib.suppress(OSError):
-        if (folder := _folder()) and _is_ours(folder):
+        if (folder := place()) and _is_ours(folder):
             for old in sorted(folder.glob(pattern), key=lambda each: each.stat().st_mtime)[:-most]:
                 old.unlink()
 
 
-def _folder() -> Path | None:
+def place() -> Path | None:
     """The folder, which may not exist yet; None for a user without a home."""
     chosen = os.environ.get("XDG_CACHE_HOME", "")
     base = chosen if os.path.isabs(chosen) else os.path.join(os.path.expanduser("~"), ".cache")

@@ -51,6 +51,11 @@ class Label(NamedTuple):
     def __str__(self) -> str:
         return f"{WORD}:{self.name}"
 
+    @property
+    def typed(self) -> str:
+        """Another way to write it, which no shell needs quotes for: class:tiger-shark."""
+        return f"{WORD}:{'-'.join(_plain(self.name).split())}"
+
 
 def classifier(model: Model) -> Classifier:
     """The model's Classifier. Raises Mistake, with the reason, unless its last layers are an average over the whole

@@ -33,7 +33,6 @@ from typing import Any, NamedTuple
 from dreamer.errors import Failure, Mistake
 from dreamer.machine import files, here
 from dreamer.nets import prototxt, vintage
-from dreamer.nets.compact import caffemodel, unpack
 from dreamer.nets.prototxt import Message
 from dreamer.nets.shapes import numbers, obstacle
 
@@ -265,6 +264,7 @@ def _plain(name: str) -> str:
 def _unpacked(path: Path, name: str, sha256: str) -> Path:
     """Path of the compact weights in Caffe's format: a file in memory, because the folder may be read-only. All Models
     of a folder share it."""
+    from dreamer.nets.compact import caffemodel, unpack  # needs numpy, but the doctor must look at models without it
     weights = caffemodel(unpack(path), name)
     if hashlib.sha256(weights).hexdigest() != sha256:
         raise Failure(f"{path} is not the file that model.toml describes; restore it with git checkout, or: "

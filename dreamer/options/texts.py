@@ -108,6 +108,8 @@ OPTIONS = {
                    "ADDRESS", values.address),
     "jobs": Option("dreams at the same time; they share the memory and the threads", "N", values.whole(1, 16)),
     "no_open": Option("do not open the page in the browser, only print its address"),
+    "shell": Option("bash, zsh or fish; or names, for a list of what LAYER takes: layers, looks and classes", "SHELL",
+                    str),
     "blend": Option("share of the previous frame's dream that is carried over to the next frame of a video, 0 to 1 "
                     f"(default: 0; with --flow {flow.BLEND})", "X", values.number(least=0, most=1)),
 }
@@ -140,19 +142,21 @@ def told(function: str, name: str, default: object) -> str:
     """The help for a parameter of a function, with its default."""
     text = OF_COMMANDS.get(function, {}).get(name, OPTIONS[name].help)
     shown = default is not None and default is not False and "(default:" not in text
-    return (f"{text} (default: {default})" if shown else text).replace("%", "%%")  # for argparse
+    return f"{text} (default: {default})" if shown else text
+
+
+EXAMPLES = (("photo.jpg dream.png", "animals, pagodas, fish"),
+            ("photo.jpg dream.png eyes", "a look; list the looks with: keys --looks"),
+            ("photo.jpg dream.png inception_3b/output 20 5",
+             "a layer, 20 steps, 5 octaves; list the layers with: keys"),
+            ("*.jpg dreams/", "several pictures: their dreams go into a folder"),
+            ("photo.jpg zoom.gif --zoom 50", "a film: the endless zoom"))
 
 
 def short(usage: str) -> str:
     """The text for a command line without arguments."""
-    examples = (("photo.jpg dream.png", "animals, pagodas, fish"),
-                ("photo.jpg dream.png eyes", "a look; list the looks with: keys --looks"),
-                ("photo.jpg dream.png inception_3b/output 20 5",
-                 "a layer, 20 steps, 5 octaves; list the layers with: keys"),
-                ("*.jpg dreams/", "several pictures: their dreams go into a folder"),
-                ("photo.jpg zoom.gif --zoom 50", "a film: the endless zoom"))
     return "\n".join([f"usage: dreamify.py [options]{usage}", "",
-                      *(f"  {here.command(words)}\n      {what}" for words, what in examples), "",
+                      *(f"  {here.command(words)}\n      {what}" for words, what in EXAMPLES), "",
                       f"All options and commands: {here.command('--help')}",
                       "The manual: README.md and docs/ in the project's folder"])
 
@@ -164,6 +168,8 @@ GROUPS = {
              "blend"),
     "machine": ("memory", "threads", "reproducible", "no_resume", "events", "quiet"),
 }
+
+TITLES = {"dream": "how to dream", "picture": "pictures", "film": "films", "machine": "the machine and the program"}
 
 
 def group(name: str) -> str:

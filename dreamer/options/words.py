@@ -17,7 +17,10 @@ from dreamer.pictures import inputs
 
 _MEANT = {"help": "--help", "version": "--version", "list": "keys", "layers": "keys", "layer": "keys", "key": "keys",
           "looks": "keys --looks", "model": "models",
-          "web": "studio", "gui": "studio", "server": "studio", "serve": "studio"}
+          "web": "studio", "gui": "studio", "server": "studio", "serve": "studio",
+          "info": "doctor", "check": "doctor", "diagnose": "doctor", "diagnostics": "doctor", "status": "doctor",
+          "--doctor": "doctor", "--man": "manpage",
+          "man": "manpage", "manual": "manpage", "completions": "completion", "complete": "completion"}
 _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-size", "--resize": "--max-size",
             "--steps": "--iterations", "--n": "--iterations", "--octave": "--octaves", "--rate": "--step-size",
             "--learning-rate": "--step-size", "--gpu": "--threads", "--cores": "--threads", "--overwrite": "--force",
@@ -27,9 +30,11 @@ _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-
             "--opacity": "--strength", "--mix": "--strength", "--amount": "--strength",
             "--original-colors": "--keep-colours", "--preserve-colors": "--keep-colours",
             "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help",
-            "--l": "--layer", "--m": "--model"}
+            "--l": "--layer", "--m": "--model", "--info": "--doctor", "--check": "--doctor", "--diagnose": "--doctor",
+            "--man": "--manpage"}
 _DOCKERS = ("-v", "--volume", "-e", "--env", "-it", "-i", "-t", "--rm", "--user", "--mount")
-_COMMANDS = ("atlas", "keys", "models", "recipe", "studio", "list", "layers", "looks")
+_COMMANDS = ("atlas", "keys", "models", "recipe", "studio", "doctor", "completion", "manpage", "list", "layers",
+             "looks")
 _LONG_DASHES = "–—"  # which word processors and web pages make of hyphens
 _ORDER = ("first", "second", "third")
 
