@@ -27,7 +27,9 @@ RUN bash provision.sh toolchain
 COPY native/ native/
 # A Caffe that provision.sh built on another Debian 13, if there is one; README.md, because COPY must find a file.
 COPY native/README.md .cache*/caffe-debian-13-* .cache/
-RUN DREAMER_CACHE=read bash provision.sh caffe && rm -rf .cache log native
+COPY dreamer/machine/finished.txt dreamer/machine/
+ARG DREAMER_RELEASE
+RUN DREAMER_CACHE=read bash provision.sh caffe && rm -rf .cache dreamer log native
 
 # ------------------------------------------------------------------ the model and the program
 FROM caffe AS program
