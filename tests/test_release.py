@@ -1,6 +1,7 @@
 """The release: release.sh step by step on small files, the workflows that call it, and what is pinned."""
 
 import hashlib
+import http.server
 import json
 import os
 import re
@@ -8,14 +9,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
-from containers import checkout
+from containers import checkout, drop_weights, run
 from dreamer import __version__
 from helpers import ROOT, search
 
@@ -52,12 +55,12 @@ def clone(original: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def step(clone: Path) -> Step:
     """Function that runs steps of the clone's release.sh."""
-    def run(*words: str, ok: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+    def step(*words: str, ok: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run([clone / "dreamer/machine/release.sh", *words], capture_output=True, text=True,
                               check=False, timeout=300, env=os.environ | variables)
         assert not ok or done.returncode == 0, done.stdout + done.stderr
         return done
-    return run
+    return step
 
 
 @pytest.fixture
@@ -299,3 +302,46 @@ def test_a_list_of_packages_is_valid_spdx(validator: Path, tmp_path: Path, what:
     assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
     (tmp_path / "list.spdx.json").write_text(written.replace("SPDX-2.3", "SPDX-9.9"))
     assert subprocess.run([validator, "-i", tmp_path / "list.spdx.json"], capture_output=True, check=False).returncode
+
+
+# in containers -------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def bare(docker: str, base: str, clone: Path) -> Iterator[Callable[..., str]]:
+    """Function that runs a script in a container with only Debian, the clone and the weights, in this machine's
+    network; returns what it prints."""
+    drop_weights(clone)
+    name = run(docker, "run", "--detach", "--init", "--network", "host", base, "sleep", "infinity").stdout.strip()
+
+    def inside(script: str, **variables: str) -> str:
+        given = [word for item in variables.items() for word in ("--env", "=".join(item))]
+        run(docker, "cp", f"{clone}/.", f"{name}:/clone")
+        return run(docker, "exec", *given, "--workdir", "/clone", name, "bash", "-ec", script, timeout=3600).stdout
+
+    try:
+        yield inside
+    finally:
+        run(docker, "rm", "--force", name)
+
+
+@pytest.mark.container
+def test_from_nothing_to_a_dream_where_a_release_answers(step: Step, clone: Path, caffe: Path, bare: Callable[..., str],
+                                                         tell: Callable[[str], None]) -> None:
+    """Nothing is compiled, and no compiler is installed; the dream is the real net's."""
+    (clone / "dist").mkdir()
+    for path in caffe.glob("*.gz"):
+        shutil.copy(path, clone / "dist")
+    step("pins")
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(clone / "dist"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        began = time.monotonic()
+        said = bare("./provision.sh --no-cache", DREAMER_RELEASE=url)
+        tell(f"from a bare Debian to the first dream, with a release: {time.monotonic() - began:.0f} s")
+        server.shutdown()
+    assert f"Caffe: installed in /opt/image-dreamer, from {url}\n" in said
+    assert "all is well" in said
+    assert "packages for building Caffe" not in said
+    assert "bvlc_googlenet: weights" in said
+    assert bare("command -v g++ cmake || echo none") == "none\n"

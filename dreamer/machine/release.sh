@@ -305,7 +305,7 @@ main() {
   [ -n "$version" ] || die 'dreamer/__init__.py names no version'
   base=()
   if [ -n "${DREAMER_BASE:-}" ]; then base=(--build-arg "BASE=$DREAMER_BASE"); fi
-  export BUILDX_NO_DEFAULT_ATTESTATIONS=1 DOCKER_BUILDKIT=1 # plain images, which join can put together
+  export BUILDX_NO_DEFAULT_ATTESTATIONS=1 # plain images, which join can put together
   mkdir -p "$dist/.packages"
   for step in "$@"; do "step_$step"; done
 }
