@@ -1,16 +1,19 @@
 """The release: release.sh step by step on small files, the workflows that call it, and what is pinned."""
 
+import contextlib
 import hashlib
 import http.server
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -345,3 +348,60 @@ def test_from_nothing_to_a_dream_where_a_release_answers(step: Step, clone: Path
     assert "packages for building Caffe" not in said
     assert "bvlc_googlenet: weights" in said
     assert bare("command -v g++ cmake || echo none") == "none\n"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[str]:
+    """The address of a registry of images on this machine, HOST:PORT."""
+    if not shutil.which("docker-registry"):
+        pytest.skip("no docker-registry: apt-get install docker-registry")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    (tmp_path / "registry.yml").write_text(f"""version: 0.1
+storage: {{filesystem: {{rootdirectory: '{tmp_path}/registry'}}}}
+http: {{addr: '{address}'}}
+""")
+    with subprocess.Popen(["docker-registry", "serve", tmp_path / "registry.yml"], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as server:
+        try:
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{address}/v2/"):
+                    break
+                time.sleep(0.1)
+            yield address
+        finally:
+            server.terminate()
+
+
+@pytest.mark.container
+def test_the_images_of_both_processors_become_one(step: Step, clone: Path, docker: str, hub: str) -> None:
+    """In a registry on this machine, with images of one file; their digests are those that the registry has."""
+    init = clone / "dreamer/__init__.py"
+    init.write_text(init.read_text().replace(f'"{__version__}"', '"0.0.9"'))
+    (clone / "Dockerfile").write_text("FROM scratch\nCOPY LICENSE /\n")
+    (clone / ".dockerignore").unlink()
+    local = []
+    variables = {"DREAMER_REGISTRY": f"{hub}/dreams", "DREAMER_INSECURE": "yes",
+                 "PATH": f"{os.path.dirname(docker)}:{os.environ['PATH']}", "DOCKER_CONFIG": str(clone / ".docker")}
+    try:
+        for processor in ("amd64", "arm64"):
+            for extra in ("", "-film"):
+                local += [f"image-dreamer:0.0.9-{processor}{extra}", f"{hub}/dreams:0.0.9-{processor}{extra}"]
+                run(docker, "build", "--platform", f"linux/{processor}", "--tag", local[-2], "--tag", local[-1],
+                    "--label", f"extra={extra}", clone, env=os.environ | {"DOCKER_BUILDKIT": "1"})
+                run(docker, "push", local[-1])
+        step("push", "join", **variables)
+    finally:
+        run(docker, "rmi", "--force", *local, ok=False)
+    told = dict(line.split("=") for line in (clone / "dist/digests.txt").read_text().splitlines())
+    assert told["name"] == f"{hub}/dreams"
+    for tag, digest in (("0.0.9", told["plain"]), ("latest", told["plain"]), ("0.0.9-film", told["film"]),
+                        ("film", told["film"])):
+        kind = "application/vnd.docker.distribution.manifest.list.v2+json"
+        asked = urllib.request.Request(f"http://{hub}/v2/dreams/manifests/{tag}", headers={"Accept": kind})
+        with urllib.request.urlopen(asked) as answer:
+            assert answer.headers["Docker-Content-Digest"] == digest
+            listed = json.load(answer)["manifests"]
+        assert {part["platform"]["architecture"] for part in listed} == {"amd64", "arm64"}
+    assert told["plain"] != told["film"]
