@@ -9,23 +9,23 @@
 # (5 MB), which develops raw photos. --build-arg AGAIN=2 (3, …) tries the model's downloads again if the weights are missing.
 
 # Debian 13 of one day, for all architectures; --build-arg BASE=… uses another Debian or Ubuntu. (With Debian 12 the
-# image has 850 MB instead of 340, because its python3-scipy depends on compilers.)
+# image has 850 MB instead of 375, because its python3-scipy depends on compilers.)
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
 # ------------------------------------------------------------------ Python and its packages
 FROM $BASE AS runtime
 WORKDIR /opt/image-dreamer
 COPY provision.sh ./
-# Deletes what nobody uses here: the tests of numpy, scipy and tornado (42 MB), what compilers need (3 MB), and the
-# compiled forms of those parts of scipy that are not imported (10 MB; Python can do without).
+# Deletes what nobody uses here: the tests of numpy, scipy, tornado and Python (47 MB), what compilers need (4 MB), and
+# the compiled forms of those parts of scipy that are not imported (10 MB; Python can do without).
 RUN bash provision.sh runtime \
     && cd /usr/lib/python3/dist-packages \
     && find . -path '*/tests/*' '(' -name 'test_*' -o -path '*/data/*' ')' -delete \
     && find . -type f '(' -name '*.pyi' -o -name '*.px[di]' -o -name '*.[acfh]' -o -name '*.f90' ')' -delete \
-    && rm -r tornado/test \
+    && rm -rf numpy/f2py/tests numpy/*/_simd.*.so tornado/test /usr/lib/python3.*/test \
     && find scipy -depth -name __pycache__ -exec rm -r {} + && python3 -c 'import scipy.ndimage' \
     && cd /opt/image-dreamer \
-    && apt-get clean && rm -rf log /var/lib/apt/lists/*
+    && apt-get clean && rm -rf log /var/lib/apt/lists/* /var/cache/debconf/*-old
 
 # ------------------------------------------------------------------ Caffe, with compilers
 FROM runtime AS caffe
@@ -53,9 +53,13 @@ RUN python3 -m compileall -q dreamer && chmod -R a+rX,go-w dreamer dreamify.py m
 # ------------------------------------------------------------------ everything, without compilers
 FROM runtime AS dreamer
 COPY --from=caffe /opt/image-dreamer ./
-# again, because only a finished Caffe lists the libraries that it needs
+# again, because only a finished Caffe lists the libraries that it needs; one copy of Boost's licence will do (4 MB)
 ARG EXTRA=
-RUN bash provision.sh runtime $EXTRA && apt-get clean && rm -rf log /var/lib/apt/lists/*
+RUN bash provision.sh runtime $EXTRA \
+    && cd /usr/share/doc && set -- libboost-*/copyright \
+    && for copy in "$@"; do if [ "$copy" != "$1" ] && cmp -s "$1" "$copy"; then ln -f "$1" "$copy"; fi; done \
+    && cd /opt/image-dreamer \
+    && apt-get clean && rm -rf log /var/lib/apt/lists/* /var/cache/debconf/*-old
 COPY --from=program /opt/image-dreamer/models models
 COPY --from=program /opt/image-dreamer/dreamer dreamer
 COPY --from=program /opt/image-dreamer/tests tests
