@@ -69,7 +69,7 @@ step_caffe() {
   if [ -n "${CAFFE_SOURCE:-}" ]; then
     given=(--volume "$(realpath "$CAFFE_SOURCE"):/caffe:ro" --env CAFFE_SOURCE=/caffe)
   fi
-  rm -f "$dist"/caffe-*-"$(uname -m)"-*
+  rm -f "$dist"/{,.packages/}caffe-*-"$(uname -m)"-*
   for base in $bases; do
     say "Caffe on $base"
     # shellcheck disable=SC2016 # the container's own variables
@@ -130,8 +130,9 @@ pinned_files() {
 
 # Keeps the lines of other processors, which another machine built
 step_pins() {
-  local address kept name
+  local address kept name time
   address=$(release_address "$origin" "v$version")
+  time=$(cat "$dist/time" 2>/dev/null || recorded time)
   kept=$(grep -E '^[0-9a-f]{64}  ' "$pins" || true)
   for name in $(pinned_files); do
     kept=$(grep -vF "  ${name%-*.tar.gz}" <<<"$kept" || true) # with another key too
@@ -139,7 +140,7 @@ step_pins() {
   {
     sed '/^[^#]/d; s/; nothing is released yet//' "$pins"
     echo "release v$version${address:+ $address}"
-    [ ! -e "$dist/time" ] || echo "time $(cat "$dist/time")"
+    if [ -n "$time" ]; then echo "time $time"; fi
     { printf '%s\n' "$kept"; (cd "$dist" && pinned_files | xargs -r sha256sum); } | grep . | LC_ALL=C sort -k 2
   } >"$pins.part"
   mv "$pins.part" "$pins"
