@@ -9,17 +9,23 @@
 # (5 MB), which develops raw photos. --build-arg AGAIN=2 (3, …) tries the model's downloads again if the weights are missing.
 
 # Debian 13 of one day, for all architectures; --build-arg BASE=… uses another Debian or Ubuntu. (With Debian 12 the
-# image has 850 MB instead of 340, because its python3-scipy depends on compilers.)
+# image has 850 MB instead of 375, because its python3-scipy depends on compilers.)
 ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 
 # ------------------------------------------------------------------ Python and its packages
 FROM $BASE AS runtime
 WORKDIR /opt/image-dreamer
 COPY provision.sh ./
-# Deletes the tests of numpy and scipy, 40 MB that nobody runs here.
+# Deletes what nobody uses here: the tests of numpy, scipy, tornado and Python (47 MB), what compilers need (4 MB), and
+# the compiled forms of those parts of scipy that are not imported (10 MB; Python can do without).
 RUN bash provision.sh runtime \
-    && find /usr/lib/python3/dist-packages -path '*/tests/*' '(' -name 'test_*' -o -path '*/data/*' ')' -delete \
-    && apt-get clean && rm -rf log /var/lib/apt/lists/*
+    && cd /usr/lib/python3/dist-packages \
+    && find . -path '*/tests/*' '(' -name 'test_*' -o -path '*/data/*' ')' -delete \
+    && find . -type f '(' -name '*.pyi' -o -name '*.px[di]' -o -name '*.[acfh]' -o -name '*.f90' ')' -delete \
+    && rm -rf numpy/f2py/tests numpy/*/_simd.*.so tornado/test /usr/lib/python3.*/test \
+    && find scipy -depth -name __pycache__ -exec rm -r {} + && python3 -c 'import scipy.ndimage' \
+    && cd /opt/image-dreamer \
+    && apt-get clean && rm -rf log /var/lib/apt/lists/* /var/cache/debconf/*-old
 
 # ------------------------------------------------------------------ Caffe, with compilers
 FROM runtime AS caffe
@@ -27,7 +33,9 @@ RUN bash provision.sh toolchain
 COPY native/ native/
 # A Caffe that provision.sh built on another Debian 13, if there is one; README.md, because COPY must find a file.
 COPY native/README.md .cache*/caffe-debian-13-* .cache/
-RUN DREAMER_CACHE=read bash provision.sh caffe && rm -rf .cache log native
+COPY dreamer/machine/finished.txt dreamer/machine/
+ARG DREAMER_RELEASE
+RUN DREAMER_CACHE=read bash provision.sh caffe && rm -rf .cache dreamer log native
 
 # ------------------------------------------------------------------ the model and the program
 FROM caffe AS program
@@ -45,9 +53,13 @@ RUN python3 -m compileall -q dreamer && chmod -R a+rX,go-w dreamer dreamify.py m
 # ------------------------------------------------------------------ everything, without compilers
 FROM runtime AS dreamer
 COPY --from=caffe /opt/image-dreamer ./
-# again, because only a finished Caffe lists the libraries that it needs
+# again, because only a finished Caffe lists the libraries that it needs; one copy of Boost's licence will do (4 MB)
 ARG EXTRA=
-RUN bash provision.sh runtime $EXTRA && apt-get clean && rm -rf log /var/lib/apt/lists/*
+RUN bash provision.sh runtime $EXTRA \
+    && cd /usr/share/doc && set -- libboost-*/copyright \
+    && for copy in "$@"; do if [ "$copy" != "$1" ] && cmp -s "$1" "$copy"; then ln -f "$1" "$copy"; fi; done \
+    && cd /opt/image-dreamer \
+    && apt-get clean && rm -rf log /var/lib/apt/lists/* /var/cache/debconf/*-old
 COPY --from=program /opt/image-dreamer/models models
 COPY --from=program /opt/image-dreamer/dreamer dreamer
 COPY --from=program /opt/image-dreamer/tests tests

@@ -10,6 +10,7 @@ build=$prefix/build
 swap=$prefix/swap # a file, only while the build needs more memory
 shares=/usr/local/share # where shells and man look for what the distribution does not bring
 compiler=1300     # the most memory that one compiler takes, in MB
+pins=$here/dreamer/machine/finished.txt # written by dreamer/machine/release.sh
 
 # Caffe of 2018-08-21, the last change upstream. The tree must be the same from every source: this is the checksum of
 # its files' checksums, sorted by name, without the distribution's own folder debian/.
@@ -39,6 +40,8 @@ Environment:
   CAFFE_SOURCE    folder or archive with Caffe's source, used instead of a download
   BVLC_GOOGLENET  weights file of bvlc_googlenet, used instead of a download
   DREAMER_PREFIX  folder for Caffe (default: /opt/image-dreamer)
+  DREAMER_RELEASE URL or folder with a release's finished Caffe, taken if its checksum is the recorded one (default: the
+                  releases of this clone's origin); empty: always compile
 HELP
 }
 
@@ -122,9 +125,9 @@ step_runtime() {
     apt_install 'packages for the tests' git libgtest-dev openssh-client patch procps python3-pytest \
       python3-pytest-xdist python3-venv shellcheck "${encoders[@]}"
     if ! { "$prefix/dev/bin/ruff" --version && "$prefix/dev/bin/mypy" --version; } >>"$log" 2>&1; then
-      say 'ruff and mypy: installing with pip' # Debian 12 lacks ruff, and its mypy is old
+      say 'ruff and mypy: installing with pip'
       logged 'making a Python environment' python3 -m venv "$prefix/dev"
-      "$prefix/dev/bin/pip" install -q ruff==0.17.6 mypy==2.4.1 >>"$log" 2>&1 ||
+      "$prefix/dev/bin/pip" install -q -r "$here/.ci/requirements.txt" >>"$log" 2>&1 ||
         say "warning: pip cannot install ruff and mypy (see $log); the tests that need them are skipped"
     fi
   fi
@@ -168,7 +171,7 @@ step_caffe() {
     say 'Caffe: already installed'
     return
   fi
-  if from_cache "$key"; then return; fi
+  if from_cache "$key" || from_release "$key"; then return; fi
   step_toolchain
   if [ "$(cat "$build/key" 2>/dev/null)" != "$key" ]; then # if equal, continue an earlier run
     rm -rf "$build"
@@ -191,42 +194,131 @@ step_caffe() {
 }
 
 # A finished Caffe is saved as one file in the project's folder. The file outlives a virtual machine, so the next
-# machine of the same kind compiles nothing.
+# machine of the same kind compiles nothing. A release publishes the same file.
 cache_file() { echo "$here/.cache/caffe-$ID-$VERSION_ID-$(uname -m)-${1:0:16}.tar.gz"; }
 
 # from_cache KEY: installs Caffe from the cache; fails if the cache has none, or a damaged one
 from_cache() {
-  local file libraries
+  local file
   file=$(cache_file "$1")
   if ! $cache || [ ! -f "$file" ]; then return 1; fi
   if ! (cd "${file%/*}" && sha256sum --status --check "${file##*/}.sha256") 2>>"$log"; then
     say "Caffe: .cache/${file##*/} is damaged and is not used"
     return 1
   fi
-  rm -rf "${prefix:?}"/{key,python,lib}
-  tar -xzf "$file" -C "$prefix" 2>>"$log" || return 1
-  mapfile -t libraries <"$prefix/packages"
-  apt_install 'libraries of Caffe' "${libraries[@]}"
-  python_finds_caffe
-  logged 'import caffe' python3 -c 'import caffe'
-  echo "$1" >"$prefix/key"
+  install_finished "$file" "$1" || return 1
   say "Caffe: installed in $prefix, from .cache/${file##*/}"
 }
 
-# into_cache KEY: saves the installed Caffe in the cache, for the folder's owner; a failure is ignored
+# install_finished FILE KEY: installs Caffe from a file that pack made
+install_finished() {
+  local libraries
+  rm -rf "${prefix:?}"/{key,python,lib}
+  tar -xzf "$1" -C "$prefix" 2>>"$log" || return 1
+  mapfile -t libraries <"$prefix/packages"
+  apt_install 'libraries of Caffe' "${libraries[@]}"
+  python3 -m compileall -q "$prefix/python"
+  python_finds_caffe
+  logged 'import caffe' python3 -c 'import caffe'
+  echo "$2" >"$prefix/key"
+}
+
+# pack FILE: writes the installed Caffe into a file. The same Caffe gives the same bytes everywhere, so that those of a
+# release can be pinned: hence without Python's compiled files, and with the time of Caffe's last change.
+pack() {
+  tar --sort=name --format=gnu --mtime=2018-08-21T00:00:00Z --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw \
+    --exclude=__pycache__ -cf - -C "$prefix" lib models/bvlc_googlenet/deploy.prototxt packages python/caffe |
+    gzip -9n >"$1"
+}
+
+# into_cache KEY: saves the installed Caffe in the cache; a failure is ignored
 into_cache() {
-  local file owner
-  if ! $cache || [ "${DREAMER_CACHE:-}" = read ]; then return; fi # the Dockerfile deletes its .cache/ at once
+  local file
+  if ! fills_cache; then return; fi
   file=$(cache_file "$1")
-  owner=$(stat -c %u:%g "$here")
-  if (mkdir -p "${file%/*}" && cd "${file%/*}" &&
-    tar -cf - -C "$prefix" lib models/bvlc_googlenet/deploy.prototxt packages python | gzip -9n >"$file.part" &&
-    mv "$file.part" "$file" && sha256sum "${file##*/}" >"$file.sha256" &&
-    (chown "$owner" . "$file" "$file.sha256" || true)) >>"$log" 2>&1; then # a shared folder may refuse chown
+  if { mkdir -p "${file%/*}" && pack "$file.part" && keep "$file.part" "$file"; } >>"$log" 2>&1; then
     say "Caffe: saved for the next machine of this kind in .cache/${file##*/}"
   else
-    rm -f "$file" "$file.part"
+    rm -f "$file.part"
   fi
+}
+
+fills_cache() { $cache && [ "${DREAMER_CACHE:-}" != read ]; } # the Dockerfile deletes its .cache/ at once
+
+# keep PART FILE: PART becomes FILE in the cache, with its checksum, for the owner of the project's folder
+keep() {
+  local owner
+  owner=$(stat -c %u:%g "$here")
+  mv "$1" "$2" && (cd "${2%/*}" && sha256sum "${2##*/}" >"$2.sha256") || return 1
+  chown "$owner" "${2%/*}" "$2" "$2.sha256" || true # a shared folder may refuse it
+}
+
+# from_release KEY: installs Caffe from a release. Only a file whose checksum is recorded is asked for, and only the
+# recorded bytes are unpacked. Fails within seconds if no release answers.
+from_release() {
+  local file name pin place why part=$prefix/finished.part
+  file=$(cache_file "$1")
+  name=${file##*/}
+  pin=$(awk -v name="$name" '$2 == name && length($1) == 64 {print $1}' "$pins" 2>>"$log") || true
+  if [ -z "$pin" ]; then return 1; fi
+  command -v curl >/dev/null || apt_install 'packages for downloads' ca-certificates curl
+  while IFS= read -r place; do
+    if ! why=$(download "$place/$name" "$part" 2>&1); then
+      why=${why##*curl: }
+    elif ! echo "$pin  $part" | sha256sum --status --check; then
+      why='its checksum is wrong'
+    elif ! install_finished "$part" "$1"; then
+      why='it cannot be unpacked'
+    else
+      say "Caffe: installed in $prefix, from $place"
+      if fills_cache && ! { mkdir -p "${file%/*}" && cp "$part" "$file.part" && keep "$file.part" "$file"; } 2>>"$log"; then
+        rm -f "$file.part"
+      fi
+      rm -f "$part"
+      return
+    fi
+    say "Caffe: no finished one from $place (${why:-it is too large})"
+  done < <(release_places)
+  rm -f "$part"
+  return 1
+}
+
+# download URL FILE: gives up in seconds if nothing comes, tries again after a failure that came fast, and never writes
+# more than 50 MB
+download() (
+  ulimit -f 50000
+  case $1 in
+    *://*) ;;
+    *) exec cp "$1" "$2" ;;
+  esac
+  exec curl -sSfL --proto '=https,http,file' --proto-redir '=https,http' --connect-timeout 5 --speed-limit 1000 \
+    --speed-time 5 --retry 1 --retry-max-time 4 --max-time 600 -o "$2" "$1"
+)
+
+# Prints the addresses where a release may have finished Caffes, the first to try first
+release_places() {
+  local tag='' recorded='' origin=''
+  if [ -n "${DREAMER_RELEASE+given}" ]; then
+    if [ -n "$DREAMER_RELEASE" ]; then echo "${DREAMER_RELEASE%/}"; fi
+    return
+  fi
+  read -r _ tag recorded < <(grep '^release ' "$pins") || true
+  # without git, which a fresh machine lacks
+  origin=$(awk '/^\[/ {own = $0 == "[remote \"origin\"]"} own && $1 == "url" {print $3; exit}' \
+    "$here/.git/config" 2>/dev/null) || true
+  printf '%s\n' "$(release_address "$origin" "$tag")" "$recorded" | awk 'NF && !seen[$0]++'
+}
+
+# release_address ORIGIN TAG: prints where the forge of a git remote has the files of its release; nothing if it is no
+# forge that we know. What may be a password in ORIGIN is not repeated.
+release_address() {
+  local forge='^(https://([^/@]*@)?|ssh://git@|git@)(github\.com|codeberg\.org|gitlab\.com)[:/]([A-Za-z0-9._/-]+)$'
+  [[ $1 =~ $forge ]] || return 0
+  local page="https://${BASH_REMATCH[3]}/${BASH_REMATCH[4]%.git}"
+  case ${BASH_REMATCH[3]} in
+    gitlab.com) echo "$page/-/releases/$2/downloads" ;;
+    *) echo "$page/releases/download/$2" ;;
+  esac
 }
 
 # fetch_caffe FOLDER: gets Caffe's pinned source, from the first place that has it
@@ -422,7 +514,7 @@ install_caffe() {
   python3 -m compileall -q "$prefix/python"
   # Lists the packages of the libraries that Caffe needs, for a machine that gets this folder and builds nothing
   ldd "$prefix/lib/"libcaffe.so.* "$prefix/python/caffe/_caffe.so" | awk '$3 ~ "^/(usr/)?lib" {print $3}' | sort -u |
-    xargs readlink -f | sed 's|^/usr||; s|^|*|' | xargs dpkg -S | sed 's/:.*//' | sort -u >"$prefix/packages"
+    xargs readlink -f | sed 's|^/usr||; s|^|*|' | xargs dpkg -S | sed 's/:.*//' | LC_ALL=C sort -u >"$prefix/packages"
   python_finds_caffe
   logged 'import caffe' python3 -c 'import caffe'
   echo "$1" >"$prefix/key"
@@ -537,7 +629,7 @@ main() {
   distribution
   if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || die 'run this as root (sudo is not installed)'
-    exec sudo --preserve-env=BVLC_GOOGLENET,CAFFE_COMMIT,CAFFE_GIT,CAFFE_SOURCE,DREAMER_CACHE,DREAMER_PLACE,DREAMER_PREFIX,OS_RELEASE \
+    exec sudo --preserve-env=BVLC_GOOGLENET,CAFFE_COMMIT,CAFFE_GIT,CAFFE_SOURCE,DREAMER_CACHE,DREAMER_PLACE,DREAMER_PREFIX,DREAMER_RELEASE,OS_RELEASE \
       bash "$here/provision.sh" "$@"
   fi
 

@@ -47,7 +47,7 @@ def test_it_is_small_and_has_no_compilers(docker: str, image: str, context: Path
     size = int(run(docker, "image", "inspect", "--format", "{{.Size}}", image).stdout)
     if (context / WEIGHTS).exists():  # they may be smaller than the downloaded ones
         size += model.find(model.DEFAULT).weights_size - (context / WEIGHTS).stat().st_size
-    assert size <= 400e6
+    assert size <= 375e6
     # python3-numpy brings its own headers, under that name
     inside = run(docker, "run", "--rm", image, "sh", "-c", r"""
         dpkg-query -W -f '${Package}\n' | grep -E -- '-dev$|^(gcc|g[+][+]|cpp|binutils|cmake|make|git|curl)(-|$)' |

@@ -3,6 +3,8 @@
 The test command and the container tests run all its steps, from the packages to a dream."""
 
 import contextlib
+import hashlib
+import http.server
 import os
 import re
 import shutil
@@ -12,6 +14,7 @@ import subprocess
 import tarfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -302,7 +305,7 @@ def test_other_systems_are_told_what_is_supported(tmp_path: Path, name: str, ver
 def test_help_and_a_wrong_step() -> None:
     told = subprocess.run([ROOT / "provision.sh", "--help"], capture_output=True, text=True, check=True).stdout
     for word in ("runtime", "toolchain", "caffe", "model", "check", "--dev", "--no-cache", "CAFFE_SOURCE",
-                 "BVLC_GOOGLENET"):
+                 "BVLC_GOOGLENET", "DREAMER_RELEASE"):
         assert word in told
     wrong = subprocess.run([ROOT / "provision.sh", "nosuch"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
@@ -474,6 +477,177 @@ def test_a_folder_that_takes_no_cache_is_no_harm(tmp_path: Path) -> None:
     done = cached(tmp_path, "make_caffe; into_cache key; echo on")
     assert done.returncode == 0
     assert done.stdout == "on\n"
+
+
+class Release(http.server.ThreadingHTTPServer):
+    """A release on this machine: `files` are what it answers with, `asked` the paths that were asked for. With
+    `silent`, it takes each request and never answers."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.files: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        self.silent = threading.Event()
+        self.ended = threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """What a Release says to a request."""
+
+    server: Release
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if self.server.silent.is_set():
+            self.server.ended.wait(300)
+            return
+        body = self.server.files.get(self.path.rpartition("/")[2])
+        self.send_response(200 if body is not None else 404)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def release() -> Iterator[Release]:
+    server = Release()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.ended.set()
+    server.shutdown()
+    server.server_close()
+
+
+def finished(tmp_path: Path, release: Release, pinned: bytes | None = None) -> str:
+    """Put a finished Caffe, packed by provision.sh, into the release; returns a script that records its checksum (or
+    that of the bytes `pinned`). Its key is "key"."""
+    made = cached(tmp_path, "make_caffe; into_cache key >/dev/null; cache_file key; rm -r $prefix/lib")
+    file = Path(made.stdout.strip())
+    release.files[file.name] = file.read_bytes()
+    shutil.rmtree(file.parent)
+    (tmp_path / "pins").write_text(
+        f"# a comment\nrelease v1\n{hashlib.sha256(pinned or release.files[file.name]).hexdigest()}  {file.name}\n")
+    return f"pins={tmp_path}/pins; "
+
+
+def test_a_finished_caffe_of_a_release_is_taken_and_kept(tmp_path: Path, release: Release) -> None:
+    record = finished(tmp_path, release)
+    done = cached(tmp_path, f"{record} from_release key; cat $prefix/lib/libcaffe.so $prefix/key; ls $prefix",
+                  DREAMER_RELEASE=release.url)
+    assert done.stdout.splitlines()[1:3] == ["code", "key"], done.stderr
+    assert done.stdout.startswith(f"==> Caffe: installed in {tmp_path}/prefix, from {release.url}\n")
+    assert "finished.part" not in done.stdout
+    again = cached(tmp_path, f"{record} rm -r $prefix/lib; from_cache key; cat $prefix/lib/libcaffe.so")
+    assert again.stdout.splitlines()[-1] == "code"
+    assert len(release.asked) == 1
+
+
+def test_a_folder_will_do_for_a_release(tmp_path: Path, release: Release) -> None:
+    record = finished(tmp_path, release)
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    for name, content in release.files.items():
+        (folder / name).write_bytes(content)
+    for place in (str(folder), folder.as_uri()):
+        done = cached(tmp_path, f"{record} cache=false; from_release key; cat $prefix/lib/libcaffe.so",
+                      DREAMER_RELEASE=place)
+        shutil.rmtree(tmp_path / "prefix/lib")
+        assert done.stdout.splitlines()[-1] == "code", done.stdout
+    assert not (tmp_path / "project/.cache").exists()
+
+
+@pytest.mark.parametrize("wrong", ["other bytes", "absent", "too large", "no archive"])
+def test_what_is_not_as_recorded_is_not_taken(tmp_path: Path, release: Release, wrong: str) -> None:
+    """It is neither unpacked nor kept, and one line says why; then Caffe is compiled."""
+    record = finished(tmp_path, release, b"these were recorded" if wrong in ("other bytes", "no archive") else None)
+    (name,) = release.files
+    if wrong == "absent":
+        release.files.clear()
+    elif wrong == "too large":
+        release.files[name] += bytes(60_000_000)
+    elif wrong == "no archive":
+        release.files[name] = b"these were recorded"
+    done = cached(tmp_path, f"{record} from_release key || echo compiled; ls $prefix/lib", DREAMER_RELEASE=release.url)
+    said = {"other bytes": "its checksum is wrong", "absent": "404", "too large": "too large",
+            "no archive": "it cannot be unpacked"}
+    line, last = done.stdout.splitlines()
+    assert line.startswith(f"==> Caffe: no finished one from {release.url} ("), done.stderr
+    assert said[wrong] in line
+    assert last == "compiled"
+    assert not (tmp_path / "prefix/finished.part").exists()
+    assert not list((tmp_path / "project").glob(".cache/*"))
+
+
+@pytest.mark.parametrize("place", ["unknown key", "no pins", "empty"])
+def test_nobody_is_asked_for_what_is_not_recorded(tmp_path: Path, release: Release, place: str) -> None:
+    record = finished(tmp_path, release)
+    if place == "no pins":
+        record = f"pins={ROOT}/dreamer/machine/nothing.txt; "
+    done = cached(tmp_path, f"{record} from_release {'other' if place == 'unknown key' else 'key'} || echo compiled",
+                  DREAMER_RELEASE="" if place == "empty" else release.url)
+    assert done.stdout == "compiled\n"
+    assert release.asked == []
+
+
+def test_a_release_that_never_answers_is_given_up(tmp_path: Path, release: Release) -> None:
+    record = finished(tmp_path, release)
+    release.silent.set()
+    done = cached(tmp_path, f"{record} from_release key || echo compiled", DREAMER_RELEASE=release.url)
+    line, last = done.stdout.splitlines()
+    assert line.startswith(f"==> Caffe: no finished one from {release.url} (")
+    assert last == "compiled"
+
+
+def test_the_origin_is_asked_before_the_recorded_address(tmp_path: Path) -> None:
+    (tmp_path / "project/.git").mkdir(parents=True)
+    (tmp_path / "project/.git/config").write_text(
+        '[core]\n\tbare = false\n[remote "other"]\n\turl = https://github.com/someone/else\n'
+        '[remote "origin"]\n\turl = git@github.com:me/dreams.git\n\tfetch = x\n')
+    recorded = "https://example.org/files"
+    (tmp_path / "pins").write_text(f"release v3 {recorded}\n")
+    ours = "https://github.com/me/dreams/releases/download/v3"
+    done = cached(tmp_path, f"pins={tmp_path}/pins; release_places")
+    assert done.stdout.splitlines() == [ours, recorded], done.stderr
+    (tmp_path / "pins").write_text(f"release v3 {ours}\n")
+    assert cached(tmp_path, f"pins={tmp_path}/pins; release_places").stdout.splitlines() == [ours]
+    shutil.rmtree(tmp_path / "project/.git")  # an unpacked archive
+    assert cached(tmp_path, f"pins={tmp_path}/pins; release_places").stdout.splitlines() == [ours]
+    (tmp_path / "pins").write_text("# nothing\n")
+    assert cached(tmp_path, f"pins={tmp_path}/pins; release_places").stdout == ""
+
+
+@pytest.mark.parametrize(("origin", "address"), [
+    ("https://github.com/me/dreams", "https://github.com/me/dreams/releases/download/v1"),
+    ("https://github.com/me/dreams.git", "https://github.com/me/dreams/releases/download/v1"),
+    ("https://me:secret@github.com/me/dreams.git", "https://github.com/me/dreams/releases/download/v1"),
+    ("git@github.com:me/dreams.git", "https://github.com/me/dreams/releases/download/v1"),
+    ("ssh://git@codeberg.org/me/dreams.git", "https://codeberg.org/me/dreams/releases/download/v1"),
+    ("git@gitlab.com:group/part/dreams.git", "https://gitlab.com/group/part/dreams/-/releases/v1/downloads"),
+    ("https://github.com.evil.example/me/dreams", ""),
+    ("https://evil.example/github.com/me/dreams", ""),
+    ("/srv/git/dreams.git", ""),
+    ("http://github.com/me/dreams", ""),
+    ("", ""),
+])
+def test_where_a_forge_has_its_releases(tmp_path: Path, origin: str, address: str) -> None:
+    assert bash(f"release_address '{origin}' v1", tmp_path).stdout.strip() == address
+
+
+def test_a_finished_caffe_has_the_same_bytes_everywhere(tmp_path: Path) -> None:
+    """Whoever packs it, whenever, and with whatever beside it."""
+    script = """umask {}; make_caffe; for name in b a; do echo $name >$prefix/python/caffe/$name; done
+        mkdir $prefix/python/caffe/__pycache__; echo $RANDOM >$prefix/python/caffe/__pycache__/a.pyc
+        touch $prefix/python/dreamer; touch -d "{}" $prefix/lib/libcaffe.so; TZ={} pack $prefix/packed
+        sha256sum <$prefix/packed; chown -R {} $prefix; rm -r $prefix/python"""
+    first = cached(tmp_path, script.format("022", "now", "UTC", os.geteuid()))
+    second = cached(tmp_path, script.format("077", "2001-01-01", "Asia/Tokyo", os.geteuid()))
+    assert first.stdout == second.stdout != "", first.stderr
+    with tarfile.open(tmp_path / "prefix/packed") as archive:
+        assert not [name for name in archive.getnames() if "__pycache__" in name or name.endswith("dreamer")]
 
 
 def test_the_description_is_installed_without_learning_rates(tmp_path: Path) -> None:

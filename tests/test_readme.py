@@ -121,7 +121,7 @@ def test_exit_codes_are_told_alike() -> None:
 
 
 READ = (r"environ(?:\.get)?[(\[]\"([A-Z_]+)\"", r"environ\.setdefault\(\"(\w+)\"", r"getenv\(\"(\w+)\"\)",
-        r"ENV(?:\.fetch\(|\[)\"(\w+)\"", r"\$\{([A-Z][A-Z_]+):[-?=+]")
+        r"ENV(?:\.fetch\(|\[)\"(\w+)\"", r"\$\{([A-Z][A-Z_]+):?[-?=+]")
 OF_OS_RELEASE = {"ID", "VERSION_ID", "PRETTY_NAME"}
 
 

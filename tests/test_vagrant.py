@@ -1,11 +1,15 @@
 """`vagrant up --provider=docker` for real, and the Vagrantfile's settings for providers that are not installed."""
 
+import hashlib
+import http.server
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -151,6 +155,7 @@ told = %i[virtualbox libvirt parallels vmware_desktop docker].to_h do |name|
   config = environment.vagrantfile.machine_config(:default, name, nil, nil, false)[:config]
   of_provider = config.vm.get_provider_config(name)
   settings = { box: config.vm.box, url: config.vm.box_url&.first, version: config.vm.box_version,
+               sha256: config.vm.box_download_checksum,
                folder: config.vm.synced_folders.dig("/vagrant", :type)&.to_s }
   %i[memory cpus customizations driver cpu_model vmx build_args has_ssh].each do |key|
     settings[key] = of_provider.public_send(key) if of_provider.respond_to?(key)
@@ -169,11 +174,11 @@ def project(vagrant: None, tmp_path: Path) -> Path:
     return tmp_path / "a project"
 
 
-def settings(project: Path, **environment: str) -> dict[str, Any]:
-    """{provider: its settings in the Vagrantfile}."""
+def settings(project: Path, *words: str, **environment: str) -> dict[str, Any]:
+    """{provider: its settings in the Vagrantfile}; `words` are those of vagrant's command line."""
     script = project.parent / "settings.rb"
     script.write_text(SETTINGS)
-    done = run("ruby", script, project, env=os.environ | own_state(project.parent) | environment)
+    done = run("ruby", script, project, *words, env=os.environ | own_state(project.parent) | environment)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
 
@@ -200,12 +205,14 @@ def test_every_provider_gets_its_size(project: Path) -> None:
 
 def test_environment_variables(project: Path) -> None:
     (project / "image-dreamer-virtualbox.box").touch()
-    told = settings(project, DREAMER_MEMORY="4096", DREAMER_CPUS="3", DREAMER_BOX="my.box", DREAMER_DRIVER="qemu")
+    told = settings(project, DREAMER_MEMORY="4096", DREAMER_CPUS="3", DREAMER_BOX="my.box", DREAMER_DRIVER="qemu",
+                    DREAMER_RELEASE="")
     assert virtualbox_size(told) == ("4096", 3)
     assert (told["libvirt"]["memory"], told["libvirt"]["cpus"]) == (4096, 3)
     assert told["virtualbox"]["box"] == "my.box"
     assert told["virtualbox"]["version"] is None  # a box from a file has no version
-    assert told["docker"]["build_args"] == ["--target", "vagrant", "--build-arg", "BASE=my.box"]
+    assert told["docker"]["build_args"] == ["--target", "vagrant", "--build-arg", "BASE=my.box",
+                                            "--build-arg", "DREAMER_RELEASE="]
     assert (told["libvirt"]["driver"], told["libvirt"]["cpu_model"]) == ("qemu", "Nehalem")
 
 
@@ -219,3 +226,59 @@ def test_our_own_box_comes_first(project: Path) -> None:
     assert (told["virtualbox"]["box"], told["virtualbox"]["url"]) == ("bento/debian-13", None)
     os.utime(own, (0, 0))
     assert settings(project)["libvirt"]["box"] != told["libvirt"]["box"]
+
+
+class Noting(http.server.SimpleHTTPRequestHandler):
+    """A server of the files of a folder, which notes what it is asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    def log_message(self, *words: object) -> None:
+        """Note the request."""
+        self.asked.append(str(words[1]))
+
+
+@pytest.fixture
+def published(project: Path) -> Iterator[tuple[str, str]]:
+    """(URL, sha256) of a release with a box for libvirt, which the project lists; the server runs on this machine."""
+    folder = project.parent / "published"
+    folder.mkdir()
+    (folder / "image-dreamer-libvirt.box").write_text("a box")
+    sha256 = hashlib.sha256(b"a box").hexdigest()
+    Noting.asked.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Noting, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        (project / "dreamer/machine").mkdir(parents=True)
+        (project / "dreamer/machine/finished.txt").write_text(
+            f"# a comment\nrelease v1 {url}\n{sha256}  image-dreamer-libvirt.box\n")
+        yield url, sha256
+        server.shutdown()
+
+
+def test_the_releases_box_is_taken_by_its_checksum(project: Path, published: tuple[str, str]) -> None:
+    """By `vagrant up` alone: other commands ask no server, unless Vagrant has the box already."""
+    url, sha256 = published
+    told = settings(project, "up")
+    assert told["libvirt"]["box"] == f"image-dreamer-{sha256[:12]}"
+    assert told["libvirt"]["url"] == f"{url}/image-dreamer-libvirt.box"
+    assert (told["libvirt"]["sha256"], told["libvirt"]["version"]) == (sha256, None)
+    assert (told["virtualbox"]["box"], told["virtualbox"]["sha256"]) == ("bento/debian-13", "")  # it is not listed
+    assert told["docker"]["box"] is None
+    assert Noting.asked == ["HEAD /image-dreamer-libvirt.box HTTP/1.1"]
+    assert settings(project)["libvirt"]["box"] == "bento/debian-13"
+    (project.parent / "home/boxes" / f"image-dreamer-{sha256[:12]}").mkdir(parents=True)
+    assert settings(project)["libvirt"]["box"] == f"image-dreamer-{sha256[:12]}"
+    (project / "image-dreamer-libvirt.box").touch()
+    assert settings(project, "up")["libvirt"]["url"] == str(project / "image-dreamer-libvirt.box")
+    assert len(Noting.asked) == 1
+
+
+def test_without_an_answer_the_public_registry_is_next(project: Path, published: tuple[str, str]) -> None:
+    for place in ("http://127.0.0.1:1", "http://no-such-host.invalid", f"{published[0]}/absent", "", "/nowhere",
+                  "http://"):
+        assert settings(project, "up", DREAMER_RELEASE=place)["libvirt"]["box"] == "bento/debian-13", place
+    folder = project.parent / "published"
+    for place in (str(folder), folder.as_uri()):
+        told = settings(project, "up", DREAMER_RELEASE=place)["libvirt"]
+        assert told["url"] == f"{place}/image-dreamer-libvirt.box"

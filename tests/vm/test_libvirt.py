@@ -1,5 +1,6 @@
 """`vagrant up --provider=libvirt` for real: our box, in a machine that QEMU emulates, without Internet access."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -145,6 +146,34 @@ def test_a_new_machine_builds_and_fetches_nothing(machine: Vagrant, tell: Callab
     assert "Caffe: already installed" in machine("provision").stdout
     machine.ssh(DREAM.format("fast.png"))
     assert {(machine.folder / name).stat().st_uid for name in ("slow.png", "fast.png")} == {OWNER[0]}
+
+
+def test_the_box_of_a_release_when_the_registry_is_closed(machine: Vagrant, libvirt: tuple[object, ...],
+                                                         tmp_path: Path) -> None:
+    """After 2026, with the box on a server of the release and its checksum in the clone; not with another box."""
+    name = "image-dreamer-libvirt.box"
+    later = tmp_path / "later.rb"
+    later.write_text("class Time; def year = 2027; end\n")
+    project = tmp_path / "project"
+    (project / "dreamer/machine").mkdir(parents=True)
+    shutil.copy(ROOT / "Vagrantfile", project)
+    listed = project / "dreamer/machine/finished.txt"
+    server = [*map(str, libvirt), "/usr/bin/python3", "-u", "-m", "http.server", "--bind", "127.0.0.1", "8421"]
+    up = Vagrant(project, libvirt, DREAMER_DRIVER="qemu", RUBYOPT=f"-r{later}", DREAMER_RELEASE="http://127.0.0.1:8421")
+    with subprocess.Popen(server, cwd=machine.folder, stdout=subprocess.PIPE, text=True) as serving:
+        try:
+            assert serving.stdout
+            assert "Serving" in serving.stdout.readline()
+            listed.write_text(f"{'0' * 64}  {name}\n")
+            wrong = up("up", "--provider=libvirt", "--no-provision", ok=False)
+            assert wrong.returncode == 1
+            assert "checksum" in wrong.stderr
+            listed.write_text(f"{hashlib.sha256((machine.folder / name).read_bytes()).hexdigest()}  {name}\n")
+            up("up", "--provider=libvirt", "--no-provision")
+            assert up.ssh("cat /etc/hostname").stdout.strip() == "image-dreamer"
+        finally:
+            serving.terminate()
+            up("destroy", "--force", ok=False)
 
 
 def test_what_to_do_when_the_registry_is_closed(libvirt: tuple[object, ...], tmp_path: Path) -> None:
