@@ -30,6 +30,7 @@ Step: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]  # runs steps 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 BOX = "image-dreamer-libvirt.box"
 HERE = os.uname().machine
+PROCESSOR = {"x86_64": "amd64", "aarch64": "arm64"}.get(HERE, HERE)
 CAFFES = [f"caffe-{system}-{HERE}-{'0123456789abcdef'}.tar.gz" for system in ("debian-13", "ubuntu-24.04")]
 
 
@@ -60,7 +61,7 @@ def step(clone: Path) -> Step:
     """Function that runs steps of the clone's release.sh."""
     def step(*words: str, ok: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run([clone / "dreamer/machine/release.sh", *words], capture_output=True, text=True,
-                              check=False, timeout=300, env=os.environ | variables)
+                              check=False, timeout=3600, env=os.environ | variables)
         assert not ok or done.returncode == 0, done.stdout + done.stderr
         return done
     return step
@@ -348,6 +349,30 @@ def test_from_nothing_to_a_dream_where_a_release_answers(step: Step, clone: Path
     assert "packages for building Caffe" not in said
     assert "bvlc_googlenet: weights" in said
     assert bare("command -v g++ cmake || echo none") == "none\n"
+
+
+@pytest.mark.container
+def test_the_images_are_built_and_dream(step: Step, clone: Path, caffe: Path, docker: str, base: str) -> None:
+    """Both, with the finished Caffe of the release; and their lists have the packages that are in them."""
+    drop_weights(clone)
+    (clone / "dist").mkdir()
+    for path in caffe.glob("*.gz"):
+        shutil.copy(path, clone / "dist")
+    init = clone / "dreamer/__init__.py"
+    init.write_text(init.read_text().replace(f'"{__version__}"', '"0.0.9"'))
+    tags = [f"image-dreamer:0.0.9-{PROCESSOR}{end}" for end in ("", "-film")]
+    try:
+        said = step("images", "sbom", DREAMER_BASE=base, DOCKER_BUILDKIT="1",
+                    PATH=f"{os.path.dirname(docker)}:{os.environ['PATH']}").stdout
+    finally:
+        run(docker, "rmi", "--force", *tags, ok=False)
+    for tag in tags:
+        assert re.search(rf"^==> image {tag}: \d+ MB$", said, re.M), said[-2000:]
+    plain, film = ({part["name"] for part in json.loads(path.read_text())["packages"]} for path in (
+        clone / f"dist/image-dreamer-0.0.9-{PROCESSOR}{end}.image.spdx.json" for end in ("", "-film")))
+    assert {"python3-numpy", "libopenblas0-pthread"} <= plain
+    assert "ffmpeg" not in plain
+    assert plain | {"ffmpeg", "python3-opencv"} <= film | {f"image-dreamer-0.0.9-{PROCESSOR}.image"}
 
 
 @pytest.fixture
