@@ -254,8 +254,8 @@ class _Performing:
                     os.rmdir(understood.output)
             raise
 
-    def _unit(self, understood: Understood, subject: Subject, name: str, more: Mapping[str, Any] = MappingProxyType({}),
-              like: Understood | None = None) -> tuple[Unit, str, dict[str, Path]]:
+    def _unit(self, understood: Understood, subject: Subject, name: str,
+              more: Mapping[str, Any] = MappingProxyType({}), like: Understood | None = None) -> tuple[Unit, str, dict[str, Path]]:
         """A dream for another machine, its name, and where its results belong.
 
         name  of the dream, for people
