@@ -37,8 +37,8 @@ class Pace:
         told  what it told last; "heard": when, by time.monotonic"""
         usual, silent = self._usual(), time.monotonic() - told["heard"]
         if usual is None:
-            return silent > _SILENT
-        return _SLOW * work / usual < _left(work, told, usual) + (silent if silent > _LATE else 0)
+            return bool(silent > _SILENT)
+        return bool(_SLOW * work / usual < _left(work, told, usual) + (silent if silent > _LATE else 0))
 
     def left(self, work: float, workers: Mapping[str, Mapping[str, Any]],
              running: Iterable[Mapping[str, Any]]) -> float | None:
