@@ -14,8 +14,8 @@ from containers import checkout
 from helpers import ROOT, Word
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
-    "studio", "farm", "machines", "options", "layers", "steps", "pictures", "films", "resuming", "speed", "memory", "python",
-    "programs", "hacking", "troubleshooting", "environment"))]
+    "studio", "farm", "machines", "options", "layers", "steps", "pictures", "films", "resuming", "speed", "memory",
+    "python", "programs", "hacking", "troubleshooting", "environment"))]
 README = "\n".join(page.read_text() for page in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.M | re.S)  # (language, text)
 SIZE = (24, 18)  # of a photo: so small that it has one octave, so that even a film of it takes only a moment

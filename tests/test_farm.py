@@ -70,9 +70,9 @@ def test_one_picture_and_one_from_nothing(farm: Farm, sky: Path, words: list[str
 def test_a_zoom_and_a_film_of_steps(farm: Farm, small: Path, words: list[str], tmp_path: Path) -> None:
     farm.worker()
     for name, more in (("zoom.gif", ["--zoom", "3"]), ("steps-%02d.png", [])):
-        for place, run in (("alone", lambda *words: made([SCRIPT, *words])), ("away", farm.run)):
+        for place, dreamed in (("alone", lambda *words: made([SCRIPT, *words])), ("away", farm.run)):
             (tmp_path / place).mkdir(exist_ok=True)
-            assert run(small, tmp_path / place / name, *words, *more).returncode == 0
+            assert dreamed(small, tmp_path / place / name, *words, *more).returncode == 0
     assert len(names(tmp_path / "away")) > 10
     assert {path.name: path.read_bytes() for path in (tmp_path / "away").iterdir()} == {
         path.name: path.read_bytes() for path in (tmp_path / "alone").iterdir()}

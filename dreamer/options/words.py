@@ -31,7 +31,7 @@ _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-
             "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help",
             "--l": "--layer", "--m": "--model"}
 _DOCKERS = ("-v", "--volume", "-e", "--env", "-it", "-i", "-t", "--rm", "--user", "--mount")
-_COMMANDS = ("atlas", "keys", "models", "recipe", "studio", "farm", "list", "layers", "looks")
+_COMMANDS = ("atlas", "keys", "models", "recipe", "studio", "list", "layers", "looks")
 _LONG_DASHES = "–—"  # which word processors and web pages make of hyphens
 _ORDER = ("first", "second", "third")
 
