@@ -24,7 +24,7 @@ MAY = {
     "help": {"machine", "nets", "pictures", "films", "options", "jobs", "perform"},
     "farm": {"machine", "nets", "pictures", "films", "options", "jobs", "perform"},
 }
-WINGS = ("machine", "nets", "pictures", "films", "options", "jobs", "studio", "help")
+WINGS = ("machine", "nets", "pictures", "films", "options", "jobs", "studio", "farm", "help")
 LONG = {"deepdream"}  # the whole algorithm, with the meaning of each parameter
 
 

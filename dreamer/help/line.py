@@ -8,7 +8,7 @@ from dreamer.help.commands import Command
 from dreamer.machine import here
 from dreamer.options.request import Request
 
-_ELSEWHERE = ("quiet", "force", "no_resume", "events")  # they change nothing in the dream
+_ELSEWHERE = ("quiet", "force", "no_resume", "events", "farm")  # they change nothing in the dream
 
 
 def asking(request: Request, main: Command, usual: Mapping[str, Any]) -> str:

@@ -20,7 +20,8 @@ _MEANT = {"help": "--help", "version": "--version", "list": "keys", "layers": "k
           "web": "studio", "gui": "studio", "server": "studio", "serve": "studio",
           "info": "doctor", "check": "doctor", "diagnose": "doctor", "diagnostics": "doctor", "status": "doctor",
           "--doctor": "doctor", "--man": "manpage",
-          "man": "manpage", "manual": "manpage", "completions": "completion", "complete": "completion"}
+          "man": "manpage", "manual": "manpage", "completions": "completion", "complete": "completion",
+          "cluster": "farm"}
 _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-size", "--resize": "--max-size",
             "--steps": "--iterations", "--n": "--iterations", "--octave": "--octaves", "--rate": "--step-size",
             "--learning-rate": "--step-size", "--gpu": "--threads", "--cores": "--threads", "--overwrite": "--force",
@@ -29,11 +30,12 @@ _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-
             "--blur": "--smooth", "--sigma": "--smooth", "--laplacian": "--pyramid", "--lap-norm": "--pyramid",
             "--opacity": "--strength", "--mix": "--strength", "--amount": "--strength",
             "--original-colors": "--keep-colours", "--preserve-colors": "--keep-colours",
+            "--cluster": "--farm", "--workers": "--farm", "--scheduler": "--farm", "--dask": "--farm",
             "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help",
             "--l": "--layer", "--m": "--model", "--info": "--doctor", "--check": "--doctor", "--diagnose": "--doctor",
             "--man": "--manpage"}
 _DOCKERS = ("-v", "--volume", "-e", "--env", "-it", "-i", "-t", "--rm", "--user", "--mount")
-_COMMANDS = ("atlas", "keys", "models", "recipe", "studio", "doctor", "completion", "manpage", "list", "layers",
+_COMMANDS = ("atlas", "keys", "models", "recipe", "studio", "farm", "doctor", "completion", "manpage", "list", "layers",
              "looks")
 _LONG_DASHES = "–—"  # which word processors and web pages make of hyphens
 _ORDER = ("first", "second", "third")
