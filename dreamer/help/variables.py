@@ -16,6 +16,9 @@ VARIABLES = {
                               "force_backward: true",
     "DREAMER_PLACE": "where this runs, so that advice names the right commands: container, shell (in the container), "
                      "machine (Vagrant's); the image and the Vagrantfile set it",
+    "DREAMER_FARM": "the address of a farm's scheduler: --farm for all dreams",
+    "DREAMER_FARM_KEYS": "the folder with the farm's keys (default: ~/.config/image-dreamer/farm)",
+    "XDG_CONFIG_HOME": "folder in which it looks for image-dreamer/farm (default: ~/.config)",
     "DISPLAY, WAYLAND_DISPLAY": "there is a desktop: the studio opens its page in the browser",
     "XDG_CACHE_HOME": "folder in which it keeps image-dreamer/ (default: ~/.cache)",
     "XDG_RUNTIME_DIR": "folder in which simultaneous dreams see how much memory the others have reserved",

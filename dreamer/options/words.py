@@ -90,7 +90,7 @@ def unknown(word: str, options: Mapping[str, bool], arguments: Sequence[str]) ->
     name = _OPTIONS.get(name, name)
     if name[2:] in arguments:
         return _undashed(word, name[2:], arguments)
-    if name[2:] in _COMMANDS:
+    if name[2:] in _COMMANDS and name not in options:
         return f"unknown option: {word}; the command {name[2:]} has no dashes: it is the first word", False
     plain = {option[2:]: option for option in (*options, "--help")}
     near = difflib.get_close_matches(name[2:], [*arguments, *plain], 1, 0.65)
