@@ -12,16 +12,19 @@ from dreamer.machine.signals import Stop
 Content: TypeAlias = bytes | Path  # of a file: its bytes, or where it is on this machine
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unit:
     """One dream for another machine, which carries it out in an empty folder of its own.
 
     name     what people call it: photo.jpg
     request  the members of the Request as JSON has them; its paths are relative to that folder
-    files    {relative path: its content}: the files that it reads. Equal content travels to each machine once
+    files    {relative path: its content}: the files that it reads. A Path is for what many units read, such as a mask:
+             it travels to each machine once. Bytes travel with the unit
     outputs  relative path of the file that it writes; or of a folder, with / at its end, of which all files are results
     work     how much there is to do, in pixels times steps
-    memory   bytes that it needs; a machine with less does not get it. None: any machine will do"""
+    memory   bytes that it needs; a machine with less does not get it. None: any machine will do
+    whole    whether a machine that would dream it in tiles, because its memory is short, must leave it to others
+    weights  sha256 of the weights that a machine must have itself; None if it needs none, or they are among `files`"""
 
     name: str
     request: Mapping[str, Any]
@@ -29,6 +32,8 @@ class Unit:
     outputs: str
     work: float
     memory: int | None = None
+    whole: bool = False
+    weights: str | None = None
 
 
 class Result(NamedTuple):
