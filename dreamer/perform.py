@@ -21,13 +21,17 @@ from dreamer.errors import Failure, Mistake, Stopped, Wrong
 from dreamer.films import flow, sequence
 from dreamer.jobs import events
 from dreamer.jobs.checkpoint import Checkpoint
+from dreamer.jobs.divided import Divided
 from dreamer.jobs.dream import Dream
+from dreamer.jobs.elsewhere import Elsewhere, Unit
 from dreamer.jobs.events import Event, Listener, Log
 from dreamer.jobs.film import Film
 from dreamer.jobs.folder import Folder
 from dreamer.jobs.job import Order
+from dreamer.jobs.parts import OfVideo, OfZoom, Parts
 from dreamer.jobs.preview import Preview
 from dreamer.jobs.reel import Reel
+from dreamer.jobs.spool import Spool
 from dreamer.jobs.watch import Watch
 from dreamer.machine import files, worker
 from dreamer.machine.signals import Stop
@@ -36,6 +40,7 @@ from dreamer.nets.kept import Kept
 from dreamer.nets.net import Net
 from dreamer.options import places, record
 from dreamer.options.outputs import check_events
+from dreamer.options.packed import packed
 from dreamer.options.request import Request
 from dreamer.options.sizes import fitting_sizes, octave_count
 from dreamer.options.understand import understand
@@ -45,18 +50,22 @@ from dreamer.pictures.finish import Finish
 from dreamer.pictures.recipe import check_length
 from dreamer.state import State
 
+# options that say how a film is read or written: what other machines dream of it are pictures
+_OF_FILM = ("start", "end", "fps", "no_deinterlace", "no_sound", "max_size", "zoom")
+
 Deepdream: TypeAlias = Callable[..., Pixels]
 MakeStep: TypeAlias = Callable[..., float]
 
 
 def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeStep, sizes: Sizes,
-        stop: threading.Event | None = None, unknown: Iterable[str] = ()) -> None:
+        stop: threading.Event | None = None, unknown: Iterable[str] = (), elsewhere: Elsewhere | None = None) -> None:
     """Carry out the Request: dream a picture, a film, or all pictures of a folder.
 
-    listen   called with each Event, in this thread; the last one is Finished, Stopped or Failed
-    stop     setting it stops the dream, as Ctrl-C does in the main thread: the dream is saved, and the same Request
-             resumes it
-    unknown  errors found so far, one line each
+    listen     called with each Event, in this thread; the last one is Finished, Stopped or Failed
+    stop       setting it stops the dream, as Ctrl-C does in the main thread: the dream is saved, and the same Request
+               resumes it
+    unknown    errors found so far, one line each
+    elsewhere  other machines, which dream instead of this one
 
     Raises Mistake, before any work, with everything that is wrong; Failure if something breaks; Stopped if a signal or
     `stop` ends it."""
@@ -69,7 +78,7 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeS
 
     with _listening(request, listen, asked) as heard:
         understood = understand(request, unknown=unknown, look=looked)
-        performing = _Performing(heard(understood), deepdream, step, sizes, asked)
+        performing = _Performing(heard(understood), deepdream, step, sizes, asked, elsewhere)
         if understood.subject:
             performing.dream(understood, understood.subject)
         else:
@@ -127,7 +136,9 @@ def _listening(request: Request, listen: Listener, stop: Stop) -> Iterator[Calla
 class _Performing:
     """Carries out what was understood, with one algorithm and one listener."""
 
-    def __init__(self, listen: Listener, deepdream: Deepdream, step: MakeStep, sizes: Sizes, stop: Stop) -> None:
+    def __init__(self, listen: Listener, deepdream: Deepdream, step: MakeStep, sizes: Sizes, stop: Stop,
+                 elsewhere: Elsewhere | None = None) -> None:
+        self._elsewhere = elsewhere
         self._listen, self._deepdream, self._step, self._sizes, self._stop = listen, deepdream, step, sizes, stop
         self._warned_of_first = False
         self._kept = Kept()
@@ -167,10 +178,29 @@ class _Performing:
             guide=understood.leader, mask=subject.where, sizes=self._sizes, **self._rules(understood))
         if reel and frames:
             moving = functools.partial(_moving(understood, subject, dream, frames, made["seed"]), finish=order.finish)
-            Film(order, moving, reel, frames).run(self._listen, self._stop)
+            Film(order, moving, reel, frames, self._divided(understood, subject, reel, made)).run(self._listen,
+                                                                                                  self._stop)
         else:
             still = functools.partial(dream, image=subject.picture.pixels, seed=made["seed"])
             Dream(order, still, reel, checkpoint, state).run(self._listen, self._stop)
+
+    def _divided(self, understood: Understood, subject: Subject, reel: Reel, made: dict[str, Any]) -> Divided | None:
+        """The rest of the film, divided among other machines; None if there are none."""
+        if not self._elsewhere:
+            return None
+        asked = packed(understood, "", "")
+        height, width = made["height"], made["width"]
+        pixels = [height * width for height, width in self._sizes(height, width, made["octaves"], understood.scale)]
+        frame = Unit("", {name: value for name, value in asked.request.items() if name not in _OF_FILM}
+                     | {"seed": made["seed"]}, asked.files, "", float(sum(pixels) * understood.iterations),
+                     whole=not understood.reproducible, weights=asked.weights)
+        if subject.moving:
+            parts: Parts = OfVideo(frame, subject.moving, subject.blend)
+            count = len(subject.moving.ticks)
+        else:
+            assert understood.zoom  # noqa: S101
+            parts = OfZoom(frame, subject.picture.pixels, count := understood.zoom)
+        return Divided(parts, Spool(reel.folder / "parts", height * width), self._elsewhere, reel.done()[0], count)
 
     def _kept_net(self, understood: Understood, side: int) -> Net | None:
         """The net that an earlier dream left for this one, or None."""

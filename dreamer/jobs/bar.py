@@ -93,7 +93,8 @@ class Bar:
         film += f"{dream.rate:g} a second, " if film and not dream.of_steps else ""
         tiled = f", in tiles: {dream.overhead:.1f} times the work" if dream.overhead > 1 else ""
         self._tell(f"{film}{width}×{height} pixels, {counted(len(dream.sizes), 'octave')}, seed {dream.seed}, "
-                   f"{limits.told(dream.memory)} of memory, {counted(dream.threads, 'thread')}{tiled}")
+                   + (f"{limits.told(dream.memory)} of memory, {counted(dream.threads, 'thread')}{tiled}"
+                      if dream.threads else "dreamed by other machines"))
         frames, octaves, iterations = dream.after
         if self._moves():
             if any(dream.after):

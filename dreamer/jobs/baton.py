@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dreamer.arrays import Pixels
+from dreamer.errors import Failure
 from dreamer.jobs import checkpoint
 
 _KEY = "baton"
@@ -28,9 +29,11 @@ def save(path: str | os.PathLike[str], first: int, before: Pixels | None) -> Non
 
 
 def load(path: str | os.PathLike[str]) -> tuple[int, Pixels | None] | None:
-    """(first, before) as saved; None if there is no baton, or only a damaged one."""
+    """(first, before) as saved; None if there is no baton. Raises Failure if it is damaged."""
+    if not os.path.exists(path):
+        return None
     found = checkpoint.load(path, _KEY)
     if not found:
-        return None
+        raise Failure(f"{path} is damaged")
     header, planes = found
     return header["frames"], planes.transpose(1, 2, 0) if planes.size else None

@@ -13,6 +13,7 @@ from dreamer.arrays import Light, Pixels
 from dreamer.errors import Failure, Stopped, printable
 from dreamer.jobs import events
 from dreamer.jobs.checkpoint import Checkpoint
+from dreamer.jobs.divided import Undreamed
 from dreamer.jobs.estimate import Estimate
 from dreamer.jobs.events import Event, Listener
 from dreamer.jobs.preview import Preview
@@ -92,18 +93,22 @@ class Job(abc.ABC):
         listening = _Listening(listen, self.reel.encoded if self.reel else 0)
         try:
             try:
-                worker.run(self._work, listening.hear, stop, listening.tick)
+                self._carry_out(listening.hear, listening.tick, stop)
             except Stopped as end:
                 saved = end.saved or self._save_last()
                 raise Stopped(end.number, f"{printable(self.order.output)} is the dream so far; {self._goes_on()}"
                               if saved else f"nothing was written; {self._goes_on()}" if self._has_kept()
                               else "nothing was written", saved) from None
-        except (Died, Unwritten) as end:
+        except (Died, Undreamed, Unwritten) as end:
             kept = self.reel.kept() if self.reel and self._has_kept() else self._goes_on()
             raise type(end)(f"{end}; {kept}") from None
         finally:
             if self.reel and not self._has_kept():
                 self.reel.remove()
+
+    def _carry_out(self, hear: Listener, tick: Callable[[], None], stop: Stop) -> None:
+        """Dream, in a child process. `tick` is called often. Raises Stopped and Died."""
+        worker.run(self._work, hear, stop, tick)
 
     @abc.abstractmethod
     def _work(self, child: Worker) -> None:
@@ -192,12 +197,12 @@ class Job(abc.ABC):
         now, stop = time.monotonic(), child.asked()
         octave_ends = step.iteration + 1 == self.order.iterations and step.octave + 1 < len(self.order.sizes)
         if checkpoint and (stop or octave_ends or now - self._kept > CHECKPOINT_SECONDS):
-            with self._done_without(child, "the dream so far cannot be saved"):
+            with self._done_without(child.send, "the dream so far cannot be saved"):
                 checkpoint.save(self._state(step))
             self._kept = now
         return stop
 
-    def _show(self, child: Worker, pixels: Callable[[], Pixels], more: dict[str, Any]) -> None:
+    def _show(self, send: Listener, pixels: Callable[[], Pixels], more: dict[str, Any]) -> None:
         """Write the preview if there is one and it is time. `pixels` returns its small pixels; `more` is added to the
         recipe."""
         def picture() -> Picture:
@@ -206,17 +211,17 @@ class Job(abc.ABC):
                                        alpha=None if alpha is None else resized(alpha, *small.shape[:2]))
 
         if self.order.preview and self.order.preview.is_due():
-            with self._done_without(child, "the preview cannot be written"):
-                child.send(self.order.preview.write(picture))
+            with self._done_without(send, "the preview cannot be written"):
+                send(self.order.preview.write(picture))
 
     @contextlib.contextmanager
-    def _done_without(self, child: Worker, words: str) -> Iterator[None]:
+    def _done_without(self, send: Listener, words: str) -> Iterator[None]:
         """An error in this block (a full disk, say) does not end the dream. It is reported once, after `words`."""
         try:
             yield
         except (OSError, Failure) as error:
             if words not in self._warned:
-                child.send(events.Warned(f"{words}: {error.strerror if isinstance(error, OSError) else error}"))
+                send(events.Warned(f"{words}: {error.strerror if isinstance(error, OSError) else error}"))
             self._warned.add(words)
 
     def _picture(self, pixels: Pixels, more: dict[str, Any]) -> Picture:

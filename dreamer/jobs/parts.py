@@ -1,10 +1,12 @@
-"""The parts of a film that other machines dream: which frames are dreamed together, and the Unit of each part. A Unit is
-a Request for numbered frames, so that the other machine neither decodes nor encodes a film, and nothing is lost."""
+"""The parts of a film that other machines dream: which frames are dreamed together, and the Unit of each part.
+
+A Unit is a Request for numbered frames, so that the other machine neither decodes nor encodes a film. Its frames are
+as exact as those of the film, which are always written with 8 bits."""
 
 import abc
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,7 @@ from dreamer.jobs.spool import Spool
 from dreamer.pictures import writing
 from dreamer.pictures.picture import Picture
 
-OUTPUT = "out/%06d.png"  # of a Unit: 8 bits a channel, as in every film
+OUTPUT = "out/%06d.png"  # of a Unit
 _BATON = os.path.join("out", baton.beside(OUTPUT).name)
 
 
@@ -43,30 +45,15 @@ class Part:
         return f"frame {self.end}" if self.end - self.first == 1 else f"frames {self.first + 1} to {self.end}"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What all parts of a film have in common.
-
-    request  members of the Request that a Unit has, except INPUT and OUTPUT
-    files    the files that they name, as in a Unit
-    work     how much there is to do for a frame, in pixels times steps
-    memory   as for Unit"""
-
-    request: Mapping[str, Any]
-    files: Mapping[str, Content]
-    work: float
-    memory: int | None = None
-
-
 class Parts(abc.ABC):
     """The parts of a film.
 
-    asked    what they have in common
+    frame    a Unit with what they have in common; its work is that of one frame
     chained  whether a part may go on from the last dream of the part before it
     carried  number of frames before a part that its dream looks at"""
 
-    def __init__(self, asked: Asked, chained: bool, carried: int) -> None:
-        self.asked, self.chained, self.carried = asked, chained, carried
+    def __init__(self, frame: Unit, chained: bool, carried: int) -> None:
+        self.frame, self.chained, self.carried = frame, chained, carried
 
     @abc.abstractmethod
     def each(self, first: int, spool: Spool) -> Iterator[Part]:
@@ -84,11 +71,12 @@ class Parts(abc.ABC):
         """The Unit of a part. Raises OSError."""
         request, reads = self._reads(part, spool)
         if self.chained:
-            reads[_BATON] = spool.before(part.first)
             if part.begins:
                 baton.save(spool.before(part.first), self._place(part.first), None)
-        return Unit(str(part), {**self.asked.request, **request, "output": OUTPUT}, {**self.asked.files, **reads},
-                    "out/", self.asked.work * (part.end - part.first), self.asked.memory)
+            reads[_BATON] = spool.before(part.first).read_bytes()
+        return dataclasses.replace(
+            self.frame, name=str(part), request={**self.frame.request, **request, "output": OUTPUT},
+            files={**self.frame.files, **reads}, outputs="out/", work=self.frame.work * (part.end - part.first))
 
     def take(self, part: Part, result: Result, spool: Spool) -> None:
         """Put what came back into the spool. Raises Failure if something is missing, and OSError."""
@@ -113,8 +101,8 @@ class OfVideo(Parts):
     video  the frames
     blend  the share of a frame's dream that the next one takes over"""
 
-    def __init__(self, asked: Asked, video: Moving, blend: float) -> None:
-        super().__init__(asked, bool(blend), cuts.BEFORE if blend else 0)
+    def __init__(self, frame: Unit, video: Moving, blend: float) -> None:
+        super().__init__(frame, bool(blend), cuts.BEFORE if blend else 0)
         self._video = video
 
     def each(self, first: int, spool: Spool) -> Iterator[Part]:
@@ -124,20 +112,26 @@ class OfVideo(Parts):
             (frame, True) for frame in self._video.frames(start))
         for number, (frame, _) in zip(range(start, first), frames, strict=False):
             spool.put(number, frame)
-        for number, (frame, begins) in enumerate(frames, first):
-            if part and begins and self.chained:
-                yield dataclasses.replace(part, end=number)
-                part = None
-            if part is None:
-                kept = spool.has(number, PIECE, self.chained)
-                part = Part(number, number + (kept or PIECE), begins, bool(kept))
-            if self.chained or not part.kept:
-                spool.put(number, frame)
-            if part.end == number + 1:
-                yield part
-                part = None
+        broken: Failure | None = None
+        try:
+            for number, (frame, begins) in enumerate(frames, first):
+                if part and begins and self.chained:
+                    yield dataclasses.replace(part, end=number)
+                    part = None
+                if part is None:
+                    kept = spool.has(number, PIECE, self.chained)
+                    part = Part(number, number + (kept or PIECE), begins, bool(kept))
+                if self.chained or not part.kept:
+                    spool.put(number, frame)
+                if part.end == number + 1:
+                    yield part
+                    part = None
+        except Failure as error:  # the frames before can be dreamed
+            broken = error
         if part:
             yield dataclasses.replace(part, end=number + 1)
+        if broken:
+            raise broken
 
     def _reads(self, part: Part, spool: Spool) -> tuple[dict[str, Any], dict[str, Content]]:
         numbers = range(max(0, part.first - self.carried), part.end)
@@ -154,8 +148,8 @@ class OfZoom(Parts):
     image   what is dreamed first, uint8 (h, w, 3)
     frames  number of frames of the whole"""
 
-    def __init__(self, asked: Asked, image: Pixels, frames: int) -> None:
-        super().__init__(asked, True, 0)
+    def __init__(self, frame: Unit, image: Pixels, frames: int) -> None:
+        super().__init__(frame, True, 0)
         self._image, self._frames = writing.encode(Picture(image), "PNG"), frames
 
     def each(self, first: int, spool: Spool) -> Iterator[Part]:

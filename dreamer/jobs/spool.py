@@ -1,7 +1,7 @@
 """Frames of a film on their way, in a folder: those that wait to be dreamed elsewhere, and those that came back before
 their turn. What came back outlasts a stop."""
 
-import shutil
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from dreamer.pictures import reading, writing
 from dreamer.pictures.picture import Picture
 
 _SOURCE, _DREAMED, _BEFORE = "source.png", "png", "before"
+_SHARE = 4  # of the disk's free room, that part may be filled
+_FRAME = 3  # bytes per pixel of a frame
 
 
 class Spool:
-    """The frames in `folder`. Frames count from 0. All methods that write raise OSError."""
+    """The frames in `folder`, of that many pixels each. Frames count from 0. What writes raises OSError."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, pixels: int) -> None:
+        self._folder, self._pixels = folder, pixels
 
     def begin(self) -> None:
         """Make the folder. What waited to be dreamed when an earlier run ended is deleted: it is decoded again."""
@@ -27,17 +29,18 @@ class Spool:
         for path in self._folder.glob(f"*.{_SOURCE}"):
             path.unlink()
 
-    def remove(self) -> None:
-        """Delete all of it."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+    def room(self) -> int:
+        """How many frames may wait here."""
+        there = os.statvfs(self._folder)
+        return there.f_bavail * there.f_frsize // (_SHARE * _FRAME * self._pixels)
 
     def put(self, number: int, pixels: Pixels) -> None:
         """Keep a frame that is to be dreamed, uint8 (h, w, 3)."""
-        self.source(number).write_bytes(writing.encode(Picture(pixels), "PNG"))  # not synced: it may be lost
+        self._path(number, _SOURCE).write_bytes(writing.encode(Picture(pixels), "PNG"))  # not synced: it may be lost
 
-    def source(self, number: int) -> Path:
+    def source(self, number: int) -> bytes:
         """The file of a frame that is to be dreamed."""
-        return self._path(number, _SOURCE)
+        return self._path(number, _SOURCE).read_bytes()
 
     def before(self, number: int) -> Path:
         """The file of the dream from which frame `number` goes on, a baton."""
@@ -46,15 +49,17 @@ class Spool:
     def pass_on(self, number: int, first: int, content: bytes) -> None:
         """Keep the dream from which frame `number` goes on. Raises Failure if it is damaged.
 
-        first    what the Unit calls that frame
+        first    what the next Unit calls that frame
         content  a baton"""
         path = self.before(number)
         with files.replacing(path) as file:
             file.write(content)
-        found = baton.load(path)
-        if not found or found[1] is None:
+        try:
+            found = baton.load(path)
+        except Failure:
             path.unlink()
-            raise Failure("the last dream came back damaged")
+            raise Failure("the last dream came back damaged") from None
+        assert found, "it was written just now"
         baton.save(path, first, found[1])
 
     def keep(self, dreamed: Mapping[int, bytes]) -> None:
@@ -65,31 +70,40 @@ class Spool:
 
     def pixels(self, number: int) -> Pixels:
         """A frame that was kept, uint8 (h, w, 3). Raises Mistake if it is damaged."""
-        return reading.read(self._path(number, _DREAMED)).pixels
+        return reading.read(self._path(number, _DREAMED), max_pixels=self._pixels).pixels
 
     def dream(self, number: int) -> Pixels | None:
-        """The dream from which frame `number` goes on, float32 (h, w, 3), if that was kept."""
+        """The dream from which frame `number` goes on, float32 (h, w, 3); None if it is not here."""
         found = baton.load(self.before(number))
         return found[1] if found else None
 
-    def has(self, first: int, length: int, carried: bool) -> int:
-        """How many frames from `first` on were kept, at most `length` unless `carried`; then, up to the first from
+    def has(self, first: int, length: int, chained: bool) -> int:
+        """How many frames from `first` on were kept: at most `length`; if they are chained, up to the first one from
         which another can go on, and 0 if there is none."""
         count = 0
-        while (count < length or carried) and self._path(first + count, _DREAMED).exists():
+        while (chained or count < length) and self._path(first + count, _DREAMED).exists():
             count += 1
-            if carried and self.before(first + count).exists():
+            if chained and self.before(first + count).exists():
                 return count
-        return 0 if carried else count
+        return 0 if chained else count
+
+    def has_any(self) -> bool:
+        """Whether any frame was kept."""
+        return any(not path.name.endswith(_SOURCE) for path in self._folder.glob(f"*.{_DREAMED}"))
+
+    def forget(self, number: int) -> None:
+        """Delete a frame that was kept."""
+        self._path(number, _DREAMED).unlink(missing_ok=True)
 
     def drop(self, first: int, end: int, carried: int) -> None:
-        """Delete what belongs to the frames from `first` to before `end`, which are in the film, except what the frames
-        after them need: the last `carried` as they were before the dream, and the last dream."""
+        """Delete what belongs to the frames from `first` to before `end`, except what the frame after them needs.
+
+        carried  number of frames, as they were before the dream, that the next ones look at"""
         for number in range(first, end):
-            self._path(number, _DREAMED).unlink(missing_ok=True)
+            self.forget(number)
             self.before(number).unlink(missing_ok=True)
         for number in range(max(0, first - carried), end - carried):
-            self.source(number).unlink(missing_ok=True)
+            self._path(number, _SOURCE).unlink(missing_ok=True)
 
     def _path(self, number: int, kind: str) -> Path:
         return self._folder / f"{number:06d}.{kind}"
