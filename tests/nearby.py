@@ -20,10 +20,12 @@ from helpers import PYTHON, ROOT
 class Nearby:
     """An Elsewhere of `workers` machines, whose Units end in an order that follows from `seed`.
 
-    fails  function of a Unit that returns why it fails, or "" if it does not"""
+    fails   function of a Unit that returns why it fails, or "" if it does not
+    spoils  function of a Result that returns the one that comes back"""
 
-    def __init__(self, workers: int = 3, seed: int = 0, fails: Callable[[Unit], str] = lambda unit: "") -> None:
-        self._workers, self._random, self._fails = workers, random.Random(seed), fails
+    def __init__(self, workers: int = 3, seed: int = 0, fails: Callable[[Unit], str] = lambda unit: "",
+                 spoils: Callable[[Result], Result] = lambda result: result) -> None:
+        self._workers, self._random, self._fails, self._spoils = workers, random.Random(seed), fails, spoils
         self.units: list[Unit] = []  # in the order in which they came back
 
     def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
@@ -41,7 +43,7 @@ class Nearby:
             unit = taken.pop(self._random.randrange(len(taken)))
             self.units.append(unit)
             told = self._fails(unit)
-            yield unit, Result({}, (told,)) if told else carried_out(unit)
+            yield unit, Result({}, (told,)) if told else self._spoils(carried_out(unit))
             done += unit.work
             assert done <= total()
             listen(events.Farmed(done, total(), len(taken), self._workers))

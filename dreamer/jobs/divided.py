@@ -1,7 +1,7 @@
 """A film whose frames other machines dream: its parts go out when they can begin, and their frames enter the film in
 order."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -55,16 +55,23 @@ class Divided:
         known = set(told)
         self._spool.begin()
         self._parts.go_on(self._first, before, self._spool)
-        self._each: Iterator[Part] | None = self._parts.each(self._first, self._spool)
         self._ahead = max(2 * PIECE, min(AHEAD, self._spool.room()))
-        for unit, result in self._elsewhere.carry_out(self._units(), self._work, listen, stop):
-            self._take(self._out.pop(unit.name), result)
-            for line in result.warnings:
-                if line not in known:
-                    listen(events.Warned(line))
-                    known.add(line)
+        each = self._parts.each(self._first, self._spool)
+        self._each: Iterator[Part] | None = each
+        results = self._elsewhere.carry_out(self._units(), self._work, listen, stop)
+        try:
+            for unit, result in results:
+                self._take(self._out.pop(unit.name), result)
+                for line in result.warnings:
+                    if line not in known:
+                        listen(events.Warned(line))
+                        known.add(line)
+                self._advance(add)
             self._advance(add)
-        self._advance(add)
+        finally:
+            for going in results, each:  # what they have started ends now, if an error ends this
+                if isinstance(going, Generator):
+                    going.close()
         if self._lost:
             raise Undreamed(f"{', '.join(map(str, self._lost))} could not be dreamed: {self._reason}")
         if self._broken:
@@ -124,12 +131,15 @@ class Divided:
             self._parts.take(part, result, self._spool)
             self._arrive(part)
         except Failure as error:
-            self._lost.append(part)
-            self._reason = self._reason or " ".join(error.args)
+            self._lose(part, " ".join(error.args))
             self._ends.add(part.end)
             self._give_up()
         except OSError as error:
             self._break(_unkept(error))
+
+    def _lose(self, part: Part, reason: str) -> None:
+        self._lost.append(part)
+        self._reason = self._reason or reason
 
     def _arrive(self, part: Part) -> None:
         self._in[part.first] = part
@@ -153,7 +163,8 @@ class Divided:
                     pixels = self._spool.pixels(number)
                 except Mistake:
                     self._spool.forget(number)
-                    raise Undreamed(f"frame {number + 1} came back damaged") from None
+                    self._lose(Part(number, number + 1, False), "it came back damaged")
+                    return
                 dreamed = None
                 if number + 1 == part.end:
                     dreamed = self._spool.dream(part.end) if self._parts.chained else pixels.astype(np.float32)

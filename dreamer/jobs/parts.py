@@ -119,8 +119,8 @@ class OfVideo(Parts):
                     yield dataclasses.replace(part, end=number)
                     part = None
                 if part is None:
-                    kept = spool.has(number, PIECE, self.chained)
-                    part = Part(number, number + (kept or PIECE), begins, bool(kept))
+                    kept, count = spool.stretch(number, PIECE, self.chained)
+                    part = Part(number, number + count, begins, kept)
                 if self.chained or not part.kept:
                     spool.put(number, frame)
                 if part.end == number + 1:
@@ -155,8 +155,8 @@ class OfZoom(Parts):
     def each(self, first: int, spool: Spool) -> Iterator[Part]:
         """The parts from frame `first` on."""
         while first < self._frames:
-            kept = spool.has(first, PIECE, True)
-            part = Part(first, min(self._frames, first + (kept or PIECE)), not first, bool(kept))
+            kept, count = spool.stretch(first, PIECE, True)
+            part = Part(first, min(self._frames, first + count), not first, kept)
             yield part
             first = part.end
 

@@ -77,15 +77,16 @@ class Spool:
         found = baton.load(self.before(number))
         return found[1] if found else None
 
-    def has(self, first: int, length: int, chained: bool) -> int:
-        """How many frames from `first` on were kept: at most `length`; if they are chained, up to the first one from
-        which another can go on, and 0 if there is none."""
-        count = 0
-        while (chained or count < length) and self._path(first + count, _DREAMED).exists():
+    def stretch(self, first: int, length: int, chained: bool) -> tuple[bool, int]:
+        """Whether frame `first` was kept, and for how many frames, at most `length`, the same holds. If they are
+        chained, those that were kept reach to one from which another can go on."""
+        kept, count = self._path(first, _DREAMED).exists(), 1
+        while not chained and count < length and self._path(first + count, _DREAMED).exists() == kept:
             count += 1
-            if chained and self.before(first + count).exists():
-                return count
-        return 0 if chained else count
+        while chained and kept and not self.before(first + count).exists():
+            kept = self._path(first + count, _DREAMED).exists()
+            count += 1
+        return (kept, count) if kept or not chained else (False, length)
 
     def has_any(self) -> bool:
         """Whether any frame was kept."""
