@@ -1,5 +1,5 @@
-"""The baton of a film that is dreamed in parts: the dream from which a part goes on. It is a hidden file beside the
-output of the part, which takes it at its start, and at its end leaves its own last dream there."""
+"""The baton of a film that is dreamed in parts: the dream from which a part goes on. It is a file beside the output of
+the part, which takes it at its start, and at its end leaves its own last dream there."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,8 @@ _KEY = "baton"
 
 def beside(output: str | os.PathLike[str]) -> Path:
     """The path of the baton for a film at `output`."""
-    return checkpoint.beside(output, _KEY)
+    path = Path(output)
+    return path.with_name(f"{path.name}.{_KEY}")
 
 
 def save(path: str | os.PathLike[str], first: int, before: Pixels | None) -> None:

@@ -1,7 +1,7 @@
 """A film whose frames other machines dream: its parts go out when they can begin, and their frames enter the film in
 order."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -31,12 +31,14 @@ class Divided:
     spool      where their frames wait
     elsewhere  who dreams them
     first      number of the frame to go on from, counted from 0
-    count      how many frames the film should have"""
+    count      how many frames the film should have
+    told       warnings that are not told again"""
 
-    def __init__(self, parts: Parts, spool: Spool, elsewhere: Elsewhere, first: int, count: int) -> None:
+    def __init__(self, parts: Parts, spool: Spool, elsewhere: Elsewhere, first: int, count: int,
+                 told: Collection[str] = ()) -> None:
         self._parts, self._spool, self._elsewhere = parts, spool, elsewhere
         self._first = self._next = self._decoded = first
-        self._count, self._kept = count, 0
+        self._count, self._kept, self._told = count, 0, told
         self._begins, self._ends = {first}, set[int]()  # frames at which a part can begin; at which none ever will
         self._waiting = list[Part]()  # nobody dreams them yet
         self._out: dict[str, Part] = {}  # {name of the Unit: part that is dreamed elsewhere}
@@ -45,14 +47,13 @@ class Divided:
         self._reason = ""  # why they are
         self._broken: Failure | None = None  # why there are no more parts
 
-    def dream(self, before: Pixels | None, add: Add, listen: Listener, stop: Stop, told: Iterable[str] = ()) -> int:
+    def dream(self, before: Pixels | None, add: Add, listen: Listener, stop: Stop) -> int:
         """Dream, and return how many frames the film has then. Raises Stopped, Failure and OSError.
 
         before  the dream before the first frame, float32 (h, w, 3), or None
         add     called in order with each frame: its number, the frame as the film shows it, uint8 (h, w, 3), and the
-                dream from which the next one goes on, float32 (h, w, 3); None if it is not known
-        told    warnings that are not told again"""
-        known = set(told)
+                dream from which the next one goes on, float32 (h, w, 3); None if it is not known"""
+        known = set(self._told)
         self._spool.begin()
         self._parts.go_on(self._first, before, self._spool)
         self._ahead = max(2 * PIECE, min(AHEAD, self._spool.room()))

@@ -5,7 +5,6 @@ as exact as those of the film, which are always written with 8 bits."""
 
 import abc
 import dataclasses
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ from dreamer.pictures import writing
 from dreamer.pictures.picture import Picture
 
 OUTPUT = "out/%06d.png"  # of a Unit
-_BATON = os.path.join("out", baton.beside(OUTPUT).name)
+_BATON = str(baton.beside(OUTPUT))
 
 
 @dataclass(frozen=True)
