@@ -239,7 +239,7 @@ def dreamify(input: File | Sequence[File] | None = None, output: File | None = N
              guide_size: int = SIZE, mask: File | None = None, model: File | None = None,
              weights: File | None = None, max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
              keep_location: bool = False, force: bool = False, memory: int | str | None = None,
-             threads: int | None = None, reproducible: bool = False, like: File | None = None,
+             threads: int | None = None, reproducible: bool = False, farm: str | None = None, like: File | None = None,
              preview: File | None = None, events: File | None = None, no_resume: bool = False, watch: bool = False,
              recursive: bool = False, quiet: bool = False, zoom: int | None = None,
              zoom_step: float = DEFAULTS["zoom_step"], rotate: float = DEFAULTS["rotate"],
@@ -261,7 +261,8 @@ def atlas(input: File | None = None, output: File | None = None, layer: str = "*
           guide_size: int = SIZE, mask: File | None = None, model: File | None = None,
           weights: File | None = None, max_size: int = 256, max_pixels: int = inputs.MAX_PIXELS, force: bool = False,
           memory: int | str | None = None, threads: int | None = None, reproducible: bool = False,
-          events: File | None = None, no_resume: bool = False, quiet: bool = False, full: bool = False) -> None:
+          farm: str | None = None, events: File | None = None, no_resume: bool = False, quiet: bool = False,
+          full: bool = False) -> None:
     """Dream a picture at each layer, and put the dreams side by side with their names.
 
     `layer` selects some layers (a pattern), or channels of a layer, instead of all layers."""
@@ -304,7 +305,14 @@ def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None
           **texts.checked(port=port, bind=bind, jobs=jobs))
 
 
-_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio)
+def farm(what: str | None = None, where: File | None = None, *, bind: str | None = None, port: int | str | None = None,
+         jobs: int | str | None = None, memory: int | str | None = None, threads: int | None = None) -> list[str] | None:
+    """Let many machines dream together: make their keys, start the scheduler and the workers, see what they do."""
+    from dreamer.farm.entry import enter
+    return enter(what, where, texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads))
+
+
+_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio, farm)
 COMMANDS = {function.__name__: function for function in _COMMANDS}  # {first word: function}
 
 
@@ -313,13 +321,15 @@ def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: It
 
     unknown  errors found so far, one line each"""
     from dreamer import perform  # takes 15 ms, and --help and keys do not need it
+    from dreamer.farm.joined import Joined
     from dreamer.jobs.bar import Bar
     out = None if request.quiet else sys.stderr if request.output == inputs.STANDARD else sys.stdout
     if function is atlas:
         perform.atlas(request, Bar(out, "atlas"), deepdream=deepdream, step=make_step, sizes=octave_sizes,
-                      command=command, unknown=unknown)
+                      command=command, unknown=unknown, farm=Joined)
     else:
-        perform.one(request, Bar(out), deepdream=deepdream, step=make_step, sizes=octave_sizes, unknown=unknown)
+        perform.one(request, Bar(out), deepdream=deepdream, step=make_step, sizes=octave_sizes, unknown=unknown,
+                    farm=Joined)
 
 
 def ask(asked: dict[str, Any]) -> Request:
@@ -363,7 +373,7 @@ def command(request: Request) -> str:
         value, default = getattr(request, name), parameter.default
         if parameter.kind is not parameter.KEYWORD_ONLY:
             arguments.append((value if value is not None else DEFAULTS[name], value == default))
-        elif value != default and name not in ("quiet", "force", "no_resume", "events"):
+        elif value != default and name not in ("quiet", "force", "no_resume", "events", "farm"):
             told = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             option = f"--{name.replace('_', '-')}"  # with =, because a value may begin with a dash
             options += [f"{option}={told}"] if told.startswith("-") else [option, *[told] * bool(OPTIONS[name].metavar)]
@@ -395,7 +405,7 @@ def parser(function: Callable[..., Any] = dreamify, typed: bool = False) -> Pars
     titles = {"dream": "how to dream", "picture": "pictures", "film": "films", "machine": "the machine and the program"}
     listed = [f"  {name:<8} {summary(command)}" for name, command in COMMANDS.items()] if function is dreamify else []
     word = "" if function is dreamify else f" {function.__name__}"
-    made = Parser(usage=f"dreamify.py{word} [options]{usage_of(function)}", description=summary(function),
+    made = Parser(usage=f"dreamify.py{word} [options]{texts.usage_of(function)}", description=summary(function),
                   add_help=not typed,
                   allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
                   epilog="\n".join([*(["commands:", *listed, ""] if listed else []), CODES]))
@@ -417,14 +427,6 @@ def parser(function: Callable[..., Any] = dreamify, typed: bool = False) -> Pars
     if function is dreamify:
         made.add_argument("--version", action="version", version=f"image-dreamer {__version__}")
     return made
-
-
-def usage_of(function: Callable[..., Any]) -> str:
-    """The function's arguments; each optional one is in brackets, with all that follow it."""
-    words = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    needed = [p for p in words if p.name in ("input", "output", "file")]
-    optional = [f" [{OPTIONS[p.name].metavar}" for p in words if p not in needed]
-    return "".join(f" {OPTIONS[p.name].metavar}" for p in needed) + "".join(optional) + "]" * len(optional)
 
 
 def summary(function: Callable[..., Any]) -> str:
@@ -456,7 +458,7 @@ def parse(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any], lis
 def run(arguments: list[str]) -> None:
     """Carry out the command line, and print what the function returns."""
     if not arguments:
-        say(texts.short(usage_of(dreamify)))
+        say(texts.short(texts.usage_of(dreamify)))
         return
     files.check_here()
     if "--request" in arguments:

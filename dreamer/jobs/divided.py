@@ -30,35 +30,37 @@ class Divided:
     parts      the film's parts
     spool      where their frames wait
     elsewhere  who dreams them
-    first      number of the frame to go on from, counted from 0
-    count      how many frames the film should have
     told       warnings that are not told again"""
 
-    def __init__(self, parts: Parts, spool: Spool, elsewhere: Elsewhere, first: int, count: int,
-                 told: Collection[str] = ()) -> None:
-        self._parts, self._spool, self._elsewhere = parts, spool, elsewhere
-        self._first = self._next = self._decoded = first
-        self._count, self._kept, self._told = count, 0, told
-        self._begins, self._ends = {first}, set[int]()  # frames at which a part can begin; at which none ever will
+    def __init__(self, parts: Parts, spool: Spool, elsewhere: Elsewhere, told: Collection[str] = ()) -> None:
+        self._parts, self._spool, self._elsewhere, self._told = parts, spool, elsewhere, told
+        self._next = self._decoded = self._count = 0
+        self._left = 0  # frames that an earlier run has not dreamed
+        self._begins, self._ends = set[int](), set[int]()  # frames at which a part can begin; at which none ever will
         self._waiting = list[Part]()  # nobody dreams them yet
         self._out: dict[str, Part] = {}  # {name of the Unit: part that is dreamed elsewhere}
         self._in: dict[int, Part] = {}  # {first frame: part that is dreamed, but not in the film yet}
         self._lost = list[Part]()
         self._reason = ""  # why they are
         self._broken: Failure | None = None  # why there are no more parts
+        self._each: Iterator[Part] | None = None  # the parts that are not decoded yet
 
-    def dream(self, before: Pixels | None, add: Add, listen: Listener, stop: Stop) -> int:
+    def dream(self, first: int, count: int, before: Pixels | None, add: Add, listen: Listener, stop: Stop) -> int:
         """Dream, and return how many frames the film has then. Raises Stopped, Failure and OSError.
 
+        first   number of the frame to go on from, counted from 0
+        count   how many frames the film should have
         before  the dream before the first frame, float32 (h, w, 3), or None
         add     called in order with each frame: its number, the frame as the film shows it, uint8 (h, w, 3), and the
                 dream from which the next one goes on, float32 (h, w, 3); None if it is not known"""
         known = set(self._told)
+        self._next = self._decoded = first
+        self._count, self._left, self._begins = count, count - first, {first}
         self._spool.begin()
-        self._parts.go_on(self._first, before, self._spool)
+        self._parts.go_on(first, before, self._spool)
         self._ahead = max(2 * PIECE, min(AHEAD, self._spool.room()))
-        each = self._parts.each(self._first, self._spool)
-        self._each: Iterator[Part] | None = each
+        each = self._parts.each(first, self._spool)
+        self._each = each
         results = self._elsewhere.carry_out(self._units(), self._work, listen, stop)
         try:
             for unit, result in results:
@@ -85,7 +87,7 @@ class Divided:
 
     def _work(self) -> float:
         """The work of all units, as far as known."""
-        return self._parts.frame.work * (self._count - self._first - self._kept)
+        return self._parts.frame.work * self._left
 
     def _units(self) -> Iterator[Unit | None]:
         """The Units of the parts, each as soon as it can begin; None while none can."""
@@ -114,11 +116,11 @@ class Divided:
                 return None
             found = next(self._each, None)
             if found is None:
-                self._each, self._count = None, self._decoded
+                self._end()
                 return None
             self._decoded = found.end
             if found.kept:
-                self._kept += found.end - found.first
+                self._left -= found.end - found.first
                 self._arrive(found)
             else:
                 self._waiting.append(found)
@@ -154,7 +156,13 @@ class Divided:
                 self._ends.add(part.end)
 
     def _break(self, error: Failure) -> None:
-        self._broken, self._each = self._broken or error, None
+        self._broken = self._broken or error
+        self._end()
+
+    def _end(self) -> None:
+        """There are no more parts than those that are decoded."""
+        if self._each:
+            self._each, self._left = None, self._left - (self._count - self._decoded)
 
     def _advance(self, add: Add) -> None:
         """Put the frames whose turn it is into the film. Raises Failure and OSError."""

@@ -50,7 +50,7 @@ class Film(Job):
         self._announce(hear, number)
         try:
             with stop.heard():
-                number = self.divided.dream(before, functools.partial(self._add, hear), hear, stop)
+                number = self.divided.dream(number, self.count, before, functools.partial(self._add, hear), hear, stop)
         except OSError as error:
             raise Undreamed(f"frames cannot be kept: {error.strerror or error}") from None
         self._end(number, hear)

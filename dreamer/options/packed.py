@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from dreamer.nets import checksum, model
 from dreamer.options.understood import Understood
+from dreamer.options.values import NONE
 
-_AT_HOME = ("like", "preview", "events", "memory", "threads", "no_resume", "watch", "recursive", "quiet", "force",
-            "farm")  # what does not travel: the machine that asks follows it, or the one that dreams has its own
+_AT_HOME = ("like", "preview", "events", "memory", "threads", "no_resume", "watch", "recursive", "quiet",
+            "force")  # what does not travel: the machine that asks follows it, or the one that dreams has its own
 
 
 class Packed(NamedTuple):
@@ -29,7 +30,7 @@ def packed(understood: Understood, source: str, output: str) -> Packed:
     and the like. The caller adds the file `source`."""
     members = dataclasses.asdict(understood.request)
     members = {name: value for name, value in members.items() if name not in _AT_HOME and value is not None}
-    members |= {"input": source, "output": output}
+    members |= {"input": source, "output": output, "farm": NONE}
     files = {}
     for name in ("guide", "mask"):  # the recipe records their names
         if (path := getattr(understood, name)) is not None:

@@ -47,9 +47,10 @@ def film(ask: Callable[..., Request], tmp_path: Path) -> Film:
     def dreamed(folder: str, output: str, elsewhere: Elsewhere | None = None,
                 listen: Callable[[Event], None] = lambda event: None, stop: threading.Event | None = None,
                 **given: Any) -> dict[str, bytes]:
-        request = ask(folder, output, **given)
+        nearby = elsewhere or Nearby()
+        request = ask(folder, output, farm="tls://farm" if elsewhere else "none", **given)
         perform.one(request, listen, deepdream=dreamify.deepdream, step=dreamify.make_step,
-                    sizes=dreamify.octave_sizes, elsewhere=elsewhere, stop=stop)
+                    sizes=dreamify.octave_sizes, stop=stop, farm=lambda _: nearby)
         return {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
     return dreamed
 
