@@ -1,5 +1,6 @@
 """Films that other machines dream in parts are, byte for byte, the films that this machine dreams alone."""
 
+import contextlib
 import shlex
 import shutil
 import signal
@@ -11,19 +12,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nearby import Nearby
 from PIL import Image
 
 import dreamify
 from dreamer import perform
 from dreamer.errors import Failure, Stopped
-from dreamer.jobs import events
+from dreamer.films.muxed import PIECE
+from dreamer.jobs import divided, events
 from dreamer.jobs.divided import Undreamed
-from dreamer.jobs.elsewhere import Elsewhere, Result
+from dreamer.jobs.elsewhere import Elsewhere, Result, Unit
 from dreamer.jobs.events import Event
 from dreamer.nets.model import Model
 from dreamer.options.request import Request
-from helpers import noise, saved, start_slow, wait_for
+from helpers import mounted, noise, saved, start_slow, wait_for
+from nearby import Nearby
 
 SHOTS = ["frame 1", "frames 2 to 25", "frames 26 to 30", "frames 31 to 34", "frames 35 to 40"]  # see shots()
 
@@ -235,3 +237,41 @@ def test_a_frame_that_cannot_be_read_ends_the_film_there(film: Film, frames: Pat
               for folder in ("farm", "alone")]
     assert dreams[0] == dreams[1]
     assert len(dreams[0]) == 27
+
+
+def test_only_so_many_frames_wait_on_the_disk(film: Film, frames: Path, tmp_path: Path,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    """One machine takes all that it can get; the first part comes back last of those that it has."""
+    monkeypatch.setattr(divided, "AHEAD", 2 * PIECE)
+    folder, waiting = tmp_path / "long", list[int]()
+    folder.mkdir()
+    for number in range(5 * PIECE):
+        shutil.copy(frames / f"{number % 30 + 1}.png", folder / f"{number}.png")
+
+    def look(unit: Unit) -> str:
+        waiting.append(len(list((tmp_path / "farm").glob(".*/parts/*"))))
+        return ""
+
+    nearby = Nearby(workers=100, fails=look)
+    made = film("farm", "f.gif", nearby, input=folder, iterations=1, octaves=1)
+    assert len(nearby.units) == 5
+    assert max(waiting) == 2 * PIECE
+    assert made == film("alone", "f.gif", input=folder, iterations=1, octaves=1)
+
+
+@pytest.mark.parametrize("asked", [{}, {"blend": 0.5}])
+def test_a_full_disk_loses_nothing(film: Film, shots: Path, tmp_path: Path, asked: dict[str, Any]) -> None:
+    given = asked | {"input": shots}
+    with mounted(tmp_path / "farm", "8m") as folder:
+        def fill(unit: Unit) -> str:
+            if unit.name.endswith("40"):
+                with contextlib.suppress(OSError), (folder / "filler").open("wb") as file:
+                    while True:
+                        file.write(bytes(4096))
+                        file.flush()
+            return ""
+
+        with pytest.raises(Failure, match="No space left on device; .*continue$"):
+            film("farm", "f.gif", Nearby(fails=fill), **given)
+        (folder / "filler").unlink()
+        assert film("farm", "f.gif", Nearby(), **given) == film("alone", "f.gif", **given)
