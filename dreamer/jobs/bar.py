@@ -134,8 +134,9 @@ class Bar:
             steps = min(octaves * dream.iterations + iterations, len(dream.sizes) * dream.iterations - 1)
             octave, iteration = divmod(steps, dream.iterations)
             self._tell(f"continues from octave {octave + 1}, iteration {iteration + 1}")
-        self._bar = self._new_bar(dream.total, dream.done)
-        self._show(None, 0)
+        if dream.threads:  # otherwise Farmed tells how far it is
+            self._bar = self._new_bar(dream.total, dream.done)
+            self._show(None, 0)
 
     def _new_bar(self, total: float, done: float) -> Any:
         """A tqdm, if this is a terminal; else None."""

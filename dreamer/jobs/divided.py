@@ -102,7 +102,7 @@ class Divided:
                 self._break(error)
             except OSError as error:
                 self._break(_unkept(error))
-            if not unit and not self._out:  # nothing will change this
+            if not unit and not (self._out and (self._each or self._waiting)):  # none will come
                 return
             yield unit
 
