@@ -147,6 +147,7 @@ class Divided:
     def _arrive(self, part: Part) -> None:
         self._in[part.first] = part
         self._begins.add(part.end)
+        self._spool.drop_sources(part.first, part.end - self._parts.carried)
 
     def _give_up(self) -> None:
         """Forget the parts that would go on from one that is lost."""
@@ -178,9 +179,10 @@ class Divided:
                 if number + 1 == part.end:
                     dreamed = self._spool.dream(part.end) if self._parts.chained else pixels.astype(np.float32)
                 add(number, pixels, dreamed)
-            self._spool.drop(part.first, part.end, self._parts.carried)
+            self._spool.drop(part.first, part.end)
+            self._spool.drop_sources(part.first - self._parts.carried, part.end - self._parts.carried)
             self._next = part.end
 
 
-def _unkept(error: OSError) -> Failure:
-    return Failure(f"frames cannot be kept: {error.strerror or error}")
+def _unkept(error: OSError) -> Undreamed:
+    return Undreamed(f"frames cannot be kept: {error.strerror or error}")

@@ -96,15 +96,16 @@ class Spool:
         """Delete a frame that was kept."""
         self._path(number, _DREAMED).unlink(missing_ok=True)
 
-    def drop(self, first: int, end: int, carried: int) -> None:
-        """Delete what belongs to the frames from `first` to before `end`, except what the frame after them needs.
+    def drop_sources(self, first: int, end: int) -> None:
+        """Delete the frames from `first` to before `end` as they were before the dream."""
+        for number in range(first, end):
+            self._path(number, _SOURCE).unlink(missing_ok=True)
 
-        carried  number of frames, as they were before the dream, that the next ones look at"""
+    def drop(self, first: int, end: int) -> None:
+        """Delete the frames from `first` to before `end` that were kept, and what they went on from."""
         for number in range(first, end):
             self.forget(number)
             self.before(number).unlink(missing_ok=True)
-        for number in range(max(0, first - carried), end - carried):
-            self._path(number, _SOURCE).unlink(missing_ok=True)
 
     def _path(self, number: int, kind: str) -> Path:
         return self._folder / f"{number:06d}.{kind}"

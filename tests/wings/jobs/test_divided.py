@@ -272,6 +272,6 @@ def test_a_full_disk_loses_nothing(film: Film, shots: Path, tmp_path: Path, aske
             return ""
 
         with pytest.raises(Failure, match="No space left on device; .*continue$"):
-            film("farm", "f.gif", Nearby(fails=fill), **given)
+            film("farm", "f.gif", Nearby(1, fails=fill), **given)
         (folder / "filler").unlink()
         assert film("farm", "f.gif", Nearby(), **given) == film("alone", "f.gif", **given)
