@@ -286,8 +286,8 @@ def test_a_worker_with_other_weights_is_refused(farm: Farm, tiny: Model) -> None
     worker = farm.start("worker", farm.address, DREAMER_WEIGHTS_DAYDREAM=str(tiny.folder / "tiny.caffemodel"))
     out, errors = worker.communicate(timeout=MANY)
     assert worker.returncode == 1, out
-    assert errors == ("dreamify: this machine has other weights of 1 model than the farm (daydream): use the same image "
-                      "on all machines\n")
+    assert errors == ("dreamify: this machine has other weights of 1 model than the farm (daydream): use the same "
+                      "image on all machines\n")
 
 
 def test_status_says_what_the_workers_do(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ async def ask(where: str, keys: Keys, question: str, **more: Any) -> Any:
 def unreachable(where: str, error: BaseException) -> Failure:
     """The Failure if the scheduler at `where` cannot be reached, because of `error`."""
     told = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
-    if any(word in told for word in ("certificate", "CERTIFICATE", "SSL", "alert", "TLS")):
+    if any(word in told for word in ("certificate", "CERTIFICATE", "SSLError", "alert")):
         return Failure(f"the scheduler at {where} belongs to another farm: its keys are not those of this machine")
     return Absent(f"no scheduler of a farm answers at {where}; start one there with: "
                    f"{here.command('farm scheduler')}")
