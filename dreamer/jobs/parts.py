@@ -70,9 +70,11 @@ class Parts(abc.ABC):
         """The Unit of a part. Raises OSError."""
         request, reads = self._reads(part, spool)
         if self.chained:
-            if part.begins:
-                baton.save(spool.before(part.first), self._place(part.first), None)
-            reads[_BATON] = spool.before(part.first).read_bytes()
+            path = spool.before(part.first)
+            if part.begins:  # whatever the part before has left
+                path = spool.nothing
+                baton.save(path, self._place(part.first), None)
+            reads[_BATON] = path.read_bytes()
         return dataclasses.replace(
             self.frame, name=str(part), request={**self.frame.request, **request, "output": OUTPUT},
             files={**self.frame.files, **reads}, outputs="out/", work=self.frame.work * (part.end - part.first))

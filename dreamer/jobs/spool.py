@@ -22,6 +22,7 @@ class Spool:
 
     def __init__(self, folder: Path, pixels: int) -> None:
         self._folder, self._pixels = folder, pixels
+        self.nothing = folder / "nothing.before"  # a baton for frames that go on from nothing
 
     def begin(self) -> None:
         """Make the folder. What waited to be dreamed when an earlier run ended is deleted: it is decoded again."""

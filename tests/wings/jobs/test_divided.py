@@ -27,7 +27,7 @@ from dreamer.options.request import Request
 from helpers import mounted, noise, saved, start_slow, wait_for
 from nearby import Nearby
 
-SHOTS = ["frame 1", "frames 2 to 25", "frames 26 to 30", "frames 31 to 34", "frames 35 to 40"]  # see shots()
+SHOTS = ["frame 1", "frames 2 to 25", "frames 26 to 34", "frames 35 to 40"]  # see shots()
 
 Film = Callable[..., dict[str, bytes]]
 
@@ -74,12 +74,12 @@ def encoded(frames: Path, path: Path, *options: str, sound: bool = False) -> Pat
 
 @pytest.fixture
 def shots(frames: Path, tmp_path: Path) -> Path:
-    """A folder of 40 frames with cuts before the 2nd, 31st and 35th. The 2nd to 4th are noise, and each of them is as
-    unlike the one before it as at a cut."""
+    """A folder of 40 frames with cuts before the 2nd and the 35th. The 2nd to 29th are noise, in which each is as
+    unlike the one before as at a cut."""
     folder = tmp_path / "shots"
     folder.mkdir()
     for number in range(40):
-        if 1 <= number < 4:
+        if 1 <= number < 29:
             saved(folder / f"{number}.png", np.repeat(np.repeat(noise(8, 14, number), 8, 0), 7, 1))
         else:
             moving = np.asarray(Image.open(frames / f"{number % 30 + 1}.png"))
@@ -113,7 +113,7 @@ def test_shots(film: Film, shots: Path, small: Path, tmp_path: Path, asked: dict
     """With a mask and a guide, which travel too. Nothing is carried over a cut, and a shot is divided too."""
     mask = saved(tmp_path / "mask.png", np.uint8(np.linspace(0, 255, 64 * 98)).reshape(64, 98))
     given = asked | {"input": shots, "mask": mask, "guide": small, "guide_size": 60}
-    nearby = Nearby(seed=3)
+    nearby = Nearby(seed=2)
     assert film("farm", "f-%02d.png", nearby, **given) == film("alone", "f-%02d.png", **given)
     assert {unit.name for unit in nearby.units} == (
         set(SHOTS) if asked else
