@@ -32,9 +32,9 @@ def arrays_of(zooms: bool, finish: Finish) -> int:
 class Film(Job):
     """A film of `count` frames, of the size of the picture.
 
-    dream  function of (net, each_step, first, before, state), such as dreamer.films.sequence.zooming, that returns an
-           iterator over the frames from `first` on: (dream, frame as it is shown), both float32 (h, w, 3). `before`:
-           the dream before, `state`: its State
+    dream    function of (net, each_step, first, before, state), such as dreamer.films.sequence.zooming, that returns an
+             iterator over the frames from `first` on: (dream, frame as it is shown), both float32 (h, w, 3). `before`:
+             the dream before, `state`: its State
     divided  dreams the frames elsewhere instead; None: they are dreamed here"""
 
     dream: Callable[..., Iterator[tuple[Pixels, Pixels]]]
@@ -48,12 +48,12 @@ class Film(Job):
             return
         number, before = self.reel.done()
         self._announce(hear, number)
-        try:
-            with stop.heard():
+        with stop.heard():
+            try:
                 number = self.divided.dream(number, self.count, before, functools.partial(self._add, hear), hear, stop)
-        except OSError as error:
-            raise Undreamed(f"frames cannot be kept: {error.strerror or error}") from None
-        self._end(number, hear)
+            except OSError as error:
+                raise Undreamed(f"frames cannot be kept: {error.strerror or error}") from None
+            self._end(number, hear)
 
     def _announce(self, hear: Listener, number: int) -> None:
         """Report the start of a film that is dreamed elsewhere, with this number of frames done."""
@@ -72,7 +72,6 @@ class Film(Job):
         else:
             self.reel.add(number, picture, dreamed)
         hear(events.FrameDone(number + 1, self.count))
-        self._show(hear, functools.partial(_small, pixels), {"frame": number + 1})
 
     def _has_kept(self) -> bool:
         number, _ = self.reel.done()
@@ -104,7 +103,7 @@ class Film(Job):
                 self.reel.add(number, self._picture(pixels, {"frame": number + 1}), dreamed)
                 number += 1
                 child.send(events.FrameDone(number, self.count))
-                self._show(child.send, functools.partial(_small, pixels), {"frame": number})
+                self._show(child, functools.partial(_small, pixels), {"frame": number})
                 checkpoint = self.reel.frame(number)
         self._end(number, child.send)
 

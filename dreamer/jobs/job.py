@@ -197,12 +197,12 @@ class Job(abc.ABC):
         now, stop = time.monotonic(), child.asked()
         octave_ends = step.iteration + 1 == self.order.iterations and step.octave + 1 < len(self.order.sizes)
         if checkpoint and (stop or octave_ends or now - self._kept > CHECKPOINT_SECONDS):
-            with self._done_without(child.send, "the dream so far cannot be saved"):
+            with self._done_without(child, "the dream so far cannot be saved"):
                 checkpoint.save(self._state(step))
             self._kept = now
         return stop
 
-    def _show(self, send: Listener, pixels: Callable[[], Pixels], more: dict[str, Any]) -> None:
+    def _show(self, child: Worker, pixels: Callable[[], Pixels], more: dict[str, Any]) -> None:
         """Write the preview if there is one and it is time. `pixels` returns its small pixels; `more` is added to the
         recipe."""
         def picture() -> Picture:
@@ -211,17 +211,17 @@ class Job(abc.ABC):
                                        alpha=None if alpha is None else resized(alpha, *small.shape[:2]))
 
         if self.order.preview and self.order.preview.is_due():
-            with self._done_without(send, "the preview cannot be written"):
-                send(self.order.preview.write(picture))
+            with self._done_without(child, "the preview cannot be written"):
+                child.send(self.order.preview.write(picture))
 
     @contextlib.contextmanager
-    def _done_without(self, send: Listener, words: str) -> Iterator[None]:
+    def _done_without(self, child: Worker, words: str) -> Iterator[None]:
         """An error in this block (a full disk, say) does not end the dream. It is reported once, after `words`."""
         try:
             yield
         except (OSError, Failure) as error:
             if words not in self._warned:
-                send(events.Warned(f"{words}: {error.strerror if isinstance(error, OSError) else error}"))
+                child.send(events.Warned(f"{words}: {error.strerror if isinstance(error, OSError) else error}"))
             self._warned.add(words)
 
     def _picture(self, pixels: Pixels, more: dict[str, Any]) -> Picture:
