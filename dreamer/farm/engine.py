@@ -31,6 +31,8 @@ _SETTINGS = {
     "distributed.scheduler.active-memory-manager.start": False,
 }
 
+_TALKERS = ("distributed", "tornado", "asyncio", "bokeh")  # loggers
+
 
 class Absent(Failure):
     """No scheduler answers; there may be one later."""
@@ -46,7 +48,7 @@ def load() -> Any:
     except ImportError as error:
         raise Failure(f"a farm needs the package python3-distributed ({error}): {here.provision('farm')}") from None
     dask.config.set(_SETTINGS)
-    for name in ("distributed", "tornado", "asyncio", "bokeh"):
+    for name in {*_TALKERS, *(name for name in logging.root.manager.loggerDict if name.split(".")[0] in _TALKERS)}:
         logging.getLogger(name).handlers = [logging.NullHandler()]
         logging.getLogger(name).propagate = False
     return distributed
