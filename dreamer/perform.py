@@ -240,8 +240,6 @@ class _Performing:
         """Have another machine dream the subject, and write what comes back."""
         away, wrong = self._away(understood), list[str]()
         assert away  # noqa: S101
-        if os.path.isdir(understood.input):
-            raise Mistake("farm: frames in a folder are dreamed on this machine; leave out --farm, or add --farm none")
         self._warn(understood)
         self._listen(events.Warned("each step needs the one before, so one worker dreams the whole"))
         away.send(*self._unit(understood, subject, os.path.basename(understood.input)))
@@ -311,7 +309,7 @@ class _Performing:
         output = f"out/{os.path.basename(understood.output)}"
         sent = packed(understood, source, output)
         kept = {} if whole or understood.reproducible else {"memory": understood.memory}
-        work = float(sum(height * width for height, width in sizes) * understood.iterations * (understood.zoom or 1))
+        work = float(sum(height * width for height, width in sizes) * understood.iterations)
         unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output, work,
                     need, whole, sent.weights)
         here = Path(understood.output)
