@@ -172,8 +172,11 @@ class Bar:
             height, width = self._dream.sizes[-1]
             took = (time.monotonic() - self._start) / (frame.frame - self._done)
             rest = round(took * (frame.frames - frame.frame))
-            self._tell(f"frame {frame.frame}/{frame.frames}  {self._dream.layer}  {width}×{height}  {took:.1f} s each"
-                       + (f", {rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02} to go" if rest else ""))
+            line = f"frame {frame.frame}/{frame.frames}  {self._dream.layer}  {width}×{height}"
+            if self._dream.threads:  # other machines' frames come many at once
+                line += f"  {took:.1f} s each" + (
+                    f", {rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02} to go" if rest else "")
+            self._tell(line)
 
     def _show(self, left: float | None, interval: float) -> None:
         """Draw the bar, with `left` seconds to go, unless it was drawn less than `interval` seconds ago."""
