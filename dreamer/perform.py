@@ -23,15 +23,18 @@ from dreamer.films import flow, numbered, sequence
 from dreamer.jobs import events
 from dreamer.jobs.away import Away
 from dreamer.jobs.checkpoint import Checkpoint
+from dreamer.jobs.divided import Divided
 from dreamer.jobs.dream import Dream
 from dreamer.jobs.elsewhere import Elsewhere, Unit
 from dreamer.jobs.events import Event, Listener, Log
-from dreamer.jobs.film import Film
+from dreamer.jobs.film import Film, arrays_of
 from dreamer.jobs.folder import Folder
 from dreamer.jobs.job import Order
 from dreamer.jobs.needed import Needs
+from dreamer.jobs.parts import OfVideo, OfZoom, Parts
 from dreamer.jobs.preview import Preview
 from dreamer.jobs.reel import Reel
+from dreamer.jobs.spool import Spool
 from dreamer.jobs.watch import Watch
 from dreamer.machine import files, worker
 from dreamer.machine.signals import Stop
@@ -50,6 +53,9 @@ from dreamer.pictures import inputs, reading
 from dreamer.pictures.finish import Finish
 from dreamer.pictures.recipe import check_length
 from dreamer.state import State
+
+# options that say how a film is read or written: what other machines dream of it are pictures
+_OF_FILM = ("start", "end", "fps", "no_deinterlace", "no_sound", "max_size", "zoom")
 
 Deepdream: TypeAlias = Callable[..., Pixels]
 MakeStep: TypeAlias = Callable[..., float]
@@ -78,7 +84,7 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeS
     with _listening(request, listen, asked) as heard:
         understood = understand(request, unknown=unknown, look=looked)
         performing = _Performing(heard(understood), deepdream, step, sizes, asked, farm)
-        if understood.subject and understood.farm and farm:
+        if understood.subject and understood.farm and farm and not (understood.subject.moving or understood.zoom):
             performing.send(understood, understood.subject)
         elif understood.subject:
             performing.dream(understood, understood.subject)
@@ -140,10 +146,16 @@ class _Performing:
 
     def __init__(self, listen: Listener, deepdream: Deepdream, step: MakeStep, sizes: Sizes, stop: Stop,
                  farm: Reach | None = None) -> None:
-        self._listen, self._deepdream, self._step, self._sizes, self._stop = listen, deepdream, step, sizes, stop
+        self._deepdream, self._step, self._sizes, self._stop = deepdream, step, sizes, stop
+        self._hears, self._told = listen, set[str]()
         self._farm, self._needs = farm, Needs(stop)
         self._warned_of_first = False
         self._kept = Kept()
+
+    def _listen(self, event: Event) -> None:
+        if isinstance(event, events.Warned):
+            self._told.add(event.line)
+        self._hears(event)
 
     def dream(self, understood: Understood, subject: Subject) -> None:
         """Dream the subject, a picture or a video, and write the dream."""
@@ -164,6 +176,7 @@ class _Performing:
         state = checkpoint.load(understood.seed) if checkpoint and not understood.no_resume else None
         made["seed"] = _seed(understood, state, reel)
         subject = subject.seeded(made["seed"])
+        divided = self._divided(understood, subject, sizes, reel, made["seed"]) if reel and frames else None
         if reel:
             reel.begin(made["seed"], understood.no_resume, lambda line: self._listen(events.Warned(line)))
 
@@ -180,10 +193,31 @@ class _Performing:
             guide=understood.leader, mask=subject.where, sizes=self._sizes, **self._rules(understood))
         if reel and frames:
             moving = functools.partial(_moving(understood, subject, dream, frames, made["seed"]), finish=order.finish)
-            Film(order, moving, reel, frames).run(self._listen, self._stop)
+            Film(order, moving, reel, frames, divided).run(self._listen, self._stop)
         else:
             still = functools.partial(dream, image=subject.picture.pixels, seed=made["seed"])
             Dream(order, still, reel, checkpoint, state).run(self._listen, self._stop)
+
+    def _divided(self, understood: Understood, subject: Subject, sizes: list[tuple[int, int]], reel: Reel,
+                 seed: int) -> Divided | None:
+        """A film's division among other machines; None if it is dreamed here. Raises Failure."""
+        if not (understood.farm and self._farm):
+            return None
+        height, width = sizes[-1]
+        finish = Finish(understood.keep_colours, understood.strength)
+        need, whole = self._need(understood, sizes, arrays_of(bool(understood.zoom), finish),
+                                 reel.arrays * height * width)
+        sent = packed(understood, "", "")
+        request = {name: value for name, value in sent.request.items() if name not in _OF_FILM}
+        work = float(sum(height * width for height, width in sizes) * understood.iterations)
+        frame = Unit("", request | {"seed": seed}, sent.files, "", work, need, whole, sent.weights)
+        if subject.moving:
+            parts: Parts = OfVideo(frame, subject.moving, subject.blend)
+        else:
+            assert understood.zoom  # noqa: S101
+            parts = OfZoom(frame, subject.picture.pixels, understood.zoom)
+        spool = Spool(reel.folder / "parts", height * width)
+        return Divided(parts, spool, self._farm(understood.farm), self._told)
 
     def _kept_net(self, understood: Understood, side: int) -> Net | None:
         """The net that an earlier dream left for this one, or None."""
@@ -206,8 +240,6 @@ class _Performing:
         """Have another machine dream the subject, and write what comes back."""
         away, wrong = self._away(understood), list[str]()
         assert away  # noqa: S101
-        if os.path.isdir(understood.input):
-            raise Mistake("farm: frames in a folder are dreamed on this machine; leave out --farm, or add --farm none")
         self._warn(understood)
         self._listen(events.Warned("each step needs the one before, so one worker dreams the whole"))
         away.send(*self._unit(understood, subject, os.path.basename(understood.input)))
@@ -277,27 +309,33 @@ class _Performing:
         output = f"out/{os.path.basename(understood.output)}"
         sent = packed(understood, source, output)
         kept = {} if whole or understood.reproducible else {"memory": understood.memory}
-        work = float(sum(height * width for height, width in sizes) * understood.iterations * (understood.zoom or 1))
+        work = float(sum(height * width for height, width in sizes) * understood.iterations)
         unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output, work,
                     need, whole, sent.weights)
         here = Path(understood.output)
         return unit, name, {"out/": here.parent} if many else {output: here}
 
-    def _need(self, understood: Understood, sizes: list[tuple[int, int]]) -> tuple[int | None, bool]:
+    def _need(self, understood: Understood, sizes: list[tuple[int, int]], arrays: int = 0,
+              beside: int = 0) -> tuple[int | None, bool]:
         """(bytes that another machine needs for the dream, None if unknown; whether it must dream it in one piece, as
-        this one would). Raises Failure if this machine would dream it in tiles that no other would choose."""
+        this one would). Raises Failure if this machine would dream it in tiles that no other would choose.
+
+        arrays, beside  what a film takes in addition to a picture: bytes per pixel, and bytes"""
         side = min(sizes[-1])
-        what = understood.model.folder, understood.layer.text, understood.pyramid, understood.smooth
+        what = understood.model.folder, understood.layer.text, understood.pyramid, understood.smooth, arrays
         try:
             need = self._needs.find(what, functools.partial(_net, understood, None, side),
-                                    steps.PYRAMID * understood.pyramid, steps.memory(understood.smooth, *sizes[-1]),
-                                    *sizes[-1])
+                                    arrays + steps.PYRAMID * understood.pyramid,
+                                    beside + steps.memory(understood.smooth, *sizes[-1]), *sizes[-1])
         except TooLittle as error:
             if understood.reproducible:
                 return None, False
             raise Failure(f"{error}; with --reproducible, the workers' memory counts") from None
         if understood.reproducible or not need.tiles:
             return need.memory, not understood.reproducible
+        if arrays:
+            raise Failure("the film would be dreamed in tiles here, which depend on this machine's memory: add "
+                          "--reproducible")
         if understood.memory is None:
             raise Failure("it would be dreamed in tiles here, which depend on this machine's memory: add "
                           "--reproducible, or --memory 2g or another limit, for tiles that are the same elsewhere")

@@ -123,7 +123,8 @@ class Bar:
         film += f"{dream.rate:g} a second, " if film and not dream.of_steps else ""
         tiled = f", in tiles: {dream.overhead:.1f} times the work" if dream.overhead > 1 else ""
         self._tell(f"{film}{width}×{height} pixels, {counted(len(dream.sizes), 'octave')}, seed {dream.seed}, "
-                   f"{limits.told(dream.memory)} of memory, {counted(dream.threads, 'thread')}{tiled}")
+                   + (f"{limits.told(dream.memory)} of memory, {counted(dream.threads, 'thread')}{tiled}"
+                      if dream.threads else "dreamed by other machines"))
         frames, octaves, iterations = dream.after
         if self._moves():
             if any(dream.after):
@@ -133,8 +134,9 @@ class Bar:
             steps = min(octaves * dream.iterations + iterations, len(dream.sizes) * dream.iterations - 1)
             octave, iteration = divmod(steps, dream.iterations)
             self._tell(f"continues from octave {octave + 1}, iteration {iteration + 1}")
-        self._bar = self._new_bar(dream.total, dream.done)
-        self._show(None, 0)
+        if dream.threads:  # otherwise Farmed tells how far it is
+            self._bar = self._new_bar(dream.total, dream.done)
+            self._show(None, 0)
 
     def _new_bar(self, total: float, done: float) -> Any:
         """A tqdm, if this is a terminal; else None."""
@@ -170,8 +172,11 @@ class Bar:
             height, width = self._dream.sizes[-1]
             took = (time.monotonic() - self._start) / (frame.frame - self._done)
             rest = round(took * (frame.frames - frame.frame))
-            self._tell(f"frame {frame.frame}/{frame.frames}  {self._dream.layer}  {width}×{height}  {took:.1f} s each"
-                       + (f", {rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02} to go" if rest else ""))
+            line = f"frame {frame.frame}/{frame.frames}  {self._dream.layer}  {width}×{height}"
+            if self._dream.threads:  # other machines' frames come many at once
+                line += f"  {took:.1f} s each" + (
+                    f", {rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02} to go" if rest else "")
+            self._tell(line)
 
     def _show(self, left: float | None, interval: float) -> None:
         """Draw the bar, with `left` seconds to go, unless it was drawn less than `interval` seconds ago."""

@@ -13,6 +13,7 @@ from dreamer.arrays import Light, Pixels
 from dreamer.errors import Failure, Stopped, printable
 from dreamer.jobs import events
 from dreamer.jobs.checkpoint import Checkpoint
+from dreamer.jobs.divided import Undreamed
 from dreamer.jobs.estimate import Estimate
 from dreamer.jobs.events import Event, Listener
 from dreamer.jobs.preview import Preview
@@ -92,18 +93,22 @@ class Job(abc.ABC):
         listening = _Listening(listen, self.reel.encoded if self.reel else 0)
         try:
             try:
-                worker.run(self._work, listening.hear, stop, listening.tick)
+                self._carry_out(listening.hear, listening.tick, stop)
             except Stopped as end:
                 saved = end.saved or self._save_last()
                 raise Stopped(end.number, f"{printable(self.order.output)} is the dream so far; {self._goes_on()}"
                               if saved else f"nothing was written; {self._goes_on()}" if self._has_kept()
                               else "nothing was written", saved) from None
-        except (Died, Unwritten) as end:
+        except (Died, Undreamed, Unwritten) as end:
             kept = self.reel.kept() if self.reel and self._has_kept() else self._goes_on()
             raise type(end)(f"{end}; {kept}") from None
         finally:
             if self.reel and not self._has_kept():
                 self.reel.remove()
+
+    def _carry_out(self, hear: Listener, tick: Callable[[], None], stop: Stop) -> None:
+        """Dream, in a child process. `tick` is called often. Raises Stopped and Died."""
+        worker.run(self._work, hear, stop, tick)
 
     @abc.abstractmethod
     def _work(self, child: Worker) -> None:

@@ -20,7 +20,7 @@ from dreamer.films.numbered import Numbered, name, numbered
 from dreamer.films.pieces import Pieces
 from dreamer.films.tracks import NOTHING
 from dreamer.films.video import Video
-from dreamer.jobs import checkpoint
+from dreamer.jobs import baton, checkpoint
 from dreamer.machine import ffmpeg, files, limits
 from dreamer.pictures.picture import Picture
 
@@ -63,7 +63,10 @@ class Reel:
     rate    ticks per second
     video   the moving input, or None: each frame keeps its ticks, and the film gets what else is in a Video
     sound   whether that includes its sound
-    count   number of frames"""
+    count   number of frames
+
+    If there is a baton beside `output`, this is a part of a film, and goes on from there. Raises Failure if that is
+    damaged. `first` is the number of the first frame that is dreamed here."""
 
     def __init__(self, output: str, dream: dict[str, Any], image: Pixels, rate: Fraction = Fraction(RATE),
                  video: Moving | None = None, sound: bool = True, count: int = 1) -> None:
@@ -77,6 +80,8 @@ class Reel:
         self.arrays = (self._form.arrays + ffmpeg.DECODING * bool(video)  # bytes per pixel
                        + flow.ARRAYS * bool(dream.get("flow")))
         self.encoded = self._form.encoded
+        self._start = baton.load(baton.beside(output)) or (0, None)
+        self.first = self._start[0]
 
     def _formed(self, video: Moving | None) -> Form:
         ticks = video.ticks if video else None
@@ -149,7 +154,7 @@ class Reel:
         """(number of frames done, the last one's dream, float32 (h, w, 3)); (0, None) if there are none."""
         found = checkpoint.load(self.folder / "last", self._key)
         if not found:
-            return 0, None
+            return self._start
         header, planes = found
         return header["frames"], planes.transpose(1, 2, 0)
 
@@ -176,6 +181,15 @@ class Reel:
         try:
             self._form.finish(count, made)
         except (OSError, Failure) as error:
+            raise self._unwritten(error) from None
+
+    def pass_on(self) -> None:
+        """If this is a part of a film, leave its last dream for the next part. Raises Failure."""
+        path = baton.beside(self.output)
+        try:
+            if path.exists():
+                baton.save(path, *self.done())
+        except OSError as error:
             raise self._unwritten(error) from None
 
     def remove(self) -> None:
