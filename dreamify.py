@@ -43,12 +43,12 @@ try:
     from dreamer.errors import Failure, Mistake, Stopped, say, tell
     from dreamer.films import sequence
     from dreamer.machine import files, here
+    from dreamer.nets.balance import balance
     from dreamer.nets.guide import SIZE, Guide, Seen
     from dreamer.nets.inventory import inventory
-    from dreamer.nets.layers import Term
     from dreamer.nets.listing import listed
     from dreamer.nets.model import default, find
-    from dreamer.nets.net import Net, Tile
+    from dreamer.nets.net import Each, Net, Tile, in_turn
     from dreamer.nets.strength import choose
     from dreamer.options import like, look, texts, words
     from dreamer.options.request import Request, from_json, request, standard_input
@@ -106,19 +106,16 @@ def objectives_of(net: Net, objective: Objective = objective_l2, guide: Guide | 
 
 
 def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: float, jitter: int, clip: bool,
-              objectives: list[Objective], mask: Light | None = None, change: Change | None = None) -> float:
+              objectives: list[Objective], mask: Light | None = None, change: Change | None = None,
+              each: Each = in_turn) -> float:
     """One step of gradient ascent on `picture` (3, h, w), in place; returns the objective before the step.
 
     The net sees the picture rolled by a random offset, so that the net's own grid (its strides) leaves
-    no pattern. `change` is called with the gradient, float32 (3, h, w), and changes it in place."""
+    no pattern. `change` is called with the gradient, float32 (3, h, w), and changes it in place. `each`, which is
+    called like in_turn, may have the tiles computed elsewhere."""
     ox, oy = (int(offset) for offset in rng.randint(-jitter, jitter + 1, 2))
     tiles = net.tiles(picture, oy, ox)  # one, unless memory is short
-    factors = balance(net.what.terms, tiles, objectives)
-    value = 0.0
-    for tile in tiles:
-        parts = [objective(activations) for objective, activations in zip(objectives, tile.forward(), strict=True)]
-        tile.backward([(factor, gradient) for factor, (_, gradient) in zip(factors, parts, strict=True)])
-        value += sum(factor * part for factor, (part, _) in zip(factors, parts, strict=True))
+    value = sum(each(pull, tiles, objectives, balance(net.what.terms, tiles, objectives, each)))
 
     if change:
         change(net.gradient)
@@ -132,18 +129,11 @@ def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: 
     return value
 
 
-def balance(terms: list[Term], tiles: list[Tile], objectives: list[Objective]) -> list[float]:
-    """The factor by which the gradient of each of the `terms` is multiplied before they are added up.
-
-    A layer's gradient may be a thousand times another's. So each is divided by its L2 norm, taken at its layer, and
-    multiplied by its weight: with objective_l2, this maximises the sum of weight * (norm of a term's activations)."""
-    if len(terms) == 1:
-        return [terms[0].weight]  # a step's size does not depend on the gradient's
-    squares = np.zeros(len(terms))
-    for tile in tiles:
-        squares += [np.sum(np.square(objective(activations)[1], dtype=np.float64))
-                    for objective, activations in zip(objectives, tile.forward(), strict=True)]
-    return [term.weight / norm if norm else 0.0 for term, norm in zip(terms, np.sqrt(squares).tolist(), strict=True)]
+def pull(tile: Tile, objectives: list[Objective], factors: list[float]) -> float:
+    """Add the gradient of the tile's share of the objective to its Net's gradient; returns that share."""
+    parts = [objective(activations) for objective, activations in zip(objectives, tile.forward(), strict=True)]
+    tile.backward([(factor, gradient) for factor, (_, gradient) in zip(factors, parts, strict=True)])
+    return sum(factor * part for factor, (part, _) in zip(factors, parts, strict=True))
 
 
 def octave_sizes(height: int, width: int, octaves: int, scale: float) -> list[tuple[int, int]]:
@@ -393,9 +383,10 @@ def parser(function: Callable[..., Any] = dreamify, typed: bool = False) -> Pars
     typed  collect the arguments in the list `words`, whatever they are; without it, the parser is for --help"""
     parameters = inspect.signature(function).parameters.values()
     titles = {"dream": "how to dream", "picture": "pictures", "film": "films", "machine": "the machine and the program"}
-    listed = [f"  {name:<8} {summary(command)}" for name, command in COMMANDS.items()] if function is dreamify else []
+    commands = COMMANDS if function is dreamify else {}
+    listed = [f"  {name:<8} {texts.summary(command)}" for name, command in commands.items()]
     word = "" if function is dreamify else f" {function.__name__}"
-    made = Parser(usage=f"dreamify.py{word} [options]{usage_of(function)}", description=summary(function),
+    made = Parser(usage=f"dreamify.py{word} [options]{texts.usage_of(function)}", description=texts.summary(function),
                   add_help=not typed,
                   allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
                   epilog="\n".join([*(["commands:", *listed, ""] if listed else []), CODES]))
@@ -417,19 +408,6 @@ def parser(function: Callable[..., Any] = dreamify, typed: bool = False) -> Pars
     if function is dreamify:
         made.add_argument("--version", action="version", version=f"image-dreamer {__version__}")
     return made
-
-
-def usage_of(function: Callable[..., Any]) -> str:
-    """The function's arguments; each optional one is in brackets, with all that follow it."""
-    words = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    needed = [p for p in words if p.name in ("input", "output", "file")]
-    optional = [f" [{OPTIONS[p.name].metavar}" for p in words if p not in needed]
-    return "".join(f" {OPTIONS[p.name].metavar}" for p in needed) + "".join(optional) + "]" * len(optional)
-
-
-def summary(function: Callable[..., Any]) -> str:
-    """The first line of the function's docstring."""
-    return (inspect.getdoc(function) or "").partition("\n")[0]
 
 
 def parse(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any], list[str]]:
@@ -456,7 +434,7 @@ def parse(arguments: list[str]) -> tuple[Callable[..., Any], dict[str, Any], lis
 def run(arguments: list[str]) -> None:
     """Carry out the command line, and print what the function returns."""
     if not arguments:
-        say(texts.short(usage_of(dreamify)))
+        say(texts.short(texts.usage_of(dreamify)))
         return
     files.check_here()
     if "--request" in arguments:

@@ -1,5 +1,6 @@
 """The help for each parameter, and the check of its value."""
 
+import inspect
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -169,3 +170,16 @@ GROUPS = {
 def group(name: str) -> str:
     """The group of the option `name`: dream, picture, film or machine."""
     return next((group for group, names in GROUPS.items() if name in names), "dream")
+
+
+def usage_of(function: Callable[..., Any]) -> str:
+    """The function's arguments; each optional one is in brackets, with all that follow it."""
+    words = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    needed = [p for p in words if p.name in ("input", "output", "file")]
+    optional = [f" [{OPTIONS[p.name].metavar}" for p in words if p not in needed]
+    return "".join(f" {OPTIONS[p.name].metavar}" for p in needed) + "".join(optional) + "]" * len(optional)
+
+
+def summary(function: Callable[..., Any]) -> str:
+    """The first line of the function's docstring."""
+    return (inspect.getdoc(function) or "").partition("\n")[0]
