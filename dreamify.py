@@ -229,7 +229,7 @@ def dreamify(input: File | Sequence[File] | None = None, output: File | None = N
              guide_size: int = SIZE, mask: File | None = None, model: File | None = None,
              weights: File | None = None, max_size: int | None = None, max_pixels: int = inputs.MAX_PIXELS,
              keep_location: bool = False, force: bool = False, memory: int | str | None = None,
-             threads: int | None = None, reproducible: bool = False, like: File | None = None,
+             threads: int | None = None, reproducible: bool = False, farm: str | None = None, like: File | None = None,
              preview: File | None = None, events: File | None = None, no_resume: bool = False, watch: bool = False,
              recursive: bool = False, quiet: bool = False, zoom: int | None = None,
              zoom_step: float = DEFAULTS["zoom_step"], rotate: float = DEFAULTS["rotate"],
@@ -251,7 +251,8 @@ def atlas(input: File | None = None, output: File | None = None, layer: str = "*
           guide_size: int = SIZE, mask: File | None = None, model: File | None = None,
           weights: File | None = None, max_size: int = 256, max_pixels: int = inputs.MAX_PIXELS, force: bool = False,
           memory: int | str | None = None, threads: int | None = None, reproducible: bool = False,
-          events: File | None = None, no_resume: bool = False, quiet: bool = False, full: bool = False) -> None:
+          farm: str | None = None, events: File | None = None, no_resume: bool = False, quiet: bool = False,
+          full: bool = False) -> None:
     """Dream a picture at each layer, and put the dreams side by side with their names.
 
     `layer` selects some layers (a pattern), or channels of a layer, instead of all layers."""
@@ -294,7 +295,14 @@ def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None
           **texts.checked(port=port, bind=bind, jobs=jobs))
 
 
-_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio)
+def farm(what: str | None = None, where: File | None = None, *, bind: str | None = None, port: int | str | None = None,
+         jobs: int | str | None = None, memory: int | str | None = None, threads: int | None = None) -> list[str] | None:
+    """Let many machines dream together: make their keys, start the scheduler and the workers, see what they do."""
+    from dreamer.farm.entry import enter
+    return enter(what, where, texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads))
+
+
+_COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio, farm)
 COMMANDS = {function.__name__: function for function in _COMMANDS}  # {first word: function}
 
 
@@ -303,13 +311,15 @@ def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: It
 
     unknown  errors found so far, one line each"""
     from dreamer import perform  # takes 15 ms, and --help and keys do not need it
+    from dreamer.farm.joined import Joined
     from dreamer.jobs.bar import Bar
     out = None if request.quiet else sys.stderr if request.output == inputs.STANDARD else sys.stdout
     if function is atlas:
         perform.atlas(request, Bar(out, "atlas"), deepdream=deepdream, step=make_step, sizes=octave_sizes,
-                      command=command, unknown=unknown)
+                      command=command, unknown=unknown, farm=Joined)
     else:
-        perform.one(request, Bar(out), deepdream=deepdream, step=make_step, sizes=octave_sizes, unknown=unknown)
+        perform.one(request, Bar(out), deepdream=deepdream, step=make_step, sizes=octave_sizes, unknown=unknown,
+                    farm=Joined)
 
 
 def ask(asked: dict[str, Any]) -> Request:
@@ -353,7 +363,7 @@ def command(request: Request) -> str:
         value, default = getattr(request, name), parameter.default
         if parameter.kind is not parameter.KEYWORD_ONLY:
             arguments.append((value if value is not None else DEFAULTS[name], value == default))
-        elif value != default and name not in ("quiet", "force", "no_resume", "events"):
+        elif value != default and name not in ("quiet", "force", "no_resume", "events", "farm"):
             told = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             option = f"--{name.replace('_', '-')}"  # with =, because a value may begin with a dash
             options += [f"{option}={told}"] if told.startswith("-") else [option, *[told] * bool(OPTIONS[name].metavar)]

@@ -11,31 +11,37 @@ import os
 import random
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from dreamer import steps
 from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Mistake, Stopped, Wrong
-from dreamer.films import flow, sequence
+from dreamer.films import flow, numbered, sequence
 from dreamer.jobs import events
+from dreamer.jobs.away import Away
 from dreamer.jobs.checkpoint import Checkpoint
 from dreamer.jobs.dream import Dream
+from dreamer.jobs.elsewhere import Elsewhere, Unit
 from dreamer.jobs.events import Event, Listener, Log
 from dreamer.jobs.film import Film
 from dreamer.jobs.folder import Folder
 from dreamer.jobs.job import Order
+from dreamer.jobs.needed import Needs
 from dreamer.jobs.preview import Preview
 from dreamer.jobs.reel import Reel
 from dreamer.jobs.watch import Watch
 from dreamer.machine import files, worker
 from dreamer.machine.signals import Stop
 from dreamer.nets import layers
+from dreamer.nets.budget import TooLittle
 from dreamer.nets.kept import Kept
 from dreamer.nets.net import Net
 from dreamer.options import places, record
 from dreamer.options.outputs import check_events
+from dreamer.options.packed import packed
 from dreamer.options.request import Request
 from dreamer.options.sizes import fitting_sizes, octave_count
 from dreamer.options.understand import understand
@@ -47,16 +53,18 @@ from dreamer.state import State
 
 Deepdream: TypeAlias = Callable[..., Pixels]
 MakeStep: TypeAlias = Callable[..., float]
+Reach: TypeAlias = Callable[[str], Elsewhere]
 
 
 def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeStep, sizes: Sizes,
-        stop: threading.Event | None = None, unknown: Iterable[str] = ()) -> None:
+        stop: threading.Event | None = None, unknown: Iterable[str] = (), farm: Reach | None = None) -> None:
     """Carry out the Request: dream a picture, a film, or all pictures of a folder.
 
     listen   called with each Event, in this thread; the last one is Finished, Stopped or Failed
     stop     setting it stops the dream, as Ctrl-C does in the main thread: the dream is saved, and the same Request
              resumes it
     unknown  errors found so far, one line each
+    farm     function of the address of a farm that returns the machines; without it, every dream is dreamed here
 
     Raises Mistake, before any work, with everything that is wrong; Failure if something breaks; Stopped if a signal or
     `stop` ends it."""
@@ -69,22 +77,25 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeS
 
     with _listening(request, listen, asked) as heard:
         understood = understand(request, unknown=unknown, look=looked)
-        performing = _Performing(heard(understood), deepdream, step, sizes, asked)
-        if understood.subject:
+        performing = _Performing(heard(understood), deepdream, step, sizes, asked, farm)
+        if understood.subject and understood.farm and farm:
+            performing.send(understood, understood.subject)
+        elif understood.subject:
             performing.dream(understood, understood.subject)
         else:
             performing.folder(understood)
 
 
 def atlas(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeStep, sizes: Sizes,
-          command: Callable[[Request], str], stop: threading.Event | None = None, unknown: Iterable[str] = ()) -> None:
+          command: Callable[[Request], str], stop: threading.Event | None = None, unknown: Iterable[str] = (),
+          farm: Reach | None = None) -> None:
     """Dream the picture at all layers of an atlas, and write the atlas. Arguments and errors: as for `one`.
 
     command  function that returns the command line for the Request of one of its dreams"""
     asked = Stop(stop)
     with _listening(request, listen, asked) as heard:
         understood = understand(request, True, unknown)
-        _Performing(heard(understood), deepdream, step, sizes, asked).atlas(understood, command)
+        _Performing(heard(understood), deepdream, step, sizes, asked, farm).atlas(understood, command)
 
 
 @contextlib.contextmanager
@@ -127,8 +138,10 @@ def _listening(request: Request, listen: Listener, stop: Stop) -> Iterator[Calla
 class _Performing:
     """Carries out what was understood, with one algorithm and one listener."""
 
-    def __init__(self, listen: Listener, deepdream: Deepdream, step: MakeStep, sizes: Sizes, stop: Stop) -> None:
+    def __init__(self, listen: Listener, deepdream: Deepdream, step: MakeStep, sizes: Sizes, stop: Stop,
+                 farm: Reach | None = None) -> None:
         self._listen, self._deepdream, self._step, self._sizes, self._stop = listen, deepdream, step, sizes, stop
+        self._farm, self._needs = farm, Needs(stop)
         self._warned_of_first = False
         self._kept = Kept()
 
@@ -183,9 +196,27 @@ class _Performing:
         change = steps.rule(understood.smooth, understood.pyramid)
         return {"step": functools.partial(self._step, change=change)} if change else {}
 
+    def _away(self, understood: Understood) -> Away | None:
+        """Who gets the dreams, if the user named a farm."""
+        if not (understood.farm and self._farm):
+            return None
+        return Away(self._farm(understood.farm), [*understood.warnings, reading.FIRST], self._listen, self._stop)
+
+    def send(self, understood: Understood, subject: Subject) -> None:
+        """Have another machine dream the subject, and write what comes back."""
+        away, wrong = self._away(understood), list[str]()
+        assert away  # noqa: S101
+        self._warn(understood)
+        self._listen(events.Warned("each step needs the one before, so one worker dreams the whole"))
+        away.send(*self._unit(understood, subject, os.path.basename(understood.input)))
+        away.run(iter([True]), lambda _, lines: wrong.extend(lines))
+        if wrong:
+            raise Failure(*wrong)
+
     def folder(self, understood: Understood) -> None:
         """Dream the pictures of a folder and, if it is watched, those that arrive later."""
         self._warn(understood)
+        away = self._away(understood)
 
         def read(source: Path, output: Path) -> Callable[[], None]:
             wrong, warnings = Wrong(), list[str]()
@@ -196,6 +227,9 @@ class _Performing:
                 warnings.remove(reading.FIRST)
                 self._warn_of_first(os.path.relpath(source, understood.input) if understood.input else str(source))
             assert subject, "nothing was wrong"  # noqa: S101
+            if away:
+                name = os.path.relpath(source, understood.input) if understood.input else str(source)
+                return lambda: away.send(*self._unit(single, subject, name))
             return functools.partial(self._dream_one_of, dataclasses.replace(single, warnings=tuple(warnings)), subject)
 
         def wanted(source: Path, found: dict[str, Any]) -> bool:
@@ -209,7 +243,7 @@ class _Performing:
         except OSError as error:
             raise Failure(f"the folder {understood.output} cannot be created: {error.strerror}") from None
         found = Folder(understood.input, understood.output, read, wanted, understood.force, self._listen, self._stop,
-                       understood.pictures, understood.recursive)
+                       understood.pictures, understood.recursive, away)
         if understood.watch:
             Watch(found, self._listen).run()
         try:
@@ -219,6 +253,49 @@ class _Performing:
                 if new:
                     os.rmdir(understood.output)
             raise
+
+    def _unit(self, understood: Understood, subject: Subject, name: str, more: Mapping[str, Any] = MappingProxyType({}),
+              like: Understood | None = None) -> tuple[Unit, str, dict[str, Path]]:
+        """A dream for another machine, its name, and where its results belong.
+
+        name  of the dream, for people
+        more  members of its request that differ from what the user asked for
+        like  a dream that needs at least as much memory, and is planned instead"""
+        sizes = fitting_sizes(understood, self._sizes, *subject.picture.pixels.shape[:2])
+        need, whole = self._need(like or understood, sizes)
+        files_of, source = dict[str, Path | bytes](), understood.input
+        if subject.nothing is None:
+            source = f"in/{os.path.basename(understood.input)}"
+            files_of[source] = Path(understood.input).read_bytes()
+        many = numbered.numbered(understood.output)
+        output = f"out/{os.path.basename(understood.output)}"
+        sent = packed(understood, source, output)
+        kept = {} if whole or understood.reproducible else {"memory": understood.memory}
+        work = float(sum(height * width for height, width in sizes) * understood.iterations * (understood.zoom or 1))
+        unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output, work, need,
+                    whole, sent.weights)
+        here = Path(understood.output)
+        return unit, name, {"out/": here.parent} if many else {output: here}
+
+    def _need(self, understood: Understood, sizes: list[tuple[int, int]]) -> tuple[int | None, bool]:
+        """(bytes that another machine needs for the dream, None if unknown; whether it must dream it in one piece, as
+        this one would). Raises Failure if this machine would dream it in tiles that no other would choose."""
+        side = min(sizes[-1])
+        what = understood.model.folder, understood.layer.text, understood.pyramid, understood.smooth
+        try:
+            need = self._needs.find(what, functools.partial(_net, understood, None, side),
+                                    steps.PYRAMID * understood.pyramid, steps.memory(understood.smooth, *sizes[-1]),
+                                    *sizes[-1])
+        except TooLittle as error:
+            if understood.reproducible:
+                return None, False
+            raise Failure(f"{error}; with --reproducible, the workers' memory counts") from None
+        if understood.reproducible or not need.tiles:
+            return need.memory, not understood.reproducible
+        if understood.memory is None:
+            raise Failure("it would be dreamed in tiles here, which depend on this machine's memory: add "
+                          "--reproducible, or --memory 2g or another limit, for tiles that are the same elsewhere")
+        return understood.memory, False
 
     def _warn_of_first(self, name: str) -> None:
         """Say once for all pictures of a folder that the first of several pages or frames is taken."""
@@ -244,8 +321,15 @@ class _Performing:
         def single(name: str) -> Understood:
             return dataclasses.replace(understood, layer=parts[name], octaves=octaves[name], warnings=())
 
+        away = self._away(understood)
+        deepest = single([*parts][-1])  # in the net, so that it needs the most
+
         def dream(name: str, output: Path) -> None:
             assert understood.subject  # noqa: S101
+            if away:
+                away.send(*self._unit(dataclasses.replace(single(name), output=str(output)), understood.subject, name,
+                                      {"layer": parts[name].text, "octaves": octaves[name]}, deepest))
+                return
             self.dream(dataclasses.replace(single(name), output=str(output)), understood.subject)
             self._kept.prove()
 
@@ -259,7 +343,7 @@ class _Performing:
             whole.check(None if understood.subject.nothing else understood.input)
         whole.fill(dream, lambda name, found: not understood.no_resume and record.is_of(found, single(name),
                                                                                         self._sizes),
-                   self._listen, self._stop)
+                   self._listen, self._stop, away)
         height, width = picture.shape[:2]
         sizes = self._sizes(height, width, octave_count(understood, height, width), understood.scale)
         whole.write(picture, os.path.basename(understood.input), told, _likes(understood),

@@ -4,10 +4,11 @@ each as a file in a folder.
 For a sheet or a page, each dream is saved in a hidden folder beside it until all are done, so that a stopped atlas can
 continue."""
 
+import collections
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from dreamer.arrays import Pixels
 from dreamer.errors import Failure, Mistake, Stopped, printable
 from dreamer.jobs import events
+from dreamer.jobs.away import Away
 from dreamer.jobs.events import Listener
 from dreamer.machine import files
 from dreamer.machine.signals import Stop
@@ -61,31 +63,45 @@ class Atlas:
             raise Mistake(*lines)
 
     def fill(self, dream: Callable[[str, Path], None], wanted: Callable[[str, dict[str, Any]], bool],
-             listen: Listener, stop: Stop) -> None:
+             listen: Listener, stop: Stop, away: Away | None = None) -> None:
         """Dream each name that has no dream yet. Raises Failure and Stopped.
 
         dream   function of (name, path of the dream)
         wanted  function of (name, recipe) that says whether `dream` would make a dream with that recipe
         listen  called with each event
-        stop    says when to stop"""
+        stop    says when to stop
+        away    gets what `dream` sends to other machines; None: it dreams here"""
         try:
             files.make_folder(self._folder)
         except OSError as error:
             raise Failure(f"the folder {self._folder} cannot be created: {error.strerror}") from None
         began, made, number = time.monotonic(), 0, 1
-        try:
-            with stop.heard():
-                for number, name in enumerate(self._names, 1):
-                    if asked := stop.asked():
-                        raise Stopped(asked)
-                    if not self._is_there(name, wanted):
-                        left = (time.monotonic() - began) / made * (len(self._names) - number + 1) if made else None
-                        listen(events.Taken(number, len(self._names), name, left))
-                        dream(name, self._path(name))
-                        made += 1
-        except Stopped as end:
-            kept = f"{number - 1} of {len(self._names)} dreams are saved; run the same command to continue"
-            raise Stopped(end.number, kept) from None
+        wrong = list[str]()
+
+        def steps() -> Iterator[int]:
+            nonlocal made, number
+            for number, name in enumerate(self._names, 1):
+                if asked := stop.asked():
+                    raise Stopped(asked)
+                if not self._is_there(name, wanted):
+                    left = (time.monotonic() - began) / made * (len(self._names) - number + 1) if made else None
+                    listen(events.Taken(number, len(self._names), name, left))
+                    dream(name, self._path(name))
+                    made += 1
+                yield number
+
+        with stop.heard():
+            if away:
+                away.run(steps(), lambda name, lines: wrong.append(f"{name}: {' '.join(lines)}"),
+                         lambda: len(self._names) - number)
+            else:
+                try:
+                    collections.deque(steps(), maxlen=0)
+                except Stopped as end:
+                    kept = f"{number - 1} of {len(self._names)} dreams are saved; run the same command to continue"
+                    raise Stopped(end.number, kept) from None
+        if wrong:
+            raise Failure(f"{len(wrong)} of {len(self._names)} dreams failed, so there is no atlas yet:", *wrong)
 
     def write(self, picture: Pixels, caption: str, commands: Callable[[str], str], words: Mapping[str, str],
               recipe: dict[str, Any], full: bool) -> None:

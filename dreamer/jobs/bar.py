@@ -25,6 +25,7 @@ class Bar:
     def __init__(self, out: TextIO | None, of: str = "dream") -> None:
         self._out, self._of = out, of
         self._alone = True  # whether there is only one dream
+        self._farmed = False  # whether other machines dream
         self._bar: Any = None  # a tqdm
         self._dream: events.Began | None = None
         self._line, self._shown, self._start, self._done = "", 0.0, 0.0, 0
@@ -51,6 +52,10 @@ class Bar:
             case events.Missed(name):
                 self._close()
                 self._tell(f"{printable(name)}: failed")
+            case events.Farmed():
+                self._farm(event)
+            case events.Taken() | events.Finished() if self._farmed:
+                self._between(event)
             case events.Taken(number, count, name, left):
                 self._alone = False
                 self._tell((f"{number}/{count}  " if count else "") + printable(name)
@@ -60,6 +65,31 @@ class Bar:
                 self._tell(f"{printable(output)}: done")
             case events.Stopped() | events.Failed():
                 self._close()
+
+    def _farm(self, event: events.Farmed) -> None:
+        """Show how far the farm is: one bar over the whole, or a line from time to time."""
+        self._farmed = True
+        ends = not event.running and event.done >= event.total
+        line = f"{counted(event.running, 'dream')} on {counted(event.workers, 'worker')}"
+        if self._bar is None and not ends:
+            self._bar = self._new_bar(event.total, event.done)
+        if self._bar is not None:
+            self._line = line
+            self._bar.total, self._bar.n = event.total, event.done
+            self._show(event.left, 0.1)
+            if ends:
+                self._close()
+        elif not ends and time.monotonic() - self._shown > LINES:
+            self._shown = time.monotonic()
+            self._tell(f"{event.done / max(1, event.total):.0%}  {line}"
+                       + (f"  {_told(event.left)} to go" if event.left is not None else ""))
+
+    def _between(self, event: Event) -> None:
+        """Say that a dream of the farm is done, above the bar."""
+        if isinstance(event, events.Finished):
+            if self._bar is not None:
+                self._bar.clear()
+            self._tell(f"{printable(event.output)}: done")
 
     def _go_on(self, event: Event) -> None:
         match event:
@@ -103,16 +133,20 @@ class Bar:
             steps = min(octaves * dream.iterations + iterations, len(dream.sizes) * dream.iterations - 1)
             octave, iteration = divmod(steps, dream.iterations)
             self._tell(f"continues from octave {octave + 1}, iteration {iteration + 1}")
-        if self._out and self._out.isatty() and sys.stderr.isatty():
-            from tqdm import tqdm
+        self._bar = self._new_bar(dream.total, dream.done)
+        self._show(None, 0)
 
-            # without tqdm's own thread, because a process with threads cannot fork safely
-            still: Any = type("still", (tqdm,), {"monitor_interval": 0})
-            wide = os.get_terminal_size(sys.stderr.fileno()).columns  # 0 if unknown
-            self._bar = still(total=dream.total, initial=dream.done, dynamic_ncols=bool(wide),
-                              ncols=None if wide else COLUMNS,
-                              bar_format="{percentage:3.0f} % |{bar}| {elapsed}, {desc}")
-            self._show(None, 0)
+    def _new_bar(self, total: float, done: float) -> Any:
+        """A tqdm, if this is a terminal; else None."""
+        if not (self._out and self._out.isatty() and sys.stderr.isatty()):
+            return None
+        from tqdm import tqdm
+
+        # without tqdm's own thread, because a process with threads cannot fork safely
+        still: Any = type("still", (tqdm,), {"monitor_interval": 0})
+        wide = os.get_terminal_size(sys.stderr.fileno()).columns  # 0 if unknown
+        return still(total=total, initial=done, dynamic_ncols=bool(wide), ncols=None if wide else COLUMNS,
+                     bar_format="{percentage:3.0f} % |{bar}| {elapsed}, {desc}")
 
     def _moves(self) -> bool:
         """Whether the dream is a film of many dreams."""

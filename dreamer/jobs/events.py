@@ -114,6 +114,16 @@ class Watching(NamedTuple):
     folder: str
 
 
+class Farmed(NamedTuple):
+    """Other machines dream: how far they are with the whole."""
+
+    done: float  # work done, in pixels that steps compute; that of running dreams counts in part
+    total: float  # work of all dreams, as far as known
+    running: int  # dreams that run now
+    workers: int  # machines that take part now
+    left: float | None = None  # seconds to go
+
+
 class Finished(NamedTuple):
     """Everything is done and written."""
 
@@ -142,14 +152,14 @@ class Tick(NamedTuple):
 
 
 Event: TypeAlias = (Counted | Began | Stepped | FrameDone | PreviewWritten | Warned | MemoryShared | Taken | Missed
-                    | Skipped | Watching | Finished | Stopped | Failed | Tick)
+                    | Skipped | Watching | Farmed | Finished | Stopped | Failed | Tick)
 Listener: TypeAlias = Callable[[Event], None]
 
 # the name of each event in a line of JSON
 KINDS: dict[type, str] = {
     Counted: "counted", Began: "began", Stepped: "step", FrameDone: "frame", PreviewWritten: "preview",
     Warned: "warning", MemoryShared: "memory", Taken: "taken", Missed: "missed", Skipped: "skipped",
-    Watching: "watching", Finished: "finished", Stopped: "stopped", Failed: "failed"}
+    Watching: "watching", Farmed: "farmed", Finished: "finished", Stopped: "stopped", Failed: "failed"}
 
 
 def line(event: Event) -> str:

@@ -8,12 +8,13 @@ shows which dream already exists, so nothing needs to be remembered between two 
 import collections
 import enum
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dreamer.errors import Failure, Mistake, Stopped, counted
 from dreamer.jobs import events
+from dreamer.jobs.away import Away, Missed
 from dreamer.jobs.contents import Contents, Lister, left_alone
 from dreamer.jobs.events import Listener
 from dreamer.machine import files
@@ -42,14 +43,16 @@ class Folder:
     listen     called with each event
     stop       says when to stop
     some       paths of the only pictures to dream, in any folders; `source` is then ignored
-    recursive  whether to look into subfolders; the dreams get the same tree in `target`"""
+    recursive  whether to look into subfolders; the dreams get the same tree in `target`
+    away       gets what `read`'s function sends to other machines; None: it dreams here"""
 
     def __init__(self, source: str | os.PathLike[str], target: str | os.PathLike[str],
                  read: Callable[[Path, Path], Callable[[], None]], wanted: Callable[[Path, dict[str, Any]], bool],
                  force: bool, listen: Listener, stop: Stop, some: Collection[str] | None = None,
-                 recursive: bool = False) -> None:
+                 recursive: bool = False, away: Away | None = None) -> None:
         self.source, self.target, self._some = Path(source), Path(target), some
         self._read, self._wanted, self._force, self._listen, self.stop = read, wanted, force, listen, stop
+        self._away = away
         inside = os.path.realpath(target) != os.path.realpath(source)
         self._lister = Lister(source, recursive, target if inside else None)
 
@@ -66,16 +69,36 @@ class Folder:
         for name, why in found.unread.items():
             self._missed(name, [f"the folder cannot be read: {why}"], wrong)
         outcomes: collections.Counter[Outcome] = collections.Counter()
-        dreams = self.dreams(found.pictures)
-        with self.stop.heard():
+        dreams, left = self.dreams(found.pictures), len(found.pictures)
+
+        def steps() -> Iterator[int]:
+            nonlocal left
             for number, name in enumerate(found.pictures, 1):
                 try:
                     outcomes[self.take(name, dreams, number, len(found.pictures))] += 1
                 except (Mistake, Failure) as error:
                     self._missed(name, error.args, wrong)
-                except Stopped as stop:
-                    raise Stopped(stop.number, "\n".join([stop.words, *wrong]), stop.saved) from None
+                left -= 1
+                yield number
+
+        with self.stop.heard():
+            try:
+                self.go(steps(), lambda name, lines: self._missed(name, lines, wrong), lambda: left)
+            except Stopped as stop:
+                raise Stopped(stop.number, "\n".join([stop.words, *wrong]), stop.saved) from None
         self._conclude(found, outcomes, wrong)
+
+    def go(self, steps: Iterable[object], missed: Missed, rest: Callable[[], int] = lambda: 0) -> None:
+        """Go through the steps, in which take() is called; see Away.run. Raises Stopped and Failure."""
+        if self._away:
+            self._away.run(steps, missed, rest)
+        else:
+            collections.deque(steps, maxlen=0)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether other machines dream."""
+        return self._away is not None
 
     def _missed(self, name: str, lines: Sequence[str], wrong: list[str]) -> None:
         wrong.append(f"{name}: {' '.join(lines)}")

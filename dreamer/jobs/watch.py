@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import time
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from dreamer.errors import Failure, Mistake
@@ -35,17 +36,29 @@ class Watch:
     def run(self) -> None:
         """Dream all pictures that have no dream yet, and all that arrive, until a stop is asked for: raises Stopped."""
         self._listen(events.Watching(str(self._folder.source)))
-        there = True
         with self._folder.stop.heard():
-            while True:
-                try:
-                    soon, there = self._look(), True
-                except Failure as error:  # a shared folder may come back
-                    if there:
-                        self._listen(events.Warned(str(error)))
-                    soon, there = False, False
-                self._folder.stop_if_asked()
-                self._folder.stop.wait(SETTLED / 2 if soon else LOOK)
+            self._folder.go(self._looks(), self._missed)
+
+    def _looks(self) -> Iterator[bool | None]:
+        """Look for ever; yields True after each look and, if other machines dream, None while there is time until the
+        next. Raises Stopped."""
+        there = True
+        while True:
+            try:
+                soon, there = self._look(), True
+            except Failure as error:  # a shared folder may come back
+                if there:
+                    self._listen(events.Warned(str(error)))
+                soon, there = False, False
+            yield True
+            self._folder.stop_if_asked()
+            until = time.monotonic() + (SETTLED / 2 if soon else LOOK)
+            while self._folder.is_away and time.monotonic() < until:
+                yield None
+            self._folder.stop.wait(until - time.monotonic())
+
+    def _missed(self, name: str, lines: Sequence[str]) -> None:
+        self._listen(events.Warned(f"{name}: {' '.join(lines)}"))
 
     def _look(self) -> bool:
         """Dream the files that have settled; returns whether others have yet to settle."""
@@ -67,7 +80,7 @@ class Watch:
                 if age < PATIENCE and isinstance(error, Mistake):
                     soon = True
                     continue
-                self._listen(events.Warned(f"{name}: {' '.join(error.args)}"))
+                self._missed(name, error.args)
             self._over[name] = like
         self._folder.tell_current(current)
         return soon

@@ -46,6 +46,7 @@ class Request:
     memory: Number | None
     threads: Number | None
     reproducible: bool
+    farm: str | None
     like: str | None
     preview: str | None
     events: str | None

@@ -75,6 +75,8 @@ OPTIONS = {
     "threads": Option("number of threads (default: all cores, or the CPU quota)", "N", values.whole(1, 1024)),
     "reproducible": Option("give the same bytes on every x86-64 machine with AVX2; a large picture is dreamed in tiles "
                            "of a fixed size"),
+    "farm": Option("dream on the machines of the farm whose scheduler is at this address; local tries a farm on this "
+                   "machine; none dreams here even if the variable DREAMER_FARM names a farm", "ADDRESS", values.farm),
     "like": Option("dream as this picture was dreamed: its recipe replaces the defaults", "FILE"),
     "preview": Option("show the dream so far in this file, at most 1280 pixels a side", "FILE"),
     "events": Option("write each event to this file as a line of JSON; fd:N is the open file descriptor N", "FILE"),
@@ -108,6 +110,10 @@ OPTIONS = {
     "bind": Option("the address at which the page answers (default: 127.0.0.1, which only this machine reaches)",
                    "ADDRESS", values.address),
     "jobs": Option("dreams at the same time; they share the memory and the threads", "N", values.whole(1, 16)),
+    "what": Option("keys: make the keys of a new farm; scheduler: start its scheduler; worker: let this machine work "
+                   "for it; status: show its workers and what they do", "WHAT", str),
+    "where": Option("for keys, the new folder for them; for worker and status, the scheduler's address (default: that "
+                    "in the variable DREAMER_FARM)", "WHERE"),
     "no_open": Option("do not open the page in the browser, only print its address"),
     "blend": Option("share of the previous frame's dream that is carried over to the next frame of a video, 0 to 1 "
                     f"(default: 0; with --flow {flow.BLEND})", "X", values.number(least=0, most=1)),
@@ -122,6 +128,13 @@ OF_COMMANDS = {
         "layer": "layers, channels or classes to dream, each separately: a pattern such as inception_4?/output or "
                  "class:*terrier, or NAME:3,7-9 (default: all layers)",
         "seed": "seed of the random shifts, and of noise: the same seed gives the same atlas",
+    },
+    "farm": {
+        "bind": "the address at which the scheduler answers (default: 127.0.0.1, which only this machine reaches)",
+        "port": f"the port of the scheduler (default: {values.FARM_PORT})",
+        "jobs": "dreams at the same time on this worker; they share its memory and threads (default: 1)",
+        "memory": "memory that this worker uses in all (default: most of the free memory)",
+        "threads": "threads that this worker uses in all (default: all cores, or the CPU quota)",
     },
 }
 
@@ -144,6 +157,14 @@ def told(function: str, name: str, default: object) -> str:
     return (f"{text} (default: {default})" if shown else text).replace("%", "%%")  # for argparse
 
 
+def usage_of(function: Callable[..., Any]) -> str:
+    """The function's arguments; each optional one is in brackets, with all that follow it."""
+    words = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    needed = [p for p in words if p.name in ("input", "output", "file")]
+    optional = [f" [{OPTIONS[p.name].metavar}" for p in words if p not in needed]
+    return "".join(f" {OPTIONS[p.name].metavar}" for p in needed) + "".join(optional) + "]" * len(optional)
+
+
 def short(usage: str) -> str:
     """The text for a command line without arguments."""
     examples = (("photo.jpg dream.png", "animals, pagodas, fish"),
@@ -163,21 +184,13 @@ GROUPS = {
     "picture": ("max_size", "max_pixels", "keep_location", "force", "preview", "watch", "recursive"),
     "film": ("zoom", "zoom_step", "rotate", "pan", "fps", "start", "end", "no_deinterlace", "no_sound", "flow",
              "blend"),
-    "machine": ("memory", "threads", "reproducible", "no_resume", "events", "quiet"),
+    "machine": ("memory", "threads", "reproducible", "farm", "no_resume", "events", "quiet"),
 }
 
 
 def group(name: str) -> str:
     """The group of the option `name`: dream, picture, film or machine."""
     return next((group for group, names in GROUPS.items() if name in names), "dream")
-
-
-def usage_of(function: Callable[..., Any]) -> str:
-    """The function's arguments; each optional one is in brackets, with all that follow it."""
-    words = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    needed = [p for p in words if p.name in ("input", "output", "file")]
-    optional = [f" [{OPTIONS[p.name].metavar}" for p in words if p not in needed]
-    return "".join(f" {OPTIONS[p.name].metavar}" for p in needed) + "".join(optional) + "]" * len(optional)
 
 
 def summary(function: Callable[..., Any]) -> str:

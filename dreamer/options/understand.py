@@ -12,7 +12,7 @@ from dreamer.machine.files import sha256
 from dreamer.nets import guide, layers, model
 from dreamer.nets.guide import Guide
 from dreamer.nets.model import Model
-from dreamer.options import guide_and_mask, look, outputs, places
+from dreamer.options import guide_and_mask, look, outputs, places, values
 from dreamer.options.idle import idle
 from dreamer.options.like import followed
 from dreamer.options.request import Request
@@ -54,7 +54,7 @@ def settings(request: Request, wrong: Wrong, warnings: list[str]) -> Understood:
     recipe: Mapping[str, Any] = {}
     with wrong.noted("like: "):
         recipe = {} if request.like is None else followed(request.like)
-    values = _checked(request, wrong)
+    checked = _checked(request, wrong)
     found = _model(request, wrong, warnings)
     layer, octaves = _layer(request, found, wrong, warnings) if found else (None, USUAL)
     if request.like is not None and "mask" in recipe and request.mask is None:
@@ -64,27 +64,44 @@ def settings(request: Request, wrong: Wrong, warnings: list[str]) -> Understood:
         warnings.append(f"like: {request.like} is a zoom of {recipe['zoom']} frames; this dream is not")
     source = request.input if isinstance(request.input, str) else ""
     folder = request.watch or bool(source and os.path.isdir(source))
-    return Understood(**values | {  # for each None that is not allowed, an error is noted
+    return Understood(**checked | {  # for each None that is not allowed, an error is noted
         "request": request, "model": found, "layer": layer, "usual_octaves": octaves, "followed": recipe,
         "subject": None, "light": None, "leader": None,
-        "warnings": (), "input": source or (os.curdir if request.watch else ""),
+        "warnings": (), "farm": _farm(request, checked.get("farm"), wrong),
+        "input": source or (os.curdir if request.watch else ""),
         "pictures": request.input if isinstance(request.input, tuple) else None,
         "output": request.output or ((source or os.curdir) if folder else "")})
 
 
+def _farm(request: Request, asked: str | None, wrong: Wrong) -> str | None:
+    """The farm to dream on: `asked`, or that of the variable; None to dream here."""
+    found = asked
+    if request.farm is None and os.environ.get(values.FARM):
+        with wrong.noted(f"{values.FARM}: "):
+            found = values.farm(os.environ[values.FARM])
+    if not found or found == values.NONE:
+        return None
+    files = request.input if isinstance(request.input, tuple) else (request.input,)
+    if inputs.STANDARD in (*files, request.output):
+        wrong.append("farm: INPUT and OUTPUT must be files, not -; or dream here, with --farm none")
+    if request.preview is not None:
+        wrong.append("farm: a farm makes no preview; leave out --preview, or dream here, with --farm none")
+    return found
+
+
 def _checked(request: Request, wrong: Wrong) -> dict[str, Any]:
     """{option: its value, checked and converted, or a substitute if it is wrong}."""
-    values: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for field in dataclasses.fields(Understood):
         value = getattr(request, field.name, None)
         if field.name in OPTIONS and value is not None and OPTIONS[field.name].metavar:
-            values[field.name] = _INSTEAD.get(field.name)
+            found[field.name] = _INSTEAD.get(field.name)
             with wrong.noted(f"{field.name.replace('_', '-')}: "):
                 value = OPTIONS[field.name].check(value)
-                values[field.name] = value
+                found[field.name] = value
         else:
-            values[field.name] = value
-    return values
+            found[field.name] = value
+    return found
 
 
 def _model(request: Request, wrong: Wrong, warnings: list[str]) -> Model | None:

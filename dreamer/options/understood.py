@@ -67,6 +67,7 @@ class Understood:
     memory: int | None
     threads: int | None
     reproducible: bool
+    farm: str | None  # None: dream here
     preview: str | None
     events: str | None
     no_resume: bool

@@ -1,5 +1,6 @@
 """Checks of settings. A check is a function of a value, or its text, that returns the value in its own type, or raises
-Mistake with what it should be. `size`, `seconds` and `address` are checks; `whole`, `number` and `pair` return one."""
+Mistake with what it should be. `size`, `seconds`, `address` and `farm` are checks; `whole`, `number` and `pair` return
+one."""
 
 import math
 import re
@@ -8,6 +9,10 @@ from typing import Any, TypeVar
 
 from dreamer.errors import Mistake
 from dreamer.machine import limits
+
+LOCAL, NONE = "local", "none"  # words for a farm: one on this machine, for trying it; and none at all
+FARM = "DREAMER_FARM"  # the variable that names a farm for all dreams
+FARM_PORT = 8786
 
 _Value = TypeVar("_Value")
 
@@ -56,6 +61,18 @@ def address(value: object) -> str:
         return "127.0.0.1" if text == "localhost" else str(ipaddress.ip_address(text.strip("[]")))
     except ValueError:
         raise Mistake(f"{text!r} is not an IP address such as 192.168.1.5") from None
+
+
+def farm(value: object) -> str:
+    """The address of a farm's scheduler with all its parts, tls://HOST:PORT; or one of the words LOCAL and NONE."""
+    text = str(value)
+    if text in (LOCAL, NONE):
+        return text
+    found = re.fullmatch(r"(?:tls://)?([\w.-]+|\[[0-9a-fA-F:.]+\])(?::([0-9]{1,5}))?/?", text, re.ASCII)
+    if not found or int(found[2] or FARM_PORT) > 65535:
+        raise Mistake(f"{text!r} is not the address of a farm's scheduler, such as tls://192.168.1.5:{FARM_PORT}, nor "
+                      f"{LOCAL}, nor {NONE}")
+    return f"tls://{found[1]}:{found[2] or FARM_PORT}"
 
 
 def size(value: object) -> int:

@@ -19,10 +19,10 @@ from typing import Any
 from dreamer.errors import Failure, Mistake, Wrong, counted
 from dreamer.jobs import checkpoint
 from dreamer.machine import files, limits
+from dreamer.machine.child import Child, End
 from dreamer.nets import model
 from dreamer.pictures import nothing
 from dreamer.studio import form, naming
-from dreamer.studio.child import Child, End
 from dreamer.studio.entry import DONE, DREAMING, FAILED, RUNNING, STOPPED, STOPPING, TRIES, WAITING, Entry, read
 
 VERSION = 1  # of the file

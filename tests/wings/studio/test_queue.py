@@ -18,9 +18,9 @@ from PIL import Image
 from dreamer.errors import Failure, Mistake
 from dreamer.jobs.atlas import tile_name
 from dreamer.machine import limits
+from dreamer.machine.child import PATIENCE
 from dreamer.nets import model
 from dreamer.pictures.recipe import read_recipe
-from dreamer.studio.child import PATIENCE
 from dreamer.studio.queue import FULL, KEPT, Queue
 from helpers import PYTHON, ROOT, SLOWLY, children, ends, run
 

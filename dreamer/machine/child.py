@@ -1,5 +1,5 @@
-"""One dream as a child process of the studio: it gets a request, tells its events, is stopped, and never outlives the
-studio, in whatever way that ends."""
+"""One dream as a child process of a server: it gets a request, tells its events, is stopped, and never outlives the
+server, in whatever way that ends."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from dreamer.errors import Failure, printable
+from dreamer.errors import Failure, Mistake, printable
 
 PATIENCE = 6.0  # seconds that it has to end after a stop; the dream's own process has a little less
 LONGEST = 1 << 20  # bytes of an event's line
@@ -24,11 +24,13 @@ class End(NamedTuple):
 
     state   done, stopped or failed
     saved   whether the output is the dream so far, if it was stopped
-    lines   what went wrong, if it failed"""
+    lines   what went wrong, if it failed
+    code    its exit code, if it failed: 2 if the request is wrong"""
 
     state: str
     saved: bool = False
     lines: tuple[str, ...] = ()
+    code: int = 1
 
 
 class Child:
@@ -148,13 +150,14 @@ class Child:
         if kind == "stopped":
             return End("stopped", self._last.get("saved") is True)
         if kind == "failed" and isinstance(self._last.get("lines"), list):
-            return End("failed", lines=tuple(map(str, self._last["lines"])) or ("the dream failed",))
+            return End("failed", lines=tuple(map(str, self._last["lines"])) or ("the dream failed",),
+                       code=2 if self._last.get("exit_code") == Mistake.exit_code else 1)
         if self._stopping and not self._broken:
             return End("stopped")
         told = [line.removeprefix("dreamify: ") for line in said.decode(errors="replace").splitlines()
                 if line.startswith("dreamify: ") and not line.startswith("dreamify: warning: ")]
         if code > 0 and told and not self._broken:  # what is wrong with the request itself
-            return End("failed", lines=tuple(map(printable, told)))
+            return End("failed", lines=tuple(map(printable, told)), code=2 if code == Mistake.exit_code else 1)
         what = self._broken or (f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}")
         return End("failed", lines=(f"the dream ended unexpectedly ({printable(what)})",))
 

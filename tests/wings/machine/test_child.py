@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from dreamer.machine.child import PATIENCE, Child, End
 from dreamer.pictures.recipe import read_recipe
-from dreamer.studio.child import PATIENCE, Child, End
 from helpers import PYTHON, ROOT, SLOWLY, children, ends, is_running
 
 SCRIPT = ROOT / "dreamify.py"
@@ -102,7 +102,7 @@ def test_what_is_wrong_is_told_in_the_words_of_the_program(folder: Path) -> None
     assert end.lines[0].startswith("layer: daydream has no layer '--force'")
     assert events[-1]["event"] == "failed"
     end, events = asyncio.run(dreamed(folder, {"inptu": 1}))  # before there are events
-    assert (end, events) == (End("failed", lines=("request: unknown argument 'inptu'",)), [])
+    assert (end, events) == (End("failed", lines=("request: unknown argument 'inptu'",), code=2), [])
 
 
 @pytest.mark.parametrize(("code", "told"), [
@@ -130,7 +130,7 @@ def test_what_it_prints_is_no_event_and_fills_no_pipe(folder: Path) -> None:
 
 
 def test_one_that_does_not_stop_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dreamer.studio.child.PATIENCE", 0.5)
+    monkeypatch.setattr("dreamer.machine.child.PATIENCE", 0.5)
     code = "signal.signal(signal.SIGTERM, signal.SIG_IGN); tell(event='began'); time.sleep(60)"
     began = time.monotonic()
     assert asyncio.run(dreamed(folder, {}, bad(folder, code), "began"))[0] == End("stopped")
@@ -163,7 +163,7 @@ def test_a_cancelled_one_is_killed(folder: Path) -> None:
 SERVER = f"""
 import asyncio, sys
 sys.path.insert(0, {str(ROOT)!r})
-from dreamer.studio.child import Child
+from dreamer.machine.child import Child
 asked = {{"input": "./a.png", "output": "./d.png", "model": "daydream", "iterations": 100000, "quiet": True}}
 def hear(event):
     print(event["event"], flush=True)

@@ -1,0 +1,356 @@
+"""Hands dreams to the workers of a farm, and takes what comes back."""
+
+import contextlib
+import math
+import queue
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import distributed
+
+from dreamer.errors import Failure, Stopped
+from dreamer.farm import engine, unit
+from dreamer.farm.keys import Keys
+from dreamer.farm.likeness import check, likeness
+from dreamer.farm.pace import Pace
+from dreamer.jobs import events
+from dreamer.jobs.elsewhere import Content, Result, Unit
+from dreamer.jobs.events import Listener
+from dreamer.machine import here
+from dreamer.machine.files import sha256
+from dreamer.machine.signals import LOOK, Stop
+
+AHEAD = 2  # units per place at a worker that are handed over: one that runs, and one that waits for its end
+TRIES = 3  # attempts at a unit that fails
+OFTEN = 0.25  # seconds between two reports to the listener
+LOOKS = 1.0  # seconds between two looks at the workers
+SETTLED = 5.0  # seconds without a new worker after which the user hears of it, and a unit that fits none is given up
+
+
+class Farm:
+    """The farm whose scheduler is at `where`; an Elsewhere. Raises Failure if it does not answer, or if this machine is
+    not like it."""
+
+    def __init__(self, where: str, keys: Keys) -> None:
+        self.where = where
+        try:
+            self.client = distributed.Client(where, security=engine.security(keys), timeout=engine.WAIT,
+                                             set_as_default=False, name="image-dreamer")
+        except Exception as error:
+            raise engine.unreachable(where, error) from None
+        try:
+            check(likeness(), self.state()["likeness"])
+        except BaseException:
+            self.close()
+            raise
+
+    def state(self) -> dict[str, Any]:
+        """What Scheduler.farm_state says. Raises Failure if the scheduler is gone."""
+        try:
+            found: dict[str, Any] = self.client.sync(self.client.scheduler.farm_state, callback_timeout=20)
+            return found
+        except Exception:
+            raise self.gone() from None
+
+    def gone(self) -> Failure:
+        """The Failure if the scheduler no longer answers."""
+        return Failure(f"the farm's scheduler at {self.where} is gone; run the same command to continue")
+
+    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
+                  stop: Stop) -> Iterator[tuple[Unit, Result]]:
+        """As Elsewhere says."""
+        run = _Run(self, units, total, listen, stop)
+        try:
+            yield from run.results()
+        finally:
+            run.end()
+
+    def close(self) -> None:
+        """Leave the farm."""
+        with contextlib.suppress(Exception):
+            self.client.close(timeout=2)
+
+
+class _Open:
+    """A Unit that has not ended: its attempts, {key: future}, what each has told, and the workers where it failed."""
+
+    def __init__(self, unit: Unit, number: int) -> None:
+        self.unit, self.number = unit, number
+        self.futures: dict[str, Any] = {}
+        self.told: dict[str, dict[str, Any]] = {}
+        self.only: dict[str, set[str]] = {}  # workers that an attempt may use, if not all
+        self.failed = set[str]()
+        self.tries, self.lost, self.handed = 0, 0, 0.0
+        self.last: dict[str, Any] | None = None
+
+    def share(self) -> float:
+        """How much of it is done in the attempt that is farthest."""
+        return max((told["share"] for told in self.told.values()), default=0.0)
+
+
+class _Run:
+    """One call of carry_out."""
+
+    def __init__(self, farm: Farm, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
+                 stop: Stop) -> None:
+        self._farm, self._client = farm, farm.client
+        self._units, self._total, self._listen, self._stop = iter(units), total, listen, stop
+        self._name, self._count = uuid.uuid4().hex[:12], 0
+        self._topic = f"dreams-{self._name}"
+        self._open: dict[int, _Open] = {}
+        self._of: dict[str, _Open] = {}  # by key
+        self._aside: list[_Open] = []  # no worker has the room for them now
+        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._shared: dict[str, Any] = {}
+        self._workers: dict[str, dict[str, Any]] = {}
+        self._looked = self._reported = self._asked = -LOOKS
+        self._changed = self._alone = time.monotonic()
+        self._more = True
+        self._pace = Pace()
+        self._client.subscribe_topic(self._topic, self._hear)
+
+    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        self._told.put(event[1])
+
+    def results(self) -> Iterator[tuple[Unit, Result]]:
+        """Each Unit with its Result."""
+        while self._more or self._open:
+            if number := self._stop.asked():
+                raise Stopped(number)
+            self._look()
+            self._take()
+            self._again()
+            yield from self._unfit()
+            self._help()
+            self._report()
+            with contextlib.suppress(queue.Empty):
+                key = self._ended.get(timeout=LOOK)
+                while True:
+                    yield from self._settle(key)
+                    key = self._ended.get_nowait()
+        self._listen(events.Farmed(self._pace.done, self._pace.done, 0, len(self._workers), 0.0))
+
+    def end(self) -> None:
+        """Give up what has not ended: its dreams are stopped everywhere."""
+        futures = [future for each in self._open.values() for future in each.futures.values()]
+        self._open.clear()
+        self._of.clear()
+        with contextlib.suppress(Exception):  # the scheduler may be gone
+            self._client.unsubscribe_topic(self._topic)
+            if futures:
+                self._client.sync(self._client._cancel, futures, callback_timeout=10)
+        self._shared.clear()
+
+    # ------------------------------------------------------------------------------------ the workers
+
+    def _look(self) -> None:
+        """Find out which workers there are, and what they have told."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                told = self._told.get_nowait()
+                if (each := self._of.get(told["key"])) and not told["ended"]:
+                    each.told[told["key"]] = told
+                    self._pace.tell(told["worker"], each.unit.work, told)
+        if time.monotonic() - self._looked < LOOKS:
+            return
+        self._looked = time.monotonic()
+        found = self._farm.state()["workers"]
+        if {*found} - {*self._workers}:
+            self._changed = time.monotonic()
+        self._workers = found
+        if found:
+            self._alone = time.monotonic()
+        elif time.monotonic() - self._alone > SETTLED:
+            self._alone = math.inf
+            self._listen(events.Warned(f"waiting for workers at {self._farm.where}; to start one: "
+                                       f"{here.command(f'farm worker {self._farm.where}')}"))
+        for each in [*self._open.values()]:
+            for key, only in [*each.only.items()]:
+                if not only & {*found}:  # all that it may use are gone
+                    self._drop(each, key)
+                    self._hand_over(each)
+
+    def _fits(self, unit: Unit, worker: dict[str, Any]) -> bool:
+        """Whether the worker has what the unit needs."""
+        has = worker["resources"]
+        return has["memory"] >= (unit.memory or 0) and (unit.weights is None or f"weights-{unit.weights}" in has)
+
+    def _places(self) -> int:
+        return sum(int(worker["resources"]["slots"]) for worker in self._workers.values())
+
+    # -------------------------------------------------------------------------------------- the units
+
+    def _take(self) -> None:
+        """Take units and hand them over, as long as the workers have places."""
+        if not self._more or time.monotonic() - self._asked < LOOK:
+            return
+        while self._more and len(self._open) < AHEAD * self._places():
+            try:
+                taken = next(self._units)
+            except StopIteration:
+                self._more = False
+                return
+            if taken is None:
+                self._asked = time.monotonic()
+                return
+            self._count += 1
+            each = self._open[self._count] = _Open(taken, self._count)
+            self._hand_over(each)
+
+    def _hand_over(self, each: _Open, preferred: Iterable[str] = ()) -> None:
+        """Begin an attempt at a unit. `preferred`: workers that should do it, but need not."""
+        fit = {address for address, worker in self._workers.items() if self._fits(each.unit, worker)}
+        may = fit - each.failed or fit
+        if not may:
+            self._aside.append(each)
+            return
+        each.tries, each.handed = each.tries + 1, time.monotonic()
+        key = f"dream-{self._name}-{each.number}-{each.tries}"
+        unit_of = each.unit
+        travelling = {name: data for name, data in unit_of.files.items() if isinstance(data, bytes)}
+        shared = {name: data for name, data in unit_of.files.items() if not isinstance(data, bytes)}
+        job = {"name": unit_of.name, "request": dict(unit_of.request), "outputs": unit_of.outputs,
+               "whole": unit_of.whole, "count": _pictures(unit_of), "key": key, "topic": self._topic,
+               "number": each.number, "need": unit_of.memory, "shared": [*shared]}
+        needs = {"slots": 1} | ({"memory": unit_of.memory} if unit_of.memory else {})
+        needs |= {f"weights-{unit_of.weights}": 1} if unit_of.weights else {}
+        workers = sorted(preferred) or (sorted(may) if each.failed else None)
+        if each.failed and not preferred:
+            each.only[key] = may
+        future = self._client.submit(
+            unit.carry_out, job, [*travelling], [*travelling.values()], *map(self._content, shared.values()), key=key,
+            pure=False, resources=needs, workers=workers, allow_other_workers=bool(preferred))
+        each.futures[key] = future
+        self._of[key] = each
+        future.add_done_callback(lambda ended: self._ended.put(ended.key))
+
+    def _content(self, path: Content) -> Any:
+        """The future of a file's content, which the engine brings to each worker once."""
+        assert isinstance(path, Path)  # noqa: S101
+        checksum = sha256(path)
+        if checksum not in self._shared:
+            self._shared[checksum] = self._client.submit(unit.content, path.read_bytes(), pure=False,
+                                                         key=f"content-{self._name}-{checksum}")
+        return self._shared[checksum]
+
+    def _again(self) -> None:
+        """Hand over what no worker had the room for, if one has now."""
+        waiting, self._aside = self._aside, []
+        for each in waiting:
+            self._hand_over(each)
+
+    def _unfit(self) -> Iterator[tuple[Unit, Result]]:
+        """Give up units for which no worker has the room."""
+        if not self._workers or time.monotonic() - self._changed < SETTLED:
+            return
+        waiting, self._aside = self._aside, []
+        for each in waiting:
+            yield self._close(each, Result({}, (self._lack(each.unit),)))
+
+    def _lack(self, wanted: Unit) -> str:
+        if wanted.weights and not any(f"weights-{wanted.weights}" in worker["resources"]
+                                      for worker in self._workers.values()):
+            return (f"no worker has these weights of {wanted.request.get('model')} (sha256 {wanted.weights[:8]}…): "
+                    "use the same image on all machines")
+        return _advice("no worker has the memory to dream it in one piece, as this machine would")
+
+    def _help(self) -> None:
+        """When nothing is left to hand over, try what is far from its end on a worker that has nothing to do."""
+        if self._more or self._aside:
+            return
+        free = [address for address, worker in self._workers.items()
+                if len(worker["doing"]) < worker["resources"]["slots"]]
+        busy = [each for each in self._open.values() if len(each.futures) == 1
+                and time.monotonic() - each.handed > 2 * LOOKS]  # older than what `doing` says
+        for each in sorted(busy, key=lambda each: each.share()):
+            can = [address for address in free if self._fits(each.unit, self._workers[address])
+                   and address not in each.failed | {told["worker"] for told in each.told.values()}]
+            told = next(iter(each.told.values()), None)
+            if can and (told is None or self._pace.is_slow(each.unit.work, told)):
+                self._hand_over(each, can[:1])
+                free.remove(can[0])
+
+    # ------------------------------------------------------------------------------------- what comes back
+
+    def _settle(self, key: str) -> Iterator[tuple[Unit, Result]]:
+        """An attempt has ended."""
+        each = self._of.get(key)
+        if each is None or key not in each.futures:  # another attempt was first
+            return
+        future = each.futures[key]
+        told, failure = self._outcome(future)
+        if told and (told["code"] != 1):
+            self._pace.end(told["worker"], each.unit.work, each.told.get(key))
+            yield self._close(each, Result(told["files"], tuple(told["error"]), tuple(told["warnings"])))
+            return
+        self._drop(each, key)
+        if told:
+            each.failed.add(told["worker"])
+            each.last = told
+        if failure:  # its worker died, and others that tried it
+            yield self._close(each, Result({}, (failure,)))
+        elif not each.futures:
+            if len(each.failed) >= TRIES or (told and not self._others(each)):
+                lines = tuple(told["error"] if told else ())
+                yield self._close(each, Result({}, (_advice(lines[0]),) if told and told["tiles"] else lines))
+            else:
+                self._hand_over(each)
+
+    def _others(self, each: _Open) -> bool:
+        return any(address not in each.failed and self._fits(each.unit, worker)
+                   for address, worker in self._workers.items())
+
+    def _outcome(self, future: Any) -> tuple[dict[str, Any] | None, str]:
+        """(what the attempt returned, ""), or (None, why it cannot be tried again: "" if it can). Raises Failure."""
+        try:
+            return future.result(timeout=60), ""
+        except distributed.scheduler.KilledWorker:
+            return None, f"it ended {engine.KILLS + 1} workers, one after the other"
+        except Exception as error:
+            if self._client.status != "running":
+                raise self._farm.gone() from None
+            each = self._of[future.key]
+            each.lost += 1
+            return None, f"the farm lost it {TRIES} times: {error or type(error).__name__}" * (each.lost >= TRIES)
+
+    def _close(self, each: _Open, result: Result) -> tuple[Unit, Result]:
+        for key in [*each.futures]:
+            self._drop(each, key)
+        self._open.pop(each.number, None)
+        if not result.error:
+            self._pace.done += each.unit.work
+        return each.unit, result
+
+    def _drop(self, each: _Open, key: str) -> None:
+        """Forget an attempt; if it runs, it is stopped."""
+        future = each.futures.pop(key)
+        each.told.pop(key, None)
+        each.only.pop(key, None)
+        del self._of[key]
+        if not future.done():
+            with contextlib.suppress(Exception):
+                self._client.cancel([future], asynchronous=False)
+
+    def _report(self) -> None:
+        if time.monotonic() - self._reported < OFTEN:
+            return
+        self._reported = time.monotonic()
+        done = self._pace.done + sum(each.share() * each.unit.work for each in self._open.values())
+        running = [told for each in self._open.values() for told in each.told.values()]
+        total = max(self._total(), done)
+        self._listen(events.Farmed(done, total, len(running), len(self._workers),
+                                   self._pace.left(total - done, self._workers, running)))
+
+
+def _pictures(unit_of: Unit) -> int:
+    """How many pictures it dreams."""
+    asked = unit_of.request.get("input")
+    return len(asked) if isinstance(asked, list | tuple) else 1
+
+
+def _advice(what: str) -> str:
+    return f"{what}: add --reproducible, or a smaller limit such as --memory 2g, to dream it in tiles"

@@ -1,0 +1,37 @@
+"""A farm that is joined as soon as there is something for it to do."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from dreamer.farm import engine, keys
+from dreamer.jobs.elsewhere import Result, Unit
+from dreamer.jobs.events import Listener
+from dreamer.machine.signals import Stop
+from dreamer.options.values import LOCAL
+
+
+class Joined:
+    """The farm whose scheduler is at `where`, or LOCAL, a farm on this machine for the run; an Elsewhere."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
+                  stop: Stop) -> Iterator[tuple[Unit, Result]]:
+        """As Elsewhere says. Raises Mistake if this machine has no keys."""
+        engine.load()
+        if self._where == LOCAL:
+            from dreamer.farm.local import local
+            with local() as (where, made):
+                yield from _carried_out(where, made, units, total, listen, stop)
+        else:
+            yield from _carried_out(self._where, keys.find(), units, total, listen, stop)
+
+
+def _carried_out(where: str, held: keys.Keys, units: Iterable[Unit | None], total: Callable[[], float],
+                 listen: Listener, stop: Stop) -> Iterator[tuple[Unit, Result]]:
+    from dreamer.farm.client import Farm  # with the engine
+    farm = Farm(where, held)
+    try:
+        yield from farm.carry_out(units, total, listen, stop)
+    finally:
+        farm.close()

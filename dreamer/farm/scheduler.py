@@ -1,0 +1,85 @@
+"""The scheduler of a farm: workers and clients meet there, and each unit of work gets its worker."""
+
+import asyncio
+import collections
+import contextlib
+import signal
+from typing import Any
+
+import distributed
+from tornado.httpserver import HTTPServer
+from tornado.web import Application
+
+from dreamer.errors import Failure, Stopped, say
+from dreamer.farm import engine
+from dreamer.farm.keys import Keys
+from dreamer.farm.likeness import likeness
+from dreamer.machine import here
+from dreamer.machine.signals import ASKING
+
+LOOPBACK = "127.0.0.1"
+
+
+class Scheduler(distributed.Scheduler):
+    """The engine's scheduler, for dreams. It has no page (the engine's own has no lock), and knows what each worker
+    does."""
+
+    def __init__(self, keys: Keys, host: str, port: int) -> None:
+        super().__init__(host=host, port=port, protocol="tls://", security=engine.security(keys),
+                         dashboard_address=None, dashboard=False)
+        self._likeness = likeness()
+        self._doing: dict[str, dict[str, dict[str, Any]]] = collections.defaultdict(dict)  # of each worker: by key
+        self.handlers["farm_state"] = self.farm_state
+        self.stream_handlers["farm_progress"] = self.farm_progress
+
+    def start_http_server(self, routes: Any, dashboard_address: Any, default_port: int = 0,
+                          ssl_options: Any = None) -> None:
+        """The engine's HTTP server, which listens nowhere."""
+        self.http_application = Application()
+        self.http_server = HTTPServer(self.http_application)
+
+    def farm_state(self) -> dict[str, Any]:
+        """{"likeness": as likeness() says, "workers": {address: {"name", "resources", "doing": [what it tells of each
+        unit]}}}."""
+        for address in {*self._doing} - {*self.workers}:
+            del self._doing[address]
+        return {"likeness": self._likeness,
+                "workers": {address: {"name": str(worker.name), "resources": dict(worker.resources),
+                                      "doing": list(self._doing.get(address, {}).values())}
+                            for address, worker in self.workers.items()}}
+
+    def farm_progress(self, worker: str, key: str, topic: str, told: dict[str, Any]) -> None:
+        """A worker tells how far it is with a unit: this is passed on to who subscribed to `topic`."""
+        if told["ended"]:
+            self._doing[worker].pop(key, None)
+        else:
+            self._doing[worker][key] = told
+        self.log_event(topic, told | {"key": key, "worker": worker})
+
+
+async def serve(keys: Keys, host: str, port: int) -> None:
+    """Run the scheduler until a signal ends it: raises Stopped. Raises Failure if it cannot listen there."""
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+    number = [signal.SIGTERM]
+
+    def stop(which: signal.Signals) -> None:
+        number[0] = which
+        asked.set()
+
+    for which in ASKING:
+        loop.add_signal_handler(which, stop, which)
+    scheduler = Scheduler(keys, host, port)
+    try:
+        await scheduler
+    except OSError as error:
+        raise Failure(f"the scheduler cannot listen at {host}:{port}: {error.strerror or error}") from None
+    where = scheduler.address
+    say(f"the farm's scheduler is at {where}; stop it with Ctrl-C\n"
+        f"  on each machine:  {here.command(f'farm worker {where}')}\n"
+        f"  to dream:         {here.command(f'photos/ dreams/ --farm {where}')}")
+    try:
+        await asked.wait()
+    finally:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(scheduler.close(), 5)
+    raise Stopped(number[0])

@@ -1,0 +1,131 @@
+"""A unit of work on a worker: a dream in a child process, in a folder of its own."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dreamer.machine.child import Child
+
+OFTEN = 0.4  # seconds between two reports, and between two looks whether somebody still wants the result
+_PROGRAM = Path(__file__).resolve().parents[2] / "dreamify.py"
+
+
+def content(data: bytes) -> bytes:
+    """What several units read, as a result that the engine brings to each worker once."""
+    return data
+
+
+async def carry_out(job: Mapping[str, Any], names: list[str], contents: list[bytes], *shared: bytes) -> dict[str, Any]:
+    """Dream; returns {"files": {path: bytes}, "error": lines, "code": 0, 1 or 2, "warnings": lines, "worker": address}.
+    Called by the engine, on a worker.
+
+    job       name, request, outputs, whole, count (of pictures), key, topic, need (bytes, or None), shared (paths)
+    names     paths of `contents`, the files that only this unit reads; `shared` are the others"""
+    import distributed
+    worker = distributed.get_worker()
+    folder = Path(tempfile.mkdtemp(prefix="unit-", dir=worker.home))
+    try:
+        for name, data in zip([*names, *job["shared"]], [*contents, *shared], strict=True):
+            path = _inside(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        _inside(folder, job["outputs"]).parent.mkdir(parents=True, exist_ok=True)
+        if job["outputs"].endswith("/"):
+            _inside(folder, job["outputs"]).mkdir(exist_ok=True)
+        return await _Attempt(worker, job, folder).run()
+    except OSError as error:
+        return _ended(worker, error=[f"{worker.name}: {error.filename or folder}: {error.strerror or error}"], code=1)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Attempt:
+    """One attempt at a unit: a child process, and what it tells."""
+
+    def __init__(self, worker: Any, job: Mapping[str, Any], folder: Path) -> None:
+        self._worker, self._job, self._folder = worker, job, folder
+        self._warnings, self._tiles = list[str](), False
+        self._began, self._told = time.monotonic(), 0.0
+        self._done, self._share, self._left = 0, 0.0, None
+        share = worker.memory_share
+        request = {**job["request"], "quiet": True, "force": True,
+                   "threads": worker.threads_share}
+        if request.get("memory") is None:  # else the tiles are planned with it
+            request["memory"] = max(share, job["need"] or 0)
+        self._child = Child(str(_PROGRAM), folder, request, self._hear)
+
+    async def run(self) -> dict[str, Any]:
+        """Dream; returns the same as carry_out."""
+        self._report()
+        watching = asyncio.ensure_future(self._watch())
+        try:
+            end = await self._child.run()
+        finally:
+            watching.cancel()
+            self._report(ended=True)
+        if self._tiles:
+            return _ended(self._worker, error=[f"{self._worker.name} has too little memory to dream it in one piece"],
+                          code=1, tiles=True)
+        if end.state == "stopped":
+            return _ended(self._worker, error=["it was stopped"], code=1)
+        return _ended(self._worker, error=list(end.lines), code=0 if end.state == "done" else end.code,
+                      warnings=self._warnings, files=self._results())
+
+    def _results(self) -> dict[str, bytes]:
+        outputs = self._job["outputs"]
+        path = self._folder / outputs
+        if not outputs.endswith("/"):
+            return {outputs: path.read_bytes()} if path.is_file() else {}
+        return {str(each.relative_to(self._folder)): each.read_bytes()
+                for each in sorted(path.rglob("*")) if each.is_file() and not each.name.startswith(".")}
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "warning":
+            self._warnings.append(str(event["line"]))
+        elif kind == "began" and event["overhead"] > 1 and self._job["whole"]:
+            self._tiles = True
+            self._child.stop()
+        elif kind == "finished":
+            self._done, self._share = self._done + 1, 0.0
+        elif kind == "step":
+            self._share, self._left = event["done"] / max(1, event["total"]), event["left"]
+        if time.monotonic() - self._told > OFTEN:
+            self._report()
+
+    def _report(self, ended: bool = False) -> None:
+        self._told = time.monotonic()
+        share = min(1.0, (self._done + self._share) / self._job["count"])
+        told = {"number": self._job["number"], "name": self._job["name"], "share": share, "left": self._left,
+                "seconds": time.monotonic() - self._began, "ended": ended}
+        with contextlib.suppress(Exception):  # the connection is gone: so is who would hear it
+            self._worker.batched_send({"op": "farm_progress", "key": self._job["key"], "topic": self._job["topic"],
+                                       "told": told})
+
+    async def _watch(self) -> None:
+        """Stop the child as soon as nobody wants the result."""
+        while True:
+            await asyncio.sleep(OFTEN)
+            task = self._worker.state.tasks.get(self._job["key"])
+            if task is None or task.state in ("cancelled", "released", "forgotten"):
+                self._child.stop()
+
+
+def _ended(worker: Any, *, error: list[str], code: int, warnings: list[str] | None = None,
+           files: dict[str, bytes] | None = None, tiles: bool = False) -> dict[str, Any]:
+    return {"files": files or {}, "error": error, "code": code, "warnings": warnings or [], "tiles": tiles,
+            "worker": worker.address}
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The path `name` in the folder. Raises OSError if it leads out of it."""
+    path = Path(os.path.normpath(folder / name))
+    if not path.is_relative_to(folder) or path == folder:
+        raise OSError(f"{name} is not a path in the unit's folder")
+    return path

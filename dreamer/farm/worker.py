@@ -1,0 +1,140 @@
+"""A worker of a farm: it carries out units of work, one or a few at a time, with this machine's memory and threads."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import uuid
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import distributed
+from tornado.httpserver import HTTPServer
+from tornado.web import Application
+
+from dreamer.errors import Failure, Stopped, counted, say
+from dreamer.farm import engine
+from dreamer.farm.home import home
+from dreamer.farm.keys import Keys
+from dreamer.farm.likeness import check, likeness
+from dreamer.machine import limits
+from dreamer.machine.signals import ASKING
+
+PLENTY = 10 ** 9  # units that can use the same weights at once
+SHARE = 0.8  # of the free memory; the rest is left for other programs
+PAUSE = 1.0  # seconds between two tries to reach the scheduler
+
+
+class Room(NamedTuple):
+    """What a worker may use.
+
+    memory   bytes in all
+    threads  in all
+    jobs     units at a time, which share both"""
+
+    memory: int
+    threads: int
+    jobs: int
+
+    def told(self) -> str:
+        """As text."""
+        return (f"{counted(self.jobs, 'dream')} at a time, {limits.told(self.memory)} of memory, "
+                f"{counted(self.threads, 'thread')}")
+
+
+def room(memory: int | None, threads: int | None, jobs: int) -> Room:
+    """The Room for these options: by default, most of this machine's memory, and all its cores."""
+    free = int(limits.memory() * SHARE)
+    return Room(memory or min(free, limits.cap() or free), threads or limits.threads(), jobs)
+
+
+class Worker(distributed.Worker):
+    """The engine's worker, for dreams. It has no page, and one thread more than units, which brings what units share.
+
+    home            folder for its units
+    memory_share, threads_share  what a unit may use"""
+
+    def __init__(self, where: str, keys: Keys, room: Room, folder: Path, weights: dict[str, str]) -> None:
+        self.home, self.memory_share = folder, room.memory // room.jobs
+        self.threads_share = max(1, room.threads // room.jobs)
+        resources = {"slots": room.jobs, "memory": room.memory, "cores": room.threads}
+        resources |= {f"weights-{checksum}": PLENTY for checksum in weights.values()}
+        super().__init__(where, nthreads=room.jobs + 1, host=_own_address(where), protocol="tls://",
+                         name=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:4]}",
+                         security=engine.security(keys), memory_limit=0, local_directory=str(folder),
+                         resources=resources, dashboard=False, dashboard_address=None)
+
+    def start_http_server(self, routes: Any, dashboard_address: Any, default_port: int = 0,
+                          ssl_options: Any = None) -> None:
+        """The engine's HTTP server, which listens nowhere."""
+        self.http_application = Application()
+        self.http_server = HTTPServer(self.http_application)
+
+
+async def work(where: str, keys: Keys, room: Room) -> None:
+    """Work for the scheduler at `where` until a signal ends it: raises Stopped. If the scheduler is not there, wait for
+    it. Raises Failure if this machine is not like the farm's others."""
+    mine, asked, numbers = likeness(), asyncio.Event(), list[int]()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        numbers.append(number)
+        asked.set()
+
+    for number in ASKING:
+        loop.add_signal_handler(number, stop, number)
+    with home() as folder:
+        while not asked.is_set():
+            if await _joined(where, keys, mine, asked):
+                await _serve(Worker(where, keys, room, folder, mine["weights"]), where, room, asked)
+    raise Stopped(numbers[0])
+
+
+async def _joined(where: str, keys: Keys, mine: dict[str, Any], asked: asyncio.Event) -> bool:
+    """Wait until the scheduler answers, and compare this machine with it; returns False if a stop is asked for."""
+    told = False
+    while not asked.is_set():
+        try:
+            state = await engine.ask(where, keys, "farm_state")
+        except engine.Absent as error:
+            if not told:
+                say(f"waiting for the farm: {error}")
+            told = True
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asked.wait(), PAUSE)
+        else:
+            check(mine, state["likeness"])
+            return True
+    return False
+
+
+async def _serve(worker: Worker, where: str, room: Room, asked: asyncio.Event) -> None:
+    """Run the worker until the scheduler is gone, or a stop is asked for."""
+    try:
+        await worker
+    except Exception as error:
+        if asked.is_set():
+            return
+        raise Failure(f"the worker cannot join the farm at {where}: {error}") from None
+    say(f"works for the farm at {where}: {room.told()}; stop it with Ctrl-C")
+    ends = [asyncio.ensure_future(worker.finished()), asyncio.ensure_future(asked.wait())]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for each in ends:
+        each.cancel()
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(worker.close(timeout=5), 10)
+    if not asked.is_set():
+        say("the scheduler is gone")
+
+
+def _own_address(where: str) -> str:
+    """The address of this machine on the way to the scheduler: only there the worker listens. Raises Failure."""
+    host, _, port = where.removeprefix("tls://").rpartition(":")
+    try:
+        kind, _, _, _, target = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)[0]
+        with socket.socket(kind, socket.SOCK_DGRAM) as way:
+            way.connect(target)  # sends nothing
+            return str(way.getsockname()[0])
+    except OSError as error:
+        raise Failure(f"{host} cannot be reached: {error.strerror}") from None

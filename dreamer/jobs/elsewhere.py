@@ -1,0 +1,64 @@
+"""Dreams that other machines carry out: what they are given, what comes back, and who passes both on. The jobs that
+have many dreams at once (a folder, an atlas, a film) use this and do not know how the machines are reached."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from dreamer.jobs.events import Listener
+from dreamer.machine.signals import Stop
+
+Content: TypeAlias = bytes | Path  # of a file: its bytes, or where it is on this machine
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One dream for another machine, which carries it out in an empty folder of its own.
+
+    name     what people call it: photo.jpg
+    request  the members of the Request as JSON has them; its paths are relative to that folder
+    files    {relative path: its content}: the files that it reads. A Path is for what many units read, such as a mask:
+             it travels to each machine once. Bytes travel with the unit
+    outputs  relative path of the file that it writes; or of a folder, with / at its end, of which all files are results
+    work     how much there is to do, in pixels times steps
+    memory   bytes that it needs; a machine with less does not get it. None: any machine will do
+    whole    whether a machine that would dream it in tiles, because its memory is short, must leave it to others
+    weights  sha256 of the weights that a machine must have itself; None if it needs none, or they are among `files`"""
+
+    name: str
+    request: Mapping[str, Any]
+    files: Mapping[str, Content]
+    outputs: str
+    work: float
+    memory: int | None = None
+    whole: bool = False
+    weights: str | None = None
+
+
+class Result(NamedTuple):
+    """How a Unit ended.
+
+    files     {path relative to the Unit's folder: content} of its results; empty if it failed
+    error     lines that say why it failed; empty if it did not
+    warnings  lines that it told"""
+
+    files: Mapping[str, bytes]
+    error: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Elsewhere(Protocol):
+    """Other machines that carry out Units."""
+
+    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
+                  stop: Stop) -> Iterator[tuple[Unit, Result]]:
+        """Carry out the units; yields each with its Result as they end, in any order. A Unit that fails is a Result
+        too. Raises Failure if the machines cannot be reached at all, and Stopped.
+
+        units   they are taken one by one, a few more than the machines can begin, so that not all are in memory. None
+                means that there is none now: the next is asked for when something ends, or after a moment
+        total   function that returns the work of all units, also of those that are not taken yet, as far as known
+        listen  called with an events.Farmed a few times a second, and with warnings
+        stop    says when to stop: then the units that run are stopped everywhere"""
+        ...
