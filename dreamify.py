@@ -299,7 +299,8 @@ def farm(what: str | None = None, where: File | None = None, *, bind: str | None
          jobs: int | str | None = None, memory: int | str | None = None, threads: int | None = None) -> list[str] | None:
     """Let many machines dream together: make their keys, start the scheduler and the workers, see what they do."""
     from dreamer.farm.entry import enter
-    return enter(what, where, texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads))
+    return enter(what, where, texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads), pull,
+                 objectives_of)
 
 
 _COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio, farm)

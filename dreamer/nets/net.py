@@ -103,6 +103,12 @@ class Net:
         self.windows = tiles.layout(self.layers, self.what.names, height, width, self.budget.pixels)
         self.gradient = self.budget.allocate(height, width)
 
+    def shrink(self) -> None:
+        """Free the memory of what was computed last. The next tile takes what it needs."""
+        self.forwarded = None
+        self.shape(self.smallest_side, self.smallest_side)
+        binding.trim_memory()
+
     def close(self) -> None:
         """Free all memory, for something large that follows and does not need the net."""
         self.caffe, self.gradient = None, np.empty((3, 0, 0), np.float32)
@@ -154,10 +160,11 @@ class Net:
 
 
 class Tile:
-    """A piece of a picture on its way through a Net, forward and backward. `row` and `column` are its Windows."""
+    """A piece of a picture on its way through a Net, forward and backward. `net` is the Net; `row` and `column` are
+    the tile's Windows."""
 
     def __init__(self, net: Net, picture: Planes, row: Window, column: Window, oy: int, ox: int, whole: bool) -> None:
-        self._net, self._picture, self._whole = net, picture, whole
+        self.net, self._picture, self._whole = net, picture, whole
         self.row, self.column = row, column
         height, width = picture.shape[1:]
         self._parts = [((..., to_y, to_x), (..., from_y, from_x))
@@ -168,7 +175,7 @@ class Tile:
         """The tile's share of the activations of each of the Net's Terms: [float32 (channels, h', w')].
 
         They are valid until another tile goes forward. Before that, and before backward(), a second call is free."""
-        net = self._net
+        net = self.net
         if net.forwarded is not self:
             if not self._whole:
                 binding.trim_memory()  # gaps that this tile might not fill if its size differs from the last one's
@@ -182,7 +189,7 @@ class Tile:
         """Take the objective's gradient back to the picture, for all Terms at once.
 
         gradients  for each of the Net's Terms: (factor, gradient shaped like forward()'s result), to be multiplied"""
-        net = self._net
+        net = self.net
         diffs = net.blobs("diff")
         whole = self._whole and len(net.what.terms) == 1 and net.what.terms[0].chosen == slice(None)
         for diff in diffs.values() if not whole else ():
@@ -208,10 +215,10 @@ class Tile:
         the same bits if the tiles are added in their order."""
         for here, there in self._parts:
             if self._whole:
-                self._net.gradient[there] = gradient[here]
+                self.net.gradient[there] = gradient[here]
             else:
-                self._net.gradient[there] += gradient[here]
-        to_disk(self._net.gradient)
+                self.net.gradient[there] += gradient[here]
+        to_disk(self.net.gradient)
 
     def _fill(self, window: Planes) -> None:
         for here, there in self._parts:

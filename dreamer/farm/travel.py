@@ -1,0 +1,143 @@
+"""The windows of a giant picture on their way to the workers of a farm, and back."""
+
+import collections
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import distributed
+
+from dreamer.errors import Failure
+from dreamer.farm import engine
+from dreamer.farm.client import LOOKS, SETTLED, Farm
+from dreamer.farm.windows import Answer, Question, compute
+from dreamer.jobs import events
+from dreamer.jobs.events import Listener
+from dreamer.machine import here
+from dreamer.nets.net import Tile
+
+AHEAD = 2  # windows per place at a worker that are handed over: one that is computed, and one that travels
+TRIES = 3  # attempts at a window
+_PAUSE = 0.01  # seconds between two looks whether a window is back
+
+
+class _Sent(NamedTuple):
+    """A window that is on its way.
+
+    future  of its Answer
+    failed  workers that could not compute it
+    tries   how many attempts there were"""
+
+    tile: Tile
+    future: Any
+    failed: frozenset[str]
+    tries: int
+
+
+class Travel:
+    """Sends windows to the workers of a farm. `listen` is called with warnings."""
+
+    def __init__(self, farm: Farm, listen: Listener) -> None:
+        self._farm, self._client, self._listen = farm, farm.client, listen
+        self._workers: dict[str, dict[str, Any]] = {}  # those that have the weights
+        self._looked, self._lacked = -LOOKS, time.monotonic()
+        self._told = set[str]()
+        self._name, self._number = uuid.uuid4().hex[:12], 0
+
+    def answers(self, tiles: Sequence[Tile], question: Callable[[Tile], Question], weights: str,
+                most: int) -> Iterator[Any]:
+        """What the function returned for each tile, in the order of the tiles, each as soon as the tile's share of the
+        gradient has been added. Raises Failure.
+
+        weights  sha256 of the weights that a worker must have
+        most     windows that may be on their way"""
+        sent: collections.deque[_Sent] = collections.deque()
+        rest = collections.deque(tiles)
+        try:
+            while rest or sent:
+                while rest and len(sent) < self._room(weights, most):
+                    sent.append(self._send(rest.popleft(), question, weights))
+                if sent and sent[0].future.done():
+                    if answer := self._back(sent, question, weights):
+                        tile = sent.popleft().tile
+                        if answer.gradient is not None:
+                            tile.add(answer.gradient)
+                        yield answer.found
+                else:
+                    time.sleep(_PAUSE)
+                    self._again(sent, question, weights)
+        finally:
+            for each in sent:
+                each.future.release()
+
+    def _send(self, tile: Tile, question: Callable[[Tile], Question], weights: str,
+              failed: frozenset[str] = frozenset(), tries: int = 1) -> _Sent:
+        """Hand a window over to a worker, except those where it failed."""
+        may = [address for address in self._workers if address not in failed] if failed else None
+        self._number += 1
+        future = self._client.submit(
+            compute, question(tile), key=f"window-{self._name}-{self._number}", pure=False,
+            workers=may, resources={"slots": 1, f"weights-{weights}": 1})
+        return _Sent(tile, future, failed, tries)
+
+    def _back(self, sent: collections.deque[_Sent], question: Callable[[Tile], Question],
+              weights: str) -> Answer | None:
+        """The Answer for the first window, which has come back; or None if it failed there and was sent to another
+        worker. Raises Failure."""
+        first = sent[0]
+        try:
+            answer: Answer = first.future.result(timeout=60)
+        except distributed.scheduler.KilledWorker:
+            raise Failure(f"a window of the picture ended {engine.KILLS + 1} workers, one after the other") from None
+        except Exception as error:  # it came back, and was lost with the worker before it was here
+            if self._client.status != "running":
+                raise self._farm.gone() from None
+            answer = Answer(None, None, "", f"the farm lost a window {TRIES} times: {error or type(error).__name__}")
+        if not answer.error:
+            return answer
+        self._look(weights, now=True)
+        failed = first.failed | {answer.worker} - {""}
+        if first.tries >= TRIES or not {*self._workers} - failed:
+            name = self._workers.get(answer.worker, {}).get("name")
+            raise Failure(f"{name}: {answer.error}" if name else answer.error)
+        sent[0] = self._send(first.tile, question, weights, failed, first.tries + 1)
+        return None
+
+    def _again(self, sent: collections.deque[_Sent], question: Callable[[Tile], Question], weights: str) -> None:
+        """Send the first window again if all workers that may compute it are gone."""
+        self._look(weights)
+        if sent and sent[0].failed and self._workers and not {*self._workers} - sent[0].failed:
+            sent[0] = self._send(sent[0].tile, question, weights)
+
+    def _room(self, weights: str, most: int) -> int:
+        """How many windows may be on their way now."""
+        self._look(weights)
+        places = sum(int(worker["resources"]["slots"]) for worker in self._workers.values())
+        if most < places:
+            self._tell(f"this machine's memory is enough for {most} windows at a time, so {places - most} of the "
+                       f"farm's {places} places stay free; --memory gives more")
+        return min(most, AHEAD * places)
+
+    def _look(self, weights: str, now: bool = False) -> None:
+        """Find out which workers there are, if that was long ago. Raises Failure if the scheduler is gone, or if no
+        worker has the weights."""
+        if time.monotonic() - self._looked < LOOKS and not now:
+            return
+        found, self._looked = self._farm.state()["workers"], time.monotonic()
+        self._workers = {address: worker for address, worker in found.items()
+                         if f"weights-{weights}" in worker["resources"]}
+        if self._workers:
+            self._lacked = time.monotonic()
+        elif time.monotonic() - self._lacked > SETTLED:
+            if found:
+                raise Failure(f"no worker has these weights (sha256 {weights[:8]}…): use the same image on all "
+                              "machines")
+            self._tell(f"waiting for workers at {self._farm.where}; to start one: "
+                       f"{here.command(f'farm worker {self._farm.where}')}")
+
+    def _tell(self, line: str) -> None:
+        """Tell the user, once."""
+        if line not in self._told:
+            self._listen(events.Warned(line))
+        self._told.add(line)
