@@ -31,13 +31,13 @@ class Giant:
         self._dreaming: Dreaming | None = None
 
     @contextlib.contextmanager
-    def heard(self, listen: Listener) -> Iterator[None]:
+    def heard(self, listen: Listener, asked: Callable[[], int | None]) -> Iterator[None]:
         """As Spread says."""
         from dreamer.farm.client import Farm  # with the engine
         from dreamer.farm.travel import Travel
         farm = Farm(self._where, self._keys)
         try:
-            self._travel = Travel(farm, listen)
+            self._travel = Travel(farm, listen, asked)
             yield
         finally:
             self._travel = None

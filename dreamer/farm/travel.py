@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import distributed
 
-from dreamer.errors import Failure
+from dreamer.errors import Failure, Stopped
 from dreamer.farm import engine
 from dreamer.farm.client import LOOKS, SETTLED, Farm
 from dreamer.farm.windows import Answer, Question, compute
@@ -36,10 +36,10 @@ class _Sent(NamedTuple):
 
 
 class Travel:
-    """Sends windows to the workers of a farm. `listen` is called with warnings."""
+    """Sends windows to the workers of a farm. The arguments are as for Spread.heard."""
 
-    def __init__(self, farm: Farm, listen: Listener) -> None:
-        self._farm, self._client, self._listen = farm, farm.client, listen
+    def __init__(self, farm: Farm, listen: Listener, asked: Callable[[], int | None]) -> None:
+        self._farm, self._client, self._listen, self._asked = farm, farm.client, listen, asked
         self._workers: dict[str, dict[str, Any]] = {}  # those that have the weights
         self._looked, self._lacked = -LOOKS, time.monotonic()
         self._told = set[str]()
@@ -48,7 +48,7 @@ class Travel:
     def answers(self, tiles: Sequence[Tile], question: Callable[[Tile], Question], weights: str,
                 most: int) -> Iterator[Any]:
         """What the function returned for each tile, in the order of the tiles, each as soon as the tile's share of the
-        gradient has been added. Raises Failure.
+        gradient has been added. Raises Failure and Stopped.
 
         weights  sha256 of the weights that a worker must have
         most     windows that may be on their way"""
@@ -64,6 +64,8 @@ class Travel:
                         if answer.gradient is not None:
                             tile.add(answer.gradient)
                         yield answer.found
+                elif number := self._asked():
+                    raise Stopped(number)
                 else:
                     time.sleep(_PAUSE)
                     self._again(sent, question, weights)

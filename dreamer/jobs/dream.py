@@ -42,7 +42,7 @@ class Dream(Job):
         return bool(state)
 
     def _work(self, child: Worker) -> None:
-        with self.spread.heard(child.send) if self.spread else contextlib.nullcontext():
+        with self.spread.heard(child.send, child.asked) if self.spread else contextlib.nullcontext():
             self._dream(child)
 
     def _dream(self, child: Worker) -> None:
@@ -53,8 +53,11 @@ class Dream(Job):
         small = unfinished.Small(order.model, order.picture.pixels, order.sizes, LONGEST, order.mask,
                                  order.finish)
 
+        last: Step | None = None
+
         def each_step(step: Step) -> None:
-            state = self._state(step)
+            nonlocal last
+            last, state = step, self._state(step)
             if self.reel:
                 number = step.octave * order.iterations + step.iteration
                 self.reel.keep(number, self._so_far(state))
@@ -67,7 +70,12 @@ class Dream(Job):
                 raise Stopped(stop, saved=True)
             self._show(child, lambda: small.picture(step.octave, step.picture), self._unfinished(state))
 
-        pixels = self.dream(net, each_step=each_step, state=self.state)
+        try:
+            pixels = self.dream(net, each_step=each_step, state=self.state)
+        except Stopped as end:  # perhaps within a step, which has not changed the picture yet
+            if self.checkpoint and last and not end.saved and last.iteration + 1 < order.iterations:
+                self.checkpoint.save(self._state(last))
+            raise
         net.close()  # writing a large picture takes as much memory again
         if self.reel:
             self.reel.finish(steps, order.recipe)

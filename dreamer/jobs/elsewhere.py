@@ -54,14 +54,15 @@ class Result(NamedTuple):
 class Spread(Protocol):
     """Computes the tiles of a step on other machines, with the same sums. It can be handed over as a pickle."""
 
-    def heard(self, listen: Listener) -> AbstractContextManager[None]:
+    def heard(self, listen: Listener, asked: Callable[[], int | None]) -> AbstractContextManager[None]:
         """Reach the machines, for as long as the block lasts. Raises Failure.
 
-        listen  called with warnings"""
+        listen  called with warnings
+        asked   function that returns the signal that asks for the end, or None"""
         ...
 
     def __call__(self, function: Callable[..., Any], tiles: Sequence[Tile], *more: Any) -> Iterable[Any]:
-        """As dreamer.nets.net.in_turn. Raises Failure."""
+        """As dreamer.nets.net.in_turn. Raises Failure, and Stopped within a step."""
         ...
 
 
