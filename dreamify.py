@@ -296,7 +296,7 @@ def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None
 
 
 def farm(what: str | None = None, where: File | None = None, *, bind: str | None = None, port: int | str | None = None,
-         jobs: int | str | None = None, memory: int | str | None = None, threads: int | None = None) -> list[str] | None:
+         jobs: int | None = None, memory: int | str | None = None, threads: int | None = None) -> list[str] | None:
     """Let many machines dream together: make their keys, start the scheduler and the workers, see what they do."""
     from dreamer.farm.entry import enter
     return enter(what, where, texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads), pull,

@@ -283,7 +283,8 @@ class _Performing:
                     os.rmdir(understood.output)
             raise
 
-    def _unit(self, understood: Understood, subject: Subject, name: str, more: Mapping[str, Any] = MappingProxyType({}),
+    def _unit(self, understood: Understood, subject: Subject, name: str,
+              more: Mapping[str, Any] = MappingProxyType({}),
               like: Understood | None = None) -> tuple[Unit, str, dict[str, Path]]:
         """A dream for another machine, its name, and where its results belong.
 
@@ -301,8 +302,8 @@ class _Performing:
         sent = packed(understood, source, output)
         kept = {} if whole or understood.reproducible else {"memory": understood.memory}
         work = float(sum(height * width for height, width in sizes) * understood.iterations * (understood.zoom or 1))
-        unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output, work, need,
-                    whole, sent.weights)
+        unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output, work,
+                    need, whole, sent.weights)
         here = Path(understood.output)
         return unit, name, {"out/": here.parent} if many else {output: here}
 

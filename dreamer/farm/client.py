@@ -118,6 +118,7 @@ class _Run:
 
     def results(self) -> Iterator[tuple[Unit, Result]]:
         """Each Unit with its Result."""
+        self._listen(events.Farmed(0, 0, 0, 0))
         while self._more or self._open:
             if number := self._stop.asked():
                 raise Stopped(number)
@@ -153,7 +154,7 @@ class _Run:
             while True:
                 told = self._told.get_nowait()
                 if (each := self._of.get(told["key"])) and not told["ended"]:
-                    each.told[told["key"]] = told
+                    each.told[told["key"]] = told | {"heard": time.monotonic()}
                     self._pace.tell(told["worker"], each.unit.work, told)
         if time.monotonic() - self._looked < LOOKS:
             return

@@ -2,15 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dreamer.errors import Mistake, counted
 from dreamer.farm import engine, keys
 from dreamer.machine import here, limits
 from dreamer.options import values
 
+_Found = TypeVar("_Found")
 _WORDS = ("keys", "scheduler", "worker", "status")
 _OF = {"bind": "scheduler", "port": "scheduler", "jobs": "worker", "memory": "worker", "threads": "worker"}
 
@@ -39,17 +40,25 @@ def enter(what: str | None, where: str | os.PathLike[str] | None, given: dict[st
         engine.load()
         from dreamer.farm.scheduler import LOOPBACK, serve
         port = given["port"] if given["port"] is not None else values.FARM_PORT
-        return asyncio.run(serve(held, given["bind"] or here.address() or LOOPBACK, port))
+        return _run(serve(held, given["bind"] or here.address() or LOOPBACK, port))
     address = values.farm(where or os.environ.get(values.FARM) or "")
     if "://" not in address:
         raise Mistake(f"farm: {what} needs the address of a scheduler, such as tls://192.168.1.5:{values.FARM_PORT}")
     held = keys.find()
     if what == "status":
-        return asyncio.run(_status(address, held))
+        return _run(_status(address, held))
     engine.load()
     from dreamer.farm.worker import room, work
-    return asyncio.run(work(address, held, room(given["memory"], given["threads"], given["jobs"] or 1), pull,
-                            objectives))
+    has = room(given["memory"], given["threads"], given["jobs"] or 1)
+    return _run(work(address, held, has, pull, objectives))
+
+
+def _run(work: Coroutine[Any, Any, _Found]) -> _Found:
+    """Do the work in a new loop. asyncio.run would then cancel what the engine has left running and wait for it, for
+    ever; here the process ends with it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(work)
 
 
 async def _status(address: str, held: keys.Keys) -> list[str]:

@@ -1,11 +1,13 @@
 """How fast the workers of a farm are, and how long the rest takes."""
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 _NEW = 0.5  # share of the newest dream in a worker's speed: its load changes
 _ENOUGH = 0.1  # share of a dream after which its speed is known
 _SLOW = 1.5  # a dream is tried elsewhere if that takes less than 1/_SLOW of what is left
+_LATE, _SILENT = 5.0, 20.0  # seconds without news of a dream that are unusual, and that mean that its worker hangs
 
 
 class Pace:
@@ -30,9 +32,13 @@ class Pace:
             self._speeds[worker] = before + _NEW * (speed - before)
 
     def is_slow(self, work: float, told: Mapping[str, Any]) -> bool:
-        """Whether a dream would be done sooner if another worker, of the usual speed, began it anew."""
-        usual = self._usual()
-        return bool(usual and _SLOW * work / usual < _left(work, told, usual))
+        """Whether a dream would be done sooner if another worker, of the usual speed, began it anew.
+
+        told  what it told last; "heard": when, by time.monotonic"""
+        usual, silent = self._usual(), time.monotonic() - told["heard"]
+        if usual is None:
+            return bool(silent > _SILENT)
+        return bool(_SLOW * work / usual < _left(work, told, usual) + (silent if silent > _LATE else 0))
 
     def left(self, work: float, workers: Mapping[str, Mapping[str, Any]],
              running: Iterable[Mapping[str, Any]]) -> float | None:

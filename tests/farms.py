@@ -1,0 +1,95 @@
+"""A farm on this machine for tests: its keys, a scheduler and workers as real processes."""
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import ROOT, children, made, start, wait_for
+
+SCRIPT = ROOT / "dreamify.py"
+MANY = 60  # seconds that something may take that takes one or two on an idle machine
+
+
+class Farm:
+    """A scheduler, and the workers that are started. Everything ends with the test."""
+
+    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        self.folder, self._stack = folder, stack
+        self.keys = folder / "keys"
+        made([SCRIPT, "farm", "keys", self.keys])
+        self.environment = os.environ | {"DREAMER_FARM_KEYS": str(self.keys)}
+        self.scheduler = self.start("scheduler", "--port", "0")
+        self.address = "tls://" + wait_for(self.scheduler, "tls://").partition("tls://")[2].partition(";")[0]
+
+    def start(self, *words: object, program: Sequence[object] = (SCRIPT,), **more: str) -> "subprocess.Popen[str]":
+        """Start farm WORDS, with more variables of the environment."""
+        process = start([*map(str, program), "farm", *map(str, words)], env=self.environment | more)
+        self._stack.callback(end, process)
+        return process
+
+    def worker(self, *words: object, **more: str) -> "subprocess.Popen[str]":
+        """Start a worker of one thread, and wait until it has joined."""
+        process = self.start("worker", self.address, "--threads", "1", *words, **more)
+        wait_for(process, "works for the farm")
+        return process
+
+    def run(self, *words: object, **options: Any) -> "subprocess.CompletedProcess[str]":
+        """Run a command with --farm; returns what it printed."""
+        command = [str(SCRIPT), *map(str, words), "--farm", self.address]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=300,
+                              **options)
+
+    def command(self, *words: object) -> "subprocess.Popen[str]":
+        """Start a command with --farm."""
+        process = start([str(SCRIPT), *map(str, words), "--farm", self.address], env=self.environment)
+        self._stack.callback(end, process)
+        return process
+
+    def status(self) -> list[str]:
+        """What `farm status` prints."""
+        return made_with([SCRIPT, "farm", "status", self.address], self.environment).splitlines()
+
+
+def made_with(words: Sequence[object], environment: dict[str, str]) -> str:
+    """What a command prints, which must succeed."""
+    done = subprocess.run([*map(str, words)], env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    """End a process, however it is."""
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def until(what: Callable[[], object], seconds: float = MANY) -> Any:
+    """What the function returns, as soon as that is something."""
+    last = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < last, "it never came"
+        time.sleep(0.1)
+    return found
+
+
+def child_of(worker: "subprocess.Popen[str]") -> int:
+    """The process of the dream that a worker carries out."""
+    found: int = until(lambda: (children(worker.pid) or [0])[0])
+    return found
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    """A Farm without workers."""
+    pytest.importorskip("distributed", reason="no python3-distributed: ./provision.sh farm")
+    folder = tmp_path / "farm"
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        yield Farm(folder, stack)

@@ -1,0 +1,335 @@
+"""Dreams on many machines: the same bytes as on one, whatever happens to the workers, and nothing for strangers."""
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dreamer.nets.model import Model
+from farms import MANY, SCRIPT, Farm, child_of, end, until
+from helpers import dreams, ends, is_running, made, mounted, names, pixels, search, wait_for
+
+pytestmark = pytest.mark.slow
+
+HOW = ("mix/output", "20", "2", "--seed", "1")
+LONG = ("mix/output", "4000", "1", "--seed", "1")
+
+
+@pytest.fixture
+def words(tiny: Model) -> list[str]:
+    return [*HOW, "--model", str(tiny.folder)]
+
+
+def here(folder: Path, words: list[str]) -> dict[str, bytes]:
+    """{name: bytes} of the dreams that this machine alone makes of the pictures in a folder."""
+    made([SCRIPT, folder, folder.parent / "alone", *words, "--quiet"])
+    return dreams(folder.parent / "alone")
+
+
+# the same bytes ------------------------------------------------------------------------------------------
+
+def test_a_folder_is_dreamed_as_on_one_machine(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+    """With a guide and a mask; a damaged picture is told, and the others are dreamed."""
+    Image.linear_gradient("L").resize((90, 60)).save(tmp_path / "mask.png")
+    Image.radial_gradient("L").save(tmp_path / "guide.png")
+    words += ["--guide", str(tmp_path / "guide.png"), "--mask", str(tmp_path / "mask.png"), "--smooth", "1"]
+    alone = here(photos, words)
+    (photos / "c.jpg").write_bytes(b"no picture")
+    farm.worker()
+    farm.worker()
+    done = farm.run(photos, tmp_path / "away", *words)
+    assert done.returncode == 1
+    assert "dreamify: 1 of 4 pictures could not be dreamed:" in done.stderr
+    assert "dreamify: c.jpg: " in done.stderr
+    assert dreams(tmp_path / "away") == alone
+    assert len(alone) == 3
+    again = farm.run(photos, tmp_path / "away", *words)
+    assert "3 dreams are up to date" in again.stdout
+
+
+def test_one_picture_and_one_from_nothing(farm: Farm, sky: Path, words: list[str], tmp_path: Path) -> None:
+    farm.worker()
+    for source in (sky, "noise:90x60"):
+        made([SCRIPT, source, tmp_path / "alone.png", *words, "--max-size", "90", "--quiet"])
+        done = farm.run(source, tmp_path / "away.png", *words, "--max-size", "90")
+        assert done.returncode == 0, done.stderr
+        assert "one worker dreams the whole" in done.stderr
+        assert (tmp_path / "away.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
+
+
+def test_a_zoom_and_a_film_of_steps(farm: Farm, small: Path, words: list[str], tmp_path: Path) -> None:
+    farm.worker()
+    for name, more in (("zoom.gif", ["--zoom", "3"]), ("steps-%02d.png", [])):
+        for place, run in (("alone", lambda *words: made([SCRIPT, *words])), ("away", farm.run)):
+            (tmp_path / place).mkdir(exist_ok=True)
+            assert run(small, tmp_path / place / name, *words, *more).returncode == 0
+    assert len(names(tmp_path / "away")) > 10
+    assert {path.name: path.read_bytes() for path in (tmp_path / "away").iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "alone").iterdir()}
+
+
+def test_an_atlas(farm: Farm, small: Path, tiny: Model, tmp_path: Path) -> None:
+    farm.worker()
+    farm.worker()
+    words = ["*", "3", "1", "--model", str(tiny.folder)]
+    made([SCRIPT, "atlas", small, tmp_path / "alone.png", *words, "--quiet"])
+    done = farm.run("atlas", small, tmp_path / "away.png", *words)
+    assert done.returncode == 0, done.stderr
+    assert (pixels(tmp_path / "away.png") == pixels(tmp_path / "alone.png")).all()
+
+
+def test_a_net_that_all_machines_have(farm: Farm, photos: Path, tmp_path: Path) -> None:
+    """Its weights do not travel. Two workers with other instructions give the same bytes with --reproducible."""
+    words = ["conv2/3x3", "2", "2", "--seed", "1", "--model", "daydream", "--reproducible"]
+    alone = here(photos, words)
+    farm.worker(NATIVE_ISA="avx2")
+    farm.worker()
+    done = farm.run(photos, tmp_path / "away", *words)
+    assert done.returncode == 0, done.stderr
+    assert dreams(tmp_path / "away") == alone
+
+
+def test_a_farm_on_this_machine_alone(photos: Path, words: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="no python3-distributed: ./provision.sh farm")
+    alone = here(photos, words)
+    made([SCRIPT, photos, tmp_path / "away", *words, "--farm", "local"])
+    assert dreams(tmp_path / "away") == alone
+
+
+def test_a_watched_folder(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+    alone = here(photos, words)
+    farm.worker()
+    (tmp_path / "away").mkdir()
+    watching = farm.command(photos, tmp_path / "away", *words, "--watch")
+    until(lambda: dreams(tmp_path / "away") == alone)
+    Image.new("RGB", (64, 64), "red").save(photos / "new.png")
+    until(lambda: (tmp_path / "away/new-dream.png").exists())
+    watching.send_signal(signal.SIGTERM)
+    assert watching.wait(MANY) == 143
+
+
+# what may happen -----------------------------------------------------------------------------------------
+
+def test_a_worker_is_killed(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+    """Its dream is dreamed by another, and its process is gone."""
+    words = [*LONG, *words[len(HOW):]]
+    alone = here(photos, words)
+    victim = farm.worker()
+    dreaming = farm.command(photos, tmp_path / "away", *words)
+    child = child_of(victim)
+    farm.worker()
+    victim.kill()
+    assert ends(child)
+    assert dreaming.wait(300) == 0
+    assert dreams(tmp_path / "away") == alone
+
+
+def test_a_dream_that_ends_every_worker_is_given_up(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+    for name in names(photos)[1:]:
+        (photos / name).unlink()
+    Image.new("RGB", (64, 64)).save(photos / "a.png")
+    dreaming = farm.command(photos, tmp_path / "away", "mix/output", "1000000", "1", *words[5:])
+    for _ in range(3):
+        victim = farm.worker()
+        child_of(victim)
+        victim.kill()
+    farm.worker()
+    out, errors = dreaming.communicate(timeout=MANY)
+    assert dreaming.returncode == 1, out
+    assert "a.png: it ended 3 workers, one after the other" in errors
+
+
+def test_a_stop_keeps_what_is_done_and_the_same_command_continues(farm: Farm, photos: Path, words: list[str],
+                                                                 tmp_path: Path) -> None:
+    alone = here(photos, words)
+    worker = farm.worker()
+    Image.new("RGB", (640, 640)).save(photos / "z.png")
+    dreaming = farm.command(photos, tmp_path / "away", "mix/output", "1000000", "1", *words[3:])
+    child = child_of(worker)
+    dreaming.send_signal(signal.SIGINT)
+    assert "run the same command to continue" in dreaming.communicate(timeout=MANY)[1]
+    assert dreaming.returncode == 130
+    assert ends(child)
+    (photos / "z.png").unlink()
+    assert worker.poll() is None
+    assert farm.run(photos, tmp_path / "away", *words).returncode == 0
+    assert dreams(tmp_path / "away") == alone
+
+
+def test_a_worker_that_hangs_does_not_hold_up_the_end(farm: Farm, photos: Path, words: list[str],
+                                                     tmp_path: Path) -> None:
+    alone = here(photos, words)
+    stuck = farm.worker()
+    farm.worker()
+    stuck.send_signal(signal.SIGSTOP)
+    done = farm.run(photos, tmp_path / "away", *words)
+    stuck.send_signal(signal.SIGCONT)
+    assert done.returncode == 0, done.stderr
+    assert dreams(tmp_path / "away") == alone
+    assert "-2" not in "".join(names(tmp_path / "away"))
+
+
+def test_a_full_disk_on_one_worker(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+    alone = here(photos, words)
+    with mounted(tmp_path / "disk", "64k") as disk:
+        full = farm.worker(TMPDIR=str(disk))
+        farm.worker()
+        done = farm.run(photos, tmp_path / "away", *words)
+        end(full)
+    assert done.returncode == 0, done.stderr
+    assert dreams(tmp_path / "away") == alone
+
+
+def test_the_scheduler_dies(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+    worker = farm.worker()
+    dreaming = farm.command(photos, tmp_path / "away", "mix/output", "1000000", "1", *words[3:])
+    child = child_of(worker)
+    farm.scheduler.kill()
+    out, errors = dreaming.communicate(timeout=2 * MANY)
+    assert dreaming.returncode == 1, out
+    assert search(r"^dreamify: the farm's scheduler at tls://\S+ is gone; run the same command to continue$",
+                  errors.strip())
+    assert ends(child)
+    wait_for(worker, "the scheduler is gone")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(MANY) == 143
+
+
+def test_clocks_ten_minutes_apart(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+    library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+    if library is None:
+        pytest.skip("no libfaketime: apt-get install libfaketime")
+    alone = here(photos, words)
+    farm.worker(LD_PRELOAD=str(library), FAKETIME="-10m")
+    farm.worker(LD_PRELOAD=str(library), FAKETIME="+10m")
+    done = farm.run(photos, tmp_path / "away", *words)
+    assert done.returncode == 0, done.stderr
+    assert dreams(tmp_path / "away") == alone
+
+
+# too little memory ---------------------------------------------------------------------------------------
+
+def test_a_worker_without_the_memory_does_not_get_the_dream(farm: Farm, sky: Path, words: list[str],
+                                                            tmp_path: Path) -> None:
+    farm.worker("--memory", "60m")
+    words = [str(sky), str(tmp_path / "away.png"), *words]
+    done = farm.run(*words)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("as this machine would: add --reproducible, or a smaller limit such as "
+                                        "--memory 2g, to dream it in tiles")
+    farm.worker()
+    assert farm.run(*words).returncode == 0
+
+
+# strangers -----------------------------------------------------------------------------------------------
+
+def test_strangers_stay_outside(farm: Farm, tmp_path: Path) -> None:
+    """A plain client, and one with the keys of another farm, on the scheduler's port and on a worker's."""
+    worker = farm.worker()
+    other = tmp_path / "other"
+    made([SCRIPT, "farm", "keys", other])
+    ports = [port for process in (farm.scheduler, worker) for port in listening(process.pid)]
+    assert len(ports) == 2  # nothing else listens: no page
+    for port in ports:
+        for guard in (False, True):
+            assert refused(port, other if guard else None)
+            assert not refused(port, farm.keys)
+    told = subprocess.run([SCRIPT, "farm", "status", farm.address], capture_output=True, text=True, check=False,
+                          env=farm.environment | {"DREAMER_FARM_KEYS": str(other)}, timeout=MANY)
+    assert told.returncode == 1
+    assert told.stderr == (f"dreamify: the scheduler at {farm.address} belongs to another farm: its keys are not those "
+                           "of this machine\n")
+
+
+def listening(pid: int) -> list[int]:
+    """The ports at which a process listens, and at which address: only the loopback."""
+    found = subprocess.run(["ss", "-tlnpH"], capture_output=True, text=True, check=True).stdout
+    lines = [line.split()[3] for line in found.splitlines() if f"pid={pid}," in line]
+    assert all(line.startswith("127.0.0.1:") for line in lines)
+    return [int(line.rpartition(":")[2]) for line in lines]
+
+
+def refused(port: int, keys: Path | None) -> bool:
+    """Whether the engine closes a connection with these keys, or without TLS, before it says anything."""
+    with socket.create_connection(("127.0.0.1", port), timeout=MANY) as raw:
+        try:
+            if keys is None:
+                raw.sendall(b"\0" * 64)
+                return raw.recv(1) == b""
+            context = ssl.create_default_context(cafile=str(keys / "ca.pem"))
+            context.check_hostname = False
+            context.load_cert_chain(str(keys / "farm.pem"), str(keys / "farm.key"))
+            with context.wrap_socket(raw) as safe:
+                return safe.recv(1) == b""
+        except OSError:
+            return True
+
+
+def test_keys_that_others_can_read_are_refused(farm: Farm) -> None:
+    (farm.keys / "farm.key").chmod(0o644)
+    told = subprocess.run([SCRIPT, "farm", "status", farm.address], capture_output=True, text=True, check=False,
+                          env=farm.environment, timeout=MANY)
+    assert told.returncode == 2
+    assert "others can read the farm's key" in told.stderr
+
+
+# likeness ------------------------------------------------------------------------------------------------
+
+def test_a_worker_with_other_weights_is_refused(farm: Farm, tiny: Model) -> None:
+    worker = farm.start("worker", farm.address, DREAMER_WEIGHTS_DAYDREAM=str(tiny.folder / "tiny.caffemodel"))
+    out, errors = worker.communicate(timeout=MANY)
+    assert worker.returncode == 1, out
+    assert errors == ("dreamify: this machine has other weights of 1 model than the farm (daydream): use the same image "
+                      "on all machines\n")
+
+
+def test_status_says_what_the_workers_do(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+    assert search("0 workers; image-dreamer", farm.status()[0])
+    worker = farm.worker("--memory", "3g")
+    assert "1 core, 3072 MB of memory, 1 dream at a time" in farm.status()[1]
+    assert farm.status()[2] == "  waits for work"
+    farm.command(photos, tmp_path / "away", "mix/output", "1000000", "1", *words[3:])
+    child_of(worker)
+    assert search(r"^  \S+: [\d.]+%", until(lambda: [line for line in farm.status() if "%" in line])[0])
+
+
+def test_it_waits_for_workers_and_says_so(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+    dreaming = farm.command(photos, tmp_path / "away", *words, "--events", tmp_path / "events.jsonl")
+    until(lambda: (tmp_path / "events.jsonl").exists() and "waiting for workers" in
+          (tmp_path / "events.jsonl").read_text())
+    farm.worker()
+    assert dreaming.wait(MANY) == 0
+    told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    last = [event for event in told if event["event"] == "farmed"][-1]
+    assert last["done"] == last["total"] > 0
+    assert last["left"] == 0
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "tls://127.0.0.1:1"])
+def test_no_scheduler_answers(farm: Farm, sky: Path, address: str, tmp_path: Path) -> None:
+    done = subprocess.run([SCRIPT, sky, tmp_path / "d.png", "--farm", address], capture_output=True, text=True,
+                          check=False, env=farm.environment, timeout=MANY)
+    assert done.returncode == 1
+    assert "no scheduler of a farm answers at tls://127.0.0.1:1; start one there with: " in done.stderr
+
+
+def test_a_stop_before_anything_answers_ends_at_once(farm: Farm, sky: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it never answers
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen([SCRIPT, sky, tmp_path / "d.png", "--farm", address], env=farm.environment)
+        silent.settimeout(MANY)
+        connection, _ = silent.accept()
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert process.wait(MANY) == 130
+        connection.close()
+        print(f"ended after {time.monotonic() - began:.1f} s")
+    assert not is_running(process.pid)
+    assert os.listdir(tmp_path) == ["farm"]
