@@ -127,3 +127,15 @@ def test_what_the_farm_does_not_divide_is_said(farm: Farm, tmp_path: Path) -> No
     lines = done.stderr.splitlines()
     assert "this machine would not divide it (--reproducible divides it), so one worker dreams the whole" in lines[0]
     assert "add --reproducible, or a smaller limit" in lines[-1]
+
+
+def test_a_computation_that_hangs_is_done_elsewhere_too(farm: Farm, alone: bytes, tmp_path: Path) -> None:
+    first = farm.worker()
+    farm.worker()
+    with farm.dream(tmp_path / "dream.png") as process:
+        wait_for(process, "iteration 1/2")
+        computing = children(first.pid)
+        assert len(computing) == 1
+        os.kill(computing[0], signal.SIGSTOP)
+        assert "hangs, or is very slow: it gets no more of this picture" in ended(process)
+    assert (tmp_path / "dream.png").read_bytes() == alone
