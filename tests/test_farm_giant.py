@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import ROOT, children, run, start, wait_for
+from helpers import ROOT, children, ends, run, start, wait_for
 
 WORDS = ["noise:4000x2000", "conv1/7x7_s2*0.5+pool1/3x3_s2", 2, 1, "--seed", 1, "--model", "daydream", "--reproducible"]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("farm")]
@@ -86,7 +86,10 @@ def test_a_worker_that_dies_in_the_middle_changes_nothing(farm: Farm, alone: byt
     farm.worker()
     with farm.dream(tmp_path / "dream.png") as process:
         wait_for(process, "iteration 1/2")
+        computing = children(first.pid)
         first.kill()
+        assert computing
+        assert all(map(ends, computing))
         ended(process)
     assert (tmp_path / "dream.png").read_bytes() == alone
 
