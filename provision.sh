@@ -28,6 +28,7 @@ Steps, run in the order given (default: runtime caffe model check):
   check      dream a small picture
   film       install ffmpeg and OpenCV (about 850 MB), for films in .mp4, videos and --flow
   raw        install LibRaw's programs (about 5 MB), which develop raw photos
+  farm       install python3-distributed (about 30 MB), with which many machines dream together
 
   --dev      also install what the tests need
   --no-cache do not use or fill .cache/, where finished builds of Caffe are saved
@@ -134,6 +135,10 @@ step_film() {
 
 step_raw() {
   apt_install 'packages for raw photos' libraw-bin
+}
+
+step_farm() {
+  apt_install 'packages for a farm' python3-cryptography python3-distributed
 }
 
 step_toolchain() {

@@ -213,6 +213,8 @@ class _Performing:
             return
         away, wrong = self._away(understood), list[str]()
         assert away  # noqa: S101
+        if os.path.isdir(understood.input):
+            raise Mistake("farm: frames in a folder are dreamed on this machine; leave out --farm, or add --farm none")
         self._warn(understood)
         self._listen(events.Warned(f"{why}, so one worker dreams the whole"))
         away.send(*self._unit(understood, subject, os.path.basename(understood.input)))
@@ -296,7 +298,10 @@ class _Performing:
         files_of, source = dict[str, Path | bytes](), understood.input
         if subject.nothing is None:
             source = f"in/{os.path.basename(understood.input)}"
-            files_of[source] = Path(understood.input).read_bytes()
+            try:
+                files_of[source] = Path(understood.input).read_bytes()
+            except OSError as error:  # it was there a moment ago
+                raise Failure(f"{understood.input} cannot be read: {error.strerror}") from None
         many = numbered.numbered(understood.output)
         output = f"out/{os.path.basename(understood.output)}"
         sent = packed(understood, source, output)

@@ -14,8 +14,8 @@ from containers import checkout
 from helpers import ROOT, Word
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
-    "studio", "machines", "options", "layers", "steps", "pictures", "films", "resuming", "speed", "memory", "python",
-    "programs", "hacking", "troubleshooting", "environment"))]
+    "studio", "farm", "machines", "options", "layers", "steps", "pictures", "films", "resuming", "speed", "memory",
+    "python", "programs", "hacking", "troubleshooting", "environment"))]
 README = "\n".join(page.read_text() for page in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.M | re.S)  # (language, text)
 SIZE = (24, 18)  # of a photo: so small that it has one octave, so that even a film of it takes only a moment
@@ -32,6 +32,10 @@ ELSEWHERE = {
     'docker run --rm -it -p 127.0.0.1:8420:8420 -v "${PWD}:/vagrant" image-dreamer studio':
         "it runs until it is stopped; tests/test_container.py starts it",
     "vagrant ssh -c 'dreamify studio'": "it runs until it is stopped; tests/test_vagrant.py starts it",
+    "./dreamify.py farm keys farm-keys": "tests/test_farm.py runs it",
+    "docker compose -f dreamer/farm/compose.yaml up -d --scale worker=3": "tests/test_farm.py runs it",
+    "docker compose -f dreamer/farm/compose.yaml run --rm dream photos dreams": "tests/test_farm.py runs it",
+    "docker compose -f dreamer/farm/compose.yaml down": "tests/test_farm.py runs it",
     "tests/bench/peers.py --torch --openvino --tensorflow": "it takes an hour; tests/test_bench.py tests its parts",
     "tests/run": "it is what runs the tests",
     "tests/run quick": "it runs some of these tests",

@@ -1,7 +1,9 @@
 """Dreams on many machines: the same bytes as on one, whatever happens to the workers, and nothing for strangers."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -12,9 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from containers import OWNER, run
 from dreamer.nets.model import Model
 from farms import MANY, SCRIPT, Farm, child_of, end, until
-from helpers import dreams, ends, is_running, made, mounted, names, pixels, search, wait_for
+from helpers import ROOT, dreams, ends, is_running, made, mounted, names, pixels, search, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -67,9 +70,9 @@ def test_one_picture_and_one_from_nothing(farm: Farm, sky: Path, words: list[str
 def test_a_zoom_and_a_film_of_steps(farm: Farm, small: Path, words: list[str], tmp_path: Path) -> None:
     farm.worker()
     for name, more in (("zoom.gif", ["--zoom", "3"]), ("steps-%02d.png", [])):
-        for place, run in (("alone", lambda *words: made([SCRIPT, *words])), ("away", farm.run)):
+        for place, dreamed in (("alone", lambda *words: made([SCRIPT, *words])), ("away", farm.run)):
             (tmp_path / place).mkdir(exist_ok=True)
-            assert run(small, tmp_path / place / name, *words, *more).returncode == 0
+            assert dreamed(small, tmp_path / place / name, *words, *more).returncode == 0
     assert len(names(tmp_path / "away")) > 10
     assert {path.name: path.read_bytes() for path in (tmp_path / "away").iterdir()} == {
         path.name: path.read_bytes() for path in (tmp_path / "alone").iterdir()}
@@ -163,8 +166,9 @@ def test_a_stop_keeps_what_is_done_and_the_same_command_continues(farm: Farm, ph
     assert dreams(tmp_path / "away") == alone
 
 
-def test_a_worker_that_hangs_does_not_hold_up_the_end(farm: Farm, photos: Path, words: list[str],
-                                                     tmp_path: Path) -> None:
+def test_a_worker_that_hangs_does_not_hold_up_the_end(farm: Farm, photos: Path, tmp_path: Path) -> None:
+    """What it has is tried elsewhere, and nothing is written twice."""
+    words = ["conv2/3x3", "2", "2", "--seed", "1", "--model", "daydream"]
     alone = here(photos, words)
     stuck = farm.worker()
     farm.worker()
@@ -173,7 +177,7 @@ def test_a_worker_that_hangs_does_not_hold_up_the_end(farm: Farm, photos: Path, 
     stuck.send_signal(signal.SIGCONT)
     assert done.returncode == 0, done.stderr
     assert dreams(tmp_path / "away") == alone
-    assert "-2" not in "".join(names(tmp_path / "away"))
+    assert done.stdout.count("a2-dream.PNG: done") == 1
 
 
 def test_a_full_disk_on_one_worker(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
@@ -286,8 +290,8 @@ def test_a_worker_with_other_weights_is_refused(farm: Farm, tiny: Model) -> None
     worker = farm.start("worker", farm.address, DREAMER_WEIGHTS_DAYDREAM=str(tiny.folder / "tiny.caffemodel"))
     out, errors = worker.communicate(timeout=MANY)
     assert worker.returncode == 1, out
-    assert errors == ("dreamify: this machine has other weights of 1 model than the farm (daydream): use the same image "
-                      "on all machines\n")
+    assert errors == ("dreamify: this machine has other weights of 1 model than the farm (daydream): use the same "
+                      "image on all machines\n")
 
 
 def test_status_says_what_the_workers_do(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
@@ -333,3 +337,51 @@ def test_a_stop_before_anything_answers_ends_at_once(farm: Farm, sky: Path, tmp_
         print(f"ended after {time.monotonic() - began:.1f} s")
     assert not is_running(process.pid)
     assert os.listdir(tmp_path) == ["farm"]
+
+
+# containers ----------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def compose(docker: str) -> list[str]:
+    """The command docker compose, or the older docker-compose."""
+    for command in ([docker, "compose"], ["docker-compose"]):
+        with contextlib.suppress(OSError):
+            if run(*command, "version", ok=False).returncode == 0:
+                return command
+    pytest.skip("no docker compose: apt-get install docker-compose")
+
+
+@pytest.mark.container
+def test_the_compose_file(docker: str, base: str, context: Path, compose: list[str], tmp_path: Path) -> None:
+    """The commands of docs/farm.md, with two workers; then without one of them."""
+    run(docker, "build", "--tag", "image-dreamer:farm", "--build-arg", f"BASE={base}", "--build-arg", "EXTRA=farm",
+        context, env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=3600)
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        Image.effect_noise((80, 60 + number), 40).convert("RGB").save(tmp_path / f"photos/{number}.png")
+    made([SCRIPT, "farm", "keys", tmp_path / "keys"])
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(path, *OWNER)
+    environment = os.environ | {"FARM_IMAGE": "image-dreamer:farm", "FARM_KEYS": str(tmp_path / "keys"),
+                                "FARM_PHOTOS": str(tmp_path), "COMPOSE_PROJECT_NAME": f"farm{os.getpid()}"}
+
+    def composed(*words: str) -> str:
+        done = run(*compose, "-f", ROOT / "dreamer/farm/compose.yaml", *words, env=environment)
+        return str(done.stdout)
+
+    words = ["photos", "dreams", "conv2/3x3", "3", "2", "--seed", "1", "--model", "daydream"]
+    try:
+        composed("up", "-d", "--scale", "worker=2", "scheduler", "worker")
+        composed("run", "--rm", "dream", *words)
+        found = dreams(tmp_path / "dreams")
+        assert {path.stat().st_uid for path in (tmp_path / "dreams").iterdir()} == {OWNER[0]}
+        shutil.rmtree(tmp_path / "dreams")
+        run(docker, "kill", composed("ps", "-q", "worker").split()[0])
+        composed("run", "--rm", "dream", *words)
+        assert dreams(tmp_path / "dreams") == found
+        shutil.rmtree(tmp_path / "dreams")
+        composed("run", "--rm", "dream", *words, "--farm", "none")
+        assert dreams(tmp_path / "dreams") == found
+        assert len(found) == 3
+    finally:
+        composed("down")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -36,9 +37,9 @@ class Farm:
         self._stack.callback(process.kill)
         return process
 
-    def worker(self) -> "subprocess.Popen[str]":
+    def worker(self, memory: str = "3g") -> "subprocess.Popen[str]":
         """A worker that has joined."""
-        process = self._started("worker", self.address, "--threads", 1, "--memory", "3g")
+        process = self._started("worker", self.address, "--threads", 1, "--memory", memory)
         wait_for(process, "works for the farm")
         return process
 
@@ -141,4 +142,17 @@ def test_a_computation_that_hangs_is_done_elsewhere_too(farm: Farm, alone: bytes
         assert len(computing) == 1
         os.kill(computing[0], signal.SIGSTOP)
         assert "hangs, or is very slow: it gets no more of this picture" in ended(process)
+    assert (tmp_path / "dream.png").read_bytes() == alone
+
+
+def test_a_worker_with_too_little_memory_leaves_it_to_others(farm: Farm, alone: bytes, tmp_path: Path) -> None:
+    farm.worker("150m")
+    with farm.dream(tmp_path / "dream.png") as process:
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert re.fullmatch(r"dreamify: .*: a window of \d+×\d+ pixels needs \d+ MB of memory; 150 MB are available: give "
+                        "the worker more\n", errors)
+    farm.worker()
+    with farm.dream(tmp_path / "dream.png") as process:
+        ended(process)
     assert (tmp_path / "dream.png").read_bytes() == alone

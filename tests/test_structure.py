@@ -23,7 +23,7 @@ MAY = {
     "studio": {"machine", "nets", "pictures", "films", "options", "jobs", "perform"},
     "farm": {"machine", "nets", "pictures", "films", "options", "jobs", "perform"},
 }
-WINGS = ("machine", "nets", "pictures", "films", "options", "jobs", "studio")
+WINGS = ("machine", "nets", "pictures", "films", "options", "jobs", "studio", "farm")
 LONG = {"deepdream"}  # the whole algorithm, with the meaning of each parameter
 
 

@@ -6,6 +6,7 @@ import queue
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -222,9 +223,12 @@ class _Run:
         workers = sorted(preferred) or (sorted(may) if each.failed else None)
         if each.failed and not preferred:
             each.only[key] = may
-        future = self._client.submit(
-            unit.carry_out, job, [*travelling], [*travelling.values()], *map(self._content, shared.values()), key=key,
-            pure=False, resources=needs, workers=workers, allow_other_workers=bool(preferred))
+        try:
+            future = self._client.submit(
+                unit.carry_out, job, [*travelling], [*travelling.values()], *map(self._content, shared.values()),
+                key=key, pure=False, resources=needs, workers=workers, allow_other_workers=bool(preferred))
+        except CancelledError:  # with the connection, the engine gives up all that was submitted
+            raise self._farm.gone() from None
         each.futures[key] = future
         self._of[key] = each
         future.add_done_callback(lambda ended: self._ended.put(ended.key))

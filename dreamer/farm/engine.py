@@ -31,6 +31,8 @@ _SETTINGS = {
     "distributed.scheduler.active-memory-manager.start": False,
 }
 
+_TALKERS = ("distributed", "tornado", "asyncio", "bokeh")  # loggers
+
 
 class Absent(Failure):
     """No scheduler answers; there may be one later."""
@@ -46,7 +48,7 @@ def load() -> Any:
     except ImportError as error:
         raise Failure(f"a farm needs the package python3-distributed ({error}): {here.provision('farm')}") from None
     dask.config.set(_SETTINGS)
-    for name in ("distributed", "tornado", "asyncio", "bokeh"):
+    for name in {*_TALKERS, *(name for name in logging.root.manager.loggerDict if name.split(".")[0] in _TALKERS)}:
         logging.getLogger(name).handlers = [logging.NullHandler()]
         logging.getLogger(name).propagate = False
     return distributed
@@ -78,7 +80,7 @@ async def ask(where: str, keys: Keys, question: str, **more: Any) -> Any:
 def unreachable(where: str, error: BaseException) -> Failure:
     """The Failure if the scheduler at `where` cannot be reached, because of `error`."""
     told = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
-    if any(word in told for word in ("certificate", "CERTIFICATE", "SSL", "alert", "TLS")):
+    if any(word in told for word in ("certificate", "CERTIFICATE", "SSLError", "alert")):
         return Failure(f"the scheduler at {where} belongs to another farm: its keys are not those of this machine")
     return Absent(f"no scheduler of a farm answers at {where}; start one there with: "
                    f"{here.command('farm scheduler')}")

@@ -7,20 +7,19 @@ import signal
 from typing import Any
 
 import distributed
-from tornado.httpserver import HTTPServer
-from tornado.web import Application
 
 from dreamer.errors import Failure, Stopped, say
 from dreamer.farm import engine
 from dreamer.farm.keys import Keys
 from dreamer.farm.likeness import likeness
+from dreamer.farm.pageless import Pageless
 from dreamer.machine import here
 from dreamer.machine.signals import ASKING
 
 LOOPBACK = "127.0.0.1"
 
 
-class Scheduler(distributed.Scheduler):
+class Scheduler(Pageless, distributed.Scheduler):
     """The engine's scheduler, for dreams. It has no page (the engine's own has no lock), and knows what each worker
     does."""
 
@@ -31,12 +30,6 @@ class Scheduler(distributed.Scheduler):
         self._doing: dict[str, dict[str, dict[str, Any]]] = collections.defaultdict(dict)  # of each worker: by key
         self.handlers["farm_state"] = self.farm_state
         self.stream_handlers["farm_progress"] = self.farm_progress
-
-    def start_http_server(self, routes: Any, dashboard_address: Any, default_port: int = 0,
-                          ssl_options: Any = None) -> None:
-        """The engine's HTTP server, which listens nowhere."""
-        self.http_application = Application()
-        self.http_server = HTTPServer(self.http_application)
 
     def farm_state(self) -> dict[str, Any]:
         """{"likeness": as likeness() says, "workers": {address: {"name", "resources", "doing": [what it tells of each

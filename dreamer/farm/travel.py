@@ -59,7 +59,7 @@ class Travel:
         self._farm, self._client, self._listen, self._asked = farm, farm.client, listen, asked
         self._workers: dict[str, dict[str, Any]] = {}  # those that have the weights
         self._looked, self._lacked, self._helped = -LOOKS, time.monotonic(), -LOOKS
-        self._told, self._slow = set[str](), set[str]()
+        self._told, self._out = set[str](), set[str]()
         self._name, self._number = uuid.uuid4().hex[:12], 0
         self._usual = math.inf  # seconds that a window takes, there and back
 
@@ -97,7 +97,7 @@ class Travel:
     def _send(self, tile: Tile, question: Callable[[Tile], Question], weights: str,
               failed: frozenset[str] = frozenset(), tries: int = 1) -> _Sent:
         """Hand a window over to a worker, except those where it failed."""
-        out = failed | self._slow
+        out = failed | self._out
         may = [address for address in self._workers if address not in out] if out else None
         future = self._submitted(question(tile), weights, may or None)
         return _Sent(tile, (future,), time.monotonic(), failed, tries, may or None)
@@ -132,6 +132,9 @@ class Travel:
         if first.tries >= TRIES or not {*self._workers} - failed:
             name = self._workers.get(answer.worker, {}).get("name")
             raise Failure(f"{name}: {answer.error}" if name else answer.error)
+        if answer.final and (name := self._workers.get(answer.worker, {}).get("name")):
+            self._out.add(answer.worker)
+            self._tell(f"{name}: {answer.error}; the other workers do it")
         first.drop()
         sent[0] = self._send(first.tile, question, weights, failed, first.tries + 1)
         return None
@@ -161,7 +164,7 @@ class Travel:
     def _give_up(self, worker: str) -> None:
         """Send no more windows to a worker that took so long that another was faster from the beginning."""
         if name := self._workers.get(worker, {}).get("name"):
-            self._slow.add(worker)
+            self._out.add(worker)
             self._tell(f"the worker {name} hangs, or is very slow: it gets no more of this picture")
 
     def _room(self, weights: str, most: int) -> int:

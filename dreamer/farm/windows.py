@@ -11,6 +11,7 @@ from dreamer.arrays import Pixels, Planes
 from dreamer.errors import Failure
 from dreamer.machine import limits
 from dreamer.machine.servant import Servant
+from dreamer.machine.worker import Died
 from dreamer.nets import checksum, model, tiles
 from dreamer.nets.balance import squares
 from dreamer.nets.budget import LOOSER, TooLittle
@@ -65,12 +66,14 @@ class Answer(NamedTuple):
     found     what the function returned
     gradient  of the window, float32 (3, h, w); None if the function computed none
     worker    address of the machine
-    error     why it failed; "" if it did not"""
+    error     why it failed; "" if it did not
+    final     whether the machine would fail again"""
 
     found: Any
     gradient: Planes | None
     worker: str = ""
     error: str = ""
+    final: bool = False
 
 
 def compute(question: Question) -> Answer:
@@ -81,7 +84,7 @@ def compute(question: Question) -> Answer:
         found: Answer = worker.windows.ask(question)
         return found._replace(worker=worker.address)
     except Failure as error:
-        return Answer(None, None, worker.address, str(error))
+        return Answer(None, None, worker.address, str(error), not isinstance(error, Died))
 
 
 class Children:
@@ -149,7 +152,7 @@ class Windows:
         need = net.budget.base + net.budget.net_bytes(height, width, LOOSER) + ARRAYS * height * width
         if need > net.budget.memory:
             raise TooLittle(f"a window of {width}×{height} pixels needs {limits.told(need)} of memory; "
-                            f"{limits.told(net.budget.memory)} are available")
+                            f"{limits.told(net.budget.memory)} are available: give the worker more")
         self._fitting.add((height, width))
 
     def _ready(self, dreaming: Dreaming) -> Net:

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import distributed
-from tornado.httpserver import HTTPServer
-from tornado.web import Application
 
 from dreamer.errors import Failure, Stopped, counted, say
 from dreamer.farm import engine
 from dreamer.farm.home import home
 from dreamer.farm.keys import Keys
 from dreamer.farm.likeness import check, likeness
+from dreamer.farm.pageless import Pageless
 from dreamer.farm.windows import Children, Windows
 from dreamer.machine import limits
 from dreamer.machine.signals import ASKING
@@ -51,7 +50,7 @@ def room(memory: int | None, threads: int | None, jobs: int) -> Room:
     return Room(memory or min(free, limits.cap() or free), threads or limits.threads(), jobs)
 
 
-class Worker(distributed.Worker):
+class Worker(Pageless, distributed.Worker):
     """The engine's worker, for dreams. It has no page, and one thread more than units, which brings what units share.
 
     home            folder for its units
@@ -69,12 +68,6 @@ class Worker(distributed.Worker):
                          name=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:4]}",
                          security=engine.security(keys), memory_limit=0, local_directory=str(folder),
                          resources=resources, dashboard=False, dashboard_address=None)
-
-    def start_http_server(self, routes: Any, dashboard_address: Any, default_port: int = 0,
-                          ssl_options: Any = None) -> None:
-        """The engine's HTTP server, which listens nowhere."""
-        self.http_application = Application()
-        self.http_server = HTTPServer(self.http_application)
 
 
 async def work(where: str, keys: Keys, room: Room, pull: Callable[..., float], objectives: Callable[..., Any]) -> None:

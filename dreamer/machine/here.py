@@ -10,7 +10,7 @@ from pathlib import Path
 
 CONTAINER, SHELL, MACHINE = "container", "shell", "machine"  # values of DREAMER_PLACE; none on a bare machine
 RUN = 'docker run --rm -it -v "${PWD}:/vagrant"'
-_EXTRA = {"film": "films", "raw": "raw photos"}  # steps of provision.sh that the image lacks
+_EXTRA = {"film": "films", "raw": "raw photos", "farm": "many machines"}  # steps of provision.sh that the image lacks
 _NOTHING = 'nothing is mounted: add -v "${PWD}:/vagrant" to docker run'
 _CLONE = Path(__file__).resolve().parents[2]
 _LOST = ("tmpfs", "ramfs", "proc", "sysfs", "devpts", "devtmpfs", "mqueue", "cgroup", "cgroup2")

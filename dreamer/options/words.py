@@ -17,7 +17,8 @@ from dreamer.pictures import inputs
 
 _MEANT = {"help": "--help", "version": "--version", "list": "keys", "layers": "keys", "layer": "keys", "key": "keys",
           "looks": "keys --looks", "model": "models",
-          "web": "studio", "gui": "studio", "server": "studio", "serve": "studio"}
+          "web": "studio", "gui": "studio", "server": "studio", "serve": "studio",
+          "cluster": "farm"}
 _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-size", "--resize": "--max-size",
             "--steps": "--iterations", "--n": "--iterations", "--octave": "--octaves", "--rate": "--step-size",
             "--learning-rate": "--step-size", "--gpu": "--threads", "--cores": "--threads", "--overwrite": "--force",
@@ -26,6 +27,7 @@ _OPTIONS = {"--size": "--max-size", "--width": "--max-size", "--height": "--max-
             "--blur": "--smooth", "--sigma": "--smooth", "--laplacian": "--pyramid", "--lap-norm": "--pyramid",
             "--opacity": "--strength", "--mix": "--strength", "--amount": "--strength",
             "--original-colors": "--keep-colours", "--preserve-colors": "--keep-colours",
+            "--cluster": "--farm", "--workers": "--farm", "--scheduler": "--farm", "--dask": "--farm",
             "--verbose": "--events", "--silent": "--quiet", "--q": "--quiet", "--f": "--force", "--h": "--help",
             "--l": "--layer", "--m": "--model"}
 _DOCKERS = ("-v", "--volume", "-e", "--env", "-it", "-i", "-t", "--rm", "--user", "--mount")
