@@ -491,7 +491,7 @@ main() {
       *,--dev) dev=true ;;
       *,--no-cache) cache=false ;;
       *,-h | *,--help) usage && exit ;;
-      *,runtime | *,toolchain | *,caffe | *,model | *,check | *,film | *,raw) steps+=("$word") ;;
+      *,runtime | *,toolchain | *,caffe | *,model | *,check | *,film | *,raw | *,farm) steps+=("$word") ;;
       model,[!-]*) model=$word ;;
       *) printf 'provision.sh: unknown step or option: %s\n\n' "$word" >&2 && usage >&2 && exit 2 ;;
     esac

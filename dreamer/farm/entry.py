@@ -41,7 +41,7 @@ def enter(what: str | None, where: str | os.PathLike[str] | None, given: dict[st
         from dreamer.farm.scheduler import LOOPBACK, serve
         port = given["port"] if given["port"] is not None else values.FARM_PORT
         return _run(serve(held, given["bind"] or here.address() or LOOPBACK, port))
-    named = where or os.environ.get(values.FARM) or values.NONE
+    named = where or os.environ.get("DREAMER_FARM") or values.NONE
     if "://" not in (address := values.farm(named)):
         raise Mistake(f"farm: {what} needs the address of a scheduler, such as tls://192.168.1.5:{values.FARM_PORT}")
     held = keys.find()

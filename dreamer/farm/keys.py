@@ -30,7 +30,7 @@ def usual() -> Path:
     """The folder where the keys are looked for: that of the variable DREAMER_FARM_KEYS, else one in the user's own
     configuration."""
     base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return Path(os.environ.get(VARIABLE) or Path(base, "image-dreamer", "farm"))
+    return Path(os.environ.get("DREAMER_FARM_KEYS") or Path(base, "image-dreamer", "farm"))
 
 
 def make(folder: Path) -> list[str]:

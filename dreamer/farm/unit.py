@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dreamer.errors import printable
 from dreamer.machine.child import Child
 
 OFTEN = 0.4  # seconds between two reports, and between two looks whether somebody still wants the result
@@ -102,7 +103,7 @@ class _Attempt:
     def _report(self, ended: bool = False) -> None:
         self._told = time.monotonic()
         share = min(1.0, (self._done + self._share) / self._job["count"])
-        told = {"number": self._job["number"], "name": self._job["name"], "share": share, "left": self._left,
+        told = {"number": self._job["number"], "name": printable(self._job["name"]), "share": share, "left": self._left,
                 "seconds": time.monotonic() - self._began, "ended": ended}
         with contextlib.suppress(Exception):  # the connection is gone: so is who would hear it
             self._worker.batched_send({"op": "farm_progress", "key": self._job["key"], "topic": self._job["topic"],

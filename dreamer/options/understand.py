@@ -76,9 +76,9 @@ def settings(request: Request, wrong: Wrong, warnings: list[str]) -> Understood:
 def _farm(request: Request, asked: str | None, wrong: Wrong) -> str | None:
     """The farm to dream on: `asked`, or that of the variable; None to dream here."""
     found = asked
-    if request.farm is None and os.environ.get(values.FARM):
-        with wrong.noted(f"{values.FARM}: "):
-            found = values.farm(os.environ[values.FARM])
+    if request.farm is None and (named := os.environ.get("DREAMER_FARM")):
+        with wrong.noted("DREAMER_FARM: "):
+            found = values.farm(named)
     if not found or found == values.NONE:
         return None
     files = request.input if isinstance(request.input, tuple) else (request.input,)

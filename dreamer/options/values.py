@@ -11,7 +11,6 @@ from dreamer.errors import Mistake
 from dreamer.machine import limits
 
 LOCAL, NONE = "local", "none"  # words for a farm: one on this machine, for trying it; and none at all
-FARM = "DREAMER_FARM"  # the variable that names a farm for all dreams
 FARM_PORT = 8786
 
 _Value = TypeVar("_Value")
