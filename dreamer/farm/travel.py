@@ -1,6 +1,7 @@
 """The windows of a giant picture on their way to the workers of a farm, and back."""
 
 import collections
+import functools
 import math
 import time
 import uuid
@@ -88,8 +89,7 @@ class Travel:
                 else:
                     time.sleep(_PAUSE)
                     self._again(sent, question, weights)
-                    if not rest:
-                        self._help(sent, question, weights)
+                    self._help(sent, question, weights)
         finally:
             for each in sent:
                 each.drop()
@@ -104,8 +104,16 @@ class Travel:
 
     def _submitted(self, question: Question, weights: str, may: list[str] | None) -> Any:
         self._number += 1
-        return self._client.submit(compute, question, key=f"window-{self._name}-{self._number}", pure=False,
-                                   workers=may, resources={"slots": 1, f"weights-{weights}": 1})
+        future = self._client.submit(compute, question, key=f"window-{self._name}-{self._number}", pure=False,
+                                     workers=may, resources={"slots": 1, f"weights-{weights}": 1})
+        future.add_done_callback(functools.partial(self._ended, time.monotonic()))
+        return future
+
+    def _ended(self, when: float, future: Any) -> None:
+        """In a thread of the engine: an attempt that began at `when` has ended."""
+        if future.status == "finished":
+            took = time.monotonic() - when
+            self._usual = took if self._usual == math.inf else (self._usual + took) / 2
 
     def _back(self, sent: collections.deque[_Sent], question: Callable[[Tile], Question],
               weights: str) -> Answer | None:
@@ -121,10 +129,7 @@ class Travel:
                 raise self._farm.gone() from None
             answer = Answer(None, None, "", f"the farm lost a window {TRIES} times: {error or type(error).__name__}")
         if not answer.error:
-            took = time.monotonic() - first.when
-            if len(first.futures) == 1:
-                self._usual = took if self._usual == math.inf else (self._usual + took) / 2
-            elif answer.worker != first.slow:
+            if first.slow and answer.worker != first.slow:
                 self._give_up(first.slow)
             return answer
         self._look(weights, now=True)
@@ -147,7 +152,7 @@ class Travel:
             sent[0] = self._send(sent[0].tile, question, weights)
 
     def _help(self, sent: collections.deque[_Sent], question: Callable[[Tile], Question], weights: str) -> None:
-        """When all windows of a step are on their way, try what takes long on a worker that has nothing to do."""
+        """Try what takes long on workers that have nothing to do, because all windows that may be on their way are."""
         if time.monotonic() - self._helped < LOOKS:
             return
         self._helped = time.monotonic()
