@@ -17,8 +17,8 @@ ALL = {"input": "a.jpg", "output": "b.png", "layer": "conv1", "iterations": 3, "
        "step_size": 2, "jitter": 0, "no_clip": True, "smooth": "1.5", "pyramid": True, "keep_colours": True,
        "strength": 40, "guide": "g.png", "guide_size": 9, "mask": "m.png", "model": "x",
        "weights": "w", "max_size": 5, "max_pixels": 10 ** 9, "keep_location": True, "force": True, "memory": "512m",
-       "threads": 2, "reproducible": True, "farm": "local", "like": None, "preview": "p.png", "events": "fd:3", "no_resume": True,
-       "watch": True, "recursive": True, "quiet": True, "zoom": 3, "zoom_step": -0.5, "rotate": 7,
+       "threads": 2, "reproducible": True, "farm": "local", "like": None, "preview": "p.png", "events": "fd:3",
+       "no_resume": True, "watch": True, "recursive": True, "quiet": True, "zoom": 3, "zoom_step": -0.5, "rotate": 7,
        "pan": [0.25, "1"], "fps": "12.5", "start": "1:02", "end": 70, "no_deinterlace": True,
        "no_sound": True, "flow": True, "blend": 0.5}  # each differs from the default
 
