@@ -46,12 +46,12 @@ try:
     from dreamer.help.commands import CODES, described
     from dreamer.help.line import asking
     from dreamer.machine import files
+    from dreamer.nets.balance import balance
     from dreamer.nets.guide import SIZE, Guide, Seen
     from dreamer.nets.inventory import inventory
-    from dreamer.nets.layers import Term
     from dreamer.nets.listing import listed
     from dreamer.nets.model import default, find
-    from dreamer.nets.net import Net, Tile
+    from dreamer.nets.net import Each, Net, Tile, in_turn
     from dreamer.nets.strength import choose
     from dreamer.options import like, look, texts, words
     from dreamer.options.request import Request, from_json, request, standard_input
@@ -109,19 +109,16 @@ def objectives_of(net: Net, objective: Objective = objective_l2, guide: Guide | 
 
 
 def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: float, jitter: int, clip: bool,
-              objectives: list[Objective], mask: Light | None = None, change: Change | None = None) -> float:
+              objectives: list[Objective], mask: Light | None = None, change: Change | None = None,
+              each: Each = in_turn) -> float:
     """One step of gradient ascent on `picture` (3, h, w), in place; returns the objective before the step.
 
     The net sees the picture rolled by a random offset, so that the net's own grid (its strides) leaves
-    no pattern. `change` is called with the gradient, float32 (3, h, w), and changes it in place."""
+    no pattern. `change` is called with the gradient, float32 (3, h, w), and changes it in place. `each`, which is
+    called like in_turn, may have the tiles computed elsewhere."""
     ox, oy = (int(offset) for offset in rng.randint(-jitter, jitter + 1, 2))
     tiles = net.tiles(picture, oy, ox)  # one, unless memory is short
-    factors = balance(net.what.terms, tiles, objectives)
-    value = 0.0
-    for tile in tiles:
-        parts = [objective(activations) for objective, activations in zip(objectives, tile.forward(), strict=True)]
-        tile.backward([(factor, gradient) for factor, (_, gradient) in zip(factors, parts, strict=True)])
-        value += sum(factor * part for factor, (part, _) in zip(factors, parts, strict=True))
+    value = sum(each(pull, tiles, objectives, balance(net.what.terms, tiles, objectives, each)))
 
     if change:
         change(net.gradient)
@@ -135,18 +132,11 @@ def make_step(net: Net, picture: Planes, rng: np.random.RandomState, step_size: 
     return value
 
 
-def balance(terms: list[Term], tiles: list[Tile], objectives: list[Objective]) -> list[float]:
-    """The factor by which the gradient of each of the `terms` is multiplied before they are added up.
-
-    A layer's gradient may be a thousand times another's. So each is divided by its L2 norm, taken at its layer, and
-    multiplied by its weight: with objective_l2, this maximises the sum of weight * (norm of a term's activations)."""
-    if len(terms) == 1:
-        return [terms[0].weight]  # a step's size does not depend on the gradient's
-    squares = np.zeros(len(terms))
-    for tile in tiles:
-        squares += [np.sum(np.square(objective(activations)[1], dtype=np.float64))
-                    for objective, activations in zip(objectives, tile.forward(), strict=True)]
-    return [term.weight / norm if norm else 0.0 for term, norm in zip(terms, np.sqrt(squares).tolist(), strict=True)]
+def pull(tile: Tile, objectives: list[Objective], factors: list[float]) -> float:
+    """Add the gradient of the tile's share of the objective to its Net's gradient; returns that share."""
+    parts = [objective(activations) for objective, activations in zip(objectives, tile.forward(), strict=True)]
+    tile.backward([(factor, gradient) for factor, (_, gradient) in zip(factors, parts, strict=True)])
+    return sum(factor * part for factor, (part, _) in zip(factors, parts, strict=True))
 
 
 def octave_sizes(height: int, width: int, octaves: int, scale: float) -> list[tuple[int, int]]:
@@ -337,7 +327,8 @@ def farm(what: str | None = None, where: File | None = None, *, bind: str | None
          jobs: int | None = None, memory: int | str | None = None, threads: int | None = None) -> list[str] | None:
     """Let many machines dream together: make their keys, start the scheduler and the workers, see what they do."""
     from dreamer.farm.entry import enter
-    return enter(what, where, texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads))
+    return enter(what, where, texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads), pull,
+                 objectives_of)
 
 
 _COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio, farm, doctor, completion, manpage)

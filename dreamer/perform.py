@@ -25,12 +25,12 @@ from dreamer.jobs.away import Away
 from dreamer.jobs.checkpoint import Checkpoint
 from dreamer.jobs.divided import Divided
 from dreamer.jobs.dream import Dream
-from dreamer.jobs.elsewhere import Elsewhere, Unit
+from dreamer.jobs.elsewhere import Elsewhere, Spread, Unit
 from dreamer.jobs.events import Event, Listener, Log
 from dreamer.jobs.film import Film, arrays_of
 from dreamer.jobs.folder import Folder
 from dreamer.jobs.job import Order
-from dreamer.jobs.needed import Needs
+from dreamer.jobs.needed import Needed, Needs
 from dreamer.jobs.parts import OfVideo, OfZoom, Parts
 from dreamer.jobs.preview import Preview
 from dreamer.jobs.reel import Reel
@@ -41,6 +41,7 @@ from dreamer.machine.signals import Stop
 from dreamer.nets import layers
 from dreamer.nets.budget import TooLittle
 from dreamer.nets.kept import Kept
+from dreamer.nets.model import MODELS
 from dreamer.nets.net import Net
 from dreamer.options import places, record
 from dreamer.options.outputs import check_events
@@ -60,6 +61,7 @@ _OF_FILM = ("start", "end", "fps", "no_deinterlace", "no_sound", "max_size", "zo
 Deepdream: TypeAlias = Callable[..., Pixels]
 MakeStep: TypeAlias = Callable[..., float]
 Reach: TypeAlias = Callable[[str], Elsewhere]
+GIANT = 8_000_000  # pixels from which a farm's workers share the tiles of a picture; below, moving them takes longer
 
 
 def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeStep, sizes: Sizes,
@@ -157,8 +159,9 @@ class _Performing:
             self._told.add(event.line)
         self._hears(event)
 
-    def dream(self, understood: Understood, subject: Subject) -> None:
-        """Dream the subject, a picture or a video, and write the dream."""
+    def dream(self, understood: Understood, subject: Subject, spread: Spread | None = None) -> None:
+        """Dream the subject, a picture or a video, and write the dream. `spread` computes a picture's tiles
+        elsewhere."""
         self._warn(understood)
         image = subject.picture.pixels  # from nothing: black, because the seed may be in a saved state
         sizes = fitting_sizes(understood, self._sizes, *image.shape[:2])
@@ -190,13 +193,13 @@ class _Performing:
         dream = functools.partial(
             self._deepdream, iterations=understood.iterations, octaves=len(sizes), scale=understood.scale,
             step_size=understood.step_size, jitter=understood.jitter, clip=not understood.no_clip,
-            guide=understood.leader, mask=subject.where, sizes=self._sizes, **self._rules(understood))
+            guide=understood.leader, mask=subject.where, sizes=self._sizes, **self._rules(understood, spread))
         if reel and frames:
             moving = functools.partial(_moving(understood, subject, dream, frames, made["seed"]), finish=order.finish)
             Film(order, moving, reel, frames, divided).run(self._listen, self._stop)
         else:
             still = functools.partial(dream, image=subject.picture.pixels, seed=made["seed"])
-            Dream(order, still, reel, checkpoint, state).run(self._listen, self._stop)
+            Dream(order, still, reel, checkpoint, state, spread).run(self._listen, self._stop)
 
     def _divided(self, understood: Understood, subject: Subject, sizes: list[tuple[int, int]], reel: Reel,
                  seed: int) -> Divided | None:
@@ -225,10 +228,11 @@ class _Performing:
             return None
         return self._kept.get(understood.model, understood.layer, understood.weights, understood.threads, side)
 
-    def _rules(self, understood: Understood) -> dict[str, MakeStep]:
+    def _rules(self, understood: Understood, spread: Spread | None) -> dict[str, MakeStep]:
         """The arguments of `deepdream` that make it follow the rules that are asked for; none if none is."""
-        change = steps.rule(understood.smooth, understood.pyramid)
-        return {"step": functools.partial(self._step, change=change)} if change else {}
+        rules = {"change": steps.rule(understood.smooth, understood.pyramid), "each": spread}
+        asked = {name: rule for name, rule in rules.items() if rule}
+        return {"step": functools.partial(self._step, **asked)} if asked else {}
 
     def _away(self, understood: Understood) -> Away | None:
         """Who gets the dreams, if the user named a farm."""
@@ -238,14 +242,39 @@ class _Performing:
 
     def send(self, understood: Understood, subject: Subject) -> None:
         """Have another machine dream the subject, and write what comes back."""
+        if not (why := self._undivided(understood, subject)):
+            self._divide(understood, subject)
+            return
         away, wrong = self._away(understood), list[str]()
         assert away  # noqa: S101
         self._warn(understood)
-        self._listen(events.Warned("each step needs the one before, so one worker dreams the whole"))
+        self._listen(events.Warned(f"{why}, so one worker dreams the whole"))
         away.send(*self._unit(understood, subject, os.path.basename(understood.input)))
         away.run(iter([True]), lambda _, lines: wrong.extend(lines))
         if wrong:
             raise Failure(*wrong)
+
+    def _undivided(self, understood: Understood, subject: Subject) -> str:
+        """Why a farm's workers do not share the tiles of each step; "" if they do."""
+        height, width = subject.picture.pixels.shape[:2]
+        if subject.film or height * width < GIANT:
+            return "each step needs the one before"
+        if understood.model.folder.parent != MODELS or understood.weights is not None:
+            return "the workers know only the weights of models/"
+        with contextlib.suppress(TooLittle):
+            if self._needed(understood, fitting_sizes(understood, self._sizes, height, width)).tiles:
+                return ""
+            return "this machine would not divide it (--reproducible divides it)"
+        return "this machine's memory is too small"
+
+    def _divide(self, understood: Understood, subject: Subject) -> None:
+        """Dream the subject here, except the tiles of its steps."""
+        assert self._farm  # noqa: S101
+        assert understood.farm  # noqa: S101
+        guide = understood.leader.image if understood.leader else None
+        with self._farm(understood.farm).divided(guide, understood.reproducible,
+                                                 min(subject.picture.pixels.shape[:2])) as spread:
+            self.dream(understood, subject, spread)
 
     def folder(self, understood: Understood) -> None:
         """Dream the pictures of a folder and, if it is watched, those that arrive later."""
@@ -321,12 +350,8 @@ class _Performing:
         this one would). Raises Failure if this machine would dream it in tiles that no other would choose.
 
         arrays, beside  what a film takes in addition to a picture: bytes per pixel, and bytes"""
-        side = min(sizes[-1])
-        what = understood.model.folder, understood.layer.text, understood.pyramid, understood.smooth, arrays
         try:
-            need = self._needs.find(what, functools.partial(_net, understood, None, side),
-                                    arrays + steps.PYRAMID * understood.pyramid,
-                                    beside + steps.memory(understood.smooth, *sizes[-1]), *sizes[-1])
+            need = self._needed(understood, sizes, arrays, beside)
         except TooLittle as error:
             if understood.reproducible:
                 return None, False
@@ -340,6 +365,16 @@ class _Performing:
             raise Failure("it would be dreamed in tiles here, which depend on this machine's memory: add "
                           "--reproducible, or --memory 2g or another limit, for tiles that are the same elsewhere")
         return understood.memory, False
+
+    def _needed(self, understood: Understood, sizes: list[tuple[int, int]], arrays: int = 0,
+                beside: int = 0) -> Needed:
+        """What the dream would need on this machine; `arrays` and `beside` as in _need. Raises Mistake, Failure and
+        Stopped."""
+        side = min(sizes[-1])
+        what = understood.model.folder, understood.layer.text, understood.pyramid, understood.smooth, arrays
+        return self._needs.find(what, functools.partial(_net, understood, None, side),
+                                arrays + steps.PYRAMID * understood.pyramid,
+                                beside + steps.memory(understood.smooth, *sizes[-1]), *sizes[-1])
 
     def _warn_of_first(self, name: str) -> None:
         """Say once for all pictures of a folder that the first of several pages or frames is taken."""

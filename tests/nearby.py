@@ -7,11 +7,13 @@ import random
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from dreamer.errors import Stopped
+from dreamer.arrays import Pixels
+from dreamer.errors import Failure, Stopped
 from dreamer.jobs import events
-from dreamer.jobs.elsewhere import Result, Unit
+from dreamer.jobs.elsewhere import Result, Spread, Unit
 from dreamer.jobs.events import Listener
 from dreamer.machine.signals import Stop
 from helpers import PYTHON, ROOT
@@ -27,6 +29,10 @@ class Nearby:
                  spoils: Callable[[Result], Result] = lambda result: result) -> None:
         self._workers, self._random, self._fails, self._spoils = workers, random.Random(seed), fails, spoils
         self.units: list[Unit] = []  # in the order in which they came back
+
+    def divided(self, guide: Pixels | None, reproducible: bool, side: int) -> AbstractContextManager[Spread]:
+        """No machine here computes parts of a step."""
+        raise Failure("a giant picture needs a real farm")
 
     def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
                   stop: Stop) -> Iterator[tuple[Unit, Result]]:

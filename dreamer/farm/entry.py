@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +16,13 @@ _WORDS = ("keys", "scheduler", "worker", "status")
 _OF = {"bind": "scheduler", "port": "scheduler", "jobs": "worker", "memory": "worker", "threads": "worker"}
 
 
-def enter(what: str | None, where: str | os.PathLike[str] | None, given: dict[str, Any]) -> list[str] | None:
+def enter(what: str | None, where: str | os.PathLike[str] | None, given: dict[str, Any],
+          pull: Callable[..., float], objectives: Callable[..., Any]) -> list[str] | None:
     """Carry out `farm WHAT WHERE`.
 
-    given  {option: its checked value, or None}
+    given             {option: its checked value, or None}
+    pull, objectives  dreamify.pull and dreamify.objectives_of, or functions with the same arguments, at the top level
+                      of a module
 
     Returns lines to print, for keys and status; scheduler and worker end with Stopped. Raises Mistake and Failure."""
     if what not in _WORDS:
@@ -46,7 +49,8 @@ def enter(what: str | None, where: str | os.PathLike[str] | None, given: dict[st
         return _run(_status(address, held))
     engine.load()
     from dreamer.farm.worker import room, work
-    return _run(work(address, held, room(given["memory"], given["threads"], given["jobs"] or 1)))
+    has = room(given["memory"], given["threads"], given["jobs"] or 1)
+    return _run(work(address, held, has, pull, objectives))
 
 
 def _run(work: Coroutine[Any, Any, _Found]) -> _Found:

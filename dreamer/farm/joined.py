@@ -1,8 +1,11 @@
 """A farm that is joined as soon as there is something for it to do."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
+from dreamer.arrays import Pixels
 from dreamer.farm import engine, keys
+from dreamer.farm.giant import Giant
 from dreamer.jobs.elsewhere import Result, Unit
 from dreamer.jobs.events import Listener
 from dreamer.machine.signals import Stop
@@ -15,16 +18,29 @@ class Joined:
     def __init__(self, where: str) -> None:
         self._where = where
 
+    @contextlib.contextmanager
+    def divided(self, guide: Pixels | None, reproducible: bool, side: int) -> Iterator[Giant]:
+        """As Elsewhere says. Raises Mistake if this machine has no keys."""
+        engine.load()
+        with self._reached() as (where, held):
+            yield Giant(where, held, guide, reproducible, side)
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[tuple[str, keys.Keys]]:
+        """(address of the scheduler, the farm's keys)."""
+        if self._where != LOCAL:
+            yield self._where, keys.find()
+            return
+        from dreamer.farm.local import local
+        with local() as made:
+            yield made
+
     def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
                   stop: Stop) -> Iterator[tuple[Unit, Result]]:
         """As Elsewhere says. Raises Mistake if this machine has no keys."""
         engine.load()
-        if self._where == LOCAL:
-            from dreamer.farm.local import local
-            with local() as (where, made):
-                yield from _carried_out(where, made, units, total, listen, stop)
-        else:
-            yield from _carried_out(self._where, keys.find(), units, total, listen, stop)
+        with self._reached() as (where, held):
+            yield from _carried_out(where, held, units, total, listen, stop)
 
 
 def _carried_out(where: str, held: keys.Keys, units: Iterable[Unit | None], total: Callable[[], float],

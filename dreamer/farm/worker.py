@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from dreamer.farm.home import home
 from dreamer.farm.keys import Keys
 from dreamer.farm.likeness import check, likeness
 from dreamer.farm.pageless import Pageless
+from dreamer.farm.windows import Children, Windows
 from dreamer.machine import limits
 from dreamer.machine.signals import ASKING
 
@@ -52,9 +54,12 @@ class Worker(Pageless, distributed.Worker):
     """The engine's worker, for dreams. It has no page, and one thread more than units, which brings what units share.
 
     home            folder for its units
+    windows         who computes the windows of giant pictures
     memory_share, threads_share  what a unit may use"""
 
-    def __init__(self, where: str, keys: Keys, room: Room, folder: Path, weights: dict[str, str]) -> None:
+    def __init__(self, where: str, keys: Keys, room: Room, folder: Path, weights: dict[str, str],
+                 windows: Children) -> None:
+        self.windows = windows
         self.home, self.memory_share = folder, room.memory // room.jobs
         self.threads_share = max(1, room.threads // room.jobs)
         resources = {"slots": room.jobs, "memory": room.memory, "cores": room.threads}
@@ -65,9 +70,11 @@ class Worker(Pageless, distributed.Worker):
                          resources=resources, dashboard=False, dashboard_address=None)
 
 
-async def work(where: str, keys: Keys, room: Room) -> None:
+async def work(where: str, keys: Keys, room: Room, pull: Callable[..., float], objectives: Callable[..., Any]) -> None:
     """Work for the scheduler at `where` until a signal ends it: raises Stopped. If the scheduler is not there, wait for
-    it. Raises Failure if this machine is not like the farm's others."""
+    it. Raises Failure if this machine is not like the farm's others.
+
+    pull, objectives  dreamify.pull and dreamify.objectives_of"""
     mine, asked, numbers = likeness(), asyncio.Event(), list[int]()
     loop = asyncio.get_running_loop()
 
@@ -77,10 +84,11 @@ async def work(where: str, keys: Keys, room: Room) -> None:
 
     for number in ASKING:
         loop.add_signal_handler(number, stop, number)
-    with home() as folder:
+    share = Windows(pull, objectives, max(1, room.threads // room.jobs), room.memory // room.jobs)
+    with home() as folder, contextlib.closing(Children(share, room.jobs)) as windows:
         while not asked.is_set():
             if await _joined(where, keys, mine, asked):
-                await _serve(Worker(where, keys, room, folder, mine["weights"]), where, room, asked)
+                await _serve(Worker(where, keys, room, folder, mine["weights"], windows), where, room, asked)
     raise Stopped(numbers[0])
 
 

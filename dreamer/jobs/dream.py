@@ -1,5 +1,6 @@
 """The dream of one picture as a job; its steps may be the frames of a film."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ from dreamer.arrays import Pixels
 from dreamer.errors import Stopped
 from dreamer.jobs import unfinished
 from dreamer.jobs.checkpoint import Checkpoint
+from dreamer.jobs.elsewhere import Spread
 from dreamer.jobs.job import Job
 from dreamer.jobs.preview import LONGEST
 from dreamer.machine.worker import Worker
@@ -21,11 +23,13 @@ class Dream(Job):
 
     dream       function of (net, each_step, state), such as dreamify.deepdream
     checkpoint  where its state is saved, or None
-    state       the State to resume from, or None"""
+    state       the State to resume from, or None
+    spread      computes the tiles of its steps elsewhere; `dream` has it too"""
 
     dream: Callable[..., Pixels]
     checkpoint: Checkpoint | None = None
     state: State | None = None
+    spread: Spread | None = None
 
     def _has_kept(self) -> bool:
         return bool(self.checkpoint and self.checkpoint.load())
@@ -38,6 +42,10 @@ class Dream(Job):
         return bool(state)
 
     def _work(self, child: Worker) -> None:
+        with self.spread.heard(child.send, child.asked) if self.spread else contextlib.nullcontext():
+            self._dream(child)
+
+    def _dream(self, child: Worker) -> None:
         order = self.order
         steps = len(order.sizes) * order.iterations
         after = (0, self.state.octave, self.state.iteration) if self.state else (0, 0, 0)
@@ -45,8 +53,11 @@ class Dream(Job):
         small = unfinished.Small(order.model, order.picture.pixels, order.sizes, LONGEST, order.mask,
                                  order.finish)
 
+        last: Step | None = None
+
         def each_step(step: Step) -> None:
-            state = self._state(step)
+            nonlocal last
+            last, state = step, self._state(step)
             if self.reel:
                 number = step.octave * order.iterations + step.iteration
                 self.reel.keep(number, self._so_far(state))
@@ -59,7 +70,12 @@ class Dream(Job):
                 raise Stopped(stop, saved=True)
             self._show(child, lambda: small.picture(step.octave, step.picture), self._unfinished(state))
 
-        pixels = self.dream(net, each_step=each_step, state=self.state)
+        try:
+            pixels = self.dream(net, each_step=each_step, state=self.state)
+        except Stopped as end:  # perhaps within a step, which has not changed the picture yet
+            if self.checkpoint and last and not end.saved and last.iteration + 1 < order.iterations:
+                self.checkpoint.save(self._state(last))
+            raise
         net.close()  # writing a large picture takes as much memory again
         if self.reel:
             self.reel.finish(steps, order.recipe)

@@ -1,13 +1,16 @@
 """Dreams that other machines carry out: what they are given, what comes back, and who passes both on. The jobs that
 have many dreams at once (a folder, an atlas, a film) use this and do not know how the machines are reached."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from dreamer.arrays import Pixels
 from dreamer.jobs.events import Listener
 from dreamer.machine.signals import Stop
+from dreamer.nets.net import Tile
 
 Content: TypeAlias = bytes | Path  # of a file: its bytes, or where it is on this machine
 
@@ -48,8 +51,31 @@ class Result(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class Spread(Protocol):
+    """Computes the tiles of a step on other machines, with the same sums. It can be handed over as a pickle."""
+
+    def heard(self, listen: Listener, asked: Callable[[], int | None]) -> AbstractContextManager[None]:
+        """Reach the machines, for as long as the block lasts. Raises Failure.
+
+        listen  called with warnings
+        asked   function that returns the signal that asks for the end, or None"""
+        ...
+
+    def __call__(self, function: Callable[..., Any], tiles: Sequence[Tile], *more: Any) -> Iterable[Any]:
+        """As dreamer.nets.net.in_turn. Raises Failure, and Stopped within a step."""
+        ...
+
+
 class Elsewhere(Protocol):
     """Other machines that carry out Units."""
+
+    def divided(self, guide: Pixels | None, reproducible: bool, side: int) -> AbstractContextManager[Spread]:
+        """Have the machines compute the tiles of one giant picture. Raises Mistake and Failure.
+
+        guide         a picture, uint8 (h, w, 3), or None
+        reproducible  as for Net
+        side          pixels of the picture's shorter side"""
+        ...
 
     def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
                   stop: Stop) -> Iterator[tuple[Unit, Result]]:

@@ -26,7 +26,7 @@ from dreamer.nets import binding, budget
 from dreamer.nets.budget import TooLittle
 from dreamer.nets.model import Model
 from dreamer.nets.net import Net
-from dreamer.pictures import inputs
+from dreamer.pictures import inputs, writing
 from dreamer.pictures.finish import Finish
 from dreamer.pictures.mask import resized
 from dreamer.pictures.picture import Picture
@@ -176,6 +176,8 @@ class Job(abc.ABC):
             net.budget.base += self.order.beside
             if self.reel:
                 net.budget.base += self.reel.arrays * height * width
+            elif writing.in_strips(self.order.output):
+                net.budget.writing = 0
             need, overhead = net.budget.fit(height, width)
             if shared and need - net.budget.base > limits.memory():
                 told = TooLittle(f"only {limits.told(limits.memory())} of memory is left")

@@ -77,6 +77,7 @@ class Budget:
     tile     the most pixels of a tile, whatever the memory (default: as many as fit)
     waiting  number of the process that waits for this one: its memory counts too
     arrays   bytes per pixel outside the net; callers that need more (for films) add theirs
+    writing  bytes per pixel to write the dream, after the net is freed; callers that write in strips set it to 0
     seen     a guide's activations, as long as they are in use; their `bytes` count"""
 
     def __init__(self, net: Sized, memory: int | None = None, tile: int | None = None,
@@ -88,7 +89,7 @@ class Budget:
         self._given = memory is not None
         self._cap = None if self._given else limits.cap()
         self.memory = memory or min(self.base + int(self._free * SHARE), self._cap or sys.maxsize)
-        self.arrays = ARRAYS
+        self.arrays, self.writing = ARRAYS, WRITING
         self.pixels = 0
         self._tile = tile
         self._most = self._holds()
@@ -133,7 +134,7 @@ class Budget:
             rows, columns = tiles.layout(self._net.layers, self._net.what.names, height, width, self.pixels)
             tall, wide = max(w.size for w in rows), max(w.size for w in columns)
             net = self.net_bytes(tall, wide, LOOSE if len(rows) == len(columns) == 1 else LOOSER)
-            need = self.base + arrays + max(net, WRITING * height * width if self._folder else 0)
+            need = self.base + arrays + max(net, self.writing * height * width if self._folder else 0)
             if need <= self.memory or self._tile or tall * wide > self.pixels:  # no tiles are smaller
                 return need, tiles.overhead(rows, columns, height, width)
             self.pixels = int(tall * wide * 0.95)  # tiles that are not square take more

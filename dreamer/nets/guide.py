@@ -27,10 +27,10 @@ layer {{ name: "products" type: "Convolution" bottom: "dream" top: "products"
 
 
 class Guide:
-    """The picture `image` (h, w, 3), RGB, 0..255, as a guide."""
+    """The picture `image` (h, w, 3), RGB, 0..255, as a guide. It is an attribute too."""
 
     def __init__(self, image: Pixels) -> None:
-        self._image = image
+        self.image = image
         self._net: Net | None = None
         self._what: Layers | None = None
         self._seen: list[Seen] = []
@@ -41,11 +41,11 @@ class Guide:
 
         The Net must be resized afterwards. Raises Mistake if the guide is too small for it."""
         if self._net is not net or self._what != net.what:
-            height, width = self._image.shape[:2]
+            height, width = self.image.shape[:2]
             net.budget.fit(height, width)
             net.resize(height, width)
             parts = [[found.reshape(len(found), -1).T.copy() for found in tile.forward()]
-                     for tile in net.tiles(net.preprocess(self._image), 0, 0)]
+                     for tile in net.tiles(net.preprocess(self.image), 0, 0)]
             self._net, self._what = net, net.what
             self._seen = [Seen(np.concatenate(some)) for some in zip(*parts, strict=True)]
             net.forwarded = None

@@ -2,8 +2,8 @@
 
 import math
 import os
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from dreamer.nets.tiles import Window
 
 TILE = 2 << 20  # pixels of a tile that must be the same on all machines; 1920×1080 fits in one
 WINOGRAD = 9  # rows and columns of a blob for which the kernels use their usual way; see native/kernels/winograd.cpp
+Each: TypeAlias = Callable[..., Iterable[Any]]  # like in_turn
 _ALL = "all that is dreamed"  # name of a blob
 
 
@@ -102,6 +103,12 @@ class Net:
         self.windows = tiles.layout(self.layers, self.what.names, height, width, self.budget.pixels)
         self.gradient = self.budget.allocate(height, width)
 
+    def shrink(self) -> None:
+        """Free the memory of what was computed last. The next tile takes what it needs."""
+        self.forwarded = None
+        self.shape(self.smallest_side, self.smallest_side)
+        binding.trim_memory()
+
     def close(self) -> None:
         """Free all memory, for something large that follows and does not need the net."""
         self.caffe, self.gradient = None, np.empty((3, 0, 0), np.float32)
@@ -153,11 +160,12 @@ class Net:
 
 
 class Tile:
-    """A piece of a picture on its way through a Net, forward and backward."""
+    """A piece of a picture on its way through a Net, forward and backward. `net` is the Net; `row` and `column` are
+    the tile's Windows."""
 
     def __init__(self, net: Net, picture: Planes, row: Window, column: Window, oy: int, ox: int, whole: bool) -> None:
-        self._net, self._picture, self._whole = net, picture, whole
-        self._row, self._column = row, column
+        self.net, self._picture, self._whole = net, picture, whole
+        self.row, self.column = row, column
         height, width = picture.shape[1:]
         self._parts = [((..., to_y, to_x), (..., from_y, from_x))
                        for to_y, from_y in tiles.wrapped(row, height, oy)
@@ -167,13 +175,11 @@ class Tile:
         """The tile's share of the activations of each of the Net's Terms: [float32 (channels, h', w')].
 
         They are valid until another tile goes forward. Before that, and before backward(), a second call is free."""
-        net = self._net
+        net = self.net
         if net.forwarded is not self:
             if not self._whole:
                 binding.trim_memory()  # gaps that this tile might not fill if its size differs from the last one's
-            source = net.shape(self._row.size, self._column.size)
-            for here, there in self._parts:
-                source.data[0][here] = self._picture[there]
+            self._fill(net.shape(self.row.size, self.column.size).data[0])
             net.caffe.forward(end=net.end)
             net.forwarded = self
         found = net.blobs("data")
@@ -183,7 +189,7 @@ class Tile:
         """Take the objective's gradient back to the picture, for all Terms at once.
 
         gradients  for each of the Net's Terms: (factor, gradient shaped like forward()'s result), to be multiplied"""
-        net = self._net
+        net = self.net
         diffs = net.blobs("diff")
         whole = self._whole and len(net.what.terms) == 1 and net.what.terms[0].chosen == slice(None)
         for diff in diffs.values() if not whole else ():
@@ -196,16 +202,35 @@ class Tile:
                 own[term.chosen] += factor * gradient
         net.caffe.backward(start=net.end)
         net.forwarded = None
-        diff = net.caffe.blobs[net._input].diff[0]
+        self.add(net.caffe.blobs[net._input].diff[0])
+
+    def window(self) -> Planes:
+        """A copy of the pixels that the tile needs: float32 (3, row.size, column.size)."""
+        pixels = np.empty((3, self.row.size, self.column.size), np.float32)
+        self._fill(pixels)
+        return pixels
+
+    def add(self, gradient: Planes) -> None:
+        """Add the tile's share of the gradient, shaped like window(), to the Net's. Whatever computed it, the sum has
+        the same bits if the tiles are added in their order."""
         for here, there in self._parts:
             if self._whole:
-                net.gradient[there] = diff[here]
+                self.net.gradient[there] = gradient[here]
             else:
-                net.gradient[there] += diff[here]
-        to_disk(net.gradient)
+                self.net.gradient[there] += gradient[here]
+        to_disk(self.net.gradient)
+
+    def _fill(self, window: Planes) -> None:
+        for here, there in self._parts:
+            window[here] = self._picture[there]
 
     def _own(self, blob: Planes, layer: str) -> Planes:
-        return blob[:, self._row.own[layer], self._column.own[layer]]
+        return blob[:, self.row.own[layer], self.column.own[layer]]
+
+
+def in_turn(function: Callable[..., Any], tiles: list[Tile], *more: Any) -> list[Any]:
+    """function(tile, *more) for each of the tiles, one after the other."""
+    return [function(tile, *more) for tile in tiles]
 
 
 def _gathering(names: list[str]) -> list[Message]:

@@ -110,7 +110,7 @@ def _iptc(image: Image.Image, file: IO[bytes]) -> bytes:
         hidden = _hidden(image, "iptc")
         return iptc.found(hidden) or hidden
     try:  # not with Pillow, which takes the IPTC for one number
-        order, tags, _ = tiff.read(file, {}, only=(tiff.IPTC, tiff.PHOTOSHOP))
+        order, tags, _ = tiff.read(file, {}, only=(tiff.IPTC, tiff.PHOTOSHOP), big=True)
     except ValueError:
         return b""
     kind, found = tags.get(tiff.IPTC, (tiff.UNDEFINED, b""))

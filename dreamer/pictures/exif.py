@@ -17,6 +17,7 @@ from dreamer.pictures import embedded, notes, tiff
 _ORIENTATION, _EXIF, _GPS, _INTEROPERABILITY, _MAKER_NOTE = 0x0112, 0x8769, 0x8825, 0xA005, 0x927C
 _COLOUR_SPACE, _WIDTH, _HEIGHT, _MAKE = 0xA001, 0xA002, 0xA003, 0x010F
 _SAYS = frozenset([0x9286, *range(0x9C9B, 0x9CA0)])  # text that is not stored as text: a comment, and Windows' tags
+_PLACES = range(16, 1 << 16)  # offsets that a maker note can keep: after the header of any TIFF
 _LONGEST = 4096  # bytes of a value that is no text: a longer one could be an image without any heading
 
 # Tags of the first directory that say how pixels are stored, or hold other metadata or a raw photo: these do not apply
@@ -40,7 +41,7 @@ class Exif:
     def fixed(self) -> tuple[int, int, bytes] | None:
         """The value that must keep its offset, as tiff.Writer takes it; None if there is none."""
         note = self.directory.get(_EXIF, {}).get(_MAKER_NOTE)
-        return (_MAKER_NOTE, self.note_at, note[1]) if note and len(note[1]) > 4 and 8 <= self.note_at < 65536 else None
+        return (_MAKER_NOTE, self.note_at, note[1]) if note and len(note[1]) > 4 and self.note_at in _PLACES else None
 
     def fitted(self, height: int, width: int) -> dict[int, Any]:
         """The directory for an sRGB picture of this size."""
@@ -97,16 +98,13 @@ def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Ex
 
     Images are left out, and so is GPS unless `keep_location`. Raises ValueError if the EXIF is damaged."""
     if image.format == "TIFF":
-        file.seek(0)
-        if file.read(4) in (b"II+\0", b"MM\0+"):  # BigTIFF (maps, microscopes): not supported
-            return None
         source = file
     else:
         block = image.info.get("exif") or _of_imagemagick(image)
         if not isinstance(block, bytes) or not block:
             return None
         source = io.BytesIO(block.removeprefix(b"Exif\0\0"))
-    order, directory, offsets = tiff.read(source, {_EXIF: {_INTEROPERABILITY: {}}, _GPS: {}}, _STORAGE)
+    order, directory, offsets = tiff.read(source, {_EXIF: {_INTEROPERABILITY: {}}, _GPS: {}}, _STORAGE, big=True)
     kind, turned = directory.pop(_ORIENTATION, (0, b""))
     form = {tiff.BYTE: "B", tiff.SHORT: "H", tiff.LONG: "I", 6: "b", 8: "h", 9: "i"}.get(kind)  # some write others
     orientation = struct.unpack_from(order + form, turned)[0] if form else 1
@@ -118,7 +116,7 @@ def read(image: Image.Image, file: IO[bytes], keep_location: bool = False) -> Ex
         data, note_at = part.pop(_MAKER_NOTE)[1], offsets.get(_MAKER_NOTE, 0)
         make = directory.get(_MAKE, (0, b""))[1].decode("latin-1")
         kept = notes.clean(data, note_at, order, make, keep_location)
-        if kept and kept.anchored and not 8 <= note_at < 65536:
+        if kept and kept.anchored and note_at not in _PLACES:
             kept = None
         lost_notes = not kept and len(data) > 4
     directory = _without_images(directory)

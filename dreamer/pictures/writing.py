@@ -6,7 +6,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,12 @@ def write(path: str | os.PathLike[str], picture: Picture) -> None:
     """Write the Picture, clipped to 8 bits, to the file `path`, whole or not at all; "-" is standard output, as PNG.
 
     If root writes the file (in a container, say), it belongs to the owner of its folder. Raises Failure."""
-    data = encode(picture, FORMATS[extension(path)][0])
     try:
+        if in_strips(path):
+            with files.replacing(path) as file:
+                _save_tiff(file, picture)
+            return
+        data = encode(picture, FORMATS[extension(path)][0])
         if path == inputs.STANDARD:
             with open(1, "wb", buffering=0, closefd=False) as file:
                 rest = memoryview(data)
@@ -50,6 +54,11 @@ def write(path: str | os.PathLike[str], picture: Picture) -> None:
     except OSError as error:
         name = "standard output" if path == inputs.STANDARD else path
         raise Failure(f"{name} could not be written: {error.strerror or error}") from None
+
+
+def in_strips(path: str | os.PathLike[str]) -> bool:
+    """Whether a picture is written to `path` in strips, so that this takes hardly any memory."""
+    return FORMATS[extension(path)][0] == "TIFF"
 
 
 def dream_name(name: str) -> str:
@@ -65,12 +74,14 @@ def extension(path: str | os.PathLike[str]) -> str:
 
 def encode(picture: Picture, kind: str) -> bytes | bytearray | memoryview:
     """The bytes of a file with the Picture in the format `kind`, one of Pillow's names in FORMATS."""
+    if kind == "TIFF":
+        whole = io.BytesIO()
+        _save_tiff(whole, picture)
+        return whole.getbuffer()
     pixels = eight_bit(picture.pixels)
     height, width = pixels.shape[:2]
     if picture.alpha is not None and kind != "JPEG":
         pixels = np.dstack([pixels, picture.alpha])
-    if kind == "TIFF":
-        return _tiff(pixels, picture)
     options = next(options for format_, options, _ in FORMATS.values() if format_ == kind) | {
         "icc_profile": colour.SRGB}
     kept = _exif(picture, kind)
@@ -160,9 +171,9 @@ def _with_segments(jpeg: bytes, picture: Picture) -> bytes:
                             for marker, content in segments if len(content) <= _SEGMENT) + jpeg[at:]
 
 
-def _tiff(pixels: NDArray[np.uint8], picture: Picture) -> bytearray:
-    """A TIFF with all metadata: Pillow's writer would drop some of it and garble some."""
-    found, others = picture.exif, picture.beside
+def _save_tiff(file: IO[bytes], picture: Picture) -> None:
+    """Write a TIFF with all metadata: Pillow's writer would drop some of it and garble some, and holds the whole."""
+    found, others, alpha = picture.exif, picture.beside, picture.alpha
     order = found.order if found else "<"
     tags = {tiff.ICC: (tiff.UNDEFINED, colour.SRGB)}
     if packet := _packet(picture):
@@ -170,6 +181,13 @@ def _tiff(pixels: NDArray[np.uint8], picture: Picture) -> bytearray:
     if others.iptc:
         tags[tiff.IPTC] = tiff.UNDEFINED, others.iptc
     resolution = others.resolution.tags(order) if others.resolution else {}
-    if not found:
-        return tiff.encode(pixels, resolution | tags)
-    return tiff.encode(pixels, resolution | found.fitted(*pixels.shape[:2]) | tags, order, found.fixed)
+    height, width = picture.pixels.shape[:2]
+
+    def strip(rows: slice) -> NDArray[np.uint8]:
+        pixels = eight_bit(picture.pixels[rows])
+        return pixels if alpha is None else np.dstack([pixels, alpha[rows]])
+    shape = height, width, 3 if alpha is None else 4
+    if found:
+        tiff.save(file, shape, strip, resolution | found.fitted(height, width) | tags, order, found.fixed)
+    else:
+        tiff.save(file, shape, strip, resolution | tags)

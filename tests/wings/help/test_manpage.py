@@ -70,7 +70,8 @@ def test_the_variables_are_those_of_the_manual() -> None:
     for row in (ROOT / "docs/environment.md").read_text().splitlines():
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         if len(cells) == 3 and re.search("dreamify.py|Caffe", cells[1]):
-            name, _, text = (re.sub(r"\[(.*?)\]\(.*?\)", r"\1", re.sub(r" \(\[.*?\]\(.*?\)\)|`", "", cell)) for cell in cells)
+            bare = (re.sub(r" \(\[.*?\]\(.*?\)\)|`", "", cell) for cell in cells)
+            name, _, text = (re.sub(r"\[(.*?)\]\(.*?\)", r"\1", cell) for cell in bare)
             told[name] = text
     assert list(told) == list(VARIABLES)
     for name, text in VARIABLES.items():

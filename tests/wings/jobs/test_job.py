@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dreamer.nets.model import Model
 from dreamer.pictures.recipe import read_recipe
-from helpers import ROOT, children, names, pixels, run, start, start_slow, wait_for
+from helpers import ROOT, children, names, pixels, psnr, run, start, start_slow, wait_for
 from soak.kills import listens
 
 
@@ -164,3 +164,15 @@ def test_numbers_beyond_all_measure_are_told(tiny: Model, sky: Path, tmp_path: P
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "at most" in done.stderr or "from 1 to" in done.stderr
+
+
+def test_a_tiff_is_written_in_less_memory_than_a_png(tiny: Model, tmp_path: Path) -> None:
+    """Because it is written in strips."""
+    words = ["noise:3000x3000", tmp_path / "a.png", "conv1", 1, 1, "--model", tiny.folder, "--seed", 1, "--memory"]
+    least = re.search(r"needs at least (\d+) MB of memory", run(*words, "170m").stderr)
+    assert least
+    words[1] = tmp_path / "a.tif"
+    assert run(*words, f"{int(least[1]) - 50}m").returncode == 0
+    words[1] = tmp_path / "a.png"
+    assert run(*words, f"{least[1]}m").returncode == 0
+    assert psnr(pixels(tmp_path / "a.png"), pixels(tmp_path / "a.tif")) > 60

@@ -1,0 +1,69 @@
+"""One giant picture on many machines: each tile's window goes out, and its gradient comes back. The machine that holds
+the picture adds the gradients up in the tiles' order, so the sums have the bits of one machine's.
+
+This is good for about ten workers: all windows pass this machine's network."""
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from dreamer.arrays import Pixels
+from dreamer.farm.keys import Keys
+from dreamer.farm.windows import Dreaming, Question
+from dreamer.jobs.events import Listener
+from dreamer.nets import checksum
+from dreamer.nets.budget import LOOSER
+from dreamer.nets.net import Net, Tile, in_turn
+
+COPIES = 36  # bytes per pixel of a window on its way: its pixels, a copy for the network, and the gradient
+
+
+class Giant:
+    """Computes the tiles of a picture's steps on the farm whose scheduler is at `where`; a Spread.
+
+    guide, reproducible, side  as for Elsewhere.divided"""
+
+    def __init__(self, where: str, keys: Keys, guide: Pixels | None, reproducible: bool, side: int) -> None:
+        self._where, self._keys = where, keys
+        self._guide, self._reproducible, self._side = guide, reproducible, side
+        self._travel: Any = None
+        self._dreaming: Dreaming | None = None
+
+    @contextlib.contextmanager
+    def heard(self, listen: Listener, asked: Callable[[], int | None]) -> Iterator[None]:
+        """As Spread says."""
+        from dreamer.farm.client import Farm  # with the engine
+        from dreamer.farm.travel import Travel
+        farm = Farm(self._where, self._keys)
+        try:
+            self._travel = Travel(farm, listen, asked)
+            yield
+        finally:
+            self._travel = None
+            farm.close()
+
+    def __call__(self, function: Callable[..., Any], tiles: Sequence[Tile], *more: Any) -> Iterable[Any]:
+        """As Spread says. A single tile is computed here; the objectives, which are the first of `more`, have their
+        likes on the workers."""
+        if len(tiles) == 1:
+            return in_turn(function, [*tiles], *more)
+        net = tiles[0].net
+        if self._dreaming is None:
+            self._dreaming = Dreaming(uuid.uuid4().hex, net.model.name, checksum.sha256(net.model.weights_path()),
+                                      net.what, self._guide, self._reproducible, self._side)
+        dreaming, arguments = self._dreaming, more[1:]
+
+        def question(tile: Tile) -> Question:
+            return Question(dreaming, tile.window(), tile.row, tile.column, function.__name__, arguments)
+        found: Iterable[Any] = self._travel.answers(tiles, question, dreaming.weights, _most(net, tiles))
+        return found
+
+
+def _most(net: Net, tiles: Sequence[Tile]) -> int:
+    """How many windows may be on their way at once: they get the memory that the net would take here, which is part of
+    the plan."""
+    tall, wide = max(tile.row.size for tile in tiles), max(tile.column.size for tile in tiles)
+    most = int(net.budget.net_bytes(tall, wide, LOOSER) // (COPIES * tall * wide))
+    net.shrink()  # nothing is computed here
+    return max(2, most)

@@ -1,0 +1,158 @@
+"""One giant picture on the workers of a farm: the same bytes as on one machine, whoever dies."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers import ROOT, children, ends, run, start, wait_for
+
+WORDS = ["noise:4000x2000", "conv1/7x7_s2*0.5+pool1/3x3_s2", 2, 1, "--seed", 1, "--model", "daydream", "--reproducible"]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("farm")]
+
+
+def words(output: Path, *more: object) -> list[object]:
+    """The arguments of the dream, into that file."""
+    return [WORDS[0], output, *WORDS[1:], *more]
+
+
+class Farm:
+    """A scheduler on this machine, and workers that a test starts."""
+
+    def __init__(self, keys: Path, stack: contextlib.ExitStack) -> None:
+        pytest.importorskip("distributed", reason="no python3-distributed")
+        self._stack, self.environment = stack, os.environ | {"DREAMER_FARM_KEYS": str(keys)}
+        assert run("farm", "keys", keys).returncode == 0
+        scheduler = self._started("scheduler", "--port", 0)
+        self.address = "tls://" + wait_for(scheduler, "tls://").split("tls://")[1].split(";")[0]
+
+    def _started(self, *more: object) -> "subprocess.Popen[str]":
+        process = start([ROOT / "dreamify.py", "farm", *map(str, more)], env=self.environment)
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        return process
+
+    def worker(self, memory: str = "3g") -> "subprocess.Popen[str]":
+        """A worker that has joined."""
+        process = self._started("worker", self.address, "--threads", 1, "--memory", memory)
+        wait_for(process, "works for the farm")
+        return process
+
+    def dream(self, output: Path) -> "subprocess.Popen[str]":
+        """The dream, begun."""
+        return start([ROOT / "dreamify.py", *map(str, words(output, "--farm", self.address))], env=self.environment)
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    with contextlib.ExitStack() as stack:
+        yield Farm(tmp_path / "keys", stack)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The dream of one machine."""
+    output = tmp_path_factory.mktemp("alone") / "dream.png"
+    assert run(*words(output)).returncode == 0
+    return output.read_bytes()
+
+
+def ended(process: "subprocess.Popen[str]") -> str:
+    """Wait for the end of a dream, which must be good; returns what it printed last."""
+    rest, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return rest + errors
+
+
+def test_it_has_the_bytes_of_one_machine_and_waits_for_workers(farm: Farm, alone: bytes, tmp_path: Path) -> None:
+    """The layers are a sum, so that the farm is asked twice in each step."""
+    process = farm.dream(tmp_path / "dream.png")
+    assert process.stderr
+    with process:
+        line = process.stderr.readline()
+        assert f"waiting for workers at {farm.address}" in line
+        farm.worker()
+        farm.worker()
+        ended(process)
+    assert (tmp_path / "dream.png").read_bytes() == alone
+
+
+def test_a_worker_that_dies_in_the_middle_changes_nothing(farm: Farm, alone: bytes, tmp_path: Path) -> None:
+    first = farm.worker()
+    farm.worker()
+    with farm.dream(tmp_path / "dream.png") as process:
+        wait_for(process, "iteration 1/2")
+        computing = children(first.pid)
+        first.kill()
+        assert computing
+        assert all(map(ends, computing))
+        ended(process)
+    assert (tmp_path / "dream.png").read_bytes() == alone
+
+
+def test_a_computation_that_dies_is_done_elsewhere(farm: Farm, alone: bytes, tmp_path: Path) -> None:
+    """As if Caffe had aborted: the worker lives on."""
+    first = farm.worker()
+    farm.worker()
+    with farm.dream(tmp_path / "dream.png") as process:
+        wait_for(process, "iteration 1/2")
+        computing = children(first.pid)
+        assert len(computing) == 1
+        os.kill(computing[0], signal.SIGKILL)
+        ended(process)
+    assert first.poll() is None
+    assert (tmp_path / "dream.png").read_bytes() == alone
+
+
+def test_a_stopped_dream_goes_on(farm: Farm, alone: bytes, tmp_path: Path) -> None:
+    farm.worker()
+    with farm.dream(tmp_path / "dream.png") as process:
+        wait_for(process, "iteration 1/2")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert "run the same command to continue" in errors
+    with farm.dream(tmp_path / "dream.png") as process:
+        assert "iteration 1/2" not in ended(process)
+    assert (tmp_path / "dream.png").read_bytes() == alone
+
+
+def test_what_the_farm_does_not_divide_is_said(farm: Farm, tmp_path: Path) -> None:
+    farm.worker()
+    """With so much memory, this machine would dream it in one piece; the worker has less."""
+    given = [word for word in words(tmp_path / "dream.png", "--memory", "20g") if word != "--reproducible"]
+    done = run(*given, "--farm", farm.address, env=farm.environment)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert "this machine would not divide it (--reproducible divides it), so one worker dreams the whole" in lines[0]
+    assert "add --reproducible, or a smaller limit" in lines[-1]
+
+
+def test_a_computation_that_hangs_is_done_elsewhere_too(farm: Farm, alone: bytes, tmp_path: Path) -> None:
+    first = farm.worker()
+    farm.worker()
+    with farm.dream(tmp_path / "dream.png") as process:
+        wait_for(process, "iteration 1/2")
+        computing = children(first.pid)
+        assert len(computing) == 1
+        os.kill(computing[0], signal.SIGSTOP)
+        assert "hangs, or is very slow: it gets no more of this picture" in ended(process)
+    assert (tmp_path / "dream.png").read_bytes() == alone
+
+
+def test_a_worker_with_too_little_memory_leaves_it_to_others(farm: Farm, alone: bytes, tmp_path: Path) -> None:
+    farm.worker("150m")
+    with farm.dream(tmp_path / "dream.png") as process:
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert re.fullmatch(r"dreamify: .*: a window of \d+×\d+ pixels needs \d+ MB of memory; 150 MB are available: give "
+                        "the worker more\n", errors)
+    farm.worker()
+    with farm.dream(tmp_path / "dream.png") as process:
+        ended(process)
+    assert (tmp_path / "dream.png").read_bytes() == alone
