@@ -16,7 +16,7 @@ from dreamer.errors import Failure, Stopped
 from dreamer.farm import engine, unit
 from dreamer.farm.keys import Keys
 from dreamer.farm.likeness import check, likeness
-from dreamer.farm.pace import Pace
+from dreamer.farm.tempo import Tempo
 from dreamer.jobs import events
 from dreamer.jobs.elsewhere import Content, Result, Unit
 from dreamer.jobs.events import Listener
@@ -111,7 +111,7 @@ class _Run:
         self._looked = self._reported = self._asked = -LOOKS
         self._changed = self._alone = time.monotonic()
         self._more = True
-        self._pace = Pace()
+        self._tempo = Tempo()
         self._client.subscribe_topic(self._topic, self._hear)
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
@@ -134,7 +134,7 @@ class _Run:
                 while True:
                     yield from self._settle(key)
                     key = self._ended.get_nowait()
-        self._listen(events.Farmed(self._pace.done, self._pace.done, 0, len(self._workers), 0.0))
+        self._listen(events.Farmed(self._tempo.done, self._tempo.done, 0, len(self._workers), 0.0))
 
     def end(self) -> None:
         """Give up what has not ended: its dreams are stopped everywhere."""
@@ -156,7 +156,7 @@ class _Run:
                 told = self._told.get_nowait()
                 if (each := self._of.get(told["key"])) and not told["ended"]:
                     each.told[told["key"]] = told | {"heard": time.monotonic()}
-                    self._pace.tell(told["worker"], each.unit.work, told)
+                    self._tempo.tell(told["worker"], each.unit.work, told)
         if time.monotonic() - self._looked < LOOKS:
             return
         self._looked = time.monotonic()
@@ -275,7 +275,7 @@ class _Run:
             can = [address for address in free if self._fits(each.unit, self._workers[address])
                    and address not in each.failed | {told["worker"] for told in each.told.values()}]
             told = next(iter(each.told.values()), None)
-            if can and (told is None or self._pace.is_slow(each.unit.work, told)):
+            if can and (told is None or self._tempo.is_slow(each.unit.work, told)):
                 self._hand_over(each, can[:1])
                 free.remove(can[0])
 
@@ -289,7 +289,7 @@ class _Run:
         future = each.futures[key]
         told, failure = self._outcome(future)
         if told and (told["code"] != 1):
-            self._pace.end(told["worker"], each.unit.work, each.told.get(key))
+            self._tempo.end(told["worker"], each.unit.work, each.told.get(key))
             yield self._close(each, Result(told["files"], tuple(told["error"]), tuple(told["warnings"])))
             return
         self._drop(each, key)
@@ -327,7 +327,7 @@ class _Run:
             self._drop(each, key)
         self._open.pop(each.number, None)
         if not result.error:
-            self._pace.done += each.unit.work
+            self._tempo.done += each.unit.work
         return each.unit, result
 
     def _drop(self, each: _Open, key: str) -> None:
@@ -344,11 +344,11 @@ class _Run:
         if time.monotonic() - self._reported < OFTEN:
             return
         self._reported = time.monotonic()
-        done = self._pace.done + sum(each.share() * each.unit.work for each in self._open.values())
+        done = self._tempo.done + sum(each.share() * each.unit.work for each in self._open.values())
         running = [told for each in self._open.values() for told in each.told.values()]
         total = max(self._total(), done)
         self._listen(events.Farmed(done, total, len(running), len(self._workers),
-                                   self._pace.left(total - done, self._workers, running)))
+                                   self._tempo.left(total - done, self._workers, running)))
 
 
 def _pictures(unit_of: Unit) -> int:

@@ -10,7 +10,7 @@ _SLOW = 1.5  # a dream is tried elsewhere if that takes less than 1/_SLOW of wha
 _LATE, _SILENT = 5.0, 20.0  # seconds without news of a dream that are unusual, and that mean that its worker hangs
 
 
-class Pace:
+class Tempo:
     """What is known of the workers' speeds: work per second for each of their dreams.
 
     done  work of the dreams that have ended"""
