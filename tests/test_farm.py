@@ -377,7 +377,7 @@ def test_the_compose_file(docker: str, base: str, context: Path, compose: list[s
         assert {path.stat().st_uid for path in (tmp_path / "dreams").iterdir()} == {OWNER[0]}
         shutil.rmtree(tmp_path / "dreams")
         run(docker, "kill", composed("ps", "-q", "worker").split()[0])
-        composed("run", "--rm", "dream", *words)
+        composed("run", "--rm", "--no-deps", "dream", *words)
         assert dreams(tmp_path / "dreams") == found
         shutil.rmtree(tmp_path / "dreams")
         composed("run", "--rm", "dream", *words, "--farm", "none")

@@ -21,6 +21,7 @@ from dreamer.jobs import checkpoint
 from dreamer.machine import files, limits
 from dreamer.machine.child import Child, End
 from dreamer.nets import model
+from dreamer.options.values import NONE
 from dreamer.pictures import nothing
 from dreamer.studio import form, naming
 from dreamer.studio.entry import DONE, DREAMING, FAILED, RUNNING, STOPPED, STOPPING, TRIES, WAITING, Entry, read
@@ -297,7 +298,7 @@ class Queue:
         self._changed()
 
     def _request(self, entry: Entry) -> dict[str, Any]:
-        request = form.request_of(entry.asks(), self.folder, entry.output)
+        request = form.request_of(entry.asks(), self.folder, entry.output) | {"farm": NONE}  # one watches it dream
         if entry.kind != "try":
             request["preview"] = f"./{os.path.relpath(self._preview(entry), self.folder)}"
         return request | self.shares()

@@ -16,7 +16,7 @@ from helpers import run
 
 # what a request can say, and a form cannot: another program would say it for the browser
 NEVER = {"memory", "weights", "threads", "force", "events", "preview", "like", "watch", "recursive", "quiet", "output",
-         "input", "max_pixels", "no_resume", "reproducible", "command"}
+         "input", "max_pixels", "no_resume", "reproducible", "farm", "command"}
 ALL = {"photo": "a.jpg", "layer": "conv1", "model": "daydream", "iterations": 3, "octaves": 2, "scale": 1.5,
        "step_size": 2.0, "jitter": 0, "no_clip": True, "seed": 7, "max_size": 64, "guide": "g.png", "guide_size": 99,
        "mask": f"{'0a' * 32}.png", "format": "png", "keep_location": True, "kind": "dream", "smooth": 1.5,
