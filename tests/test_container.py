@@ -366,6 +366,35 @@ exit
     assert (made.stat().st_uid, made.stat().st_gid) == OWNER
 
 
+def test_the_doctor_knows_the_place(docker: str, image: str, folder: Path) -> None:
+    options = ("--memory", "1g", "--cpus", "1", "--volume", f"{folder}:/vagrant")
+    done = run(docker, "run", "--rm", *options, image, "doctor")
+    found = {line[:14].strip(): line[14:] for line in done.stdout.splitlines()}
+    assert found["system"].startswith("container; ")
+    assert "limit of the control group: 1024 MB" in found["memory"]
+    assert found["processor"].endswith(", 1 by the CPU quota")
+    assert found["Caffe"].startswith("in /opt/image-dreamer, build ")
+    assert "docker build --build-arg EXTRA=film" in found["films"]
+    assert found["a dream"] == "works"
+
+
+def test_the_shell_completes_and_has_the_man_page(docker: str, image: str, folder: Path) -> None:
+    terminal, inside = pty.openpty()
+    shell = subprocess.Popen([docker, "run", "--rm", "-it", "--volume", f"{folder}:/vagrant", image, "bash"],
+                             stdin=inside, stdout=inside, stderr=inside)
+    os.close(inside)
+    os.write(terminal, b"dreamify keys --descr\t| tail -n 1; ls /usr/local/share/man/man1; exit\n")
+    said = b""
+    while True:
+        try:
+            said += os.read(terminal, 1 << 16)
+        except OSError:  # the other end is closed
+            break
+    assert shell.wait(timeout=60) == 0
+    assert "inception_5b/output  " in said.decode()  # the last layer, and what it likes
+    assert "dreamify.1" in said.decode().split()
+
+
 # The tests of the algorithm, pictures and films; the others test things outside the image, or take long
 FAST = ("test_algorithm.py", "test_api.py", "wings/pictures", "wings/jobs/test_film.py", "wings/jobs/test_folder.py",
         "wings/machine/test_worker.py", *(f"wings/nets/test_{room}.py" for room in (
