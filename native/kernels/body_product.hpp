@@ -3,8 +3,8 @@
 // the tiles, the threads and the vector's width.
 
 // The left matrix, the weights, comes from a far cache for every panel. So it is
-// fetched this many floats before it is needed: a step of 224x224 or 1024x576
-// takes 7 to 9 % less time.
+// fetched this many floats before it is needed: a step of 224x224 takes 8 % less
+// time, one of 1024x576 or 1920x1080 1 to 3 %.
 const int kAhead = 512;
 
 // `first` is the first of the rows of the left matrix.
