@@ -5,7 +5,7 @@
 #   $ docker run --rm -it -v "${PWD}:/vagrant" image-dreamer bash
 #   $ docker run --rm -it -p 127.0.0.1:8420:8420 -v "${PWD}:/vagrant" image-dreamer studio
 #
-# --build-arg EXTRA=film adds ffmpeg and OpenCV (850 MB), for films in .mp4, videos and --flow; EXTRA=raw adds LibRaw
+# --build-arg EXTRA=film adds ffmpeg and OpenCV (1.1 GB), for films in .mp4, videos and --flow; EXTRA=raw adds LibRaw
 # (5 MB), which develops raw photos; EXTRA=farm adds what many machines need to dream together (30 MB); EXTRA="film farm"
 # adds both. --build-arg AGAIN=2 (3, …) tries the model's downloads again if the weights are missing.
 

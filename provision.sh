@@ -29,7 +29,7 @@ Steps, run in the order given (default: runtime caffe model shells check):
   model      download the weights of bvlc_googlenet into models/; with "model NAME", those of the model NAME
   shells     install completion for bash, zsh and fish, and the man page, in /usr/local/share
   check      dream a small picture
-  film       install ffmpeg and OpenCV (about 850 MB), for films in .mp4, videos and --flow
+  film       install ffmpeg and OpenCV (about 1.1 GB), for films in .mp4, videos and --flow
   raw        install LibRaw's programs (about 5 MB), which develop raw photos
   farm       install python3-distributed (about 30 MB), with which many machines dream together
 
