@@ -21,6 +21,7 @@ from helpers import PYTHON, ROOT, made, pixels
 BENCH = ROOT / "tests/bench"
 sys.path.append(str(BENCH))
 import engines  # noqa: E402
+import farm_model  # noqa: E402
 import peers  # noqa: E402
 import rates  # noqa: E402
 import speed  # noqa: E402
@@ -244,3 +245,17 @@ def test_a_dream_has_no_matrix_product_of_openblas(tiny: Model, tmp_path: Path, 
                            "--model", tiny.folder, *options], env=trapped, cwd=tmp_path, check=False,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_model_of_a_farm() -> None:
+    """Against sums: workers share the units, the link bounds what travels, and no slow worker holds up the end."""
+    free, near = farm_model.Costs(5, 0, 0), pytest.approx
+    assert farm_model.folder(10, free, [1.0], 1e9) == near(50, abs=0.1)
+    assert farm_model.folder(8, free, [1.0] * 4, 1e9) == near(10, abs=0.1)
+    assert farm_model.folder(9, free, [1.0] * 4, 1e9) == near(15, abs=0.1)
+    assert farm_model.folder(8, free, [1.0, 1.0, 1.0, 0.01], 1e9) < 30  # alone, it would need 500 for its first
+    assert farm_model.folder(100, farm_model.Costs(0.1, 1e6, 0), [1.0] * 10, 1e6) == near(100, abs=1)
+    assert farm_model.folder(100, farm_model.Costs(0.1, 0, 1e6), [1.0] * 10, 1e6) == near(100, abs=1)
+    count, costs = farm_model.windows(1e8)
+    assert count * (costs.there / farm_model.BYTES) > 1e8  # the halos
+    assert farm_model.efficiency(1000, farm_model.Costs(5, 1e6, 1e6), [1.0] * 10, 1e8) > 0.9
