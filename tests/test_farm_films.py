@@ -76,6 +76,22 @@ def test_a_zoom_whose_worker_is_killed(farm: Farm, small: Path, both: Callable[.
     assert (tmp_path / "away/z.gif").read_bytes() == alone
 
 
+def test_a_zoom_whose_worker_is_slow(farm: Farm, small: Path, both: Callable[..., tuple[list[str], bytes]],
+                                     tmp_path: Path) -> None:
+    """Its part is tried elsewhere, though the next one cannot begin before."""
+    words, alone = both(small, "z.gif", "--zoom", "30")
+    slow = farm.start("worker", farm.address, "--threads", "1", program=[PYTHON, "-c", SLOW, ROOT, SLOWLY],
+                      SLOW_AFTER="6", SLOW_SECONDS="1000")
+    wait_for(slow, "works for the farm")
+    dreaming = farm.command(*words)
+    child_of(slow)
+    farm.worker()
+    out, errors = dreaming.communicate(timeout=3 * MANY)
+    assert dreaming.returncode == 0, errors
+    assert "frame 30/30" in out
+    assert (tmp_path / "away/z.gif").read_bytes() == alone
+
+
 def test_a_stopped_film_goes_on(farm: Farm, video: Path, both: Callable[..., tuple[list[str], bytes]],
                                 tmp_path: Path) -> None:
     words, alone = both(video, "f.mkv")

@@ -110,7 +110,7 @@ class _Run:
         self._workers: dict[str, dict[str, Any]] = {}
         self._looked = self._reported = self._asked = -LOOKS
         self._changed = self._alone = time.monotonic()
-        self._more = True
+        self._more, self._dry = True, False  # whether there may be more units, but not now
         self._tempo = Tempo()
         self._client.subscribe_topic(self._topic, self._hear)
 
@@ -196,6 +196,7 @@ class _Run:
             except StopIteration:
                 self._more = False
                 return
+            self._dry = taken is None
             if taken is None:
                 self._asked = time.monotonic()
                 return
@@ -264,8 +265,9 @@ class _Run:
         return _advice("no worker has the memory to dream it in one piece, as this machine would")
 
     def _help(self) -> None:
-        """When nothing is left to hand over, try what is far from its end on a worker that has nothing to do."""
-        if self._more or self._aside:
+        """When nothing is left to hand over, or nothing can be before a unit ends, try what is far from its end on a
+        worker that has nothing to do."""
+        if (self._more and not self._dry) or self._aside:
             return
         free = [address for address, worker in self._workers.items()
                 if len(worker["doing"]) < worker["resources"]["slots"]]
