@@ -4,9 +4,8 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
 from dreamer.arrays import Pixels
-from dreamer.farm import engine, keys
-from dreamer.farm.giant import Giant
-from dreamer.jobs.elsewhere import Result, Unit
+from dreamer.farm import keys
+from dreamer.jobs.elsewhere import Result, Spread, Unit
 from dreamer.jobs.events import Listener
 from dreamer.machine.signals import Stop
 from dreamer.options.values import LOCAL
@@ -19,15 +18,17 @@ class Joined:
         self._where = where
 
     @contextlib.contextmanager
-    def divided(self, guide: Pixels | None, reproducible: bool, side: int) -> Iterator[Giant]:
+    def divided(self, guide: Pixels | None, reproducible: bool, side: int) -> Iterator[Spread]:
         """As Elsewhere says. Raises Mistake if this machine has no keys."""
-        engine.load()
         with self._reached() as (where, held):
+            from dreamer.farm.giant import Giant  # with the net
             yield Giant(where, held, guide, reproducible, side)
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[tuple[str, keys.Keys]]:
         """(address of the scheduler, the farm's keys)."""
+        from dreamer.farm import engine  # takes 14 ms, and a dream on this machine does not need it
+        engine.load()
         if self._where != LOCAL:
             yield self._where, keys.find()
             return
@@ -38,7 +39,6 @@ class Joined:
     def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
                   stop: Stop) -> Iterator[tuple[Unit, Result]]:
         """As Elsewhere says. Raises Mistake if this machine has no keys."""
-        engine.load()
         with self._reached() as (where, held):
             yield from _carried_out(where, held, units, total, listen, stop)
 
