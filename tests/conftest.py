@@ -71,6 +71,13 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         terminalreporter.write_line(f"SKIPPED [{count}] {reason}")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let a worker give way to another if its tests would not run in its main thread, which alone gets signals: on a
+    busy machine, what starts the workers of pytest-xdist (execnet 1.9) may lose a race."""
+    if hasattr(session.config, "workerinput") and threading.current_thread() is not threading.main_thread():
+        os._exit(1)
+
+
 @pytest.fixture(autouse=True)
 def no_threads_are_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """A process with threads dreams in another way, so that a thread that a test leaves changes the tests after it.

@@ -135,7 +135,7 @@ def test_another_case_is_the_input_all_the_same(share: Path, words: list[str]) -
 @all_at_once
 def test_a_finished_caffe_is_kept_there(share: Path, tmp_path: Path) -> None:
     """provision.sh's cache, if the project's folder is shared."""
-    for name in ("lib", "python", "models/bvlc_googlenet"):
+    for name in ("lib", "python/caffe", "models/bvlc_googlenet"):
         (tmp_path / "prefix" / name).mkdir(parents=True)
     for name in ("models/bvlc_googlenet/deploy.prototxt", "packages"):
         (tmp_path / "prefix" / name).write_text("")
