@@ -87,8 +87,10 @@ def test_a_word_is_completed(shell: Terminal, keys: str, line: str) -> None:
 @pytest.mark.parametrize(("keys", "line"), [
     ("dreamify photo.jpg d.png inception_3b/5x5_r\t", "dreamify photo.jpg d.png inception_3b/5x5_reduce"),
     ("dreamify photo.jpg d.png animal\t", "dreamify photo.jpg d.png animals"),
-    ("dreamify photo.jpg d.png class:flam\t", "dreamify photo.jpg d.png class:flamingo"),
-    ("dreamify photo.jpg d.png class:tiger-s\t", "dreamify photo.jpg d.png class:tiger-shark"),
+    ("dreamify --model bvlc_googlenet photo.jpg d.png class:flam\t",
+     "dreamify --model bvlc_googlenet photo.jpg d.png class:flamingo"),
+    ("dreamify --model bvlc_googlenet photo.jpg d.png class:tiger-s\t",
+     "dreamify --model bvlc_googlenet photo.jpg d.png class:tiger-shark"),
     ("dreamify photo.jpg video.mp4 dreams/ inception_5b/o\t",
      "dreamify photo.jpg video.mp4 dreams/ inception_5b/output"),
     ("dreamify photo.jpg photo.jpg vid\t", "dreamify photo.jpg photo.jpg video.mp4"),
@@ -142,7 +144,7 @@ def test_zsh_completes_behind_python(folder: Path, scripts: Path) -> None:
     ("dreamify nois", ["noise"]),
     ("dreamify studio drea", ["dreams/"]),
     ("dreamify photo.jpg d.png animal", ["animals"]),
-    ("dreamify photo.jpg d.png class:flam", ["class:flamingo"]),
+    ("dreamify --model bvlc_googlenet photo.jpg d.png class:flam", ["class:flamingo"]),
     ("dreamify photo.jpg video.mp4 dreams/ inception_5b/outp", ["inception_5b/output"]),
     ("dreamify photo.jpg photo.jpg vide", ["video.mp4"]),
 ])
