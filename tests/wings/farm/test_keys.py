@@ -11,7 +11,7 @@ import pytest
 from dreamer.errors import Mistake
 from dreamer.farm import keys
 
-pytest.importorskip("cryptography", reason="no python3-cryptography: ./provision.sh farm")
+pytest.importorskip("cryptography", reason="no python3-distributed: ./provision.sh farm")
 
 
 def test_only_the_owner_can_read_them(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def terminal(shell: str, folder: Path, scripts: Path) -> Iterator[Terminal]:
     """A Terminal of bash or zsh with the script."""
     if not shutil.which(shell):
-        pytest.skip(f"no {shell}: apt-get install {shell}")
+        pytest.skip("no shells: apt-get install bash-completion fish zsh")
     if shell == "bash":
         made = Terminal(["bash", "--norc", "--noprofile", "-i"], folder, f". {scripts}/bash\n{BASH}")
     else:
@@ -165,7 +165,7 @@ def test_fish_offers_every_option_of_each_command_and_no_other(folder: Path, scr
 def fish(typed: str, folder: Path, scripts: Path) -> list[str]:
     """What fish offers, without its descriptions."""
     if not shutil.which("fish"):
-        pytest.skip("no fish: apt-get install fish")
+        pytest.skip("no shells: apt-get install bash-completion fish zsh")
     done = subprocess.run(["fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", scripts / "fish",
                            typed], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     assert done.stderr == ""
@@ -194,7 +194,7 @@ def test_names_of_a_net_without_classes_are_its_layers_and_looks() -> None:
 def test_a_script_without_its_program_is_silent(shell: str, tmp_path: Path, folder: Path) -> None:
     """As when the clone was removed: the options stay, and nothing is said."""
     if not shutil.which(shell):
-        pytest.skip(f"no {shell}: apt-get install {shell}")
+        pytest.skip("no shells: apt-get install bash-completion fish zsh")
     (tmp_path / shell).write_text("\n".join(completion.script(shell, COMMANDS, "/nowhere/dreamify.py")) + "\n")
     if shell == "fish":
         assert fish("dreamify photo.jpg d.png incep", folder, tmp_path) == []

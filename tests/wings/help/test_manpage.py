@@ -25,7 +25,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
                                      ["man", "--warnings=w", "-l"]], ids=lambda command: command[0])
 def test_no_tool_warns(page: Path, command: list[str]) -> None:
     if not shutil.which(command[0]):
-        pytest.skip(f"no {command[0]}: apt-get install groff man-db mandoc")
+        pytest.skip("no man, groff or mandoc: apt-get install groff man-db mandoc")
     done = subprocess.run([*command, page], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stderr == ""
@@ -36,7 +36,7 @@ def test_no_tool_warns(page: Path, command: list[str]) -> None:
 def shown(page: Path) -> str:
     """The page as a reader sees it, in one line."""
     if not shutil.which("groff"):
-        pytest.skip("no groff: apt-get install groff")
+        pytest.skip("no man, groff or mandoc: apt-get install groff man-db mandoc")
     done = subprocess.run(["groff", "-man", "-Tutf8", "-P-cbou", page], capture_output=True, text=True, check=True)
     return re.sub(r"\s+", " ", done.stdout)
 
@@ -56,7 +56,7 @@ def test_what_would_be_a_command_of_roff_is_text() -> None:
     for text in (".gif and .mp4 films", "'quoted' first", r"a \n in it", '-- "x" ~ ^ `', "20 × ½ – more"):
         [line] = manpage._filled(text)
         if not shutil.which("groff"):
-            pytest.skip("no groff: apt-get install groff")
+            pytest.skip("no man, groff or mandoc: apt-get install groff man-db mandoc")
         source = f".TH X 1 2026-01-01\n.SH NAME\nx\n.PP\n{line}\n"
         done = subprocess.run(["groff", "-man", "-Tutf8", "-P-cbou", "-ww"], input=source, capture_output=True,
                               text=True, check=True)

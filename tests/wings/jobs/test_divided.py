@@ -49,6 +49,8 @@ def film(ask: Callable[..., Request], tmp_path: Path) -> Film:
     def dreamed(folder: str, output: str, elsewhere: Elsewhere | None = None,
                 listen: Callable[[Event], None] = lambda event: None, stop: threading.Event | None = None,
                 **given: Any) -> dict[str, bytes]:
+        if given.get("flow"):
+            pytest.importorskip("cv2", reason="no OpenCV: ./provision.sh film")
         nearby = elsewhere or Nearby()
         request = ask(folder, output, farm="tls://farm" if elsewhere else "none", **given)
         perform.one(request, listen, deepdream=dreamify.deepdream, step=dreamify.make_step,
