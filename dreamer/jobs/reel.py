@@ -187,7 +187,7 @@ class Reel:
         """If this is a part of a film, leave its last dream for the next part. Raises Failure."""
         path = baton.beside(self.output)
         try:
-            if path.exists():
+            if os.path.exists(path):  # no name that is too long for the disk does
                 baton.save(path, *self.done())
         except OSError as error:
             raise self._unwritten(error) from None
