@@ -337,6 +337,16 @@ def test_three_experiments_in_a_row_are_those_alone(docker: str, image: str, fol
     assert pictures[0] == pictures[1]
 
 
+def until_the_end(terminal: int) -> bytes:
+    """All that is said in a terminal until its other end is closed."""
+    said = b""
+    while True:
+        try:
+            said += os.read(terminal, 1 << 16)
+        except OSError:
+            return said
+
+
 def test_a_shell_in_the_repository(docker: str, image: str, folder: Path) -> None:
     """`docker run -it … bash`, at a terminal, opens the folder; `python dreamify.py` and `dreamify` work there."""
     checkout(folder)
@@ -351,12 +361,7 @@ python dreamify.py {' '.join(QUICK)}; echo the code is $?
 cd /tmp; dreamify keys | wc -l
 exit
 """.encode())
-    said = b""
-    while True:
-        try:
-            said += os.read(terminal, 1 << 16)
-        except OSError:  # the other end is closed
-            break
+    said = until_the_end(terminal)
     assert shell.wait(timeout=60) == 0
     lines = [line.strip() for line in said.decode().splitlines()]
     for line in ("/vagrant", str(OWNER[0]), "the code is 0", "81"):
@@ -384,12 +389,7 @@ def test_the_shell_completes_and_has_the_man_page(docker: str, image: str, folde
                              stdin=inside, stdout=inside, stderr=inside)
     os.close(inside)
     os.write(terminal, b"dreamify keys --descr\t| tail -n 1; ls /usr/local/share/man/man1; exit\n")
-    said = b""
-    while True:
-        try:
-            said += os.read(terminal, 1 << 16)
-        except OSError:  # the other end is closed
-            break
+    said = until_the_end(terminal)
     assert shell.wait(timeout=60) == 0
     assert "inception_5b/output  " in said.decode()  # the last layer, and what it likes
     assert "dreamify.1" in said.decode().split()
