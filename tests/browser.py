@@ -142,6 +142,9 @@ def _carry(source: socket.socket, to: socket.socket) -> None:
 
 
 _CHANGED = "net::ERR_NETWORK_CHANGED"
+# What the console may show of a studio that is gone: which of them depends on how far a request had come.
+LOST = ("WebSocket", "ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET", "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        "ERR_CONTENT_LENGTH_MISMATCH")
 
 
 class Page:

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from browser import Line, Page, Served
+from browser import LOST, Line, Page, Served
 from client import Client
 from containers import checkout
 from dreamer.nets.model import Model
@@ -300,7 +300,7 @@ def dreaming(pid: int) -> list[int]:
 def test_a_killed_studio_goes_on_when_it_starts_again(slow: Page) -> None:
     """It leaves no process behind. The open page says what to do; the dream goes on by itself, to the same bytes."""
     page = slow
-    page.allowed += ["WebSocket", "ERR_CONNECTION_REFUSED", "403", "401"]
+    page.allowed += [*LOST, "403", "401"]
     page.open(**LONG)
     page.sample()
     page.dream()
@@ -321,7 +321,7 @@ def test_a_killed_studio_goes_on_when_it_starts_again(slow: Page) -> None:
 
 def test_a_lost_connection_comes_back_by_itself(page: Page) -> None:
     """The dream goes on meanwhile, and the page shows the newest state."""
-    page.allowed += ["WebSocket", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION", "ERR_SOCKET"]
+    page.allowed += LOST
     with contextlib.closing(Line(page.studio.port)) as line:
         page.open(page.studio.url.replace(f":{page.studio.port}/", f":{line.port}/"), **LONG)
         page.sample()
