@@ -28,9 +28,8 @@ RUN bash provision.sh runtime \
     && cd /opt/image-dreamer \
     && apt-get clean && rm -rf log /var/lib/apt/lists/* /var/cache/debconf/*-old
 
-# ------------------------------------------------------------------ Caffe, with compilers
+# ------------------------------------------------------------------ Caffe, with compilers if it must be built
 FROM runtime AS caffe
-RUN bash provision.sh toolchain
 COPY native/ native/
 # A Caffe that provision.sh built on another Debian 13, if there is one; README.md, because COPY must find a file.
 COPY native/README.md .cache*/caffe-debian-13-* .cache/

@@ -10,6 +10,9 @@ build=$prefix/build
 swap=$prefix/swap # a file, only while the build needs more memory
 shares=/usr/local/share # where shells and man look for what the distribution does not bring
 compiler=1300     # the most memory that one compiler takes, in MB
+machine=$(uname -m) # Caffe is built for this processor
+stage=$prefix     # where the parts of a built Caffe are put together
+tools=            # what the names of the compiler's tools begin with, if it is a cross compiler
 pins=$here/dreamer/machine/finished.txt # written by dreamer/machine/release.sh
 
 # Caffe of 2018-08-21, the last change upstream. The tree must be the same from every source: this is the checksum of
@@ -32,6 +35,8 @@ Steps, run in the order given (default: runtime caffe model shells check):
   film       install ffmpeg and OpenCV (about 1.1 GB), for films in .mp4, videos and --flow
   raw        install LibRaw's programs (about 5 MB), which develop raw photos
   farm       install python3-distributed (about 30 MB), with which many machines dream together
+  cross      compile Caffe for arm64 on Debian on x86-64, and save it in .cache/ (installs a cross compiler and libraries
+             for arm64 in this system: use a container, as "DREAMER_ARCH=arm64 dreamer/machine/release.sh caffe" does)
 
   --dev      also install what the tests need
   --no-cache do not use or fill .cache/, where finished builds of Caffe are saved
@@ -153,6 +158,15 @@ step_toolchain() {
     libopenblas-pthread-dev libprotobuf-dev make patch protobuf-compiler python3-dev python3-numpy
 }
 
+# The same libraries for arm64, beside this machine's own. protoc and Python run here, so they are this machine's; of
+# Python's and NumPy's headers, those of both processors are equal or chosen by the compiler.
+toolchain_arm64() {
+  dpkg --print-foreign-architectures | grep -qx arm64 || dpkg --add-architecture arm64
+  apt_install 'packages for building Caffe for arm64' ca-certificates cmake curl g++-aarch64-linux-gnu git \
+    libboost-{filesystem,python,system,thread}-dev:arm64 libgflags-dev:arm64 libgoogle-glog-dev:arm64 \
+    libopenblas-pthread-dev:arm64 libprotobuf-dev:arm64 libpython3-dev:arm64 make patch protobuf-compiler python3-numpy
+}
+
 # -------------------------------------------------------------------------------------------------- Caffe
 
 flags=(-DCPU_ONLY=ON -DBUILD_docs=OFF -DBUILD_matlab=OFF -DUSE_OPENCV=OFF -DUSE_LEVELDB=OFF -DUSE_LMDB=OFF
@@ -166,7 +180,7 @@ learn_nothing='s/lr_mult: [0-9.]*/lr_mult: 0/; /^ *decay_mult: [0-9.]*$/d'
 # The checksum of everything that the build depends on
 caffe_key() {
   (cd "$here/native" && find . -path ./tests -prune -o -type f ! -name "*.md" -print0 | LC_ALL=C sort -z | xargs -0 sha256sum &&
-    printf '%s\n' "$caffe_sha256" "${flags[@]}" "$learn_nothing" "${archive[*]}" "$VERSION_ID" && uname -m &&
+    printf '%s\n' "$caffe_sha256" "${flags[@]}" "$learn_nothing" "${archive[*]}" "$VERSION_ID" "$machine" &&
     python3 --version) | sha256sum | cut -d' ' -f1
 }
 
@@ -179,29 +193,59 @@ step_caffe() {
   fi
   if from_cache "$key" || from_release "$key"; then return; fi
   step_toolchain
-  if [ "$(cat "$build/key" 2>/dev/null)" != "$key" ]; then # if equal, continue an earlier run
-    rm -rf "$build"
-    mkdir -p "$build"
-    fetch_caffe "$build/tree"
-    prepare_caffe "$build/tree"
-    echo "$key" >"$build/key"
-  fi
   local began=$SECONDS
-  swap_on
-  if ! compile_caffe; then # a power cut may leave damaged files: build again from scratch
-    rm -rf "$build/out"
-    logged 'building Caffe' compile_caffe
-  fi
-  swap_off
+  build_caffe "$key"
   install_caffe "$key"
   rm -rf "$build"
   say "Caffe: built in $((SECONDS - began)) s, installed in $prefix"
   into_cache "$key"
 }
 
+# In an emulator this would take hours. The Caffe of this machine itself is not touched.
+step_cross() {
+  local key began=$SECONDS
+  [ "$ID $machine" = 'debian x86_64' ] || die 'Caffe for arm64 can be compiled only on Debian on x86-64'
+  $cache || die 'cross saves its result in .cache/: leave out --no-cache'
+  machine=aarch64
+  tools=aarch64-linux-gnu-
+  stage=$build/stage
+  apt_install 'Python' python3 # its version is a part of the key
+  key=$(caffe_key)
+  if [ -f "$(cache_file "$key")" ]; then
+    say "Caffe for arm64: already in .cache/"
+    return
+  fi
+  toolchain_arm64
+  flags+=(-DCMAKE_SYSTEM_NAME=Linux "-DCMAKE_SYSTEM_PROCESSOR=$machine" "-DCMAKE_C_COMPILER=${tools}gcc"
+    "-DCMAKE_CXX_COMPILER=${tools}g++")
+  build_caffe "$key"
+  assemble
+  say "Caffe for arm64: built in $((SECONDS - began)) s"
+  into_cache "$key"
+  [ -f "$(cache_file "$key")" ] || die "Caffe for arm64 could not be saved in .cache/; see $log"
+  rm -rf "$build"
+}
+
+# build_caffe KEY: compiles Caffe in $build; continues an earlier run with the same key
+build_caffe() {
+  if [ "$(cat "$build/key" 2>/dev/null)" != "$1" ]; then
+    rm -rf "$build"
+    mkdir -p "$build"
+    fetch_caffe "$build/tree"
+    prepare_caffe "$build/tree"
+    echo "$1" >"$build/key"
+  fi
+  swap_on
+  if ! compile_caffe; then # a power cut may leave damaged files: build again from scratch
+    rm -rf "$build/out"
+    logged 'building Caffe' compile_caffe
+  fi
+  swap_off
+}
+
 # A finished Caffe is saved as one file in the project's folder. The file outlives a virtual machine, so the next
 # machine of the same kind compiles nothing. A release publishes the same file.
-cache_file() { echo "$here/.cache/caffe-$ID-$VERSION_ID-$(uname -m)-${1:0:16}.tar.gz"; }
+cache_file() { echo "$here/.cache/caffe-$ID-$VERSION_ID-$machine-${1:0:16}.tar.gz"; }
 
 # from_cache KEY: installs Caffe from the cache; fails if the cache has none, or a damaged one
 from_cache() {
@@ -229,15 +273,15 @@ install_finished() {
   echo "$2" >"$prefix/key"
 }
 
-# pack FILE: writes the installed Caffe into a file. The same Caffe gives the same bytes everywhere, so that those of a
+# pack FILE: writes the built Caffe into a file. The same Caffe gives the same bytes everywhere, so that those of a
 # release can be pinned: hence without Python's compiled files, and with the time of Caffe's last change.
 pack() {
   tar --sort=name --format=gnu --mtime=2018-08-21T00:00:00Z --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw \
-    --exclude=__pycache__ -cf - -C "$prefix" lib models/bvlc_googlenet/deploy.prototxt packages python/caffe |
+    --exclude=__pycache__ -cf - -C "$stage" lib models/bvlc_googlenet/deploy.prototxt packages python/caffe |
     gzip -9n >"$1"
 }
 
-# into_cache KEY: saves the installed Caffe in the cache; a failure is ignored
+# into_cache KEY: saves the built Caffe in the cache; a failure is ignored
 into_cache() {
   local file
   if ! fills_cache; then return; fi
@@ -506,28 +550,50 @@ free_megabytes() {
 }
 
 install_caffe() {
-  local out=$build/out tree=$build/tree library
-  rm -rf "${prefix:?}"/{key,python,lib}
-  mkdir -p "$prefix/lib" "$prefix/python" "$prefix/models/bvlc_googlenet"
-  cp -R "$tree/python/caffe" "$prefix/python/"
-  rm -rf "$prefix/python/caffe"/{_caffe.so,_caffe.cpp,test,imagenet}
-  strip --strip-unneeded -o "$prefix/python/caffe/_caffe.so" "$out/lib/_caffe.so"
-  for library in "$out"/lib/libcaffe.so.*; do
-    strip --strip-unneeded -o "$prefix/lib/${library##*/}" "$library"
-  done
-  install_description "$tree/models/bvlc_googlenet/deploy.prototxt"
-  cp "$tree/LICENSE" "$prefix/lib/LICENSE.caffe"
+  rm -f "$prefix/key"
+  assemble
   python3 -m compileall -q "$prefix/python"
-  # Lists the packages of the libraries that Caffe needs, for a machine that gets this folder and builds nothing
-  ldd "$prefix/lib/"libcaffe.so.* "$prefix/python/caffe/_caffe.so" | awk '$3 ~ "^/(usr/)?lib" {print $3}' | sort -u |
-    xargs readlink -f | sed 's|^/usr||; s|^|*|' | xargs dpkg -S | sed 's/:.*//' | LC_ALL=C sort -u >"$prefix/packages"
   python_finds_caffe
   logged 'import caffe' python3 -c 'import caffe'
   echo "$1" >"$prefix/key"
 }
 
+# Puts the parts of the built Caffe together in $stage, without debugging symbols
+assemble() {
+  local out=$build/out tree=$build/tree library
+  rm -rf "${stage:?}"/{python,lib}
+  mkdir -p "$stage/lib" "$stage/python" "$stage/models/bvlc_googlenet"
+  cp -R "$tree/python/caffe" "$stage/python/"
+  rm -rf "$stage/python/caffe"/{_caffe.so,_caffe.cpp,test,imagenet}
+  "${tools}strip" --strip-unneeded -o "$stage/python/caffe/_caffe.so" "$out/lib/_caffe.so"
+  for library in "$out"/lib/libcaffe.so.*; do
+    "${tools}strip" --strip-unneeded -o "$stage/lib/${library##*/}" "$library"
+  done
+  install_description "$tree/models/bvlc_googlenet/deploy.prototxt"
+  cp "$tree/LICENSE" "$stage/lib/LICENSE.caffe"
+  # Lists the packages of the libraries that Caffe needs, for a machine that gets this folder and builds nothing
+  libraries "$stage/lib/"libcaffe.so.* "$stage/python/caffe/_caffe.so" | sort -u | xargs readlink -f |
+    sed 's|^/usr||; s|^|*|' | xargs dpkg -S | sed 's/:.*//' | LC_ALL=C sort -u >"$stage/packages"
+}
+
+# libraries FILE…: prints the paths of the system's libraries that these files need, and those that these need in turn.
+# (ldd reads no files for another processor.)
+libraries() {
+  local folder name queue=("$@") found=' '
+  folder=/usr/lib/$("${tools}g++" -print-multiarch)
+  while [ ${#queue[@]} -gt 0 ]; do
+    for name in $("${tools}objdump" -p "${queue[0]}" | awk '$1 == "NEEDED" {print $2}'); do
+      if [ ! -e "$folder/$name" ] || [[ $found == *" $name "* ]]; then continue; fi
+      found+="$name "
+      queue+=("$folder/$name")
+      echo "$folder/$name"
+    done
+    queue=("${queue[@]:1}")
+  done
+}
+
 # install_description FILE: installs Caffe's description of bvlc_googlenet; model.toml has the checksum of the result
-install_description() { sed "$learn_nothing" "$1" >"$prefix/models/bvlc_googlenet/deploy.prototxt"; }
+install_description() { sed "$learn_nothing" "$1" >"$stage/models/bvlc_googlenet/deploy.prototxt"; }
 
 # A .pth file among the distribution's own packages makes `import caffe` work for all users
 python_finds_caffe() {
@@ -624,7 +690,7 @@ main() {
       *,--dev) dev=true ;;
       *,--no-cache) cache=false ;;
       *,-h | *,--help) usage && exit ;;
-      *,runtime | *,toolchain | *,caffe | *,model | *,shells | *,check | *,film | *,raw | *,farm) steps+=("$word") ;;
+      *,runtime | *,toolchain | *,caffe | *,model | *,shells | *,check | *,film | *,raw | *,farm | *,cross) steps+=("$word") ;;
       model,[!-]*) model=$word ;;
       *) printf 'provision.sh: unknown step or option: %s\n\n' "$word" >&2 && usage >&2 && exit 2 ;;
     esac

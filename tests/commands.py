@@ -28,6 +28,7 @@ ELSEWHERE = {
     "sudo dreamer/machine/box.sh virtualbox": "tests/vm/test_virtualbox.py makes the box",
     "docker build --target box -t dreamer-box .": "tests/vm/test_virtualbox.py makes the box",
     'docker run --rm -v "${PWD}:/vagrant" dreamer-box virtualbox': "tests/vm/test_virtualbox.py makes the box",
+    "DREAMER_ARCH=arm64 dreamer/machine/release.sh caffe": "it takes long; tests/test_arm64.py runs it if asked for",
     "./dreamify.py studio": "it runs until it is stopped; tests/test_studio.py starts it",
     "./dreamify.py studio --bind 192.168.1.5": "no machine of the tests has that address",
     'docker run --rm -it -p 127.0.0.1:8420:8420 -v "${PWD}:/vagrant" image-dreamer studio':

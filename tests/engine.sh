@@ -4,6 +4,7 @@
 #   $ export DOCKER_HOST=$(tests/engine.sh start)   # starts it; other engines are not touched
 #   $ tests/engine.sh base trixie                   # makes the image dreamer-base:trixie from Debian's packages,
 #                                                   # in the engine that DOCKER_HOST names
+#   $ tests/engine.sh base trixie arm64             # the same for arm64, as dreamer-base:trixie-arm64; needs an emulator
 #   $ tests/engine.sh running                       # prints its address, or fails
 #   $ tests/engine.sh stop                          # stops it; its images stay for the next start
 #   $ tests/engine.sh remove                        # stops it and deletes its files
@@ -62,9 +63,9 @@ stop() {
     fail "dockerd ($pid) does not stop"
 }
 
-# Makes an image like debian:SUITE-slim from the mirror that this machine uses.
+# Makes an image like debian:SUITE-slim, of this processor or another one, from the mirror that this machine uses.
 base() {
-    local suite=$1 image=dreamer-base:$1 mirror
+    local suite=$1 other=${2:-} image=dreamer-base:$1${2:+-$2} mirror made
     if docker image inspect "$image" >/dev/null 2>&1; then
         echo "$image"
         return
@@ -72,21 +73,29 @@ base() {
     # shellcheck disable=SC2016 # apt's own $(SITE)
     mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1 '/debian$') ||
         fail "apt on this machine has no Debian mirror"
-    mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io \
+    made=$(mktemp -d)
+    # shellcheck disable=SC2064 # this folder
+    trap "rm -r '$made'" EXIT
+    mmdebstrap --quiet ${other:+--arch="$other"} --variant=minbase --dpkgopt=force-unsafe-io \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-        "$suite" - "deb $mirror $suite main" "deb $mirror $suite-updates main" \
-        "deb ${mirror%/debian}/debian-security $suite-security main" |
-        docker import --change 'CMD ["bash"]' - "$image" >/dev/null
+        "$suite" "$made/base.tar" "deb $mirror $suite main" "deb $mirror $suite-updates main" \
+        "deb ${mirror%/debian}/debian-security $suite-security main"
+    if [ -z "$other" ]; then
+        docker import --change 'CMD ["bash"]' "$made/base.tar" "$image" >/dev/null
+    else # older engines import an image for their own processor only
+        printf 'FROM scratch\nADD base.tar /\nCMD ["bash"]\n' >"$made/Dockerfile"
+        DOCKER_BUILDKIT=1 docker build --quiet --platform "linux/$other" --tag "$image" "$made" >/dev/null
+    fi
     echo "$image"
 }
 
-case "${1:-} ${2:-}" in
-'start ') start ;;
-'running ') alive && echo "$own" ;;
-'stop ') stop ;;
-'remove ') stop && rm -rf "$folder" "$run" ;;
-'base trixie' | 'base bookworm') base "$2" ;;
+case "$*" in
+'start') start ;;
+'running') alive && echo "$own" ;;
+'stop') stop ;;
+'remove') stop && rm -rf "$folder" "$run" ;;
+'base trixie' | 'base bookworm' | 'base trixie arm64' | 'base bookworm arm64') base "$2" "${3:-}" ;;
 *)
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
     exit 2

@@ -304,7 +304,7 @@ def test_other_systems_are_told_what_is_supported(tmp_path: Path, name: str, ver
 
 def test_help_and_a_wrong_step() -> None:
     told = subprocess.run([ROOT / "provision.sh", "--help"], capture_output=True, text=True, check=True).stdout
-    for word in ("runtime", "toolchain", "caffe", "model", "check", "--dev", "--no-cache", "CAFFE_SOURCE",
+    for word in ("runtime", "toolchain", "caffe", "model", "check", "cross", "--dev", "--no-cache", "CAFFE_SOURCE",
                  "BVLC_GOOGLENET", "DREAMER_RELEASE"):
         assert word in told
     wrong = subprocess.run([ROOT / "provision.sh", "nosuch"], capture_output=True, text=True, check=False)
@@ -679,6 +679,36 @@ def test_another_description_is_another_build(tmp_path: Path) -> None:
     same, other = (bash(f"{change} caffe_key", tmp_path).stdout for change in ("", "learn_nothing=;"))
     assert len(same) == len(other) == 65
     assert same != other
+
+
+def test_the_libraries_of_a_program_are_found_as_the_linker_finds_them(tmp_path: Path) -> None:
+    """ldd asks the linker, which reads only this processor's programs."""
+    if not shutil.which("g++"):
+        pytest.skip("no compiler: ./provision.sh toolchain")
+    done = bash("""program=$(command -v ssh)
+        libraries "$program" | xargs -n 1 basename | LC_ALL=C sort
+        echo --
+        ldd "$program" | awk '$3 ~ "/" || $1 ~ "/" {print $1}' | xargs -n 1 basename | LC_ALL=C sort""", tmp_path)
+    ours, _, theirs = done.stdout.partition("--\n")
+    assert ours == theirs
+    assert "libc.so.6\n" in ours
+
+
+def test_each_processor_has_its_own_finished_caffe(tmp_path: Path) -> None:
+    here, there = (bash(f"{change} cache_file $(caffe_key)", tmp_path).stdout.strip().rpartition("/")[2].split("-")
+                   for change in ("", "machine=aarch64;"))
+    assert (here[3], there[3]) == (os.uname().machine, "aarch64")
+    if os.uname().machine != "aarch64":
+        assert here[4] != there[4]  # the key
+
+
+@pytest.mark.parametrize(("before", "said"), [
+    ("machine=aarch64", "Caffe for arm64 can be compiled only on Debian on x86-64"),
+    ("ID=ubuntu", "Caffe for arm64 can be compiled only on Debian on x86-64"),
+    ("ID=debian; machine=x86_64", "cross saves its result in .cache/: leave out --no-cache")])
+def test_cross_compiling_is_refused_before_anything_is_installed(tmp_path: Path, before: str, said: str) -> None:
+    done = bash(f"apt() {{ echo installed; }}; {before}; step_cross", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"provision.sh: {said}\n")
 
 
 def test_the_stock_caffe_for_the_benchmarks_begins_to_build(tmp_path: Path) -> None:

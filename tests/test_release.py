@@ -131,6 +131,27 @@ def test_pins_of_other_processors_stay_and_those_of_older_keys_go(step: Step, cl
     assert not [line for line in recorded(clone) if "v0.0.1" in line or line == "time 1"]
 
 
+@pytest.mark.skipif(HERE != "x86_64", reason="needs an x86-64, which can cross-compile")
+def test_what_was_cross_compiled_is_for_arm64_and_is_not_pinned(step: Step, clone: Path, dist: Path) -> None:
+    """The workflow compiles it on arm64, and its bytes may be others."""
+    before = recorded(clone)
+    wrong = step("pins", DREAMER_ARCH="arm64", ok=False)
+    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (1, 1)
+    assert "copy the lines for arm64 from the workflow's summary" in wrong.stderr
+    assert recorded(clone) == before
+    assert "x86-64 only" in step("boxes", DREAMER_ARCH="arm64").stdout
+    step("pins")
+    foreign = dist / "caffe-debian-13-aarch64-0123456789abcdef.tar.gz"
+    with (clone / "dreamer/machine/finished.txt").open("a") as pins:
+        pins.write(f"{hashlib.sha256(b'arm').hexdigest()}  {foreign.name}\n")
+    assert f"were not built: {foreign.name}\n" in step("verify", DREAMER_ARCH="arm64", ok=False).stderr
+    foreign.write_bytes(b"arm")
+    assert "4 files have the recorded bytes" in step("verify", DREAMER_ARCH="arm64").stdout
+    wrong = step("names", DREAMER_ARCH="riscv64", ok=False)
+    assert (wrong.returncode, wrong.stderr) == (
+        1, "release.sh: DREAMER_ARCH is arm64, on x86-64, or empty; not riscv64\n")
+
+
 def test_a_release_of_another_version_is_not_verified(step: Step, clone: Path, dist: Path) -> None:
     step("pins")
     init = clone / "dreamer/__init__.py"

@@ -9,21 +9,30 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$root/provision.sh" # for release_address, and its checksums: what is taken from a release is defined there
 : "${pins:?}" "${caffe_commit:?}"
 dist=${DREAMER_DIST:-$root/dist}
-bases=${DREAMER_BASES:-debian:bookworm-slim debian:trixie-slim ubuntu:22.04 ubuntu:24.04}
 limit=375 # the most that the image without films may have, in MB
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/dreamer/__init__.py")
 origin=${DREAMER_ORIGIN:-$(git -C "$root" remote get-url origin 2>/dev/null || true)}
-case $(uname -m) in
+platform=() # for docker, if another processor is asked for
+bases='debian:bookworm-slim debian:trixie-slim ubuntu:22.04 ubuntu:24.04'
+case $machine in
   x86_64) arch=amd64 ;;
   aarch64) arch=arm64 ;;
-  *) arch=$(uname -m) ;;
+  *) arch=$machine ;;
 esac
+if [ "$arch ${DREAMER_ARCH:-$arch}" = 'amd64 arm64' ]; then
+  arch=arm64
+  machine=aarch64
+  platform=(--platform linux/arm64)
+  bases='debian:bookworm-slim debian:trixie-slim' # Ubuntu keeps arm64's packages on other servers
+fi
+bases=${DREAMER_BASES:-$bases}
 
 usage() {
   cat <<'HELP'
 usage: dreamer/machine/release.sh STEP…
 
-Makes the files of a release in dist/, for this machine's processor. The steps, in their usual order:
+Makes the files of a release in dist/, for this machine's processor or, with DREAMER_ARCH=arm64, for arm64 on x86-64.
+The steps, in their usual order:
   caffe      build Caffe on each distribution, in containers
   boxes      make the boxes for Vagrant (only on x86-64)
   pins       record the address of the release and the sha256 of what was built in dreamer/machine/finished.txt; then
@@ -42,6 +51,8 @@ Makes the files of a release in dist/, for this machine's processor. The steps, 
   all        caffe boxes verify images source sbom sums notes: all that needs no account
 
 Environment:
+  DREAMER_ARCH       arm64: on x86-64, cross-compile Caffe for arm64 (on Debian), and build and try arm64's image without
+                     films in an emulator. The workflow has a machine with arm64; what is pinned comes from there.
   DREAMER_DIST       folder for the files (default: dist/ in the project's folder)
   DREAMER_BASES      images of the distributions to build Caffe on, separated by spaces
   DREAMER_BASE       image to build the images on (default: the one that the Dockerfile names)
@@ -65,25 +76,28 @@ query="\${binary:Package}\t\${Version}\t\${Architecture}\n" # of such a list
 
 # Caffe as users build it: provision.sh in a bare container
 step_caffe() {
-  local base given=()
+  local base given=() steps='runtime caffe' of=
+  if is_foreign; then steps=cross of=:arm64; fi
   if [ -n "${CAFFE_SOURCE:-}" ]; then
     given=(--volume "$(realpath "$CAFFE_SOURCE"):/caffe:ro" --env CAFFE_SOURCE=/caffe)
   fi
-  rm -f "$dist"/{,.packages/}caffe-*-"$(uname -m)"-*
+  rm -f "$dist"/{,.packages/}caffe-*-"$machine"-*
   for base in $bases; do
     say "Caffe on $base"
     # shellcheck disable=SC2016 # the container's own variables
     tar -c -C "$root" provision.sh native dreamer/machine/finished.txt |
       docker run --rm --interactive --volume "$dist:/dist" "${given[@]}" --env DREAMER_RELEASE= --env query="$query" \
-        --env owner="$(stat -c %u:%g "$dist")" "$base" bash -euc '
+        --env steps="$steps" --env of="$of" --env owner="$(stat -c %u:%g "$dist")" "$base" bash -euc '
           mkdir /clone && cd /clone && tar -x
-          bash provision.sh runtime caffe
+          bash provision.sh $steps
           cp .cache/caffe-*.tar.gz /dist/
           cd .cache && name=$(echo *.gz)
-          dpkg-query -W -f "$query" $(cat /opt/image-dreamer/packages) >"/dist/.packages/$name"
+          dpkg-query -W -f "$query" $(tar -xzOf "$name" packages | sed "s/\$/$of/") >"/dist/.packages/$name"
           chown "$owner" "/dist/$name" "/dist/.packages/$name"' || die "no Caffe could be built on $base"
   done
 }
+
+is_foreign() { [ ${#platform[@]} != 0 ]; }
 
 step_boxes() {
   local provider box time
@@ -131,6 +145,8 @@ pinned_files() {
 # Keeps the lines of other processors, which another machine built
 step_pins() {
   local address kept name time
+  ! is_foreign || die "a Caffe that was cross-compiled may differ from the workflow's: copy the lines for arm64 from" \
+    "the workflow's summary"
   address=$(release_address "$origin" "v$version")
   time=$(cat "$dist/time" 2>/dev/null || recorded time)
   kept=$(grep -E '^[0-9a-f]{64}  ' "$pins" || true)
@@ -165,15 +181,19 @@ step_verify() {
 
 pinned_names() { sed -nE 's/^[0-9a-f]{64}  //p' "$pins"; }
 
-this_processor() { if [ "$arch" = amd64 ]; then grep -E "x86_64|\.box$"; else grep "$(uname -m)"; fi || true; }
+this_processor() { if [ "$arch" = amd64 ]; then grep -E "x86_64|\.box$"; else grep "$machine"; fi || true; }
 
 # ------------------------------------------------------------------------------------------------ images
 
 image() { echo "image-dreamer:$version-$1${2:+-$2}"; } # image PROCESSOR [EXTRA]
 
 step_images() {
-  local extra name folder size finished
-  finished=$(echo "$dist"/caffe-debian-13-"$(uname -m)"-*.gz)
+  local extra extras=('' film) name folder size finished why
+  if is_foreign; then extras=(''); fi # the workflow does not emulate, and makes both
+  if is_foreign && ! why=$(docker run --rm "${platform[@]}" "$base_name" true 2>&1); then
+    die "this machine runs no containers for arm64 (${why##*$'\n'}): apt-get install qemu-user-static binfmt-support"
+  fi
+  finished=$(echo "$dist"/caffe-debian-13-"$machine"-*.gz)
   if [ -e "$finished" ]; then # the verified bytes, not another build's
     mkdir -p "$root/.cache"
     cp "$finished" "$root/.cache/"
@@ -182,22 +202,24 @@ step_images() {
   folder=$(mktemp -d)
   chmod 755 "$folder"
   cp "$root/tests/pictures/raccoon.jpg" "$folder/photo.jpg"
-  for extra in '' film; do
+  for extra in "${extras[@]}"; do
     name=$(image "$arch" "$extra")
-    docker build --tag "$name" "${base[@]}" --build-arg EXTRA="$extra" --build-arg DREAMER_RELEASE= "$root"
-    dream "$name" photo.jpg dream.jpg --max-size 320
+    docker build "${platform[@]}" --tag "$name" "${base[@]}" --build-arg EXTRA="$extra" --build-arg DREAMER_RELEASE= \
+      "$root"
+    dream "$name" photo.jpg dream.jpg inception_4c/output 2 2 --max-size 320
     [[ $(dream "$name" recipe dream.jpg) == *'"model": "bvlc_googlenet"'* ]] ||
       die "$name lacks the weights of bvlc_googlenet: put them into models/bvlc_googlenet, or build again"
     if [ "$extra" = film ]; then dream "$name" photo.jpg dream.mp4 inception_3b/output 1 1 --zoom 2 --max-size 160; fi
     size=$(($(docker image inspect --format '{{.Size}}' "$name") / 1000000))
     say "image $name: $size MB"
     [ -n "$extra" ] || [ "$size" -le "$limit" ] || die "$name has $size MB; $limit are allowed"
-    docker run --rm --entrypoint dpkg-query "$name" -W -f "$query" >"$(packages "$(image_file "$arch" "$extra")")"
+    docker run --rm "${platform[@]}" --entrypoint dpkg-query "$name" -W -f "$query" \
+      >"$(packages "$(image_file "$arch" "$extra")")"
   done
   rm -r "$folder"
 }
 
-dream() { docker run --rm --network none --volume "$folder:/vagrant" "$@"; }
+dream() { docker run --rm "${platform[@]}" --network none --volume "$folder:/vagrant" "$@"; }
 
 image_file() { echo "image-dreamer-$version-$1${2:+-$2}.image"; } # names the image where only files have names
 
@@ -304,6 +326,8 @@ main() {
     fi
   done
   [ -n "$version" ] || die 'dreamer/__init__.py names no version'
+  [ "${DREAMER_ARCH:-$arch}" = "$arch" ] || die "DREAMER_ARCH is arm64, on x86-64, or empty; not $DREAMER_ARCH"
+  base_name=${DREAMER_BASE:-$(sed -n 's/^ARG BASE=//p' "$root/Dockerfile")}
   base=()
   if [ -n "${DREAMER_BASE:-}" ]; then base=(--build-arg "BASE=$DREAMER_BASE"); fi
   export BUILDX_NO_DEFAULT_ATTESTATIONS=1 # plain images, which join can put together
