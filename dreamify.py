@@ -282,20 +282,22 @@ def recipe(file: File) -> dict[str, Any]:
     return read_recipe(file)
 
 
-def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None = None, jobs: int | str = 1,
-           no_open: bool = False) -> None:
+def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None = None, jobs: int | str | None = None,
+           no_open: bool = False, farm: str | None = None) -> None:
     """Open a page in the browser on which one drops photos and watches them dream.
 
     Returns never: Stopped ends it."""
+    from dreamer.farm.lasting import lasting
     try:
         from dreamer.studio.server import serve  # takes 0.2 s, with Tornado
         from dreamer.studio.studio import Script
     except ModuleNotFoundError as error:
         from dreamer.machine import interpreter
         raise Failure(f"studio: {interpreter.advice(error)}") from None
-    serve(folder, program=os.path.abspath(__file__), open_browser=not no_open,
-          script=Script(ask, command, octave_sizes, make_step, objectives_of),
-          **texts.checked(port=port, bind=bind, jobs=jobs))
+    options = texts.checked(port=port, bind=bind, jobs=jobs, farm=farm)
+    with lasting(options.pop("farm")) as where:
+        serve(folder, program=os.path.abspath(__file__), open_browser=not no_open, farm=where,
+              script=Script(ask, command, octave_sizes, make_step, objectives_of), **options)
 
 
 def doctor() -> None:

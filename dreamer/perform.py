@@ -22,13 +22,14 @@ from dreamer.errors import Failure, Mistake, Stopped, Wrong
 from dreamer.films import flow, numbered, sequence
 from dreamer.jobs import events
 from dreamer.jobs.away import Away
-from dreamer.jobs.checkpoint import Checkpoint
+from dreamer.jobs.checkpoint import Checkpoint, hidden
 from dreamer.jobs.divided import Divided
 from dreamer.jobs.dream import Dream
 from dreamer.jobs.elsewhere import Elsewhere, Spread, Unit
 from dreamer.jobs.events import Event, Listener, Log
 from dreamer.jobs.film import Film, arrays_of
 from dreamer.jobs.folder import Folder
+from dreamer.jobs.following import Following
 from dreamer.jobs.job import Order
 from dreamer.jobs.needed import Needed, Needs
 from dreamer.jobs.parts import OfVideo, OfZoom, Parts
@@ -159,6 +160,11 @@ class _Performing:
             self._told.add(event.line)
         self._hears(event)
 
+    def _listen_to_one(self, event: Event) -> None:
+        """As _listen, for the only dream: its end is told when all is done."""
+        if not isinstance(event, events.Finished):
+            self._listen(event)
+
     def dream(self, understood: Understood, subject: Subject, spread: Spread | None = None) -> None:
         """Dream the subject, a picture or a video, and write the dream. `spread` computes a picture's tiles
         elsewhere."""
@@ -234,25 +240,52 @@ class _Performing:
         asked = {name: rule for name, rule in rules.items() if rule}
         return {"step": functools.partial(self._step, **asked)} if asked else {}
 
-    def _away(self, understood: Understood) -> Away | None:
+    def _away(self, understood: Understood, listen: Listener | None = None) -> Away | None:
         """Who gets the dreams, if the user named a farm."""
         if not (understood.farm and self._farm):
             return None
-        return Away(self._farm(understood.farm), [*understood.warnings, reading.FIRST], self._listen, self._stop)
+        return Away(self._farm(understood.farm), [*understood.warnings, reading.FIRST], listen or self._listen,
+                    self._stop)
 
     def send(self, understood: Understood, subject: Subject) -> None:
         """Have another machine dream the subject, and write what comes back."""
         if not (why := self._undivided(understood, subject)):
             self._divide(understood, subject)
             return
-        away, wrong = self._away(understood), list[str]()
+        away, wrong = self._away(understood, self._listen_to_one), list[str]()
         assert away  # noqa: S101
         self._warn(understood)
-        self._listen(events.Warned(f"{why}, so one worker dreams the whole"))
-        away.send(*self._unit(understood, subject, os.path.basename(understood.input)))
+        height, width = subject.picture.pixels.shape[:2]
+        if subject.film or height * width >= GIANT:  # nobody expects more of a small picture
+            self._listen(events.Warned(f"{why}, so one worker dreams the whole"))
+        checkpoint = self._follow(understood, subject, away)
         away.run(iter([True]), lambda _, lines: wrong.extend(lines))
         if wrong:
             raise Failure(*wrong)
+        if checkpoint:
+            checkpoint.remove()
+
+    def _follow(self, understood: Understood, subject: Subject, away: Away) -> Checkpoint | None:
+        """Send a dream that is followed from here. Returns what it keeps if it is stopped, and goes on from; None for a
+        film, of which nothing is kept."""
+        unit, name, targets = self._unit(understood, subject, os.path.basename(understood.input))
+        made = record.recipe(understood, fitting_sizes(understood, self._sizes, *subject.picture.pixels.shape[:2]),
+                             subject)
+        preview = Preview(understood.preview) if understood.preview else None
+        unit = dataclasses.replace(
+            unit, request={**unit.request, "preview": "preview.jpg" if preview else None},
+            follow=Following(understood.output, preview, made, self._listen))
+        if subject.film:
+            away.send(unit, name, targets)
+            return None
+        checkpoint = Checkpoint(understood.output, made, subject.picture.pixels)
+        keeps = f"out/{hidden(os.path.basename(understood.output), 'dreaming')}"
+        files_of = dict(unit.files)
+        if not understood.no_resume and checkpoint.load(understood.seed):
+            files_of[keeps] = checkpoint.path.read_bytes()
+        unit = dataclasses.replace(unit, files=files_of, keeps=keeps)
+        away.send(unit, name, targets, {**targets, keeps: checkpoint.path})
+        return checkpoint
 
     def _undivided(self, understood: Understood, subject: Subject) -> str:
         """Why a farm's workers do not share the tiles of each step; "" if they do."""

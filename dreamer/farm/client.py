@@ -28,6 +28,7 @@ AHEAD = 2  # units per place at a worker that are handed over: one that runs, an
 TRIES = 3  # attempts at a unit that fails
 OFTEN = 0.25  # seconds between two reports to the listener
 LOOKS = 1.0  # seconds between two looks at the workers
+STOPPING, KEEPING = 1.0, 4.0  # seconds to ask for a stop, and until what is kept must be here
 SETTLED = 5.0  # seconds without a new worker after which the user hears of it, and a unit that fits none is given up
 
 
@@ -119,10 +120,18 @@ class _Run:
 
     def results(self) -> Iterator[tuple[Unit, Result]]:
         """Each Unit with its Result."""
+        with self._stop.heard():
+            yield from self._results()
+
+    def _results(self) -> Iterator[tuple[Unit, Result]]:
         self._listen(events.Farmed(0, 0, 0, 0))
         while self._more or self._open:
             if number := self._stop.asked():
-                raise Stopped(number)
+                kept = [*self._kept()]
+                yield from kept
+                if self._more or self._open or any(result.error for _, result in kept):
+                    raise Stopped(number)
+                break  # the last one has ended meanwhile
             self._look()
             self._take()
             self._again()
@@ -134,7 +143,7 @@ class _Run:
                 while True:
                     yield from self._settle(key)
                     key = self._ended.get_nowait()
-        self._listen(events.Farmed(self._tempo.done, self._tempo.done, 0, len(self._workers), 0.0))
+        self._listen(events.Farmed(self._tempo.done, self._tempo.done, 0, len(self._workers), 0.0, self._places()))
 
     def end(self) -> None:
         """Give up what has not ended: its dreams are stopped everywhere."""
@@ -155,6 +164,7 @@ class _Run:
             while True:
                 told = self._told.get_nowait()
                 if (each := self._of.get(told["key"])) and not told["ended"]:
+                    self._follow(each, told)
                     each.told[told["key"]] = told | {"heard": time.monotonic()}
                     self._tempo.tell(told["worker"], each.unit.work, told)
         if time.monotonic() - self._looked < LOOKS:
@@ -175,6 +185,33 @@ class _Run:
                 if not only & {*found}:  # all that it may use are gone
                     self._drop(each, key)
                     self._hand_over(each)
+
+    def _follow(self, each: _Open, told: dict[str, Any]) -> None:
+        """Pass on the events of the attempt that is farthest."""
+        if each.unit.follow is None or told["share"] < each.share():
+            return
+        for event in told["events"]:
+            picture = b""
+            if event["event"] == "preview":
+                with contextlib.suppress(Exception):  # the scheduler may be gone: _look tells
+                    picture = self._client.sync(self._client.scheduler.farm_glimpse, key=told["key"],
+                                                callback_timeout=STOPPING)
+                if not picture:
+                    continue
+            each.unit.follow(event, picture)
+
+    def _kept(self) -> Iterator[tuple[Unit, Result]]:
+        """Have the units that keep something stop, and yield what they bring, if they do so in time."""
+        for each in [*self._open.values()]:
+            if each.unit.keeps and each.told:
+                key, told = max(each.told.items(), key=lambda one: one[1]["share"])
+                try:
+                    self._client.sync(self._client._run, unit.stop, key, workers=[told["worker"]],
+                                      callback_timeout=STOPPING)
+                    found = each.futures[key].result(timeout=KEEPING)
+                except Exception:  # the worker is gone, or too slow: then nothing is kept
+                    continue
+                yield self._close(each, Result(found["files"], tuple(found["error"]), tuple(found["warnings"])))
 
     def _fits(self, unit: Unit, worker: dict[str, Any]) -> bool:
         """Whether the worker has what the unit needs."""
@@ -218,7 +255,8 @@ class _Run:
         shared = {name: data for name, data in unit_of.files.items() if not isinstance(data, bytes)}
         job = {"name": unit_of.name, "request": dict(unit_of.request), "outputs": unit_of.outputs,
                "whole": unit_of.whole, "count": _pictures(unit_of), "key": key, "topic": self._topic,
-               "number": each.number, "need": unit_of.memory, "shared": [*shared]}
+               "number": each.number, "need": unit_of.memory, "shared": [*shared],
+               "follows": unit_of.follow is not None, "keeps": unit_of.keeps}
         needs = {"slots": 1} | ({"memory": unit_of.memory} if unit_of.memory else {})
         needs |= {f"weights-{unit_of.weights}": 1} if unit_of.weights else {}
         workers = sorted(preferred) or (sorted(may) if each.failed else None)
@@ -350,7 +388,7 @@ class _Run:
         running = [told for each in self._open.values() for told in each.told.values()]
         total = max(self._total(), done)
         self._listen(events.Farmed(done, total, len(running), len(self._workers),
-                                   self._tempo.left(total - done, self._workers, running)))
+                                   self._tempo.left(total - done, self._workers, running), self._places()))
 
 
 def _pictures(unit_of: Unit) -> int:

@@ -55,11 +55,12 @@ class Worker(Pageless, distributed.Worker):
 
     home            folder for its units
     windows         who computes the windows of giant pictures
+    attempts        at units, by key: each has a method stop
     memory_share, threads_share  what a unit may use"""
 
     def __init__(self, where: str, keys: Keys, room: Room, folder: Path, weights: dict[str, str],
                  windows: Children) -> None:
-        self.windows = windows
+        self.windows, self.attempts = windows, dict[str, Any]()
         self.home, self.memory_share = folder, room.memory // room.jobs
         self.threads_share = max(1, room.threads // room.jobs)
         resources = {"slots": room.jobs, "memory": room.memory, "cores": room.threads}

@@ -54,10 +54,15 @@ class Checkpoint:
 def beside(output: str | os.PathLike[str], kind: str) -> Path:
     """The path of a hidden file beside `output`, with the extension `kind`."""
     path = Path(os.path.realpath(output))
-    name = os.fsencode(path.name)
-    if len(name) > 200:  # a name has at most 255 bytes, in any alphabet
-        name = name[:180] + hashlib.sha256(name).hexdigest()[:20].encode()
-    return path.with_name(f".{os.fsdecode(name)}.{kind}")
+    return path.with_name(hidden(path.name, kind))
+
+
+def hidden(name: str, kind: str) -> str:
+    """The name of that file, for an output called `name`."""
+    raw = os.fsencode(name)
+    if len(raw) > 200:  # a name has at most 255 bytes, in any alphabet
+        raw = raw[:180] + hashlib.sha256(raw).hexdigest()[:20].encode()
+    return f".{os.fsdecode(raw)}.{kind}"
 
 
 def key(dream: dict[str, Any], image: NDArray[Any]) -> str:
