@@ -28,7 +28,7 @@ AHEAD = 2  # units per place at a worker that are handed over: one that runs, an
 TRIES = 3  # attempts at a unit that fails
 OFTEN = 0.25  # seconds between two reports to the listener
 LOOKS = 1.0  # seconds between two looks at the workers
-STOPPING, KEEPING = 1.0, 4.0  # seconds to ask for a stop, and until what is kept must be here
+STOPPING, KEEPING = 3.0, 7.0  # seconds to ask for a stop, and until what is kept must be here
 SETTLED = 5.0  # seconds without a new worker after which the user hears of it, and a unit that fits none is given up
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from dreamer.errors import Failure, Mistake, printable
 
-PATIENCE = 6.0  # seconds that it has to end after a stop; the dream's own process has a little less
+PATIENCE = 6.0  # seconds that it usually has to end after a stop; the dream's own process has a little less
 LONGEST = 1 << 20  # bytes of an event's line
 _BEGIN = 10.0  # seconds that setpriv may take to become Python
 _SAID = 4000  # bytes kept of what it prints
@@ -39,11 +39,13 @@ class Child:
     program  path of dreamify.py
     folder   the folder in which the request's relative paths are
     request  the members of the request, except `events`
-    heard    called with each event, {"event": its kind, its fields}"""
+    heard    called with each event, {"event": its kind, its fields}
+    patience seconds that it has to end after a stop"""
 
     def __init__(self, program: str, folder: str | os.PathLike[str], request: Mapping[str, Any],
-                 heard: Callable[[dict[str, Any]], None]) -> None:
+                 heard: Callable[[dict[str, Any]], None], patience: float = PATIENCE) -> None:
         self._program, self._folder, self._request, self._heard = program, folder, request, heard
+        self._patience = patience
         self._process: asyncio.subprocess.Process | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._last: dict[str, Any] = {}
@@ -130,7 +132,7 @@ class Child:
             await asyncio.sleep(0.01)
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)  # SIGINT may be ignored from the start
-        await asyncio.sleep(PATIENCE)
+        await asyncio.sleep(self._patience)
         self._kill()
 
     def _kill(self) -> None:

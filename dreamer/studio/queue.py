@@ -19,7 +19,7 @@ from typing import Any
 from dreamer.errors import Failure, Mistake, Wrong, counted
 from dreamer.jobs import checkpoint
 from dreamer.machine import files, limits
-from dreamer.machine.child import Child, End
+from dreamer.machine.child import PATIENCE, Child, End
 from dreamer.nets import model
 from dreamer.options.values import NONE
 from dreamer.pictures import nothing
@@ -30,6 +30,7 @@ VERSION = 1  # of the file
 FULL, KEPT, TRIED = 100, 50, 20  # at most so many jobs wait; so many that have ended, and folders of tries, are kept
 FLOOR = 200 << 20  # bytes that must be free on the disk
 FARMED = 8  # dreams at once on a farm: each takes 100 MB here, and more for a moment as it begins
+COMING = 12.0  # seconds that a stopped dream has to come back from a farm
 LOOK = 5.0  # seconds between two looks whether the disk has room again
 _LARGEST = 32 << 20  # bytes of the file
 _PATIENCE = 30.0  # seconds that it may take to read a recipe
@@ -271,7 +272,8 @@ class Queue:
             request = self._request(entry)
             if entry.state == DREAMING and not self._closing:
                 child = self._children[entry.id] = Child(self._program, self.folder, request,
-                                                         lambda event: self._hear(entry, event))
+                                                         lambda event: self._hear(entry, event),
+                                                         COMING if self._farm else PATIENCE)
                 end = await child.run()
         except (Mistake, Failure) as error:
             end = End(FAILED, lines=error.args)
