@@ -36,11 +36,11 @@ class End(NamedTuple):
 class Child:
     """A dream that is carried out in a child process.
 
-    program  path of dreamify.py
-    folder   the folder in which the request's relative paths are
-    request  the members of the request, except `events`
-    heard    called with each event, {"event": its kind, its fields}
-    patience seconds that it has to end after a stop"""
+    program   path of dreamify.py
+    folder    the folder in which the request's relative paths are
+    request   the members of the request, except `events`
+    heard     called with each event, {"event": its kind, its fields}
+    patience  seconds that it has to end after a stop"""
 
     def __init__(self, program: str, folder: str | os.PathLike[str], request: Mapping[str, Any],
                  heard: Callable[[dict[str, Any]], None], patience: float = PATIENCE) -> None:
