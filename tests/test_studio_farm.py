@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 FORM: dict[str, Any] = {"model": "daydream", "layer": "conv2/3x3", "iterations": 3, "octaves": 2, "seed": 1,
                         "max_size": 160}
-LONG = FORM | {"iterations": 100, "max_size": 448}
+LONG = FORM | {"iterations": 60, "max_size": 320}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def alone(folder: Path, job: dict[str, Any]) -> bytes:
 
 def test_one_sees_it_grow_stops_it_and_it_goes_on(farm: Farm, studio: Served, page: Page) -> None:
     """On the page as if it were dreamed here: the octave, the time to go, the live picture."""
-    slow = farm.slow_worker(10, 0.1)
+    slow = farm.slow_worker(10, 0.3)
     page.open(**LONG)
     page.sample()
     page.dream()
@@ -94,7 +94,7 @@ def test_as_many_at_once_as_the_farm_has_places(farm: Farm, studio: Served) -> N
 
 
 def test_a_killed_studio_leaves_no_orphan_and_begins_again(farm: Farm, studio: Served) -> None:
-    worker = farm.slow_worker(10, 0.1)
+    worker = farm.slow_worker(10, 0.3)
     client = Client(studio.url)
     client.json("POST", "/samples/coffee.jpg")
     client.json("POST", "/dreams", LONG | {"photo": "coffee.jpg"})
