@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -214,6 +215,34 @@ def test_a_worker_that_hangs_does_not_hold_up_the_end(farm: Farm, photos: Path, 
     assert done.returncode == 0, done.stderr
     assert dreams(tmp_path / "away") == alone
     assert done.stdout.count("a2-dream.PNG: done") == 1
+
+
+_PATIENT = """
+import runpy, sys
+sys.path.insert(0, sys.argv[1])
+from dreamer.farm import engine
+engine._SETTINGS["distributed.scheduler.worker-ttl"] = "1 hour"
+sys.argv[0] = sys.argv.pop(1) + "/dreamify.py"
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_worker_that_alone_holds_the_guide_and_hangs_holds_up_nobody(farm: Farm, photos: Path, sky: Path,
+                                                                       tmp_path: Path) -> None:
+    """Its scheduler would wait an hour before it counts the worker as gone."""
+    words = ["conv2/3x3", "4", "2", "--seed", "1", "--model", "daydream", "--guide", str(sky)]
+    alone = here(photos, words)
+    patient = farm.start("scheduler", "--port", "0", program=[sys.executable, "-c", _PATIENT, ROOT])
+    farm.address = "tls://" + wait_for(patient, "tls://").partition("tls://")[2].partition(";")[0]
+    stuck = farm.worker()
+    process = farm.command(photos, tmp_path / "away", *words)
+    child_of(stuck)  # it has begun, so it has the guide
+    stuck.send_signal(signal.SIGSTOP)
+    farm.worker()
+    told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    assert dreams(tmp_path / "away") == alone
+    assert "2 workers" in farm.status()[0]
 
 
 def test_a_full_disk_on_one_worker(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from dreamer.errors import Failure, Stopped
 from dreamer.farm import engine, unit
 from dreamer.farm.keys import Keys
 from dreamer.farm.likeness import check, likeness
+from dreamer.farm.shared import SILENT, Shared
 from dreamer.farm.tempo import Tempo
 from dreamer.jobs import events
 from dreamer.jobs.elsewhere import Content, Result, Unit
 from dreamer.jobs.events import Listener
 from dreamer.machine import here
-from dreamer.machine.files import sha256
 from dreamer.machine.signals import LOOK, Stop
 
 AHEAD = 2  # units per place at a worker that are handed over: one that runs, and one that waits for its end
@@ -38,6 +38,7 @@ class Farm:
 
     def __init__(self, where: str, keys: Keys) -> None:
         self.where = where
+        engine.listens(where)
         try:
             self.client = distributed.Client(where, security=engine.security(keys), timeout=engine.WAIT,
                                              set_as_default=False, name="image-dreamer")
@@ -107,7 +108,7 @@ class _Run:
         self._aside: list[_Open] = []  # no worker has the room for them now
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._told: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._shared: dict[str, Any] = {}
+        self._shared, self._hung = Shared(farm.client, self._name), set[str]()
         self._workers: dict[str, dict[str, Any]] = {}
         self._looked = self._reported = self._asked = -LOOKS
         self._changed = self._alone = time.monotonic()
@@ -185,6 +186,7 @@ class _Run:
                 if not only & {*found}:  # all that it may use are gone
                     self._drop(each, key)
                     self._hand_over(each)
+        self._send_again()
 
     def _follow(self, each: _Open, told: dict[str, Any]) -> None:
         """Pass on the events of the attempt that is farthest."""
@@ -273,13 +275,24 @@ class _Run:
         future.add_done_callback(lambda ended: self._ended.put(ended.key))
 
     def _content(self, path: Content) -> Any:
-        """The future of a file's content, which the engine brings to each worker once."""
+        """The future of a file's content."""
         assert isinstance(path, Path)  # noqa: S101
-        checksum = sha256(path)
-        if checksum not in self._shared:
-            self._shared[checksum] = self._client.submit(unit.content, path.read_bytes(), pure=False,
-                                                         key=f"content-{self._name}-{checksum}")
-        return self._shared[checksum]
+        return self._shared.content(path, self._hung, self._workers)
+
+    def _send_again(self) -> None:
+        """Send what only hung workers hold to others, and begin the attempts that wait for it anew."""
+        self._hung = {address for address, worker in self._workers.items() if worker["silent"] > SILENT}
+        try:
+            lost = self._shared.lost(self._hung)
+        except Exception:
+            raise self._farm.gone() from None
+        for each in [*self._open.values()] if lost else []:
+            waiting = [key for key in each.futures if key not in each.told]
+            if not lost.isdisjoint(each.unit.files.values()):
+                for key in waiting:
+                    self._drop(each, key)
+                if not each.futures:
+                    self._hand_over(each)
 
     def _again(self) -> None:
         """Hand over what no worker had the room for, if one has now."""

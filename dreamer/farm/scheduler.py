@@ -4,6 +4,7 @@ import asyncio
 import collections
 import contextlib
 import signal
+import time
 from typing import Any
 
 import distributed
@@ -34,13 +35,14 @@ class Scheduler(Pageless, distributed.Scheduler):
         self.stream_handlers["farm_progress"] = self.farm_progress
 
     def farm_state(self) -> dict[str, Any]:
-        """{"likeness": as likeness() says, "workers": {address: {"name", "resources", "doing": [what it tells of each
-        unit]}}}."""
+        """{"likeness": as likeness() says, "workers": {address: {"name", "resources", "silent": seconds without news of
+        it, "doing": [what it tells of each unit]}}}."""
         for address in {*self._doing} - {*self.workers}:
             for key in self._doing.pop(address):
                 self._glimpses.pop(key, None)
         return {"likeness": self._likeness,
                 "workers": {address: {"name": str(worker.name), "resources": dict(worker.resources),
+                                      "silent": time.time() - worker.last_seen if worker.last_seen else 0.0,
                                       "doing": list(self._doing.get(address, {}).values())}
                             for address, worker in self.workers.items()}}
 

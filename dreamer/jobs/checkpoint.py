@@ -13,10 +13,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamer.arrays import Planes
+from dreamer.arrays import Planes, let_go
 from dreamer.machine import files
 from dreamer.machine.sharing import shared
 from dreamer.state import State
+
+_AT_ONCE = 16 << 20  # bytes
 
 
 class Checkpoint:
@@ -69,7 +71,10 @@ def key(dream: dict[str, Any], image: NDArray[Any]) -> str:
     """A checksum that identifies a dream, given as data for JSON, of an image."""
     digest = hashlib.sha256(json.dumps(dream, sort_keys=True).encode())
     digest.update(repr(image.shape).encode())
-    digest.update(np.ascontiguousarray(image).data)
+    rows = max(1, _AT_ONCE // max(1, image[:1].nbytes))
+    for top in range(0, len(image), rows):
+        digest.update(np.ascontiguousarray(image[top:top + rows]).data)
+        let_go(image)
     return digest.hexdigest()
 
 
