@@ -337,10 +337,12 @@ _COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio
 COMMANDS = {function.__name__: function for function in _COMMANDS}  # {first word: function}
 
 
-def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: Iterable[str] = ()) -> None:
+def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: Iterable[str] = (),
+          kept: Any = None) -> None:
     """Carry out a Request for `function`, dreamify or atlas, and show the progress.
 
-    unknown  errors found so far, one line each"""
+    unknown  errors found so far, one line each
+    kept     the nets.kept.Kept for dreamify, as for perform.one, or None"""
     from dreamer import perform  # takes 15 ms, and --help and keys do not need it
     from dreamer.farm.joined import Joined
     from dreamer.jobs.bar import Bar
@@ -350,7 +352,7 @@ def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: It
                       command=command, unknown=unknown, farm=Joined)
     else:
         perform.one(request, Bar(out), deepdream=deepdream, step=make_step, sizes=octave_sizes, unknown=unknown,
-                    farm=Joined)
+                    farm=Joined, kept=kept)
 
 
 def ask(asked: dict[str, Any]) -> Request:
@@ -459,6 +461,12 @@ def run(arguments: list[str]) -> None:
     files.check_here()
     if "--request" in arguments:
         dream(*requested(from_json(standard_input(arguments))))
+        return
+    if arguments == ["--requests", inputs.STANDARD]:  # those of a farm's worker
+        from dreamer.machine.series import serve
+        from dreamer.nets.kept import Kept
+        kept = Kept()
+        serve(lambda asked: dream(*requested(asked), kept=kept))
         return
     function, asked, wrong = parse(arguments)
     if wrong and function in (dreamify, atlas):

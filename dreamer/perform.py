@@ -52,7 +52,8 @@ MakeStep: TypeAlias = Callable[..., float]
 
 
 def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeStep, sizes: Sizes,
-        stop: threading.Event | None = None, unknown: Iterable[str] = (), farm: Reach | None = None) -> None:
+        stop: threading.Event | None = None, unknown: Iterable[str] = (), farm: Reach | None = None,
+        kept: Kept | None = None) -> None:
     """Carry out the Request: dream a picture, a film, or all pictures of a folder.
 
     listen   called with each Event, in this thread; the last one is Finished, Stopped or Failed
@@ -60,6 +61,8 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeS
              resumes it
     unknown  errors found so far, one line each
     farm     function of the address of a farm that returns the machines; without it, every dream is dreamed here
+    kept     where the net is found, and left for the next call. This process then holds it beside the dream, and
+             --memory must be twice what the dream needs (default: the net is freed at the end)
 
     Raises Mistake, before any work, with everything that is wrong; Failure if something breaks; Stopped if a signal or
     `stop` ends it."""
@@ -72,11 +75,13 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeS
 
     with _listening(request, listen, asked) as heard:
         understood = understand(request, unknown=unknown, look=looked)
-        performing = _Performing(heard(understood), deepdream, step, sizes, asked, farm)
+        performing = _Performing(heard(understood), deepdream, step, sizes, asked, farm, kept)
         if understood.subject and understood.farm and farm and not (understood.subject.moving or understood.zoom):
             performing.send(understood, understood.subject)
         elif understood.subject:
             performing.dream(understood, understood.subject)
+            if kept:
+                kept.prove()
         else:
             performing.folder(understood)
 
@@ -134,12 +139,12 @@ class _Performing:
     """Carries out what was understood, with one algorithm and one listener."""
 
     def __init__(self, listen: Listener, deepdream: Deepdream, step: MakeStep, sizes: Sizes, stop: Stop,
-                 farm: Reach | None = None) -> None:
+                 farm: Reach | None = None, kept: Kept | None = None) -> None:
         self._deepdream, self._step, self._sizes, self._stop = deepdream, step, sizes, stop
         self._hears, self._told = listen, set[str]()
         self._dispatch = Dispatch(farm, _net, sizes, stop)
         self._warned_of_first = False
-        self._kept = Kept()
+        self._kept, self._outlasts = kept or Kept(), kept is not None
 
     def _listen(self, event: Event) -> None:
         if isinstance(event, events.Warned):
@@ -197,7 +202,7 @@ class _Performing:
 
     def _kept_net(self, understood: Understood, side: int) -> Net | None:
         """The net that an earlier dream left for this one, or None."""
-        if understood.memory is not None or not worker.forks():
+        if (understood.memory is not None and not self._outlasts) or not worker.forks():
             return None
         return self._kept.get(understood.model, understood.layer, understood.weights, understood.threads, side)
 

@@ -13,7 +13,9 @@ from typing import Any
 from dreamer.errors import printable
 from dreamer.farm.glimpse import SECONDS, glimpse
 from dreamer.machine.child import Child
+from dreamer.machine.series import Series
 
+ROOMY = 2  # times the memory that a dream needs: with less, no net is kept between it and the one before
 OFTEN = 0.4  # seconds between two reports, and between two looks whether somebody still wants the result
 _PROGRAM = Path(__file__).resolve().parents[2] / "dreamify.py"
 
@@ -69,7 +71,12 @@ class _Attempt:
                    "threads": worker.threads_share}
         if request.get("memory") is None:  # else the tiles are planned with it
             request["memory"] = max(share, job["need"] or 0)
-        self._child = Child(str(_PROGRAM), folder, request, self._hear)
+        self._series = worker.series.pop() if worker.series else Series(str(_PROGRAM))
+        if job["need"] and ROOMY * job["need"] <= request["memory"] and job["request"].get("memory") is None:
+            self._child = self._series.child(folder, request, self._hear)
+        else:
+            self._series.close()  # its memory is needed
+            self._child = Child(str(_PROGRAM), folder, request, self._hear)
 
     async def run(self) -> dict[str, Any]:
         """Dream; returns the same as carry_out."""
@@ -82,6 +89,7 @@ class _Attempt:
             del self._worker.attempts[self._job["key"]]
             for each in watching:
                 each.cancel()
+            self._worker.series.append(self._series)
             self._report(ended=True)
         if self._tiles:
             return _ended(self._worker, error=[f"{self._worker.name} has too little memory to dream it in one piece"],
