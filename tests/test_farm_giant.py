@@ -4,7 +4,9 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +48,34 @@ class Farm:
     def dream(self, output: Path) -> "subprocess.Popen[str]":
         """The dream, begun."""
         return start([ROOT / "dreamify.py", *map(str, words(output, "--farm", self.address))], env=self.environment)
+
+
+class Relay:
+    """The way to a farm's scheduler, for all its machines.
+
+    address  of the way
+    carried  bytes that have passed, in both directions"""
+
+    def __init__(self, address: str, stack: contextlib.ExitStack) -> None:
+        self._port, self._stack, self.carried = int(address.rpartition(":")[2]), stack, 0
+        self._server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.address = f"tls://127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, far = self._server.accept()[0], socket.create_connection(("127.0.0.1", self._port))
+                for one, other in ((near, far), (far, near)):
+                    self._stack.callback(one.close)
+                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(1 << 16):
+                self.carried += len(data)
+                other.sendall(data)
+            other.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
@@ -93,6 +123,19 @@ def test_a_worker_that_dies_in_the_middle_changes_nothing(farm: Farm, alone: byt
         assert all(map(ends, computing))
         ended(process)
     assert (tmp_path / "dream.png").read_bytes() == alone
+
+
+def test_pictures_do_not_pass_the_scheduler(farm: Farm, alone: bytes, tmp_path: Path) -> None:
+    """It would carry each twice: some 24 MB for each of the windows, and as much for its gradient."""
+    with contextlib.ExitStack() as stack:
+        relay = Relay(farm.address, stack)
+        farm.address = relay.address
+        farm.worker()
+        farm.worker()
+        with farm.dream(tmp_path / "dream.png") as process:
+            ended(process)
+        assert (tmp_path / "dream.png").read_bytes() == alone
+        assert 0 < relay.carried < 24_000_000
 
 
 def test_a_computation_that_dies_is_done_elsewhere(farm: Farm, alone: bytes, tmp_path: Path) -> None:

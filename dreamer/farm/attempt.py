@@ -11,7 +11,7 @@ from distributed.protocol import to_serialize
 from dreamer.arrays import Planes
 from dreamer.farm.windows import NO_PIXELS, Answer, Question, compute
 
-SOON = 30.0  # seconds after which a worker has heard of a window from the scheduler, once its pixels have come
+SOON = 60.0  # seconds after which a worker has heard of a window from the scheduler, once its pixels have come
 
 
 class Attempt:
@@ -35,6 +35,8 @@ class Attempt:
 
     def answer(self) -> Answer:
         """The Answer, once it is back."""
+        if self._running.cancelled():  # with the connection, the engine gives up all that it does
+            return Answer(None, None, "", "it was given up")
         return self._running.result()
 
     def drop(self) -> None:
@@ -45,8 +47,9 @@ class Attempt:
         """The Answer; its `worker` is "" if the window was lost with the worker, or on the way."""
         try:
             await self._client.rpc(self.worker).farm_window(name=name, pixels=to_serialize(question.pixels))
-            future = self._client.submit(compute, question._replace(pixels=NO_PIXELS), name, key=name, pure=False,
-                                         workers=[self.worker], resources={"slots": 1, f"weights-{weights}": 1})
+            question = question._replace(pixels=NO_PIXELS)
+            future = self._client.submit(compute, question, name, key=name, pure=False, workers=[self.worker],
+                                         resources={"slots": 1, f"weights-{weights}": 1})
             found: Answer
             [found] = await self._client.gather([future], direct=True, asynchronous=True)
         except Exception as error:
