@@ -63,6 +63,13 @@ def made_with(words: Sequence[object], environment: dict[str, str]) -> str:
     return done.stdout
 
 
+def as_alone(picture: Path, dream: Path, folder: Path) -> bool:
+    """Whether this machine alone makes the same bytes of a picture, with the recipe of the dream."""
+    alone = folder / f"alone-{dream.name}"
+    made([SCRIPT, picture, alone, "--like", dream, "--quiet"])
+    return alone.read_bytes() == dream.read_bytes()
+
+
 def end(process: "subprocess.Popen[str]") -> None:
     """End a process, however it is."""
     if process.poll() is None:

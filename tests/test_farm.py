@@ -352,17 +352,15 @@ def compose(docker: str) -> list[str]:
 
 
 @pytest.mark.container
-def test_the_compose_file(docker: str, base: str, context: Path, compose: list[str], tmp_path: Path) -> None:
+def test_the_compose_file(docker: str, farm_image: str, compose: list[str], tmp_path: Path) -> None:
     """The commands of docs/farm.md, with two workers; then without one of them."""
-    run(docker, "build", "--tag", "image-dreamer:farm", "--build-arg", f"BASE={base}", "--build-arg", "EXTRA=farm",
-        context, env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=3600)
     (tmp_path / "photos").mkdir()
     for number in range(3):
         Image.effect_noise((80, 60 + number), 40).convert("RGB").save(tmp_path / f"photos/{number}.png")
     made([SCRIPT, "farm", "keys", tmp_path / "keys"])
     for path in (tmp_path, *tmp_path.rglob("*")):
         os.chown(path, *OWNER)
-    environment = os.environ | {"FARM_IMAGE": "image-dreamer:farm", "FARM_KEYS": str(tmp_path / "keys"),
+    environment = os.environ | {"FARM_IMAGE": farm_image, "FARM_KEYS": str(tmp_path / "keys"),
                                 "FARM_PHOTOS": str(tmp_path), "COMPOSE_PROJECT_NAME": f"farm{os.getpid()}"}
 
     def composed(*words: str) -> str:

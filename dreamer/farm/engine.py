@@ -1,6 +1,7 @@
 """The engine between the machines: dask.distributed, as Debian has it. Everything that sets it up is here."""
 
 import asyncio
+import datetime
 import logging
 import warnings
 from typing import Any
@@ -80,6 +81,9 @@ async def ask(where: str, keys: Keys, question: str, **more: Any) -> Any:
 def unreachable(where: str, error: BaseException) -> Failure:
     """The Failure if the scheduler at `where` cannot be reached, because of `error`."""
     told = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
+    if "not yet valid" in told or "has expired" in told:
+        return Failure(f"by this machine's clock ({datetime.date.today()}), the keys of the farm at {where} are not "
+                       "valid: set the clock, or make new keys")
     if any(word in told for word in ("certificate", "CERTIFICATE", "SSLError", "alert")):
         return Failure(f"the scheduler at {where} belongs to another farm: its keys are not those of this machine")
     return Absent(f"no scheduler of a farm answers at {where}; start one there with: "
