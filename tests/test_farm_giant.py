@@ -56,19 +56,21 @@ class Relay:
     address  of the way
     carried  bytes that have passed, in both directions"""
 
-    def __init__(self, address: str, stack: contextlib.ExitStack) -> None:
-        self._port, self._stack, self.carried = int(address.rpartition(":")[2]), stack, 0
-        self._server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        self.address = f"tls://127.0.0.1:{self._server.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
+    def __init__(self, address: str) -> None:
+        self._port, self.carried = int(address.rpartition(":")[2]), 0
+        self._open = [socket.create_server(("127.0.0.1", 0))]
+        self.address = f"tls://127.0.0.1:{self._open[0].getsockname()[1]}"
+        self._threads = [threading.Thread(target=self._serve)]
+        self._threads[0].start()
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                near, far = self._server.accept()[0], socket.create_connection(("127.0.0.1", self._port))
-                for one, other in ((near, far), (far, near)):
-                    self._stack.callback(one.close)
-                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+                ends = [self._open[0].accept()[0], socket.create_connection(("127.0.0.1", self._port))]
+                self._open += ends
+                self._threads += [threading.Thread(target=self._pass, args=each) for each in (ends, ends[::-1])]
+                for each in self._threads[-2:]:
+                    each.start()
 
     def _pass(self, one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -76,6 +78,16 @@ class Relay:
                 self.carried += len(data)
                 other.sendall(data)
             other.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End all connections."""
+        for each in self._open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # wakes who waits for it
+        for thread in self._threads:
+            thread.join()
+        for each in self._open:
+            each.close()
 
 
 @pytest.fixture
@@ -127,8 +139,7 @@ def test_a_worker_that_dies_in_the_middle_changes_nothing(farm: Farm, alone: byt
 
 def test_pictures_do_not_pass_the_scheduler(farm: Farm, alone: bytes, tmp_path: Path) -> None:
     """It would carry each twice: some 24 MB for each of the windows, and as much for its gradient."""
-    with contextlib.ExitStack() as stack:
-        relay = Relay(farm.address, stack)
+    with contextlib.closing(Relay(farm.address)) as relay:
         farm.address = relay.address
         farm.worker()
         farm.worker()
