@@ -269,6 +269,10 @@ def test_the_model_of_a_farm() -> None:
     assert farm_model.folder(8, free, [1.0, 1.0, 1.0, 0.01], 1e9) < 30  # alone, it would need 500 for its first
     assert farm_model.folder(100, farm_model.Costs(0.1, 1e6, 0), [1.0] * 10, 1e6) == near(100, abs=1)
     assert farm_model.folder(100, farm_model.Costs(0.1, 0, 1e6), [1.0] * 10, 1e6) == near(100, abs=1)
-    count, costs = farm_model.windows(1e8)
-    assert count * (costs.there / farm_model.BYTES) > 1e8  # the halos
+    giant = farm_model.Giant(1e7)
+    assert giant.count * (giant.costs.there / farm_model.BYTES) > 1e7  # the halos
+    assert giant.central(1, 1e12) == near(1, abs=0.05)
+    assert giant.central(2, 1e6) < 0.02  # the link is the bound
+    assert giant.owned(1, 1e12) > 0.9
+    assert giant.owned(2, 1e7) > giant.central(2, 1e7)  # less travels
     assert farm_model.efficiency(1000, farm_model.Costs(5, 1e6, 1e6), [1.0] * 10, 1e8) > 0.9

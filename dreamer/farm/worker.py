@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import distributed
+from tornado.ioloop import PeriodicCallback
 
+from dreamer.arrays import Planes
 from dreamer.errors import Failure, Stopped, counted, say
 from dreamer.farm import engine
+from dreamer.farm.attempt import SOON, Arrived
 from dreamer.farm.home import home
 from dreamer.farm.keys import Keys
 from dreamer.farm.likeness import check, likeness
@@ -58,6 +61,7 @@ class Worker(Pageless, distributed.Worker):
     windows         who computes the windows of giant pictures
     attempts        at units, by key: each has a method stop
     series          who carries out units, and does not now; the one that was used last is the last
+    arrived         pixels of windows that wait for that
     memory_share, threads_share  what a unit may use"""
 
     def __init__(self, where: str, keys: Keys, room: Room, folder: Path, weights: dict[str, str],
@@ -71,6 +75,13 @@ class Worker(Pageless, distributed.Worker):
                          name=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:4]}",
                          security=engine.security(keys), memory_limit=0, local_directory=str(folder),
                          resources=resources, dashboard=False, dashboard_address=None)
+        self.arrived = Arrived(lambda name: name in self.state.tasks)
+        self.handlers["farm_window"] = self.farm_window
+        self.periodic_callbacks["farm_window"] = PeriodicCallback(self.arrived.forget, SOON * 1000)
+
+    def farm_window(self, name: str, pixels: Planes) -> None:
+        """The pixels of a window come from who holds the picture."""
+        self.arrived.add(name, pixels)
 
 
 async def work(where: str, keys: Keys, room: Room, pull: Callable[..., float], objectives: Callable[..., Any]) -> None:
