@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -92,13 +93,17 @@ def test_an_atlas(farm: Farm, small: Path, tiny: Model, tmp_path: Path) -> None:
 
 
 def test_a_net_that_all_machines_have(farm: Farm, photos: Path, tmp_path: Path) -> None:
-    """Its weights do not travel. Two workers with other instructions give the same bytes with --reproducible."""
-    words = ["conv2/3x3", "2", "2", "--seed", "1", "--model", "daydream", "--reproducible"]
+    """Its weights do not travel. Two workers with unlike instructions share the pictures, and give the same bytes with
+    --reproducible."""
+    if " avx512f " not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor has no AVX-512")
+    words = ["conv2/3x3", "300", "2", "--seed", "1", "--model", "daydream", "--reproducible"]
     alone = here(photos, words)
-    farm.worker(NATIVE_ISA="avx2")
-    farm.worker()
-    done = farm.run(photos, tmp_path / "away", *words)
-    assert done.returncode == 0, done.stderr
+    workers = {isa: farm.worker(NATIVE_ISA=isa) for isa in ("avx2", "avx512")}
+    dreaming = farm.command(photos, tmp_path / "away", *words)
+    for isa, worker in workers.items():
+        assert f"NATIVE_ISA={isa}" in Path(f"/proc/{child_of(worker)}/environ").read_text().split("\0")
+    assert dreaming.wait(300) == 0
     assert dreams(tmp_path / "away") == alone
 
 
@@ -271,16 +276,33 @@ def test_the_scheduler_dies(farm: Farm, photos: Path, words: list[str], tmp_path
     assert worker.wait(MANY) == 143
 
 
-def test_clocks_ten_minutes_apart(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+@pytest.fixture
+def faketime() -> str:
+    """The path of the library that changes what a process takes for the time."""
     library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
     if library is None:
         pytest.skip("no libfaketime: apt-get install libfaketime")
+    return str(library)
+
+
+def test_clocks_ten_minutes_apart(farm: Farm, photos: Path, words: list[str], faketime: str, tmp_path: Path) -> None:
     alone = here(photos, words)
-    farm.worker(LD_PRELOAD=str(library), FAKETIME="-10m")
-    farm.worker(LD_PRELOAD=str(library), FAKETIME="+10m")
+    farm.worker(LD_PRELOAD=faketime, FAKETIME="-10m")
+    farm.worker(LD_PRELOAD=faketime, FAKETIME="+10m")
     done = farm.run(photos, tmp_path / "away", *words)
     assert done.returncode == 0, done.stderr
     assert dreams(tmp_path / "away") == alone
+
+
+def test_a_clock_at_which_the_keys_are_not_valid(farm: Farm, sky: Path, faketime: str, tmp_path: Path) -> None:
+    """A worker and a command tell that, instead of calling the keys those of another farm."""
+    for shift, command in (("-3d", ["farm", "worker", farm.address]),
+                           ("+5000d", [str(sky), str(tmp_path / "d.png"), "--farm", farm.address])):
+        done = subprocess.run([SCRIPT, *command], env=farm.environment | {"LD_PRELOAD": faketime, "FAKETIME": shift},
+                              capture_output=True, text=True, check=False, timeout=MANY)
+        assert done.returncode == 1
+        assert search(r"^dreamify: by this machine's clock \(\d{4}-\d\d-\d\d\), the keys of the farm at tls://\S+ are "
+                      "not valid: set the clock, or make new keys$", done.stderr.splitlines()[-1])
 
 
 # too little memory ---------------------------------------------------------------------------------------
@@ -448,3 +470,46 @@ def test_the_compose_file(docker: str, farm_image: str, compose: list[str], tmp_
         assert len(found) == 3
     finally:
         composed("down")
+
+
+@pytest.mark.container
+def test_the_three_commands_on_two_machines(docker: str, farm_image: str, sky: Path, tmp_path: Path) -> None:
+    """The commands of docs/farm.md, typed in two containers as they stand, except that the address is that of the
+    first. The dreams have the bytes of those of one machine."""
+    page = (ROOT / "docs/farm.md").read_text().partition("## Real machines")[2].partition("\n## ")[0]
+    new_keys, scheduler, worker = (search(rf"^{number}\. .*?`(\./dreamify\.py [^`]*)`", page, re.M)[1]
+                                   for number in (1, 2, 3))
+    there, status = search(r"`(--farm tls:[^`]*)` dreams there, and `([^`]*)`", page).groups()
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        Image.open(sky).resize((60, 40 + number)).save(tmp_path / f"photos/{number}.png")
+    network = f"farm-{os.getpid()}"
+    machines = [f"{network}-1", f"{network}-2"]
+
+    def typed(machine: str, line: str, *more: str) -> str:
+        return str(run(docker, "exec", *more, "--workdir", "/opt/image-dreamer", machine, "sh", "-c",
+                       line.replace("192.168.1.5", address)).stdout)
+
+    run(docker, "network", "create", network)
+    try:
+        for name in machines:
+            run(docker, "run", "--detach", "--name", name, "--network", network, "--volume", f"{tmp_path}:/vagrant",
+                "--entrypoint", "sleep", farm_image, "infinity")
+        address = run(docker, "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+                      machines[0]).stdout.strip()
+        typed(machines[0], new_keys)
+        run(docker, "cp", f"{machines[0]}:/opt/image-dreamer/FOLDER", tmp_path / "keys")
+        for name in machines:
+            typed(name, "mkdir -p ~/.config/image-dreamer")
+            run(docker, "cp", tmp_path / "keys", f"{name}:/root/.config/image-dreamer/farm")
+        typed(machines[0], scheduler, "--detach")
+        for name in machines:
+            typed(name, worker, "--detach")
+        until(lambda: ": 2 workers; " in typed(machines[1], f"{status} || true"))
+        typed(machines[1], f"./dreamify.py /vagrant/photos /vagrant/away --seed 1 {there}")
+        typed(machines[1], "./dreamify.py /vagrant/photos /vagrant/alone --seed 1")
+        assert len(dreams(tmp_path / "away")) == 2
+        assert dreams(tmp_path / "away") == dreams(tmp_path / "alone")
+    finally:
+        run(docker, "rm", "--force", *machines, ok=False)
+        run(docker, "network", "rm", network, ok=False)

@@ -101,7 +101,7 @@ async def ask(where: str, keys: Keys, question: str, **more: Any) -> Any:
 
 def unreachable(where: str, error: BaseException) -> Failure:
     """The Failure if the scheduler at `where` cannot be reached, because of `error`."""
-    told = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
+    told = _reasons(error)
     if "not yet valid" in told or "has expired" in told:
         return Failure(f"by this machine's clock ({datetime.date.today()}), the keys of the farm at {where} are not "
                        "valid: set the clock, or make new keys")
@@ -109,3 +109,8 @@ def unreachable(where: str, error: BaseException) -> Failure:
         return Failure(f"the scheduler at {where} belongs to another farm: its keys are not those of this machine")
     return Absent(f"no scheduler of a farm answers at {where}; start one there with: "
                    f"{here.command('farm scheduler')}")
+
+
+def _reasons(error: BaseException | None) -> str:
+    """What an error says, and what those say that led to it."""
+    return f"{error} {_reasons(error.__cause__ or error.__context__)}" if error else ""
