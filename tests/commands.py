@@ -29,6 +29,8 @@ ELSEWHERE = {
     "docker build --target box -t dreamer-box .": "tests/vm/test_virtualbox.py makes the box",
     'docker run --rm -v "${PWD}:/vagrant" dreamer-box virtualbox': "tests/vm/test_virtualbox.py makes the box",
     "./dreamify.py studio": "it runs until it is stopped; tests/test_studio.py starts it",
+    "./dreamify.py studio --farm local": "it runs until it is stopped; tests/test_studio_farm.py starts it",
+    "./dreamify.py studio --farm tls://192.168.1.5:8786": "no machine of the tests has that address",
     "./dreamify.py studio --bind 192.168.1.5": "no machine of the tests has that address",
     'docker run --rm -it -p 127.0.0.1:8420:8420 -v "${PWD}:/vagrant" image-dreamer studio':
         "it runs until it is stopped; tests/test_container.py starts it",

@@ -10,9 +10,18 @@ from typing import Any
 
 import pytest
 
-from helpers import ROOT, children, made, start, wait_for
+from helpers import PYTHON, ROOT, SLOWLY, children, made, start, wait_for
 
 SCRIPT = ROOT / "dreamify.py"
+SLOW = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+import dreamify
+from dreamer.farm import unit
+unit._PROGRAM = Path(sys.argv[2])
+sys.exit(dreamify.main(sys.argv[3:]))
+"""  # a worker whose dreams are slow
 MANY = 60  # seconds that something may take that takes one or two on an idle machine
 
 
@@ -36,6 +45,13 @@ class Farm:
     def worker(self, *words: object, **more: str) -> "subprocess.Popen[str]":
         """Start a worker of one thread, and wait until it has joined."""
         process = self.start("worker", self.address, "--threads", "1", *words, **more)
+        wait_for(process, "works for the farm")
+        return process
+
+    def slow_worker(self, after: int, seconds: float) -> "subprocess.Popen[str]":
+        """A worker of one thread whose dreams take `seconds` longer for each step after so many; see slowly.py."""
+        process = self.start("worker", self.address, "--threads", "1", program=[PYTHON, "-c", SLOW, ROOT, SLOWLY],
+                             SLOW_AFTER=str(after), SLOW_SECONDS=str(seconds))
         wait_for(process, "works for the farm")
         return process
 

@@ -219,6 +219,19 @@ def test_a_dreams_memory_is_that_of_its_largest_process(tmp_path: Path) -> None:
     assert 300 <= float(made([PYTHON, "-c", measure, tmp_path / "out"]).stdout) < 400
 
 
+@pytest.mark.slow
+def test_what_a_farm_costs() -> None:
+    """It runs, for two tiny dreams, and says how long they took."""
+    pytest.importorskip("distributed", reason="no python3-distributed: ./provision.sh farm")
+    words = ["--rounds", "1", "--pictures", "2", "--size", "96x64", "--iterations", "1", "--octaves", "1", "--model",
+             "daydream"]
+    lines = made([BENCH / "farm.py", *words]).stdout.splitlines()
+    assert lines[0].startswith("2 pictures of 96×64, ")
+    assert [re.sub(r"[\d.]+", "N", line).strip() for line in lines[1:]] == [
+        "without a farm N s", "--farm local N s: N times as long", "one worker N s",
+        "two workers N s: N times as fast as one"]
+
+
 @pytest.mark.parametrize("name", ["speed.py", "peers.py", "rates.py"])
 def test_a_script_starts(name: str) -> None:
     assert "tests/bench/" in made([BENCH / name, "--help"]).stdout

@@ -1,6 +1,7 @@
 """One giant picture on the workers of a farm: the same bytes as on one machine, whoever dies."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,9 +47,10 @@ class Farm:
         wait_for(process, "works for the farm")
         return process
 
-    def dream(self, output: Path) -> "subprocess.Popen[str]":
+    def dream(self, output: Path, *more: object) -> "subprocess.Popen[str]":
         """The dream, begun."""
-        return start([ROOT / "dreamify.py", *map(str, words(output, "--farm", self.address))], env=self.environment)
+        return start([ROOT / "dreamify.py", *map(str, words(output, "--farm", self.address, *more))],
+                     env=self.environment)
 
 
 class Relay:
@@ -114,8 +117,9 @@ def ended(process: "subprocess.Popen[str]") -> str:
 
 
 def test_it_has_the_bytes_of_one_machine_and_waits_for_workers(farm: Farm, alone: bytes, tmp_path: Path) -> None:
-    """The layers are a sum, so that the farm is asked twice in each step."""
-    process = farm.dream(tmp_path / "dream.png")
+    """The layers are a sum, so that the farm is asked twice in each step. One hears of each tile, and sees the dream
+    grow."""
+    process = farm.dream(tmp_path / "dream.png", "--events", tmp_path / "happened", "--preview", tmp_path / "seen.jpg")
     assert process.stderr
     with process:
         line = process.stderr.readline()
@@ -124,6 +128,18 @@ def test_it_has_the_bytes_of_one_machine_and_waits_for_workers(farm: Farm, alone
         farm.worker()
         ended(process)
     assert (tmp_path / "dream.png").read_bytes() == alone
+    happened = [json.loads(line) for line in (tmp_path / "happened").read_text().splitlines()]
+    assert shares(happened, 1) == shares(happened, 2)
+    assert len(shares(happened, 1)) > 2
+    assert shares(happened, 1) == sorted(shares(happened, 1))
+    work = [event["done"] for event in happened if event["event"] in ("step", "tiled")]
+    assert work == sorted(work)
+    assert [event["width"] for event in happened if event["event"] == "preview"] == [1280]
+
+
+def shares(happened: list[dict[str, Any]], iteration: int) -> list[float]:
+    """How far that step was at each event within it."""
+    return [event["share"] for event in happened if event["event"] == "tiled" and event["iteration"] == iteration]
 
 
 def test_a_worker_that_dies_in_the_middle_changes_nothing(farm: Farm, alone: bytes, tmp_path: Path) -> None:

@@ -57,8 +57,7 @@ class Giant:
 
         def question(tile: Tile) -> Question:
             return Question(dreaming, tile.window(), tile.row, tile.column, function.__name__, arguments)
-        found: Iterable[Any] = self._travel.answers(tiles, question, dreaming.weights, _most(net, tiles))
-        return found
+        return net.answered(tiles, self._travel.answers(tiles, question, dreaming.weights, _most(net, tiles)))
 
 
 def _most(net: Net, tiles: Sequence[Tile]) -> int:

@@ -23,6 +23,7 @@ from dreamer.farm.likeness import check, likeness
 from dreamer.farm.pageless import Pageless
 from dreamer.farm.windows import Children, Windows
 from dreamer.machine import limits
+from dreamer.machine.series import Series
 from dreamer.machine.signals import ASKING
 
 PLENTY = 10 ** 9  # units that can use the same weights at once
@@ -58,12 +59,14 @@ class Worker(Pageless, distributed.Worker):
 
     home            folder for its units
     windows         who computes the windows of giant pictures
+    attempts        at units, by key: each has a method stop
+    series          who carries out units, and does not now; the one that was used last is the last
     arrived         pixels of windows that wait for that
     memory_share, threads_share  what a unit may use"""
 
     def __init__(self, where: str, keys: Keys, room: Room, folder: Path, weights: dict[str, str],
                  windows: Children) -> None:
-        self.windows = windows
+        self.windows, self.attempts, self.series = windows, dict[str, Any](), list[Series]()
         self.home, self.memory_share = folder, room.memory // room.jobs
         self.threads_share = max(1, room.threads // room.jobs)
         resources = {"slots": room.jobs, "memory": room.memory, "cores": room.threads}
@@ -136,6 +139,8 @@ async def _serve(worker: Worker, where: str, room: Room, asked: asyncio.Event) -
         each.cancel()
     with contextlib.suppress(Exception):
         await asyncio.wait_for(worker.close(timeout=5), 10)
+    for series in worker.series:
+        series.close()
     if not asked.is_set():
         say("the scheduler is gone")
 
