@@ -61,7 +61,7 @@ class Worker(Pageless, distributed.Worker):
     windows         who computes the windows of giant pictures
     attempts        at units, by key: each has a method stop
     series          who carries out units, and does not now; the one that was used last is the last
-    arrived         pixels of windows that wait for that
+    arrived         pixels of windows that wait to be computed
     memory_share, threads_share  what a unit may use"""
 
     def __init__(self, where: str, keys: Keys, room: Room, folder: Path, weights: dict[str, str],
