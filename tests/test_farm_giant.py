@@ -84,9 +84,11 @@ class Relay:
 
     def close(self) -> None:
         """End all connections."""
-        for each in self._open:
+        self._open[0].shutdown(socket.SHUT_RDWR)  # wakes who waits for it
+        self._threads[0].join()
+        for each in self._open[1:]:
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)  # wakes who waits for it
+                each.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
         for each in self._open:

@@ -117,8 +117,8 @@ class Giant:
 
     def owned(self, workers: int, link: float) -> float:
         """The efficiency of an octave, if each worker keeps a block, and has such a link too."""
-        down = max(number for number in range(1, workers + 1)
-                   if workers % number == 0 and number * number * self.width <= workers * self.height)
+        down = min((number for number in range(1, workers + 1) if workers % number == 0),
+                   key=lambda number: self.height / number + self.width / (workers / number))  # the shortest borders
         tall, wide = self.height / down, self.width / (workers / down)
         contributions = self._around(tall, wide, self._halo)
         pixels = self._around(tall, wide, self._halo + JITTER)
