@@ -282,6 +282,8 @@ class _Run:
     def _send_again(self) -> None:
         """Send what only hung workers hold to others, and begin the attempts that wait for it anew."""
         self._hung = {address for address, worker in self._workers.items() if worker["silent"] > SILENT}
+        if self._hung == {*self._workers}:  # nobody could get it
+            return
         try:
             lost = self._shared.lost(self._hung)
         except Exception:

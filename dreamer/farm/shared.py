@@ -31,9 +31,10 @@ class Shared:
         checksum = self._checksums[path] = sha256(path)
         if checksum not in self._futures:
             self._count += 1
+            better = sorted({*workers} - {*avoided})
             self._futures[checksum] = self._client.submit(
                 unit.content, path.read_bytes(), pure=False, key=f"content-{self._name}-{self._count}",
-                workers=sorted({*workers} - {*avoided}) or None, allow_other_workers=True)
+                workers=better or None, allow_other_workers=bool(better))
         return self._futures[checksum]
 
     def lost(self, hung: Collection[str]) -> set[Path]:
