@@ -339,9 +339,10 @@ class _Performing:
         sent = packed(understood, source, output)
         kept = {} if whole or understood.reproducible else {"memory": understood.memory}
         work = float(sum(height * width for height, width in sizes) * understood.iterations)
-        unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output, work,
-                    need, whole, sent.weights)
         here = Path(understood.output)
+        places = {} if many else {output: here} | ({source: Path(understood.input)} if files_of else {})
+        unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output, work,
+                    need, whole, sent.weights, places)
         return unit, name, {"out/": here.parent} if many else {output: here}
 
     def _need(self, understood: Understood, sizes: list[tuple[int, int]], arrays: int = 0,

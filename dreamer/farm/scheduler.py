@@ -28,7 +28,7 @@ class Scheduler(Pageless, distributed.Scheduler):
                          dashboard_address=None, dashboard=False)
         self._likeness = likeness()
         self._doing: dict[str, dict[str, dict[str, Any]]] = collections.defaultdict(dict)  # of each worker: by key
-        self.handlers["farm_state"] = self.farm_state
+        self.handlers |= {"farm_state": self.farm_state, "farm_owners": self.farm_owners}
         self.stream_handlers["farm_progress"] = self.farm_progress
 
     def farm_state(self) -> dict[str, Any]:
@@ -40,6 +40,13 @@ class Scheduler(Pageless, distributed.Scheduler):
                 "workers": {address: {"name": str(worker.name), "resources": dict(worker.resources),
                                       "doing": list(self._doing.get(address, {}).values())}
                             for address, worker in self.workers.items()}}
+
+    def farm_owners(self) -> dict[str, Any]:
+        """Who may have leases: {"farm": the scheduler's address, "attempts": [[address of a worker, key of what it
+        does now]], "commands": what the engine calls those who use the farm}."""
+        return {"farm": self.address, "commands": [*self.clients],
+                "attempts": [[task.processing_on.address, str(task.key)] for task in self.tasks.values()
+                             if task.processing_on]}
 
     def farm_progress(self, worker: str, key: str, topic: str, told: dict[str, Any]) -> None:
         """A worker tells how far it is with a unit: this is passed on to who subscribed to `topic`."""

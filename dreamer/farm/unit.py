@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dreamer.errors import printable
+from dreamer.errors import Failure, Mistake, printable
+from dreamer.farm import inplace
 from dreamer.machine.child import Child
 
 OFTEN = 0.4  # seconds between two reports, and between two looks whether somebody still wants the result
@@ -23,10 +24,11 @@ def content(data: bytes) -> bytes:
 
 
 async def carry_out(job: Mapping[str, Any], names: list[str], contents: list[bytes], *shared: bytes) -> dict[str, Any]:
-    """Dream; returns {"files": {path: bytes}, "error": lines, "code": 0, 1 or 2, "warnings": lines, "worker": address}.
-    Called by the engine, on a worker.
+    """Dream; returns {"files": {path: bytes}, "error": lines, "code": 0, 1 or 2, "warnings": lines, "worker": address},
+    and what inplace.carry_out adds. Called by the engine, on a worker.
 
-    job       name, request, outputs, whole, count (of pictures), key, topic, need (bytes, or None), shared (paths)
+    job       name, request, outputs, whole, count (of pictures), key, topic, need (bytes, or None), shared (paths),
+              place (as Share.place says; None if everything travels)
     names     paths of `contents`, the files that only this unit reads; `shared` are the others"""
     import distributed
     worker = distributed.get_worker()
@@ -39,7 +41,14 @@ async def carry_out(job: Mapping[str, Any], names: list[str], contents: list[byt
         _inside(folder, job["outputs"]).parent.mkdir(parents=True, exist_ok=True)
         if job["outputs"].endswith("/"):
             _inside(folder, job["outputs"]).mkdir(exist_ok=True)
-        return await _Attempt(worker, job, folder).run()
+        if job["place"] is None:
+            return await _Attempt(worker, job, folder).run()
+        return await inplace.carry_out(worker, job, folder, lambda: _Attempt(worker, job, folder).run())
+    except inplace.Apart as error:
+        return _ended(worker, error=[f"{worker.name}: {error}"], code=1) | {
+            "apart": str(error), "only": isinstance(error, inplace.Other)}
+    except (Failure, Mistake) as error:  # another owner has the lease of its output
+        return _ended(worker, error=[str(error)], code=error.exit_code)
     except OSError as error:
         return _ended(worker, error=[f"{worker.name}: {error.filename or folder}: {error.strerror or error}"], code=1)
     finally:

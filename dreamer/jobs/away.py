@@ -78,7 +78,7 @@ class Away:
                 self._listen(events.Warned(line))
         lines = list(result.error)
         for name, path in sent.targets.items():
-            lines = lines or _write(result.files, name, path)
+            lines = lines or ([] if name in result.there else _write(result.files, name, path))
         if lines:
             missed(sent.name, lines)
             return

@@ -3,7 +3,7 @@ have many dreams at once (a folder, an atlas, a film) use this and do not know h
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -27,7 +27,9 @@ class Unit:
     work     how much there is to do, in pixels times steps
     memory   bytes that it needs; a machine with less does not get it. None: any machine will do
     whole    whether a machine that would dream it in tiles, because its memory is short, must leave it to others
-    weights  sha256 of the weights that a machine must have itself; None if it needs none, or they are among `files`"""
+    weights  sha256 of the weights that a machine must have itself; None if it needs none, or they are among `files`
+    places   {relative path: where it is on this machine} of files, and of all results or none: machines that see the
+             same folder can use them there"""
 
     name: str
     request: Mapping[str, Any]
@@ -37,6 +39,7 @@ class Unit:
     memory: int | None = None
     whole: bool = False
     weights: str | None = None
+    places: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Result(NamedTuple):
@@ -44,11 +47,13 @@ class Result(NamedTuple):
 
     files     {path relative to the Unit's folder: content} of its results; empty if it failed
     error     lines that say why it failed; empty if it did not
-    warnings  lines that it told"""
+    warnings  lines that it told
+    there     paths of results that are written in their places already"""
 
     files: Mapping[str, bytes]
     error: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    there: frozenset[str] = frozenset()
 
 
 class Spread(Protocol):
