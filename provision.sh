@@ -125,11 +125,12 @@ step_runtime() {
   if $dev; then
     apt_install 'packages for the tests' git libgtest-dev openssh-client patch procps python3-pytest \
       python3-pytest-xdist python3-venv shellcheck "${encoders[@]}"
-    if ! { "$prefix/dev/bin/ruff" --version && "$prefix/dev/bin/mypy" --version; } >>"$log" 2>&1; then
-      say 'ruff and mypy: installing with pip'
+    if ! { "$prefix/dev/bin/ruff" --version && "$prefix/dev/bin/mypy" --version &&
+      "$prefix/dev/bin/kubernetes-validate" --version; } >>"$log" 2>&1; then
+      say 'ruff, mypy and kubernetes-validate: installing with pip'
       logged 'making a Python environment' python3 -m venv "$prefix/dev"
       "$prefix/dev/bin/pip" install -q -r "$here/.ci/requirements.txt" >>"$log" 2>&1 ||
-        say "warning: pip cannot install ruff and mypy (see $log); the tests that need them are skipped"
+        say "warning: pip cannot install them (see $log); the tests that need them are skipped"
     fi
   fi
 }

@@ -11,41 +11,33 @@ import os
 import random
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from dreamer import steps
 from dreamer.arrays import Pixels
+from dreamer.dispatch import GIANT, Dispatch, Reach
 from dreamer.errors import Failure, Mistake, Stopped, Wrong
-from dreamer.films import flow, numbered, sequence
+from dreamer.films import flow, sequence
 from dreamer.jobs import events
-from dreamer.jobs.away import Away
 from dreamer.jobs.checkpoint import Checkpoint
-from dreamer.jobs.divided import Divided
 from dreamer.jobs.dream import Dream
-from dreamer.jobs.elsewhere import Elsewhere, Spread, Unit
+from dreamer.jobs.elsewhere import Spread
 from dreamer.jobs.events import Event, Listener, Log
-from dreamer.jobs.film import Film, arrays_of
+from dreamer.jobs.film import Film
 from dreamer.jobs.folder import Folder
 from dreamer.jobs.job import Order
-from dreamer.jobs.needed import Needed, Needs
-from dreamer.jobs.parts import OfVideo, OfZoom, Parts
 from dreamer.jobs.preview import Preview
 from dreamer.jobs.reel import Reel
-from dreamer.jobs.spool import Spool
 from dreamer.jobs.watch import Watch
 from dreamer.machine import files, worker
 from dreamer.machine.signals import Stop
 from dreamer.nets import layers
-from dreamer.nets.budget import TooLittle
 from dreamer.nets.kept import Kept
-from dreamer.nets.model import MODELS
 from dreamer.nets.net import Net
 from dreamer.options import places, record
 from dreamer.options.outputs import check_events
-from dreamer.options.packed import packed
 from dreamer.options.request import Request
 from dreamer.options.sizes import fitting_sizes, octave_count
 from dreamer.options.understand import understand
@@ -55,17 +47,13 @@ from dreamer.pictures.finish import Finish
 from dreamer.pictures.recipe import check_length
 from dreamer.state import State
 
-# options that say how a film is read or written: what other machines dream of it are pictures
-_OF_FILM = ("start", "end", "fps", "no_deinterlace", "no_sound", "max_size", "zoom")
-
 Deepdream: TypeAlias = Callable[..., Pixels]
 MakeStep: TypeAlias = Callable[..., float]
-Reach: TypeAlias = Callable[[str], Elsewhere]
-GIANT = 8_000_000  # pixels from which a farm's workers share the tiles of a picture; below, moving them takes longer
 
 
 def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeStep, sizes: Sizes,
-        stop: threading.Event | None = None, unknown: Iterable[str] = (), farm: Reach | None = None) -> None:
+        stop: threading.Event | None = None, unknown: Iterable[str] = (), farm: Reach | None = None,
+        kept: Kept | None = None) -> None:
     """Carry out the Request: dream a picture, a film, or all pictures of a folder.
 
     listen   called with each Event, in this thread; the last one is Finished, Stopped or Failed
@@ -73,6 +61,8 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeS
              resumes it
     unknown  errors found so far, one line each
     farm     function of the address of a farm that returns the machines; without it, every dream is dreamed here
+    kept     where the net is found, and left for the next call. This process then holds it beside the dream, and
+             --memory must be twice what the dream needs (default: the net is freed at the end)
 
     Raises Mistake, before any work, with everything that is wrong; Failure if something breaks; Stopped if a signal or
     `stop` ends it."""
@@ -85,11 +75,13 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeS
 
     with _listening(request, listen, asked) as heard:
         understood = understand(request, unknown=unknown, look=looked)
-        performing = _Performing(heard(understood), deepdream, step, sizes, asked, farm)
+        performing = _Performing(heard(understood), deepdream, step, sizes, asked, farm, kept)
         if understood.subject and understood.farm and farm and not (understood.subject.moving or understood.zoom):
             performing.send(understood, understood.subject)
         elif understood.subject:
             performing.dream(understood, understood.subject)
+            if kept:
+                kept.prove()
         else:
             performing.folder(understood)
 
@@ -147,17 +139,22 @@ class _Performing:
     """Carries out what was understood, with one algorithm and one listener."""
 
     def __init__(self, listen: Listener, deepdream: Deepdream, step: MakeStep, sizes: Sizes, stop: Stop,
-                 farm: Reach | None = None) -> None:
+                 farm: Reach | None = None, kept: Kept | None = None) -> None:
         self._deepdream, self._step, self._sizes, self._stop = deepdream, step, sizes, stop
         self._hears, self._told = listen, set[str]()
-        self._farm, self._needs = farm, Needs(stop)
+        self._dispatch = Dispatch(farm, _net, sizes, stop)
         self._warned_of_first = False
-        self._kept = Kept()
+        self._kept, self._outlasts = kept or Kept(), kept is not None
 
     def _listen(self, event: Event) -> None:
         if isinstance(event, events.Warned):
             self._told.add(event.line)
         self._hears(event)
+
+    def _listen_to_one(self, event: Event) -> None:
+        """As _listen, for the only dream: its end is told when all is done."""
+        if not isinstance(event, events.Finished):
+            self._listen(event)
 
     def dream(self, understood: Understood, subject: Subject, spread: Spread | None = None) -> None:
         """Dream the subject, a picture or a video, and write the dream. `spread` computes a picture's tiles
@@ -179,7 +176,9 @@ class _Performing:
         state = checkpoint.load(understood.seed) if checkpoint and not understood.no_resume else None
         made["seed"] = _seed(understood, state, reel)
         subject = subject.seeded(made["seed"])
-        divided = self._divided(understood, subject, sizes, reel, made["seed"]) if reel and frames else None
+        divided = None
+        if reel and frames:
+            divided = self._dispatch.film(understood, subject, sizes, reel, made["seed"], self._told)
         if reel:
             reel.begin(made["seed"], understood.no_resume, lambda line: self._listen(events.Warned(line)))
 
@@ -201,30 +200,9 @@ class _Performing:
             still = functools.partial(dream, image=subject.picture.pixels, seed=made["seed"])
             Dream(order, still, reel, checkpoint, state, spread).run(self._listen, self._stop)
 
-    def _divided(self, understood: Understood, subject: Subject, sizes: list[tuple[int, int]], reel: Reel,
-                 seed: int) -> Divided | None:
-        """A film's division among other machines; None if it is dreamed here. Raises Failure."""
-        if not (understood.farm and self._farm):
-            return None
-        height, width = sizes[-1]
-        finish = Finish(understood.keep_colours, understood.strength)
-        need, whole = self._need(understood, sizes, arrays_of(bool(understood.zoom), finish),
-                                 reel.arrays * height * width)
-        sent = packed(understood, "", "")
-        request = {name: value for name, value in sent.request.items() if name not in _OF_FILM}
-        work = float(sum(height * width for height, width in sizes) * understood.iterations)
-        frame = Unit("", request | {"seed": seed}, sent.files, "", work, need, whole, sent.weights)
-        if subject.moving:
-            parts: Parts = OfVideo(frame, subject.moving, subject.blend)
-        else:
-            assert understood.zoom  # noqa: S101
-            parts = OfZoom(frame, subject.picture.pixels, understood.zoom)
-        spool = Spool(reel.folder / "parts", height * width)
-        return Divided(parts, spool, self._farm(understood.farm), self._told)
-
     def _kept_net(self, understood: Understood, side: int) -> Net | None:
         """The net that an earlier dream left for this one, or None."""
-        if understood.memory is not None or not worker.forks():
+        if (understood.memory is not None and not self._outlasts) or not worker.forks():
             return None
         return self._kept.get(understood.model, understood.layer, understood.weights, understood.threads, side)
 
@@ -234,52 +212,29 @@ class _Performing:
         asked = {name: rule for name, rule in rules.items() if rule}
         return {"step": functools.partial(self._step, **asked)} if asked else {}
 
-    def _away(self, understood: Understood) -> Away | None:
-        """Who gets the dreams, if the user named a farm."""
-        if not (understood.farm and self._farm):
-            return None
-        return Away(self._farm(understood.farm), [*understood.warnings, reading.FIRST], self._listen, self._stop)
-
     def send(self, understood: Understood, subject: Subject) -> None:
-        """Have another machine dream the subject, and write what comes back."""
-        if not (why := self._undivided(understood, subject)):
-            self._divide(understood, subject)
+        """Have the farm's workers share the subject's steps; or one of them dream it, and write what comes back."""
+        if not (why := self._dispatch.undivided(understood, subject)):
+            with self._dispatch.spread(understood, subject) as spread:
+                self.dream(understood, subject, spread)
             return
-        away, wrong = self._away(understood), list[str]()
+        away, wrong = self._dispatch.away(understood, self._listen_to_one), list[str]()
         assert away  # noqa: S101
         self._warn(understood)
-        self._listen(events.Warned(f"{why}, so one worker dreams the whole"))
-        away.send(*self._unit(understood, subject, os.path.basename(understood.input)))
+        height, width = subject.picture.pixels.shape[:2]
+        if subject.film or height * width >= GIANT:  # nobody expects more of a small picture
+            self._listen(events.Warned(f"{why}, so one worker dreams the whole"))
+        checkpoint = self._dispatch.follow(understood, subject, away, self._listen)
         away.run(iter([True]), lambda _, lines: wrong.extend(lines))
         if wrong:
             raise Failure(*wrong)
-
-    def _undivided(self, understood: Understood, subject: Subject) -> str:
-        """Why a farm's workers do not share the tiles of each step; "" if they do."""
-        height, width = subject.picture.pixels.shape[:2]
-        if subject.film or height * width < GIANT:
-            return "each step needs the one before"
-        if understood.model.folder.parent != MODELS or understood.weights is not None:
-            return "the workers know only the weights of models/"
-        with contextlib.suppress(TooLittle):
-            if self._needed(understood, fitting_sizes(understood, self._sizes, height, width)).tiles:
-                return ""
-            return "this machine would not divide it (--reproducible divides it)"
-        return "this machine's memory is too small"
-
-    def _divide(self, understood: Understood, subject: Subject) -> None:
-        """Dream the subject here, except the tiles of its steps."""
-        assert self._farm  # noqa: S101
-        assert understood.farm  # noqa: S101
-        guide = understood.leader.image if understood.leader else None
-        with self._farm(understood.farm).divided(guide, understood.reproducible,
-                                                 min(subject.picture.pixels.shape[:2])) as spread:
-            self.dream(understood, subject, spread)
+        if checkpoint:
+            checkpoint.remove()
 
     def folder(self, understood: Understood) -> None:
         """Dream the pictures of a folder and, if it is watched, those that arrive later."""
         self._warn(understood)
-        away = self._away(understood)
+        away = self._dispatch.away(understood, self._listen)
 
         def read(source: Path, output: Path) -> Callable[[], None]:
             wrong, warnings = Wrong(), list[str]()
@@ -292,7 +247,7 @@ class _Performing:
             assert subject, "nothing was wrong"  # noqa: S101
             if away:
                 name = os.path.relpath(source, understood.input) if understood.input else str(source)
-                return lambda: away.send(*self._unit(single, subject, name))
+                return lambda: away.send(*self._dispatch.unit(single, subject, name))
             return functools.partial(self._dream_one_of, dataclasses.replace(single, warnings=tuple(warnings)), subject)
 
         def wanted(source: Path, found: dict[str, Any]) -> bool:
@@ -316,66 +271,6 @@ class _Performing:
                 if new:
                     os.rmdir(understood.output)
             raise
-
-    def _unit(self, understood: Understood, subject: Subject, name: str,
-              more: Mapping[str, Any] = MappingProxyType({}),
-              like: Understood | None = None) -> tuple[Unit, str, dict[str, Path]]:
-        """A dream for another machine, its name, and where its results belong.
-
-        name  of the dream, for people
-        more  members of its request that differ from what the user asked for
-        like  a dream that needs at least as much memory, and is planned instead"""
-        sizes = fitting_sizes(understood, self._sizes, *subject.picture.pixels.shape[:2])
-        need, whole = self._need(like or understood, sizes)
-        files_of, source = dict[str, Path | bytes](), understood.input
-        if subject.nothing is None:
-            source = f"in/{os.path.basename(understood.input)}"
-            try:
-                files_of[source] = Path(understood.input).read_bytes()
-            except OSError as error:  # it was there a moment ago
-                raise Failure(f"{understood.input} cannot be read: {error.strerror}") from None
-        many = numbered.numbered(understood.output)
-        output = f"out/{os.path.basename(understood.output)}"
-        sent = packed(understood, source, output)
-        kept = {} if whole or understood.reproducible else {"memory": understood.memory}
-        work = float(sum(height * width for height, width in sizes) * understood.iterations)
-        here = Path(understood.output)
-        places = {} if many else {output: here} | ({source: Path(understood.input)} if files_of else {})
-        unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output, work,
-                    need, whole, sent.weights, places)
-        return unit, name, {"out/": here.parent} if many else {output: here}
-
-    def _need(self, understood: Understood, sizes: list[tuple[int, int]], arrays: int = 0,
-              beside: int = 0) -> tuple[int | None, bool]:
-        """(bytes that another machine needs for the dream, None if unknown; whether it must dream it in one piece, as
-        this one would). Raises Failure if this machine would dream it in tiles that no other would choose.
-
-        arrays, beside  what a film takes in addition to a picture: bytes per pixel, and bytes"""
-        try:
-            need = self._needed(understood, sizes, arrays, beside)
-        except TooLittle as error:
-            if understood.reproducible:
-                return None, False
-            raise Failure(f"{error}; with --reproducible, the workers' memory counts") from None
-        if understood.reproducible or not need.tiles:
-            return need.memory, not understood.reproducible
-        if arrays:
-            raise Failure("the film would be dreamed in tiles here, which depend on this machine's memory: add "
-                          "--reproducible")
-        if understood.memory is None:
-            raise Failure("it would be dreamed in tiles here, which depend on this machine's memory: add "
-                          "--reproducible, or --memory 2g or another limit, for tiles that are the same elsewhere")
-        return understood.memory, False
-
-    def _needed(self, understood: Understood, sizes: list[tuple[int, int]], arrays: int = 0,
-                beside: int = 0) -> Needed:
-        """What the dream would need on this machine; `arrays` and `beside` as in _need. Raises Mistake, Failure and
-        Stopped."""
-        side = min(sizes[-1])
-        what = understood.model.folder, understood.layer.text, understood.pyramid, understood.smooth, arrays
-        return self._needs.find(what, functools.partial(_net, understood, None, side),
-                                arrays + steps.PYRAMID * understood.pyramid,
-                                beside + steps.memory(understood.smooth, *sizes[-1]), *sizes[-1])
 
     def _warn_of_first(self, name: str) -> None:
         """Say once for all pictures of a folder that the first of several pages or frames is taken."""
@@ -401,14 +296,15 @@ class _Performing:
         def single(name: str) -> Understood:
             return dataclasses.replace(understood, layer=parts[name], octaves=octaves[name], warnings=())
 
-        away = self._away(understood)
+        away = self._dispatch.away(understood, self._listen)
         deepest = single([*parts][-1])  # in the net, so that it needs the most
 
         def dream(name: str, output: Path) -> None:
             assert understood.subject  # noqa: S101
             if away:
-                away.send(*self._unit(dataclasses.replace(single(name), output=str(output)), understood.subject, name,
-                                      {"layer": parts[name].text, "octaves": octaves[name]}, deepest))
+                asked = dataclasses.replace(single(name), output=str(output))
+                away.send(*self._dispatch.unit(asked, understood.subject, name,
+                                               {"layer": parts[name].text, "octaves": octaves[name]}, deepest))
                 return
             self.dream(dataclasses.replace(single(name), output=str(output)), understood.subject)
             self._kept.prove()

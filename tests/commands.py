@@ -14,13 +14,14 @@ from containers import checkout
 from helpers import ROOT, Word
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in (
-    "studio", "farm", "machines", "options", "layers", "steps", "pictures", "films", "resuming", "speed", "memory",
-    "python", "programs", "hacking", "troubleshooting", "environment"))]
+    "studio", "farm", "farm-cluster", "machines", "options", "layers", "steps", "pictures", "films", "resuming",
+    "speed", "memory", "python", "programs", "hacking", "troubleshooting", "environment"))]
 README = "\n".join(page.read_text() for page in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.M | re.S)  # (language, text)
 SIZE = (24, 18)  # of a photo: so small that it has one octave, so that even a film of it takes only a moment
 DEEP = (48, 36)  # of a photo that a class is dreamed into: the last layers need more
 
+CLUSTER = "tests/test_farm_cluster.py types it"
 # Commands that no test runs as they stand, and why.
 ELSEWHERE = {
     'docker run --rm -it -v "%cd%:/vagrant" image-dreamer photo.jpg dream.png': "it is for the cmd of Windows",
@@ -28,6 +29,8 @@ ELSEWHERE = {
     "docker build --target box -t dreamer-box .": "tests/vm/test_virtualbox.py makes the box",
     'docker run --rm -v "${PWD}:/vagrant" dreamer-box virtualbox': "tests/vm/test_virtualbox.py makes the box",
     "./dreamify.py studio": "it runs until it is stopped; tests/test_studio.py starts it",
+    "./dreamify.py studio --farm local": "it runs until it is stopped; tests/test_studio_farm.py starts it",
+    "./dreamify.py studio --farm tls://192.168.1.5:8786": "no machine of the tests has that address",
     "./dreamify.py studio --bind 192.168.1.5": "no machine of the tests has that address",
     'docker run --rm -it -p 127.0.0.1:8420:8420 -v "${PWD}:/vagrant" image-dreamer studio':
         "it runs until it is stopped; tests/test_container.py starts it",
@@ -39,6 +42,18 @@ ELSEWHERE = {
     "./dreamify.py farm worker tls://192.168.1.5:8786 --folder /mnt/photos": "tests/test_farm_shared.py starts one",
     "DREAMER_FARM_FOLDER=/srv/photos ./dreamify.py /srv/photos/in /srv/photos/out --farm tls://192.168.1.5:8786":
         "tests/test_farm_shared.py runs it in another folder",
+    "./dreamify.py farm keys": CLUSTER,
+    "rm -f farm-address && sbatch farm.sh": CLUSTER,
+    './dreamify.py farm status "$(cat farm-address)"': CLUSTER,
+    'srun --mem=2G ./dreamify.py photos dreams --farm "$(cat farm-address)"': CLUSTER,
+    "sbatch --array=3-4 farm.sh": CLUSTER,
+    "scancel --name farm": CLUSTER,
+    'docker run --rm --network host -v "${PWD}:/vagrant" -v "${PWD}/farm-keys:/keys:ro" -e DREAMER_FARM_KEYS=/keys '
+    "image-dreamer photos dreams --farm tls://127.0.0.1:8786": CLUSTER,
+    **dict.fromkeys(("kubectl create secret generic farm-keys --from-file=farm-keys", "kubectl apply -f farm.yaml",
+                     "kubectl port-forward service/farm-scheduler 8786",
+                     "kubectl scale deployment farm-worker --replicas=10", "kubectl delete -f farm.yaml"),
+                    "the tests have no Kubernetes; tests/test_farm_cluster.py checks the file, and runs what is in it"),
     "tests/bench/peers.py --torch --openvino --tensorflow": "it takes an hour; tests/test_bench.py tests its parts",
     "tests/run": "it is what runs the tests",
     "tests/run quick": "it runs some of these tests",
@@ -62,6 +77,18 @@ class Command(NamedTuple):
             words += [value for value in json.loads(request).values() if isinstance(value, str)]
         named = [word for word in words if re.fullmatch(r"[\w %-]+\.\w{2,5}", word) and "/" not in word]
         return [word % 1 if "%" in word else word for word in named]
+
+
+def block(page: str, language: str) -> str:
+    """The text of the only block in that language of a page of the manual."""
+    (text,) = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / f"docs/{page}.md").read_text(), re.M | re.S)
+    return str(text)
+
+
+def of_page(page: str) -> list[str]:
+    """The commands of a page of the manual, without the comments after them."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / f"docs/{page}.md").read_text(), re.M | re.S)
+    return [re.sub(r"\s+# .*", "", line).strip() for text in blocks for line in text.splitlines() if line]
 
 
 def commands() -> list[Command]:

@@ -16,7 +16,7 @@ from _pytest.terminal import TerminalReporter
 from PIL import Image
 
 from browser import axe, chromium, client, page, studio  # noqa: F401
-from containers import TOLD, base, caffe, context, docker, folder, image, photo, tell  # noqa: F401
+from containers import TOLD, base, caffe, context, docker, farm_image, folder, image, photo, tell  # noqa: F401
 from dreamer.nets.model import Model
 from farms import farm  # noqa: F401
 from helpers import FRAMES, ROOT, SHARED

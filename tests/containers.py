@@ -151,6 +151,14 @@ def image(docker: str, base: str, context: Path) -> str:
 
 
 @pytest.fixture(scope="session")
+def farm_image(docker: str, base: str, context: Path) -> str:
+    """The name of our image with what a farm needs."""
+    run(docker, "build", "--tag", "image-dreamer:farm", "--build-arg", f"BASE={base}", "--build-arg", "EXTRA=farm",
+        context, env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=3600)
+    return "image-dreamer:farm"
+
+
+@pytest.fixture(scope="session")
 def caffe(docker: str, base: str, context: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder .cache/ with a Caffe built on Debian 13, in a stage of our image, so that it is built only once."""
     folder = tmp_path_factory.mktemp("cache")

@@ -10,9 +10,18 @@ from typing import Any
 
 import pytest
 
-from helpers import ROOT, children, made, start, wait_for
+from helpers import PYTHON, ROOT, SLOWLY, children, made, start, wait_for
 
 SCRIPT = ROOT / "dreamify.py"
+SLOW = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+import dreamify
+from dreamer.farm import unit
+unit._PROGRAM = Path(sys.argv[2])
+sys.exit(dreamify.main(sys.argv[3:]))
+"""  # a worker whose dreams are slow
 MANY = 60  # seconds that something may take that takes one or two on an idle machine
 
 
@@ -39,6 +48,13 @@ class Farm:
         wait_for(process, "works for the farm")
         return process
 
+    def slow_worker(self, after: int, seconds: float) -> "subprocess.Popen[str]":
+        """A worker of one thread whose dreams take `seconds` longer for each step after so many; see slowly.py."""
+        process = self.start("worker", self.address, "--threads", "1", program=[PYTHON, "-c", SLOW, ROOT, SLOWLY],
+                             SLOW_AFTER=str(after), SLOW_SECONDS=str(seconds))
+        wait_for(process, "works for the farm")
+        return process
+
     def run(self, *words: object, **options: Any) -> "subprocess.CompletedProcess[str]":
         """Run a command with --farm; returns what it printed."""
         command = [str(SCRIPT), *map(str, words), "--farm", self.address]
@@ -61,6 +77,13 @@ def made_with(words: Sequence[object], environment: dict[str, str]) -> str:
     done = subprocess.run([*map(str, words)], env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def as_alone(picture: Path, dream: Path, folder: Path) -> bool:
+    """Whether this machine alone makes the same bytes of a picture, with the recipe of the dream."""
+    alone = folder / f"alone-{dream.name}"
+    made([SCRIPT, picture, alone, "--like", dream, "--quiet"])
+    return alone.read_bytes() == dream.read_bytes()
 
 
 def end(process: "subprocess.Popen[str]") -> None:

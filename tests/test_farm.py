@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from PIL import Image
 
 from containers import OWNER, run
 from dreamer.nets.model import Model
+from dreamer.pictures.recipe import read_recipe
 from farms import MANY, SCRIPT, Farm, child_of, end, until
 from helpers import ROOT, dreams, ends, is_running, made, mounted, names, pixels, search, wait_for
 
@@ -63,7 +65,8 @@ def test_one_picture_and_one_from_nothing(farm: Farm, sky: Path, words: list[str
         made([SCRIPT, source, tmp_path / "alone.png", *words, "--max-size", "90", "--quiet"])
         done = farm.run(source, tmp_path / "away.png", *words, "--max-size", "90")
         assert done.returncode == 0, done.stderr
-        assert "one worker dreams the whole" in done.stderr
+        assert done.stderr == ""
+        assert done.stdout.count("away.png: done") == 1
         assert (tmp_path / "away.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
 
 
@@ -166,6 +169,40 @@ def test_a_stop_keeps_what_is_done_and_the_same_command_continues(farm: Farm, ph
     assert dreams(tmp_path / "away") == alone
 
 
+def test_a_picture_that_is_stopped_is_seen_and_goes_on(farm: Farm, sky: Path, words: list[str], tmp_path: Path) -> None:
+    """Its preview grows while a worker dreams it. Then that brings what it has, from which another one goes on."""
+    words = [str(sky), str(tmp_path / "away.jpg"), "mix/output", "100", *words[2:], "--max-size", "400", "--preview",
+             str(tmp_path / "seen.jpg"), "--events", str(tmp_path / "happened")]
+    made([SCRIPT, *words[:1], tmp_path / "alone.jpg", *words[2:-4], "--quiet"])
+    slow = farm.slow_worker(20, 0.2)
+    dreaming = farm.command(*words)
+    until(lambda: (tmp_path / "seen.jpg").exists())
+    first = pixels(tmp_path / "seen.jpg")
+    until(lambda: (pixels(tmp_path / "seen.jpg") != first).any())
+    assert first.shape == pixels(tmp_path / "alone.jpg").shape
+    child = child_of(slow)
+    dreaming.send_signal(signal.SIGINT)
+    _, errors = dreaming.communicate(timeout=MANY)
+    assert dreaming.returncode == 130
+    assert errors == (f"dreamify: stopped by SIGINT: {tmp_path / 'away.jpg'} is the dream so far; run the same command "
+                      "to continue\n")
+    assert ends(child)
+    assert read_recipe(tmp_path / "away.jpg")["unfinished"]["octave"] == 1
+    assert {"began", "step", "preview", "farmed"} <= told(tmp_path / "happened")
+    slow.kill()
+    farm.slow_worker(0, 0.01)
+    done = farm.run(*words)
+    assert done.returncode == 0, done.stderr
+    assert "continues from octave 1, iteration " in done.stdout
+    assert (tmp_path / "away.jpg").read_bytes() == (tmp_path / "alone.jpg").read_bytes()
+    assert names(tmp_path) == ["alone.jpg", "away.jpg", "farm", "happened", "seen.jpg"]
+
+
+def told(path: Path) -> set[str]:
+    """The kinds of the events in a file."""
+    return {json.loads(line)["event"] for line in path.read_text().splitlines()}
+
+
 def test_a_worker_that_hangs_does_not_hold_up_the_end(farm: Farm, photos: Path, tmp_path: Path) -> None:
     """What it has is tried elsewhere, and nothing is written twice."""
     words = ["conv2/3x3", "2", "2", "--seed", "1", "--model", "daydream"]
@@ -178,6 +215,34 @@ def test_a_worker_that_hangs_does_not_hold_up_the_end(farm: Farm, photos: Path, 
     assert done.returncode == 0, done.stderr
     assert dreams(tmp_path / "away") == alone
     assert done.stdout.count("a2-dream.PNG: done") == 1
+
+
+_PATIENT = """
+import runpy, sys
+sys.path.insert(0, sys.argv[1])
+from dreamer.farm import engine
+engine._SETTINGS["distributed.scheduler.worker-ttl"] = "1 hour"
+sys.argv[0] = sys.argv.pop(1) + "/dreamify.py"
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_worker_that_alone_holds_the_guide_and_hangs_holds_up_nobody(farm: Farm, photos: Path, sky: Path,
+                                                                       tmp_path: Path) -> None:
+    """Its scheduler would wait an hour before it counts the worker as gone."""
+    words = ["conv2/3x3", "4", "2", "--seed", "1", "--model", "daydream", "--guide", str(sky)]
+    alone = here(photos, words)
+    patient = farm.start("scheduler", "--port", "0", program=[sys.executable, "-c", _PATIENT, ROOT])
+    farm.address = "tls://" + wait_for(patient, "tls://").partition("tls://")[2].partition(";")[0]
+    stuck = farm.worker()
+    process = farm.command(photos, tmp_path / "away", *words)
+    child_of(stuck)  # it has begun, so it has the guide
+    stuck.send_signal(signal.SIGSTOP)
+    farm.worker()
+    told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    assert dreams(tmp_path / "away") == alone
+    assert "2 workers" in farm.status()[0]
 
 
 def test_a_full_disk_on_one_worker(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
@@ -352,17 +417,15 @@ def compose(docker: str) -> list[str]:
 
 
 @pytest.mark.container
-def test_the_compose_file(docker: str, base: str, context: Path, compose: list[str], tmp_path: Path) -> None:
+def test_the_compose_file(docker: str, farm_image: str, compose: list[str], tmp_path: Path) -> None:
     """The commands of docs/farm.md, with two workers; then without one of them."""
-    run(docker, "build", "--tag", "image-dreamer:farm", "--build-arg", f"BASE={base}", "--build-arg", "EXTRA=farm",
-        context, env=os.environ | {"DOCKER_BUILDKIT": "1"}, timeout=3600)
     (tmp_path / "photos").mkdir()
     for number in range(3):
         Image.effect_noise((80, 60 + number), 40).convert("RGB").save(tmp_path / f"photos/{number}.png")
     made([SCRIPT, "farm", "keys", tmp_path / "keys"])
     for path in (tmp_path, *tmp_path.rglob("*")):
         os.chown(path, *OWNER)
-    environment = os.environ | {"FARM_IMAGE": "image-dreamer:farm", "FARM_KEYS": str(tmp_path / "keys"),
+    environment = os.environ | {"FARM_IMAGE": farm_image, "FARM_KEYS": str(tmp_path / "keys"),
                                 "FARM_PHOTOS": str(tmp_path), "COMPOSE_PROJECT_NAME": f"farm{os.getpid()}"}
 
     def composed(*words: str) -> str:

@@ -199,14 +199,15 @@ def test_a_full_share_is_told(shared: Shared, words: list[str], tmp_path: Path) 
         shared.farm.environment |= {"DREAMER_FARM_FOLDER": str(disk)}
         worker = shared.worker(disk)
         (disk / "fill").write_bytes(b"\0" * ((1 << 20) - 20_000))
-        picture = shared.photos / "a2.PNG"
-        done = shared.farm.run(picture, disk / "dreams/dream.png", *HOW, *words)
+        for name in ("a10.jpg", "b.bmp"):
+            (shared.photos / name).unlink()
+        done = shared.farm.run(shared.photos, disk / "dreams", *HOW, *words)
         assert done.returncode == 1, done.stdout
         assert "No space left on device" in done.stderr
         assert names(disk / "dreams") == []
         (disk / "fill").unlink()
-        assert shared.farm.run(picture, disk / "dreams/dream.png", *HOW, *words).returncode == 0
-        assert names(disk / "dreams") == ["dream.png"]
+        assert shared.farm.run(shared.photos, disk / "dreams", *HOW, *words).returncode == 0
+        assert names(disk / "dreams") == ["a2-dream.PNG"]
         end(worker)
 
 

@@ -18,18 +18,19 @@ from dreamer.farm.keys import Keys
 from dreamer.farm.leases import living
 from dreamer.farm.likeness import check, likeness
 from dreamer.farm.share import Share
+from dreamer.farm.shared import SILENT, Shared
 from dreamer.farm.tempo import Tempo
 from dreamer.jobs import events
 from dreamer.jobs.elsewhere import Content, Result, Unit
 from dreamer.jobs.events import Listener
 from dreamer.machine import here
-from dreamer.machine.files import sha256
 from dreamer.machine.signals import LOOK, Stop
 
 AHEAD = 2  # units per place at a worker that are handed over: one that runs, and one that waits for its end
 TRIES = 3  # attempts at a unit that fails
 OFTEN = 0.25  # seconds between two reports to the listener
 LOOKS = 1.0  # seconds between two looks at the workers
+STOPPING, KEEPING = 3.0, 7.0  # seconds to ask for a stop, and until what is kept must be here
 SETTLED = 5.0  # seconds without a new worker after which the user hears of it, and a unit that fits none is given up
 
 
@@ -39,6 +40,7 @@ class Farm:
 
     def __init__(self, where: str, keys: Keys, folder: Path | None = None) -> None:
         self.where, self.folder = where, folder
+        engine.listens(where)
         try:
             self.client = distributed.Client(where, security=engine.security(keys), timeout=engine.WAIT,
                                              set_as_default=False, name="image-dreamer")
@@ -119,8 +121,7 @@ class _Run:
         self._aside: list[_Open] = []  # no worker has the room for them now
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._told: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._shared: dict[str, Any] = {}
-        self._said = set[str]()
+        self._shared, self._hung, self._said = Shared(farm.client, self._name), set[str](), set[str]()
         self._workers: dict[str, dict[str, Any]] = {}
         self._looked = self._reported = self._asked = -LOOKS
         self._changed = self._alone = time.monotonic()
@@ -135,10 +136,18 @@ class _Run:
 
     def results(self) -> Iterator[tuple[Unit, Result]]:
         """Each Unit with its Result."""
+        with self._stop.heard():
+            yield from self._results()
+
+    def _results(self) -> Iterator[tuple[Unit, Result]]:
         self._listen(events.Farmed(0, 0, 0, 0))
         while self._more or self._open:
             if number := self._stop.asked():
-                raise Stopped(number)
+                kept = [*self._kept()]
+                yield from kept
+                if self._more or self._open or any(result.error for _, result in kept):
+                    raise Stopped(number)
+                break  # the last one has ended meanwhile
             self._look()
             self._take()
             self._again()
@@ -150,7 +159,7 @@ class _Run:
                 while True:
                     yield from self._settle(key)
                     key = self._ended.get_nowait()
-        self._listen(events.Farmed(self._tempo.done, self._tempo.done, 0, len(self._workers), 0.0))
+        self._listen(events.Farmed(self._tempo.done, self._tempo.done, 0, len(self._workers), 0.0, self._places()))
 
     def end(self) -> None:
         """Give up what has not ended: its dreams are stopped everywhere."""
@@ -173,6 +182,7 @@ class _Run:
             while True:
                 told = self._told.get_nowait()
                 if (each := self._of.get(told["key"])) and not told["ended"]:
+                    self._follow(each, told)
                     each.told[told["key"]] = told | {"heard": time.monotonic()}
                     self._tempo.tell(told["worker"], each.unit.work, told)
         if time.monotonic() - self._looked < LOOKS:
@@ -193,6 +203,34 @@ class _Run:
                 if not only & {*found}:  # all that it may use are gone
                     self._drop(each, key)
                     self._hand_over(each)
+        self._send_again()
+
+    def _follow(self, each: _Open, told: dict[str, Any]) -> None:
+        """Pass on the events of the attempt that is farthest."""
+        if each.unit.follow is None or told["share"] < each.share():
+            return
+        for event in told["events"]:
+            picture = b""
+            if event["event"] == "preview":
+                with contextlib.suppress(Exception):  # the scheduler may be gone: _look tells
+                    picture = self._client.sync(self._client.scheduler.farm_glimpse, key=told["key"],
+                                                callback_timeout=STOPPING)
+                if not picture:
+                    continue
+            each.unit.follow(event, picture)
+
+    def _kept(self) -> Iterator[tuple[Unit, Result]]:
+        """Have the units that keep something stop, and yield what they bring, if they do so in time."""
+        for each in [*self._open.values()]:
+            if each.unit.keeps and each.told:
+                key, told = max(each.told.items(), key=lambda one: one[1]["share"])
+                try:
+                    self._client.sync(self._client._run, unit.stop, key, workers=[told["worker"]],
+                                      callback_timeout=STOPPING)
+                    found = each.futures[key].result(timeout=KEEPING)
+                except Exception:  # the worker is gone, or too slow: then nothing is kept
+                    continue
+                yield self._close(each, Result(found["files"], tuple(found["error"]), tuple(found["warnings"])))
 
     def _fits(self, unit: Unit, worker: dict[str, Any]) -> bool:
         """Whether the worker has what the unit needs."""
@@ -237,7 +275,8 @@ class _Run:
         shared = {name: data for name, data in unit_of.files.items() if not isinstance(data, bytes)}
         job = {"name": unit_of.name, "request": dict(unit_of.request), "outputs": unit_of.outputs,
                "whole": unit_of.whole, "count": _pictures(unit_of), "key": key, "topic": self._topic,
-               "number": each.number, "need": unit_of.memory, "shared": [*shared], "place": place}
+               "number": each.number, "need": unit_of.memory, "shared": [*shared], "place": place,
+               "follows": unit_of.follow is not None, "keeps": unit_of.keeps}
         needs = {"slots": 1} | ({"memory": unit_of.memory} if unit_of.memory else {})
         needs |= {f"weights-{unit_of.weights}": 1} if unit_of.weights else {}
         narrow = (each.failed or may != fit) and not preferred
@@ -298,13 +337,24 @@ class _Run:
         self._said.add(line)
 
     def _content(self, path: Content) -> Any:
-        """The future of a file's content, which the engine brings to each worker once."""
+        """The future of a file's content."""
         assert isinstance(path, Path)  # noqa: S101
-        checksum = sha256(path)
-        if checksum not in self._shared:
-            self._shared[checksum] = self._client.submit(unit.content, path.read_bytes(), pure=False,
-                                                         key=f"content-{self._name}-{checksum}")
-        return self._shared[checksum]
+        return self._shared.content(path, self._hung, self._workers)
+
+    def _send_again(self) -> None:
+        """Send what only hung workers hold to others, and begin the attempts that wait for it anew."""
+        self._hung = {address for address, worker in self._workers.items() if worker["silent"] > SILENT}
+        try:
+            lost = self._shared.lost(self._hung)
+        except Exception:
+            raise self._farm.gone() from None
+        for each in [*self._open.values()] if lost else []:
+            waiting = [key for key in each.futures if key not in each.told]
+            if not lost.isdisjoint(each.unit.files.values()):
+                for key in waiting:
+                    self._drop(each, key)
+                if not each.futures:
+                    self._hand_over(each)
 
     def _again(self) -> None:
         """Hand over what no worker had the room for, if one has now."""
@@ -433,7 +483,7 @@ class _Run:
         running = [told for each in self._open.values() for told in each.told.values()]
         total = max(self._total(), done)
         self._listen(events.Farmed(done, total, len(running), len(self._workers),
-                                   self._tempo.left(total - done, self._workers, running)))
+                                   self._tempo.left(total - done, self._workers, running), self._places()))
 
 
 def _pictures(unit_of: Unit) -> int:

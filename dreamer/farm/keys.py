@@ -56,18 +56,20 @@ def make(folder: Path) -> list[str]:
 
 
 def find(folder: Path | None = None) -> Keys:
-    """The keys in a folder (default: usual()). Raises Mistake if they are missing, or if others may read them."""
+    """The keys in a folder (default: usual()). Raises Mistake if they are missing, or if others may read them. Where
+    root owns a file, its group may read it: so Kubernetes gives a secret to a program that is not root."""
     folder = folder or usual()
     found = Keys(folder / AUTHORITY, folder / CERTIFICATE, folder / KEY)
     for path in found:
         try:
-            mode = path.stat().st_mode
+            status = path.stat()
             with open(path, "rb"):
                 pass
         except OSError as error:
             raise Mistake(f"the farm's key {path} cannot be read ({error.strerror}): copy the farm's folder of keys to "
                           f"{usual()}, or make new ones: {here.command('farm keys FOLDER')}") from None
-        if stat.S_IMODE(mode) & 0o077:
+        given_by_root = status.st_uid == 0 and os.geteuid() != 0
+        if stat.S_IMODE(status.st_mode) & (0o037 if given_by_root else 0o077):
             raise Mistake(f"others can read the farm's key {path}: chmod -R go= {folder}, and make new keys if others "
                           "use this machine")
     return found

@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import distributed
+from tornado.ioloop import PeriodicCallback
 
+from dreamer.arrays import Planes
 from dreamer.errors import Failure, Stopped, counted, say
 from dreamer.farm import engine
+from dreamer.farm.attempt import SOON, Arrived
 from dreamer.farm.home import home
 from dreamer.farm.keys import Keys
 from dreamer.farm.likeness import check, likeness
 from dreamer.farm.pageless import Pageless
 from dreamer.farm.windows import Children, Windows
 from dreamer.machine import limits
+from dreamer.machine.series import Series
 from dreamer.machine.signals import ASKING
 
 PLENTY = 10 ** 9  # units that can use the same weights at once
@@ -58,11 +62,14 @@ class Worker(Pageless, distributed.Worker):
     home            folder for its units
     folder          the folder that all machines share, or None
     windows         who computes the windows of giant pictures
+    attempts        at units, by key: each has a method stop
+    series          who carries out units, and does not now; the one that was used last is the last
+    arrived         pixels of windows that wait to be computed
     memory_share, threads_share  what a unit may use"""
 
     def __init__(self, where: str, keys: Keys, room: Room, folder: Path, weights: dict[str, str],
                  windows: Children) -> None:
-        self.windows = windows
+        self.windows, self.attempts, self.series = windows, dict[str, Any](), list[Series]()
         self.home, self.folder, self.memory_share = folder, room.folder, room.memory // room.jobs
         self.threads_share = max(1, room.threads // room.jobs)
         resources = {"slots": room.jobs, "memory": room.memory, "cores": room.threads}
@@ -72,6 +79,13 @@ class Worker(Pageless, distributed.Worker):
                          name=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:4]}",
                          security=engine.security(keys), memory_limit=0, local_directory=str(folder),
                          resources=resources, dashboard=False, dashboard_address=None)
+        self.arrived = Arrived(lambda name: name in self.state.tasks)
+        self.handlers["farm_window"] = self.farm_window
+        self.periodic_callbacks["farm_window"] = PeriodicCallback(self.arrived.forget, SOON * 1000)
+
+    def farm_window(self, name: str, pixels: Planes) -> None:
+        """The pixels of a window come from who holds the picture."""
+        self.arrived.add(name, pixels)
 
 
 async def work(where: str, keys: Keys, room: Room, pull: Callable[..., float], objectives: Callable[..., Any]) -> None:
@@ -129,6 +143,8 @@ async def _serve(worker: Worker, where: str, room: Room, asked: asyncio.Event) -
         each.cancel()
     with contextlib.suppress(Exception):
         await asyncio.wait_for(worker.close(timeout=5), 10)
+    for series in worker.series:
+        series.close()
     if not asked.is_set():
         say("the scheduler is gone")
 

@@ -1,6 +1,8 @@
 """The baton of a film that is dreamed in parts: the dream from which a part goes on. It is a file beside the output of
-the part, which takes it at its start, and at its end leaves its own last dream there."""
+the part, which takes it at its start, and at its end leaves its own last dream there. Its first bytes say what it is,
+because a user may have a file of that name."""
 
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from dreamer.errors import Failure
 from dreamer.jobs import checkpoint
 
 _KEY = "baton"
+_MARK = {"image-dreamer": _KEY}  # in front of the header
+_BEGIN = json.dumps(_MARK).removesuffix("}").encode()
 
 
 def beside(output: str | os.PathLike[str]) -> Path:
@@ -26,11 +30,22 @@ def save(path: str | os.PathLike[str], first: int, before: Pixels | None) -> Non
     before  the dream before, float32 (h, w, 3); None if nothing is carried into that frame"""
     planes = np.empty((3, 0, 0), np.float32) if before is None else np.ascontiguousarray(
         before.transpose(2, 0, 1), np.float32)
-    checkpoint.save(path, _KEY, planes, frames=first)
+    checkpoint.save(path, _KEY, planes, **_MARK, frames=first)
+
+
+def is_ours(path: str | os.PathLike[str]) -> bool:
+    """Whether a file at `path` is a baton, whole or damaged."""
+    try:
+        if not os.path.isfile(path):  # to open a pipe would wait for its writer
+            return False
+        with open(path, "rb") as file:
+            return file.read(len(_BEGIN)) == _BEGIN
+    except OSError:
+        return False
 
 
 def load(path: str | os.PathLike[str]) -> tuple[int, Pixels | None] | None:
-    """(first, before) as saved; None if there is no baton. Raises Failure if it is damaged."""
+    """(first, before) as saved; None if there is no file at `path`. Raises Failure if it is damaged, or no baton."""
     if not os.path.exists(path):
         return None
     found = checkpoint.load(path, _KEY)

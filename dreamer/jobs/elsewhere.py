@@ -15,6 +15,14 @@ from dreamer.nets.net import Tile
 Content: TypeAlias = bytes | Path  # of a file: its bytes, or where it is on this machine
 
 
+class Follow(Protocol):
+    """Follows a dream."""
+
+    def __call__(self, told: Mapping[str, Any], picture: bytes = b"") -> None:
+        """Hear an event as another program gets it. With a "preview" comes a small JPEG of the dream so far."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Unit:
     """One dream for another machine, which carries it out in an empty folder of its own.
@@ -28,6 +36,9 @@ class Unit:
     memory   bytes that it needs; a machine with less does not get it. None: any machine will do
     whole    whether a machine that would dream it in tiles, because its memory is short, must leave it to others
     weights  sha256 of the weights that a machine must have itself; None if it needs none, or they are among `files`
+    follow   gets the events of the dream and, if it makes a preview, pictures; None: nobody follows it
+    keeps    relative path of the file from which the dream can go on, if it is stopped; "" if there is none. Such a
+             file may be among `files`
     places   {relative path: where it is on this machine} of files, and of all results or none: machines that see the
              same folder can use them there"""
 
@@ -39,6 +50,8 @@ class Unit:
     memory: int | None = None
     whole: bool = False
     weights: str | None = None
+    follow: Follow | None = None
+    keeps: str = ""
     places: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -91,5 +104,6 @@ class Elsewhere(Protocol):
                 means that there is none now: the next is asked for when something ends, or after a moment
         total   function that returns the work of all units, also of those that are not taken yet, as far as known
         listen  called with an events.Farmed a few times a second, and with warnings
-        stop    says when to stop: then the units that run are stopped everywhere"""
+        stop    says when to stop: then the units that run are stopped everywhere. Before it raises Stopped, it yields
+                those that bring what they keep: with an error, and their files"""
         ...

@@ -80,7 +80,8 @@ class Reel:
         self.arrays = (self._form.arrays + ffmpeg.DECODING * bool(video)  # bytes per pixel
                        + flow.ARRAYS * bool(dream.get("flow")))
         self.encoded = self._form.encoded
-        self._start = baton.load(baton.beside(output)) or (0, None)
+        near = baton.beside(output)
+        self._start = (baton.load(near) if baton.is_ours(near) else None) or (0, None)
         self.first = self._start[0]
 
     def _formed(self, video: Moving | None) -> Form:
@@ -118,6 +119,8 @@ class Reel:
             for number in (0, self._count - 1):
                 files.check_name(name(self.output, number))
             self._check_room(warn)
+            if os.path.lexists(near := baton.beside(self.output)) and not baton.is_ours(near):
+                warn(f"{near} is another file of yours: the film does not use it, and it stays as it is")
             if lost := self._form.begin():
                 instead = "; a .mkv keeps them" if not self._beside.nowhere().intersection(lost) else ""
                 warn(f"the film cannot keep: {', '.join(lost)}{instead}")
@@ -187,7 +190,7 @@ class Reel:
         """If this is a part of a film, leave its last dream for the next part. Raises Failure."""
         path = baton.beside(self.output)
         try:
-            if os.path.exists(path):  # no name that is too long for the disk does
+            if baton.is_ours(path):
                 baton.save(path, *self.done())
         except OSError as error:
             raise self._unwritten(error) from None

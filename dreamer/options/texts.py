@@ -130,6 +130,12 @@ OF_COMMANDS = {
                  "class:*terrier, or NAME:3,7-9 (default: all layers)",
         "seed": "seed of the random shifts, and of noise: the same seed gives the same atlas",
     },
+    "studio": {
+        "jobs": "dreams at the same time; they share the memory and the threads (default: 1; with a farm, as many as "
+                "it has places, but at most 8)",
+        "farm": "dream on the machines of the farm whose scheduler is at this address (default: that in the variable "
+                "DREAMER_FARM); local tries a farm on this machine; none dreams here",
+    },
     "farm": {
         "bind": "the address at which the scheduler answers (default: 127.0.0.1, which only this machine reaches)",
         "port": f"the port of the scheduler (default: {values.FARM_PORT})",

@@ -1,9 +1,11 @@
 """The keys of a farm: what is made, what is refused, and when they are valid."""
 
+import contextlib
 import datetime
 import os
 import re
 import ssl
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,31 @@ def test_what_is_wrong_with_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "keys/ca.pem").chmod(0o640)
     with pytest.raises(Mistake, match=re.escape(f"others can read the farm's key {tmp_path}/keys/ca.pem")):
         keys.find(tmp_path / "keys")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(("owner", "mode", "fits"), [
+    ((0, 5678), 0o440, True),
+    ((0, 5678), 0o444, False),
+    ((0, 5678), 0o460, False),
+    ((1234, 5678), 0o440, False)])
+def test_root_may_give_them_to_a_group(owner: tuple[int, int], mode: int, fits: bool) -> None:
+    """As Kubernetes mounts a secret for a program that is another user. (Only root can enter tmp_path.)"""
+    with tempfile.TemporaryDirectory() as name:
+        keys.make(Path(name, "keys"))
+        for path in (Path(name), Path(name, "keys")):
+            path.chmod(0o755)
+        for path in keys.find(Path(name, "keys")):
+            os.chown(path, *owner)
+            path.chmod(mode)
+        os.setegid(5678)
+        os.seteuid(1234)
+        try:
+            with contextlib.nullcontext() if fits else pytest.raises(Mistake, match="others can read the farm's key"):
+                keys.find(Path(name, "keys"))
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
 
 
 def test_where_they_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:

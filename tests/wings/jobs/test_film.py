@@ -21,6 +21,7 @@ import tinymodel
 from dreamer.films import numbered
 from dreamer.films.containers import container
 from dreamer.films.numbered import is_frame_of
+from dreamer.jobs import baton
 from dreamer.machine import worker
 from dreamer.machine.here import provision
 from dreamer.machine.signals import Stop
@@ -279,3 +280,24 @@ def test_a_number_has_no_letter_or_digit_behind_it(name: str, frame: str | None)
     assert numbered.numbered(name) == (frame is not None)
     if frame:
         assert numbered.name(name, 0).name == frame
+
+
+def test_a_file_of_the_user_is_no_baton(command: Callable[..., list[str]], tmp_path: Path) -> None:
+    """One that is called like the baton of a part is neither read nor changed; one of ours that is damaged is told."""
+    near = tmp_path / "z.gif.baton"
+    mine = [b"", b"my own notes", b'{"dream": "baton", "frames": 3, "shape": [3, 0, 0], "crc": 0}\n']
+    for content in mine:
+        near.write_bytes(content)
+        done = made(command("z.gif", "--zoom", 3))
+        assert done.stderr == (f"dreamify: warning: {near} is another file of yours: the film does not use it, and it "
+                               "stays as it is\n")
+        assert near.read_bytes() == content
+        assert Image.open(tmp_path / "z.gif").n_frames == 3
+    near.unlink()
+    os.mkfifo(near)
+    assert "is another file of yours" in made(command("z.gif", "--zoom", 3)).stderr
+    near.unlink()
+    baton.save(near, 2, None)
+    near.write_bytes(near.read_bytes()[:60])
+    done = run(*command("z.gif", "--zoom", 3)[1:])
+    assert (done.returncode, done.stderr) == (1, f"dreamify: {near} is damaged\n")
