@@ -14,15 +14,14 @@ from dreamer.errors import Mistake
 from dreamer.farm.leases import Held, Lease, Live, Lost, Owner, mark, proof, sweep
 from dreamer.jobs.elsewhere import Unit
 
-VARIABLE = "DREAMER_FARM_FOLDER"
 _LOOKS, _PAUSE = 50, 0.1  # how often, and after how many seconds, a file is looked for that another machine has written
 
 
 def named(folder: str | os.PathLike[str] | None = None) -> Path | None:
     """The folder that all machines share: `folder`, else that of the variable; None if neither names one. Raises
     Mistake if it is no folder."""
-    told = "folder" if folder is not None else VARIABLE
-    if not (found := folder if folder is not None else os.environ.get(VARIABLE)):
+    told = "folder" if folder is not None else "DREAMER_FARM_FOLDER"
+    if not (found := folder if folder is not None else os.environ.get("DREAMER_FARM_FOLDER")):
         return None
     if not os.path.isdir(found):
         raise Mistake(f"{told}: {found} is not a folder; name the one that all machines share, as this machine sees it")
