@@ -326,11 +326,12 @@ def manpage() -> list[str]:
 
 
 def farm(what: str | None = None, where: File | None = None, *, bind: str | None = None, port: int | str | None = None,
-         jobs: int | None = None, memory: int | str | None = None, threads: int | None = None) -> list[str] | None:
+         jobs: int | None = None, memory: int | str | None = None, threads: int | None = None,
+         folder: File | None = None) -> list[str] | None:
     """Let many machines dream together: make their keys, start the scheduler and the workers, see what they do."""
     from dreamer.farm.entry import enter
-    return enter(what, where, texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads), pull,
-                 objectives_of)
+    given = texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads, folder=folder)
+    return enter(what, where, given, pull, objectives_of)
 
 
 _COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio, farm, doctor, completion, manpage)

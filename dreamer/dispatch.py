@@ -129,9 +129,10 @@ class Dispatch:
         output = f"out/{os.path.basename(understood.output)}"
         sent = packed(understood, source, output)
         kept = {} if whole or understood.reproducible else {"memory": understood.memory}
-        unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output,
-                    _work(understood, sizes), need, whole, sent.weights)
         here = Path(understood.output)
+        places = {} if many else {output: here} | ({source: Path(understood.input)} if files_of else {})
+        unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output,
+                    _work(understood, sizes), need, whole, sent.weights, places=places)
         return unit, name, {"out/": here.parent} if many else {output: here}
 
     def follow(self, understood: Understood, subject: Subject, away: Away, listen: Listener) -> Checkpoint | None:
@@ -143,7 +144,8 @@ class Dispatch:
         preview = Preview(understood.preview) if understood.preview else None
         unit = dataclasses.replace(
             unit, request={**unit.request, "preview": "preview.jpg" if preview else None},
-            follow=Following(understood.output, preview, made, listen))
+            follow=Following(understood.output, preview, made, listen),
+            places={})  # what it leaves if it is stopped travels, and so does all the rest
         if subject.film:
             away.send(unit, name, targets)
             return None

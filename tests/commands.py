@@ -39,6 +39,9 @@ ELSEWHERE = {
     "docker compose -f dreamer/farm/compose.yaml up -d --scale worker=3": "tests/test_farm.py runs it",
     "docker compose -f dreamer/farm/compose.yaml run --rm dream photos dreams": "tests/test_farm.py runs it",
     "docker compose -f dreamer/farm/compose.yaml down": "tests/test_farm.py runs it",
+    "./dreamify.py farm worker tls://192.168.1.5:8786 --folder /mnt/photos": "tests/test_farm_shared.py starts one",
+    "DREAMER_FARM_FOLDER=/srv/photos ./dreamify.py /srv/photos/in /srv/photos/out --farm tls://192.168.1.5:8786":
+        "tests/test_farm_shared.py runs it in another folder",
     "./dreamify.py farm keys": CLUSTER,
     "rm -f farm-address && sbatch farm.sh": CLUSTER,
     './dreamify.py farm status "$(cat farm-address)"': CLUSTER,

@@ -30,8 +30,8 @@ class Scheduler(Pageless, distributed.Scheduler):
         self._likeness = likeness()
         self._doing: dict[str, dict[str, dict[str, Any]]] = collections.defaultdict(dict)  # of each worker: by key
         self._glimpses: dict[str, bytes] = {}  # the newest of each unit
-        self.handlers["farm_state"] = self.farm_state
-        self.handlers["farm_glimpse"] = self.farm_glimpse
+        self.handlers |= {"farm_state": self.farm_state, "farm_owners": self.farm_owners,
+                          "farm_glimpse": self.farm_glimpse}
         self.stream_handlers["farm_progress"] = self.farm_progress
 
     def farm_state(self) -> dict[str, Any]:
@@ -45,6 +45,13 @@ class Scheduler(Pageless, distributed.Scheduler):
                                       "silent": time.time() - worker.last_seen if worker.last_seen else 0.0,
                                       "doing": list(self._doing.get(address, {}).values())}
                             for address, worker in self.workers.items()}}
+
+    def farm_owners(self) -> dict[str, Any]:
+        """Who may have leases: {"farm": the scheduler's address, "attempts": [[address of a worker, key of what it
+        does now]], "commands": what the engine calls those who use the farm}."""
+        return {"farm": self.address, "commands": [*self.clients],
+                "attempts": [[task.processing_on.address, str(task.key)] for task in self.tasks.values()
+                             if task.processing_on]}
 
     def farm_glimpse(self, key: str) -> bytes:
         """The newest picture of the dream so far of a unit; empty if there is none."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dreamer.errors import printable
+from dreamer.errors import Failure, Mistake, printable
+from dreamer.farm import inplace
 from dreamer.farm.glimpse import SECONDS, glimpse
 from dreamer.machine.child import Child
 from dreamer.machine.series import Series
@@ -32,11 +33,12 @@ def stop(key: str, dask_worker: Any) -> None:
 
 
 async def carry_out(job: Mapping[str, Any], names: list[str], contents: list[bytes], *shared: bytes) -> dict[str, Any]:
-    """Dream; returns {"files": {path: bytes}, "error": lines, "code": 0, 1 or 2, "warnings": lines, "worker": address}.
-    Called by the engine, on a worker.
+    """Dream; returns {"files": {path: bytes}, "error": lines, "code": 0, 1 or 2, "warnings": lines, "worker": address},
+    and what inplace.carry_out adds. Called by the engine, on a worker.
 
     job       name, request, outputs, whole, count (of pictures), key, topic, need (bytes, or None), shared (paths),
-              follows (whether its events are told), keeps (path of what it leaves if it is stopped; "": nothing)
+              follows (whether its events are told), keeps (path of what it leaves if it is stopped; "": nothing),
+              place (as Share.place says; None if everything travels)
     names     paths of `contents`, the files that only this unit reads; `shared` are the others"""
     import distributed
     worker = distributed.get_worker()
@@ -49,7 +51,14 @@ async def carry_out(job: Mapping[str, Any], names: list[str], contents: list[byt
         _inside(folder, job["outputs"]).parent.mkdir(parents=True, exist_ok=True)
         if job["outputs"].endswith("/"):
             _inside(folder, job["outputs"]).mkdir(exist_ok=True)
-        return await _Attempt(worker, job, folder).run()
+        if job["place"] is None:
+            return await _Attempt(worker, job, folder).run()
+        return await inplace.carry_out(worker, job, folder, lambda: _Attempt(worker, job, folder).run())
+    except inplace.Apart as error:
+        return _ended(worker, error=[f"{worker.name}: {error}"], code=1) | {
+            "apart": str(error), "only": isinstance(error, inplace.Other)}
+    except (Failure, Mistake) as error:  # another owner has the lease of its output
+        return _ended(worker, error=[str(error)], code=error.exit_code)
     except OSError as error:
         return _ended(worker, error=[f"{worker.name}: {error.filename or folder}: {error.strerror or error}"], code=1)
     finally:

@@ -88,7 +88,7 @@ class Away:
             self._so_far = "" if wrong else os.fspath(next(iter(sent.kept.values())))
             lines += wrong
         for name, path in sent.targets.items():
-            lines = lines or _write(result.files, name, path)
+            lines = lines or ([] if name in result.there else _write(result.files, name, path))
         if lines:
             missed(sent.name, lines)
             return

@@ -3,7 +3,7 @@ have many dreams at once (a folder, an atlas, a film) use this and do not know h
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -38,7 +38,9 @@ class Unit:
     weights  sha256 of the weights that a machine must have itself; None if it needs none, or they are among `files`
     follow   gets the events of the dream and, if it makes a preview, pictures; None: nobody follows it
     keeps    relative path of the file from which the dream can go on, if it is stopped; "" if there is none. Such a
-             file may be among `files`"""
+             file may be among `files`
+    places   {relative path: where it is on this machine} of files, and of all results or none: machines that see the
+             same folder can use them there"""
 
     name: str
     request: Mapping[str, Any]
@@ -50,6 +52,7 @@ class Unit:
     weights: str | None = None
     follow: Follow | None = None
     keeps: str = ""
+    places: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Result(NamedTuple):
@@ -57,11 +60,13 @@ class Result(NamedTuple):
 
     files     {path relative to the Unit's folder: content} of its results; empty if it failed
     error     lines that say why it failed; empty if it did not
-    warnings  lines that it told"""
+    warnings  lines that it told
+    there     paths of results that are written in their places already"""
 
     files: Mapping[str, bytes]
     error: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    there: frozenset[str] = frozenset()
 
 
 class Spread(Protocol):

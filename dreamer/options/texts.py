@@ -142,6 +142,8 @@ OF_COMMANDS = {
         "jobs": "dreams at the same time on this worker; they share its memory and threads (default: 1)",
         "memory": "memory that this worker uses in all (default: most of the free memory)",
         "threads": "threads that this worker uses in all (default: all cores, or the CPU quota)",
+        "folder": "the folder that all machines share, as this worker sees it: pictures in it do not travel (default: "
+                  "that in the variable DREAMER_FARM_FOLDER)",
     },
 }
 
