@@ -49,7 +49,7 @@ class Shared:
         farm.environment = farm.environment | {"DREAMER_FARM_FOLDER": str(root)}
 
     def worker(self, folder: Path, *words: object, **more: str) -> "subprocess.Popen[str]":
-        return self.farm.worker("--folder", folder, *words, **more)
+        return self.farm.worker("--folder", folder, *words, network=None, **more)
 
     def alone(self, *words: object) -> dict[str, bytes]:
         """{name: bytes} of the dreams that this machine alone makes."""
