@@ -347,7 +347,7 @@ class _Run:
         if self._hung == {*self._workers}:  # nobody could get it
             return
         try:
-            lost = self._shared.lost(self._hung)
+            lost = self._shared.lost(self._hung, self._workers)
         except Exception:
             raise self._farm.gone() from None
         for each in [*self._open.values()] if lost else []:

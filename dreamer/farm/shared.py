@@ -22,6 +22,7 @@ class Shared:
         self._client, self._name = client, name
         self._futures: dict[str, Any] = {}  # by checksum
         self._checksums: dict[Path, str] = {}
+        self._only: dict[str, set[str]] = {}  # by checksum: workers that must get it first; empty for any
         self._count = 0
 
     def content(self, path: Path, avoided: Collection[str], workers: Collection[str]) -> Any:
@@ -31,16 +32,21 @@ class Shared:
         checksum = self._checksums[path] = sha256(path)
         if checksum not in self._futures:
             self._count += 1
-            better = sorted({*workers} - {*avoided})
+            # named only if need be: if no worker is left, the engine gives a task with names to none that joins later
+            better = sorted({*workers} - {*avoided}) if avoided else []
+            self._only[checksum] = {*better}
             self._futures[checksum] = self._client.submit(
                 unit.content, path.read_bytes(), pure=False, key=f"content-{self._name}-{self._count}",
                 workers=better or None, allow_other_workers=bool(better))
         return self._futures[checksum]
 
-    def lost(self, hung: Collection[str]) -> set[Path]:
-        """The files that only hung workers hold, or are to get: content() sends them again. Raises what the engine
-        raises if the scheduler is gone."""
-        if not self._futures or not hung:
+    def lost(self, hung: Collection[str], workers: Collection[str]) -> set[Path]:
+        """The files that only hung workers hold, or that only hung or gone ones are to get: content() sends them again.
+        Raises what the engine raises if the scheduler is gone.
+
+        workers  all that are there"""
+        gone_with = {each for each in self._futures if self._only[each] and not self._only[each] & {*workers}}
+        if not self._futures or not (hung or gone_with):
             return set()
         ask = self._client.scheduler
         keys = [each.key for each in self._futures.values()]
@@ -48,7 +54,8 @@ class Shared:
         to_get = self._client.sync(ask.processing, workers=None, callback_timeout=20)
         getting = {key for worker in hung for key in to_get.get(worker, ())}
         gone = {checksum for checksum, each in self._futures.items()
-                if each.key in getting or (holders.get(each.key) and {*holders[each.key]} <= {*hung})}
+                if each.key in getting or (holders.get(each.key) and {*holders[each.key]} <= {*hung})
+                or (checksum in gone_with and not holders.get(each.key))}
         for checksum in gone:
             del self._futures[checksum]
         return {path for path, checksum in self._checksums.items() if checksum in gone}
