@@ -30,6 +30,21 @@ serve(carry_out)
 """
 
 
+OTHERS = set[int]()  # children of this process that no test here has started, such as Python's resource tracker
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    """Sees OTHERS before the test."""
+    OTHERS.clear()
+    OTHERS.update(children(os.getpid()))
+
+
+def own() -> list[int]:
+    """Numbers of the processes of a Series."""
+    return [number for number in children(os.getpid()) if number not in OTHERS]
+
+
 @pytest.fixture
 def folders(tmp_path: Path) -> list[Path]:
     """Three folders, each with another picture of the same name."""
@@ -76,21 +91,21 @@ def in_turn(program: Path, work: Callable[[Series], Any]) -> Any:
             return await work(used)
         finally:
             used.close()
-            while children(os.getpid()):  # until asyncio has waited for it
+            while own():  # until asyncio has waited for it
                 await asyncio.sleep(0.01)
 
-    return asyncio.run(whole())
+    return asyncio.run(asyncio.wait_for(whole(), 300))
 
 
 def test_each_is_dreamed_as_alone_and_in_one_process(folders: list[Path]) -> None:
     """One that fails, and one that is wrong, change nothing for those that follow."""
     async def work(used: Series) -> list[tuple[End, Any]]:
         found = [await dreamed(used, folders[0], asked())]
-        process = children(os.getpid())
+        process = own()
         found.append(await dreamed(used, folders[0], asked(input="gone.png")))
         found.append(await dreamed(used, folders[0], {"inptu": 1}))
         found += [await dreamed(used, folder, asked()) for folder in folders[1:]]
-        assert children(os.getpid()) == process
+        assert own() == process
         assert len(process) == 1
         return found
 
@@ -124,7 +139,7 @@ sys.exit(dreamify.main())
     async def work(used: Series) -> int:
         for folder in (*folders, *folders):
             assert (await dreamed(used, folder, asked(force=True)))[0] == End("done")
-        [number] = children(os.getpid())
+        [number] = own()
         return number
 
     number = in_turn(tmp_path / "counting.py", work)
@@ -171,7 +186,7 @@ def test_one_that_died_in_between_is_replaced(bad: Path, folders: list[Path]) ->
             assert end == End("done")
             numbers.append(began["process"])
             os.kill(numbers[-1], signal.SIGKILL)
-            while children(os.getpid()):  # until asyncio has waited for it
+            while own():  # until asyncio has waited for it
                 await asyncio.sleep(0.01)
         assert len(set(numbers)) == 2
 
@@ -184,7 +199,7 @@ def test_after_a_while_without_a_dream_it_ends(bad: Path, folders: list[Path], m
     async def work(used: Series) -> None:
         end, [began] = await dreamed(used, folders[0], {"code": "time.sleep(1)"})  # which is no such time
         assert end == End("done")
-        while children(os.getpid()):
+        while own():
             await asyncio.sleep(0.01)
         assert (await dreamed(used, folders[0], {"code": "pass"}))[1][0]["process"] != began["process"]
 
@@ -197,7 +212,7 @@ def test_a_cancelled_one_is_killed(bad: Path, folders: list[Path]) -> None:
         child = used.child(folders[0], {"code": "time.sleep(60)"}, lambda event: began.set())
         running = asyncio.ensure_future(child.run())
         await asyncio.wait_for(began.wait(), 30)
-        [number] = children(os.getpid())
+        [number] = own()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
