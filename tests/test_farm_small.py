@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamer.farm.client import AHEAD
 from dreamer.nets.model import Model
 from farms import MANY, SCRIPT, Farm, child_of, until
 from helpers import children, dreams, ends, is_running, made
@@ -22,6 +21,7 @@ WORDS = ("conv2/3x3", "1", "1", "--model", "daydream", "--seed", "1")
 
 def test_many_small_pictures(farm: Farm, tmp_path: Path) -> None:
     """However many there are, only a few are read and sent ahead, and no worker has a second child."""
+    from dreamer.farm.client import AHEAD  # with the engine
     (tmp_path / "in").mkdir()
     for number in range(COUNT):
         pixels = np.random.RandomState(number).randint(0, 256, (16, 16, 3))

@@ -38,7 +38,10 @@ def strips(image: Image.Image, file: IO[bytes]) -> Strips | None:
         fit = (max(found.numbers(BITS) or [1]) <= 16 and {*found.numbers(FORMAT)} <= {_UNSIGNED}
                and found.number(COMPRESSION, 1) in _SINGLE and (found.number(PHOTOMETRIC, 0) in _GREYS
                                                                 or _space(image) != b"GRAY"))
-        if fit and found.rows * found.width <= _LONGEST and (found.width, found.height) == image.size:
+        sides = [(found.width, found.height)]
+        if found.number(ORIENTATION, 1) in _SIDEWAYS:
+            sides.append((found.height, found.width))  # a newer Pillow tells the size of the upright picture
+        if fit and found.rows * found.width <= _LONGEST and image.size in sides:
             return found
     return None
 

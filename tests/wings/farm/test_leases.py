@@ -1,6 +1,7 @@
 """The lease of an output: one owner at a time, and nobody writes who has lost it, however slow he was."""
 
-import multiprocessing
+import contextlib
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dreamer.farm.leases import Held, Lease, Live, Lost, Owner, living, mark, proof, sweep
-from helpers import names
+from helpers import PYTHON, ROOT, names
 
 FARM = "tls://10.0.0.1:8786"
 
@@ -146,36 +147,40 @@ def test_what_the_scheduler_says() -> None:
     assert known.owners == {mark(FARM, "tls://10.0.0.3:9", "dream-1"), mark(FARM, "Client-1")}
 
 
-def contend(folder: Path, number: int, rounds: int, told: "multiprocessing.Queue[int]") -> None:
-    """Again and again, write an output as an owner who holds all others for gone; tell how often that worked."""
-    written = 0
-    for each in range(rounds):
-        mine = Owner(FARM, mark(str(number), str(each)), f"unit-{number}-{each}", str(number))
-        lease = Lease(folder / "a.png", mine)
-        try:
-            lease.take(lambda mine=mine: Live(FARM, frozenset([mine.mark])))  # type: ignore[misc]
-            lease.write(b"%d" % number * 1000)
-            written += 1
-        except Lost:
-            pass
-        finally:
-            lease.release()
-    told.put(written)
+# again and again writes an output as an owner who holds all others for gone; prints how often that worked
+CONTEND = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from dreamer.farm.leases import Lease, Live, Lost, Owner, mark
+folder, number, farm, written = Path(sys.argv[2]), *sys.argv[3:], 0
+for each in range(10):
+    mine = Owner(farm, mark(number, str(each)), f"unit-{number}-{each}", number)
+    lease = Lease(folder / "a.png", mine)
+    try:
+        lease.take(lambda: Live(farm, frozenset([mine.mark])))
+        lease.write(number.encode() * 1000)
+        written += 1
+    except Lost:
+        pass
+    finally:
+        lease.release()
+print(written)
+"""
 
 
 def test_many_processes_rob_each_other(tmp_path: Path) -> None:
     """The output is always whole, and nothing is left."""
-    context = multiprocessing.get_context("spawn")
-    told: multiprocessing.Queue[int] = context.Queue()
-    processes = [context.Process(target=contend, args=(tmp_path, number, 10, told)) for number in range(3)]
-    for process in processes:
-        process.start()
-    while any(process.is_alive() for process in processes):
-        if (tmp_path / "a.png").exists():
-            data = (tmp_path / "a.png").read_bytes()
-            assert data in {b"%d" % number * 1000 for number in range(3)}
-        time.sleep(0.001)
-    assert [process.exitcode for process in processes] == [0] * 3
-    assert sum(told.get() for _ in processes) > 0
+    with contextlib.ExitStack() as stack:
+        processes = [stack.enter_context(subprocess.Popen(
+            [PYTHON, "-c", CONTEND, ROOT, tmp_path, str(number), FARM], stdout=subprocess.PIPE)) for number in range(3)]
+        while any(process.poll() is None for process in processes):
+            if (tmp_path / "a.png").exists():
+                data = (tmp_path / "a.png").read_bytes()
+                assert data in {b"%d" % number * 1000 for number in range(3)}
+            time.sleep(0.001)
+        written = [int(process.communicate()[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 3
+    assert sum(written) > 0
     sweep(tmp_path, mark("last"), alive())
     assert names(tmp_path) == ["a.png"]
