@@ -54,16 +54,15 @@ class Farm:
 
     def state(self) -> dict[str, Any]:
         """What Scheduler.farm_state says. Raises Failure if the scheduler is gone."""
-        try:
-            found: dict[str, Any] = self.client.sync(self.client.scheduler.farm_state, callback_timeout=20)
-            return found
-        except Exception:
-            raise self.gone() from None
+        return self._told("farm_state")
 
     def owners(self) -> dict[str, Any]:
         """What Scheduler.farm_owners says. Raises Failure if the scheduler is gone."""
+        return self._told("farm_owners")
+
+    def _told(self, handler: str) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = self.client.sync(self.client.scheduler.farm_owners, callback_timeout=20)
+            found: dict[str, Any] = self.client.sync(getattr(self.client.scheduler, handler), callback_timeout=20)
             return found
         except Exception:
             raise self.gone() from None

@@ -61,20 +61,8 @@ class Child:
         if self._stopping is not None:
             self._stopping.cancel()
             return End("stopped")
-        reader, writer = os.pipe()
         try:
-            events = await opened(reader)
-            try:
-                self._process = await started(self._program, "--request", self._folder, writer)
-            finally:
-                os.close(writer)  # the child has its own, and the pipe ends with that
-            try:
-                said, *_ = await asyncio.gather(tail(self._process.stderr), self._listen(events), self._ask(writer),
-                                                self._process.wait())
-            finally:
-                self._kill()
-                await self._process.wait()
-            return self._end(self._process.returncode or 0, said)
+            return await self._dream()
         except OSError as error:
             return End("failed", lines=(f"the dream cannot be started: {error.strerror}",))
         except Failure as error:
@@ -82,6 +70,22 @@ class Child:
         finally:
             if self._stopping:
                 self._stopping.cancel()
+
+    async def _dream(self) -> End:
+        """Dream, in a process for this dream alone. Raises Failure and OSError."""
+        reader, writer = os.pipe()
+        try:
+            events = await opened(reader)
+            self._process = await started(self._program, "--request", self._folder, writer)
+        finally:
+            os.close(writer)  # the child has its own, and the pipe ends with that
+        try:
+            said, *_ = await asyncio.gather(tail(self._process.stderr), self._listen(events), self._ask(writer),
+                                            self._process.wait())
+        finally:
+            self._kill()
+            await self._process.wait()
+        return self._end(self._process.returncode or 0, said)
 
     async def _ask(self, writer: int) -> None:
         """Hand the request to the child, which then dies with this process. If this process dies before, the child sees

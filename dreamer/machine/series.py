@@ -93,26 +93,16 @@ class _Next(Child):
         self._series, self._ended = series, End("failed")
         self._whole = False  # whether the child has told the end
 
-    async def run(self) -> End:
-        """As Child does it."""
-        if self._stopping is not None:
-            self._stopping.cancel()
-            return End("stopped")
+    async def _dream(self) -> End:
         try:
-            return await self._dream()
-        except OSError as error:
-            return End("failed", lines=(f"the dream cannot be started: {error.strerror}",))
-        except Failure as error:
-            return End("failed", lines=error.args)
+            return await self._carried_out()
         finally:
-            if self._stopping:
-                self._stopping.cancel()
             if self._whole and not self._stopping:
                 self._series.rest()
             else:  # a signal may still be on its way to it
                 self._series.close()
 
-    async def _dream(self) -> End:
+    async def _carried_out(self) -> End:
         new = not self._series.has_begun()
         running = await self._series.begin()
         self._process = running.process
@@ -124,7 +114,7 @@ class _Next(Child):
         if new or self._last or self._broken or self._stopping:
             return end
         self._series.close()  # it had died before
-        return await self._dream()
+        return await self._carried_out()
 
     async def _ask(self, number: int) -> None:
         assert self._process  # noqa: S101
