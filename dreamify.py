@@ -282,20 +282,22 @@ def recipe(file: File) -> dict[str, Any]:
     return read_recipe(file)
 
 
-def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None = None, jobs: int | str = 1,
-           no_open: bool = False) -> None:
+def studio(folder: File = os.curdir, *, port: int | str = 8420, bind: str | None = None, jobs: int | str | None = None,
+           no_open: bool = False, farm: str | None = None) -> None:
     """Open a page in the browser on which one drops photos and watches them dream.
 
     Returns never: Stopped ends it."""
+    from dreamer.farm.lasting import lasting
     try:
         from dreamer.studio.server import serve  # takes 0.2 s, with Tornado
         from dreamer.studio.studio import Script
     except ModuleNotFoundError as error:
         from dreamer.machine import interpreter
         raise Failure(f"studio: {interpreter.advice(error)}") from None
-    serve(folder, program=os.path.abspath(__file__), open_browser=not no_open,
-          script=Script(ask, command, octave_sizes, make_step, objectives_of),
-          **texts.checked(port=port, bind=bind, jobs=jobs))
+    options = texts.checked(port=port, bind=bind, jobs=jobs, farm=farm)
+    with lasting(options.pop("farm")) as where:
+        serve(folder, program=os.path.abspath(__file__), open_browser=not no_open, farm=where,
+              script=Script(ask, command, octave_sizes, make_step, objectives_of), **options)
 
 
 def doctor() -> None:
@@ -324,21 +326,24 @@ def manpage() -> list[str]:
 
 
 def farm(what: str | None = None, where: File | None = None, *, bind: str | None = None, port: int | str | None = None,
-         jobs: int | None = None, memory: int | str | None = None, threads: int | None = None) -> list[str] | None:
+         jobs: int | None = None, memory: int | str | None = None, threads: int | None = None,
+         folder: File | None = None) -> list[str] | None:
     """Let many machines dream together: make their keys, start the scheduler and the workers, see what they do."""
     from dreamer.farm.entry import enter
-    return enter(what, where, texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads), pull,
-                 objectives_of)
+    given = texts.checked(bind=bind, port=port, jobs=jobs, memory=memory, threads=threads, folder=folder)
+    return enter(what, where, given, pull, objectives_of)
 
 
 _COMMANDS: tuple[Callable[..., Any], ...] = (atlas, keys, models, recipe, studio, farm, doctor, completion, manpage)
 COMMANDS = {function.__name__: function for function in _COMMANDS}  # {first word: function}
 
 
-def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: Iterable[str] = ()) -> None:
+def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: Iterable[str] = (),
+          kept: Any = None) -> None:
     """Carry out a Request for `function`, dreamify or atlas, and show the progress.
 
-    unknown  errors found so far, one line each"""
+    unknown  errors found so far, one line each
+    kept     the nets.kept.Kept for dreamify, as for perform.one, or None"""
     from dreamer import perform  # takes 15 ms, and --help and keys do not need it
     from dreamer.farm.joined import Joined
     from dreamer.jobs.bar import Bar
@@ -348,7 +353,7 @@ def dream(request: Request, function: Callable[..., Any] = dreamify, unknown: It
                       command=command, unknown=unknown, farm=Joined)
     else:
         perform.one(request, Bar(out), deepdream=deepdream, step=make_step, sizes=octave_sizes, unknown=unknown,
-                    farm=Joined)
+                    farm=Joined, kept=kept)
 
 
 def ask(asked: dict[str, Any]) -> Request:
@@ -457,6 +462,12 @@ def run(arguments: list[str]) -> None:
     files.check_here()
     if "--request" in arguments:
         dream(*requested(from_json(standard_input(arguments))))
+        return
+    if arguments == ["--requests", inputs.STANDARD]:  # those of a farm's worker
+        from dreamer.machine.series import serve
+        from dreamer.nets.kept import Kept
+        kept = Kept()
+        serve(lambda asked: dream(*requested(asked), kept=kept))
         return
     function, asked, wrong = parse(arguments)
     if wrong and function in (dreamify, atlas):

@@ -2,6 +2,8 @@
 
 A large picture does not fit there: numpy on the whole array would mostly wait for memory."""
 
+import math
+import mmap
 import os
 import tempfile
 from collections.abc import Iterator
@@ -38,15 +40,28 @@ def to_disk(planes: Planes) -> None:
 def in_file(height: int, width: int, folder: str) -> Planes:
     """An array (3, height, width) of float32, mapped to a nameless file in `folder`. Raises Failure if the disk has no
     room."""
-    shape, count = (3, height, width), 4 * 3 * height * width
+    return mapped((3, height, width), np.float32, folder)
+
+
+def mapped(shape: tuple[int, ...], kind: type[np.generic], folder: str) -> NDArray[Any]:
+    """An array of any shape and type, as in_file."""
+    count = np.dtype(kind).itemsize * math.prod(shape)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             # reserve the space now: if the disk were full later, a signal would kill the process
             os.posix_fallocate(file.fileno(), 0, count)
-            return np.memmap(file, np.float32, "r+", shape=shape)
+            return np.memmap(file, kind, "r+", shape=shape)
     except OSError as error:
         raise Failure(f"{folder} has no room for {count >> 20} MB of working data ({error.strerror}); "
                       "set TMPDIR to a folder on a larger disk") from None
+
+
+def let_go(array: NDArray[Any]) -> None:
+    """If the array is mapped to a file, its memory counts no longer as this process's until it is used again."""
+    mapping = getattr(array, "_mmap", None)
+    if isinstance(array, np.memmap) and mapping:
+        array.flush()
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def disk() -> str:

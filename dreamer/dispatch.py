@@ -1,6 +1,7 @@
 """Decides what other machines dream of what was understood, and makes Units of it. perform.py asks it."""
 
 import contextlib
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Mapping
@@ -12,18 +13,22 @@ from dreamer import steps
 from dreamer.errors import Failure
 from dreamer.films import numbered
 from dreamer.jobs.away import Away
+from dreamer.jobs.checkpoint import Checkpoint, hidden
 from dreamer.jobs.divided import Divided
 from dreamer.jobs.elsewhere import Elsewhere, Spread, Unit
 from dreamer.jobs.events import Listener
 from dreamer.jobs.film import arrays_of
+from dreamer.jobs.following import Following
 from dreamer.jobs.needed import Needed, Needs
 from dreamer.jobs.parts import OfVideo, OfZoom, Parts
+from dreamer.jobs.preview import Preview
 from dreamer.jobs.reel import Reel
 from dreamer.jobs.spool import Spool
 from dreamer.machine.signals import Stop
 from dreamer.nets.budget import TooLittle
 from dreamer.nets.model import MODELS
 from dreamer.nets.net import Net
+from dreamer.options import record
 from dreamer.options.packed import packed
 from dreamer.options.sizes import fitting_sizes
 from dreamer.options.understood import Sizes, Subject, Understood
@@ -124,10 +129,34 @@ class Dispatch:
         output = f"out/{os.path.basename(understood.output)}"
         sent = packed(understood, source, output)
         kept = {} if whole or understood.reproducible else {"memory": understood.memory}
-        unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output,
-                    _work(understood, sizes), need, whole, sent.weights)
         here = Path(understood.output)
+        places = {} if many else {output: here} | ({source: Path(understood.input)} if files_of else {})
+        unit = Unit(name, {**sent.request, **kept, **more}, files_of | sent.files, "out/" if many else output,
+                    _work(understood, sizes), need, whole, sent.weights, places=places)
         return unit, name, {"out/": here.parent} if many else {output: here}
+
+    def follow(self, understood: Understood, subject: Subject, away: Away, listen: Listener) -> Checkpoint | None:
+        """Send a dream whose events and preview come here. Returns what it leaves if it is stopped, and goes on from;
+        None for a film, which leaves nothing."""
+        unit, name, targets = self.unit(understood, subject, os.path.basename(understood.input))
+        made = record.recipe(understood, fitting_sizes(understood, self._sizes, *subject.picture.pixels.shape[:2]),
+                             subject)
+        preview = Preview(understood.preview) if understood.preview else None
+        unit = dataclasses.replace(
+            unit, request={**unit.request, "preview": "preview.jpg" if preview else None},
+            follow=Following(understood.output, preview, made, listen),
+            places={})  # what it leaves if it is stopped travels, and so does all the rest
+        if subject.film:
+            away.send(unit, name, targets)
+            return None
+        checkpoint = Checkpoint(understood.output, made, subject.picture.pixels)
+        keeps = f"out/{hidden(os.path.basename(understood.output), 'dreaming')}"
+        earlier = {}
+        if not understood.no_resume and checkpoint.load(understood.seed):
+            earlier[keeps] = checkpoint.path.read_bytes()
+        away.send(dataclasses.replace(unit, files={**unit.files, **earlier}, keeps=keeps), name, targets,
+                  {**targets, keeps: checkpoint.path})
+        return checkpoint
 
     def _need(self, understood: Understood, sizes: list[tuple[int, int]], arrays: int = 0,
               beside: int = 0) -> tuple[int | None, bool]:

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from dreamer import steps
 from dreamer.arrays import Pixels
-from dreamer.dispatch import Dispatch, Reach
+from dreamer.dispatch import GIANT, Dispatch, Reach
 from dreamer.errors import Failure, Mistake, Stopped, Wrong
 from dreamer.films import flow, sequence
 from dreamer.jobs import events
@@ -52,7 +52,8 @@ MakeStep: TypeAlias = Callable[..., float]
 
 
 def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeStep, sizes: Sizes,
-        stop: threading.Event | None = None, unknown: Iterable[str] = (), farm: Reach | None = None) -> None:
+        stop: threading.Event | None = None, unknown: Iterable[str] = (), farm: Reach | None = None,
+        kept: Kept | None = None) -> None:
     """Carry out the Request: dream a picture, a film, or all pictures of a folder.
 
     listen   called with each Event, in this thread; the last one is Finished, Stopped or Failed
@@ -60,6 +61,8 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeS
              resumes it
     unknown  errors found so far, one line each
     farm     function of the address of a farm that returns the machines; without it, every dream is dreamed here
+    kept     where the net is found, and left for the next call. This process then holds it beside the dream, and
+             --memory must be twice what the dream needs (default: the net is freed at the end)
 
     Raises Mistake, before any work, with everything that is wrong; Failure if something breaks; Stopped if a signal or
     `stop` ends it."""
@@ -72,11 +75,13 @@ def one(request: Request, listen: Listener, *, deepdream: Deepdream, step: MakeS
 
     with _listening(request, listen, asked) as heard:
         understood = understand(request, unknown=unknown, look=looked)
-        performing = _Performing(heard(understood), deepdream, step, sizes, asked, farm)
+        performing = _Performing(heard(understood), deepdream, step, sizes, asked, farm, kept)
         if understood.subject and understood.farm and farm and not (understood.subject.moving or understood.zoom):
             performing.send(understood, understood.subject)
         elif understood.subject:
             performing.dream(understood, understood.subject)
+            if kept:
+                kept.prove()
         else:
             performing.folder(understood)
 
@@ -134,17 +139,22 @@ class _Performing:
     """Carries out what was understood, with one algorithm and one listener."""
 
     def __init__(self, listen: Listener, deepdream: Deepdream, step: MakeStep, sizes: Sizes, stop: Stop,
-                 farm: Reach | None = None) -> None:
+                 farm: Reach | None = None, kept: Kept | None = None) -> None:
         self._deepdream, self._step, self._sizes, self._stop = deepdream, step, sizes, stop
         self._hears, self._told = listen, set[str]()
         self._dispatch = Dispatch(farm, _net, sizes, stop)
         self._warned_of_first = False
-        self._kept = Kept()
+        self._kept, self._outlasts = kept or Kept(), kept is not None
 
     def _listen(self, event: Event) -> None:
         if isinstance(event, events.Warned):
             self._told.add(event.line)
         self._hears(event)
+
+    def _listen_to_one(self, event: Event) -> None:
+        """As _listen, for the only dream: its end is told when all is done."""
+        if not isinstance(event, events.Finished):
+            self._listen(event)
 
     def dream(self, understood: Understood, subject: Subject, spread: Spread | None = None) -> None:
         """Dream the subject, a picture or a video, and write the dream. `spread` computes a picture's tiles
@@ -192,7 +202,7 @@ class _Performing:
 
     def _kept_net(self, understood: Understood, side: int) -> Net | None:
         """The net that an earlier dream left for this one, or None."""
-        if understood.memory is not None or not worker.forks():
+        if (understood.memory is not None and not self._outlasts) or not worker.forks():
             return None
         return self._kept.get(understood.model, understood.layer, understood.weights, understood.threads, side)
 
@@ -208,14 +218,18 @@ class _Performing:
             with self._dispatch.spread(understood, subject) as spread:
                 self.dream(understood, subject, spread)
             return
-        away, wrong = self._dispatch.away(understood, self._listen), list[str]()
+        away, wrong = self._dispatch.away(understood, self._listen_to_one), list[str]()
         assert away  # noqa: S101
         self._warn(understood)
-        self._listen(events.Warned(f"{why}, so one worker dreams the whole"))
-        away.send(*self._dispatch.unit(understood, subject, os.path.basename(understood.input)))
+        height, width = subject.picture.pixels.shape[:2]
+        if subject.film or height * width >= GIANT:  # nobody expects more of a small picture
+            self._listen(events.Warned(f"{why}, so one worker dreams the whole"))
+        checkpoint = self._dispatch.follow(understood, subject, away, self._listen)
         away.run(iter([True]), lambda _, lines: wrong.extend(lines))
         if wrong:
             raise Failure(*wrong)
+        if checkpoint:
+            checkpoint.remove()
 
     def folder(self, understood: Understood) -> None:
         """Dream the pictures of a folder and, if it is watched, those that arrive later."""

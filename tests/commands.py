@@ -30,6 +30,8 @@ ELSEWHERE = {
     'docker run --rm -v "${PWD}:/vagrant" dreamer-box virtualbox': "tests/vm/test_virtualbox.py makes the box",
     "DREAMER_ARCH=arm64 dreamer/machine/release.sh caffe": "it takes long; tests/test_arm64.py runs it if asked for",
     "./dreamify.py studio": "it runs until it is stopped; tests/test_studio.py starts it",
+    "./dreamify.py studio --farm local": "it runs until it is stopped; tests/test_studio_farm.py starts it",
+    "./dreamify.py studio --farm tls://192.168.1.5:8786": "no machine of the tests has that address",
     "./dreamify.py studio --bind 192.168.1.5": "no machine of the tests has that address",
     'docker run --rm -it -p 127.0.0.1:8420:8420 -v "${PWD}:/vagrant" image-dreamer studio':
         "it runs until it is stopped; tests/test_container.py starts it",
@@ -38,6 +40,9 @@ ELSEWHERE = {
     "docker compose -f dreamer/farm/compose.yaml up -d --scale worker=3": "tests/test_farm.py runs it",
     "docker compose -f dreamer/farm/compose.yaml run --rm dream photos dreams": "tests/test_farm.py runs it",
     "docker compose -f dreamer/farm/compose.yaml down": "tests/test_farm.py runs it",
+    "./dreamify.py farm worker tls://192.168.1.5:8786 --folder /mnt/photos": "tests/test_farm_shared.py starts one",
+    "DREAMER_FARM_FOLDER=/srv/photos ./dreamify.py /srv/photos/in /srv/photos/out --farm tls://192.168.1.5:8786":
+        "tests/test_farm_shared.py runs it in another folder",
     "./dreamify.py farm keys": CLUSTER,
     "rm -f farm-address && sbatch farm.sh": CLUSTER,
     './dreamify.py farm status "$(cat farm-address)"': CLUSTER,

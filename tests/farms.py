@@ -10,50 +10,74 @@ from typing import Any
 
 import pytest
 
-from helpers import ROOT, children, made, start, wait_for
+from farline import Network
+from helpers import PYTHON, ROOT, SLOWLY, children, made, start, wait_for
 
 SCRIPT = ROOT / "dreamify.py"
+SLOW = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+import dreamify
+from dreamer.farm import unit
+unit._PROGRAM = Path(sys.argv[2])
+sys.exit(dreamify.main(sys.argv[3:]))
+"""  # a worker whose dreams are slow
 MANY = 60  # seconds that something may take that takes one or two on an idle machine
 
 
 class Farm:
-    """A scheduler, and the workers that are started. Everything ends with the test."""
+    """A scheduler, and the workers that are started. Everything ends with the test.
 
-    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
-        self.folder, self._stack = folder, stack
+    network  where the scheduler and the commands run, if not in this machine's own network"""
+
+    def __init__(self, folder: Path, stack: contextlib.ExitStack, network: Network | None = None) -> None:
+        self.folder, self._stack, self._network = folder, stack, network
         self.keys = folder / "keys"
         made([SCRIPT, "farm", "keys", self.keys])
         self.environment = os.environ | {"DREAMER_FARM_KEYS": str(self.keys)}
-        self.scheduler = self.start("scheduler", "--port", "0")
+        self.scheduler = self.start("scheduler", "--port", "0", *(["--bind", network.own] if network else []))
         self.address = "tls://" + wait_for(self.scheduler, "tls://").partition("tls://")[2].partition(";")[0]
 
-    def start(self, *words: object, program: Sequence[object] = (SCRIPT,), **more: str) -> "subprocess.Popen[str]":
+    def start(self, *words: object, program: Sequence[object] = (SCRIPT,), network: Network | None = None,
+              **more: str) -> "subprocess.Popen[str]":
         """Start farm WORDS, with more variables of the environment."""
-        process = start([*map(str, program), "farm", *map(str, words)], env=self.environment | more)
+        process = start(self._there([*program, "farm", *words], network), env=self.environment | more)
         self._stack.callback(end, process)
         return process
 
-    def worker(self, *words: object, **more: str) -> "subprocess.Popen[str]":
+    def _there(self, command: Sequence[object], network: Network | None = None) -> list[str]:
+        """The words of a command in a network."""
+        words, place = [*map(str, command)], network or self._network
+        return place.words(*words) if place else words
+
+    def worker(self, *words: object, network: Network | None = None, **more: str) -> "subprocess.Popen[str]":
         """Start a worker of one thread, and wait until it has joined."""
-        process = self.start("worker", self.address, "--threads", "1", *words, **more)
+        process = self.start("worker", self.address, "--threads", "1", *words, network=network, **more)
+        wait_for(process, "works for the farm")
+        return process
+
+    def slow_worker(self, after: int, seconds: float) -> "subprocess.Popen[str]":
+        """A worker of one thread whose dreams take `seconds` longer for each step after so many; see slowly.py."""
+        process = self.start("worker", self.address, "--threads", "1", program=[PYTHON, "-c", SLOW, ROOT, SLOWLY],
+                             SLOW_AFTER=str(after), SLOW_SECONDS=str(seconds))
         wait_for(process, "works for the farm")
         return process
 
     def run(self, *words: object, **options: Any) -> "subprocess.CompletedProcess[str]":
         """Run a command with --farm; returns what it printed."""
-        command = [str(SCRIPT), *map(str, words), "--farm", self.address]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=300,
-                              **options)
+        return subprocess.run(self._there([SCRIPT, *words, "--farm", self.address]), env=self.environment,
+                              capture_output=True, text=True, check=False, timeout=300, **options)
 
     def command(self, *words: object) -> "subprocess.Popen[str]":
         """Start a command with --farm."""
-        process = start([str(SCRIPT), *map(str, words), "--farm", self.address], env=self.environment)
+        process = start(self._there([SCRIPT, *words, "--farm", self.address]), env=self.environment)
         self._stack.callback(end, process)
         return process
 
     def status(self) -> list[str]:
         """What `farm status` prints."""
-        return made_with([SCRIPT, "farm", "status", self.address], self.environment).splitlines()
+        return made_with(self._there([SCRIPT, "farm", "status", self.address]), self.environment).splitlines()
 
 
 def made_with(words: Sequence[object], environment: dict[str, str]) -> str:

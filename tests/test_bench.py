@@ -219,6 +219,19 @@ def test_a_dreams_memory_is_that_of_its_largest_process(tmp_path: Path) -> None:
     assert 300 <= float(made([PYTHON, "-c", measure, tmp_path / "out"]).stdout) < 400
 
 
+@pytest.mark.slow
+def test_what_a_farm_costs() -> None:
+    """It runs, for two tiny dreams, and says how long they took."""
+    pytest.importorskip("distributed", reason="no python3-distributed: ./provision.sh farm")
+    words = ["--rounds", "1", "--pictures", "2", "--size", "96x64", "--iterations", "1", "--octaves", "1", "--model",
+             "daydream"]
+    lines = made([BENCH / "farm.py", *words]).stdout.splitlines()
+    assert lines[0].startswith("2 pictures of 96×64, ")
+    assert [re.sub(r"[\d.]+", "N", line).strip() for line in lines[1:]] == [
+        "without a farm N s", "--farm local N s: N times as long", "one worker N s",
+        "two workers N s: N times as fast as one"]
+
+
 @pytest.mark.parametrize("name", ["speed.py", "peers.py", "rates.py"])
 def test_a_script_starts(name: str) -> None:
     assert "tests/bench/" in made([BENCH / name, "--help"]).stdout
@@ -256,6 +269,10 @@ def test_the_model_of_a_farm() -> None:
     assert farm_model.folder(8, free, [1.0, 1.0, 1.0, 0.01], 1e9) < 30  # alone, it would need 500 for its first
     assert farm_model.folder(100, farm_model.Costs(0.1, 1e6, 0), [1.0] * 10, 1e6) == near(100, abs=1)
     assert farm_model.folder(100, farm_model.Costs(0.1, 0, 1e6), [1.0] * 10, 1e6) == near(100, abs=1)
-    count, costs = farm_model.windows(1e8)
-    assert count * (costs.there / farm_model.BYTES) > 1e8  # the halos
+    giant = farm_model.Giant(1e7)
+    assert giant.count * (giant.costs.there / farm_model.BYTES) > 1e7  # the halos
+    assert giant.central(1, 1e12) == near(1, abs=0.05)
+    assert giant.central(2, 1e6) < 0.02  # the link is the bound
+    assert giant.owned(1, 1e12) > 0.9
+    assert giant.owned(2, 1e7) > giant.central(2, 1e7)  # less travels
     assert farm_model.efficiency(1000, farm_model.Costs(5, 1e6, 1e6), [1.0] * 10, 1e8) > 0.9

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from PIL import Image
 
 from containers import OWNER, run
 from dreamer.nets.model import Model
+from dreamer.pictures.recipe import read_recipe
 from farms import MANY, SCRIPT, Farm, child_of, end, until
 from helpers import ROOT, dreams, ends, is_running, made, mounted, names, pixels, search, wait_for
 
@@ -63,7 +66,8 @@ def test_one_picture_and_one_from_nothing(farm: Farm, sky: Path, words: list[str
         made([SCRIPT, source, tmp_path / "alone.png", *words, "--max-size", "90", "--quiet"])
         done = farm.run(source, tmp_path / "away.png", *words, "--max-size", "90")
         assert done.returncode == 0, done.stderr
-        assert "one worker dreams the whole" in done.stderr
+        assert done.stderr == ""
+        assert done.stdout.count("away.png: done") == 1
         assert (tmp_path / "away.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
 
 
@@ -89,13 +93,17 @@ def test_an_atlas(farm: Farm, small: Path, tiny: Model, tmp_path: Path) -> None:
 
 
 def test_a_net_that_all_machines_have(farm: Farm, photos: Path, tmp_path: Path) -> None:
-    """Its weights do not travel. Two workers with other instructions give the same bytes with --reproducible."""
-    words = ["conv2/3x3", "2", "2", "--seed", "1", "--model", "daydream", "--reproducible"]
+    """Its weights do not travel. Two workers with unlike instructions share the pictures, and give the same bytes with
+    --reproducible."""
+    if " avx512f " not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor has no AVX-512")
+    words = ["conv2/3x3", "300", "2", "--seed", "1", "--model", "daydream", "--reproducible"]
     alone = here(photos, words)
-    farm.worker(NATIVE_ISA="avx2")
-    farm.worker()
-    done = farm.run(photos, tmp_path / "away", *words)
-    assert done.returncode == 0, done.stderr
+    workers = {isa: farm.worker(NATIVE_ISA=isa) for isa in ("avx2", "avx512")}
+    dreaming = farm.command(photos, tmp_path / "away", *words)
+    for isa, worker in workers.items():
+        assert f"NATIVE_ISA={isa}" in Path(f"/proc/{child_of(worker)}/environ").read_text().split("\0")
+    assert dreaming.wait(300) == 0
     assert dreams(tmp_path / "away") == alone
 
 
@@ -166,6 +174,40 @@ def test_a_stop_keeps_what_is_done_and_the_same_command_continues(farm: Farm, ph
     assert dreams(tmp_path / "away") == alone
 
 
+def test_a_picture_that_is_stopped_is_seen_and_goes_on(farm: Farm, sky: Path, words: list[str], tmp_path: Path) -> None:
+    """Its preview grows while a worker dreams it. Then that brings what it has, from which another one goes on."""
+    words = [str(sky), str(tmp_path / "away.jpg"), "mix/output", "100", *words[2:], "--max-size", "400", "--preview",
+             str(tmp_path / "seen.jpg"), "--events", str(tmp_path / "happened")]
+    made([SCRIPT, *words[:1], tmp_path / "alone.jpg", *words[2:-4], "--quiet"])
+    slow = farm.slow_worker(20, 0.2)
+    dreaming = farm.command(*words)
+    until(lambda: (tmp_path / "seen.jpg").exists())
+    first = pixels(tmp_path / "seen.jpg")
+    until(lambda: (pixels(tmp_path / "seen.jpg") != first).any())
+    assert first.shape == pixels(tmp_path / "alone.jpg").shape
+    child = child_of(slow)
+    dreaming.send_signal(signal.SIGINT)
+    _, errors = dreaming.communicate(timeout=MANY)
+    assert dreaming.returncode == 130
+    assert errors == (f"dreamify: stopped by SIGINT: {tmp_path / 'away.jpg'} is the dream so far; run the same command "
+                      "to continue\n")
+    assert ends(child)
+    assert read_recipe(tmp_path / "away.jpg")["unfinished"]["octave"] == 1
+    assert {"began", "step", "preview", "farmed"} <= told(tmp_path / "happened")
+    slow.kill()
+    farm.slow_worker(0, 0.01)
+    done = farm.run(*words)
+    assert done.returncode == 0, done.stderr
+    assert "continues from octave 1, iteration " in done.stdout
+    assert (tmp_path / "away.jpg").read_bytes() == (tmp_path / "alone.jpg").read_bytes()
+    assert names(tmp_path) == ["alone.jpg", "away.jpg", "farm", "happened", "seen.jpg"]
+
+
+def told(path: Path) -> set[str]:
+    """The kinds of the events in a file."""
+    return {json.loads(line)["event"] for line in path.read_text().splitlines()}
+
+
 def test_a_worker_that_hangs_does_not_hold_up_the_end(farm: Farm, photos: Path, tmp_path: Path) -> None:
     """What it has is tried elsewhere, and nothing is written twice."""
     words = ["conv2/3x3", "2", "2", "--seed", "1", "--model", "daydream"]
@@ -178,6 +220,34 @@ def test_a_worker_that_hangs_does_not_hold_up_the_end(farm: Farm, photos: Path, 
     assert done.returncode == 0, done.stderr
     assert dreams(tmp_path / "away") == alone
     assert done.stdout.count("a2-dream.PNG: done") == 1
+
+
+_PATIENT = """
+import runpy, sys
+sys.path.insert(0, sys.argv[1])
+from dreamer.farm import engine
+engine._SETTINGS["distributed.scheduler.worker-ttl"] = "1 hour"
+sys.argv[0] = sys.argv.pop(1) + "/dreamify.py"
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_worker_that_alone_holds_the_guide_and_hangs_holds_up_nobody(farm: Farm, photos: Path, sky: Path,
+                                                                       tmp_path: Path) -> None:
+    """Its scheduler would wait an hour before it counts the worker as gone."""
+    words = ["conv2/3x3", "4", "2", "--seed", "1", "--model", "daydream", "--guide", str(sky)]
+    alone = here(photos, words)
+    patient = farm.start("scheduler", "--port", "0", program=[sys.executable, "-c", _PATIENT, ROOT])
+    farm.address = "tls://" + wait_for(patient, "tls://").partition("tls://")[2].partition(";")[0]
+    stuck = farm.worker()
+    process = farm.command(photos, tmp_path / "away", *words)
+    child_of(stuck)  # it has begun, so it has the guide
+    stuck.send_signal(signal.SIGSTOP)
+    farm.worker()
+    told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    assert dreams(tmp_path / "away") == alone
+    assert "2 workers" in farm.status()[0]
 
 
 def test_a_full_disk_on_one_worker(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
@@ -206,16 +276,33 @@ def test_the_scheduler_dies(farm: Farm, photos: Path, words: list[str], tmp_path
     assert worker.wait(MANY) == 143
 
 
-def test_clocks_ten_minutes_apart(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:
+@pytest.fixture
+def faketime() -> str:
+    """The path of the library that changes what a process takes for the time."""
     library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
     if library is None:
         pytest.skip("no libfaketime: apt-get install libfaketime")
+    return str(library)
+
+
+def test_clocks_ten_minutes_apart(farm: Farm, photos: Path, words: list[str], faketime: str, tmp_path: Path) -> None:
     alone = here(photos, words)
-    farm.worker(LD_PRELOAD=str(library), FAKETIME="-10m")
-    farm.worker(LD_PRELOAD=str(library), FAKETIME="+10m")
+    farm.worker(LD_PRELOAD=faketime, FAKETIME="-10m")
+    farm.worker(LD_PRELOAD=faketime, FAKETIME="+10m")
     done = farm.run(photos, tmp_path / "away", *words)
     assert done.returncode == 0, done.stderr
     assert dreams(tmp_path / "away") == alone
+
+
+def test_a_clock_at_which_the_keys_are_not_valid(farm: Farm, sky: Path, faketime: str, tmp_path: Path) -> None:
+    """A worker and a command tell that, instead of calling the keys those of another farm."""
+    for shift, command in (("-3d", ["farm", "worker", farm.address]),
+                           ("+5000d", [str(sky), str(tmp_path / "d.png"), "--farm", farm.address])):
+        done = subprocess.run([SCRIPT, *command], env=farm.environment | {"LD_PRELOAD": faketime, "FAKETIME": shift},
+                              capture_output=True, text=True, check=False, timeout=MANY)
+        assert done.returncode == 1
+        assert search(r"^dreamify: by this machine's clock \(\d{4}-\d\d-\d\d\), the keys of the farm at tls://\S+ are "
+                      "not valid: set the clock, or make new keys$", done.stderr.splitlines()[-1])
 
 
 # too little memory ---------------------------------------------------------------------------------------
@@ -383,3 +470,46 @@ def test_the_compose_file(docker: str, farm_image: str, compose: list[str], tmp_
         assert len(found) == 3
     finally:
         composed("down")
+
+
+@pytest.mark.container
+def test_the_three_commands_on_two_machines(docker: str, farm_image: str, sky: Path, tmp_path: Path) -> None:
+    """The commands of docs/farm.md, typed in two containers as they stand, except that the address is that of the
+    first. The dreams have the bytes of those of one machine."""
+    page = (ROOT / "docs/farm.md").read_text().partition("## Real machines")[2].partition("\n## ")[0]
+    new_keys, scheduler, worker = (search(rf"^{number}\. .*?`(\./dreamify\.py [^`]*)`", page, re.M)[1]
+                                   for number in (1, 2, 3))
+    there, status = search(r"`(--farm tls:[^`]*)` dreams there, and `([^`]*)`", page).groups()
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        Image.open(sky).resize((60, 40 + number)).save(tmp_path / f"photos/{number}.png")
+    network = f"farm-{os.getpid()}"
+    machines = [f"{network}-1", f"{network}-2"]
+
+    def typed(machine: str, line: str, *more: str) -> str:
+        return str(run(docker, "exec", *more, "--workdir", "/opt/image-dreamer", machine, "sh", "-c",
+                       line.replace("192.168.1.5", address)).stdout)
+
+    run(docker, "network", "create", network)
+    try:
+        for name in machines:
+            run(docker, "run", "--detach", "--name", name, "--network", network, "--volume", f"{tmp_path}:/vagrant",
+                "--entrypoint", "sleep", farm_image, "infinity")
+        address = run(docker, "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+                      machines[0]).stdout.strip()
+        typed(machines[0], new_keys)
+        run(docker, "cp", f"{machines[0]}:/opt/image-dreamer/FOLDER", tmp_path / "keys")
+        for name in machines:
+            typed(name, "mkdir -p ~/.config/image-dreamer")
+            run(docker, "cp", tmp_path / "keys", f"{name}:/root/.config/image-dreamer/farm")
+        typed(machines[0], scheduler, "--detach")
+        for name in machines:
+            typed(name, worker, "--detach")
+        until(lambda: ": 2 workers; " in typed(machines[1], f"{status} || true"))
+        typed(machines[1], f"./dreamify.py /vagrant/photos /vagrant/away --seed 1 {there}")
+        typed(machines[1], "./dreamify.py /vagrant/photos /vagrant/alone --seed 1")
+        assert len(dreams(tmp_path / "away")) == 2
+        assert dreams(tmp_path / "away") == dreams(tmp_path / "alone")
+    finally:
+        run(docker, "rm", "--force", *machines, ok=False)
+        run(docker, "network", "rm", network, ok=False)

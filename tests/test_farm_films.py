@@ -9,17 +9,7 @@ import pytest
 
 from dreamer.nets.model import Model
 from farms import MANY, SCRIPT, Farm, child_of, until
-from helpers import PYTHON, ROOT, SLOWLY, ends, made, names, wait_for
-
-SLOW = """
-import sys
-from pathlib import Path
-sys.path[:0] = [sys.argv[1]]
-import dreamify
-from dreamer.farm import unit
-unit._PROGRAM = Path(sys.argv[2])
-sys.exit(dreamify.main(sys.argv[3:]))
-"""  # a worker whose dreams are slow
+from helpers import ends, made, names, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ffmpeg")]
 
@@ -80,9 +70,7 @@ def test_a_zoom_whose_worker_is_slow(farm: Farm, small: Path, both: Callable[...
                                      tmp_path: Path) -> None:
     """Its part is tried elsewhere, though the next one cannot begin before."""
     words, alone = both(small, "z.gif", "--zoom", "30")
-    slow = farm.start("worker", farm.address, "--threads", "1", program=[PYTHON, "-c", SLOW, ROOT, SLOWLY],
-                      SLOW_AFTER="6", SLOW_SECONDS="1000")
-    wait_for(slow, "works for the farm")
+    slow = farm.slow_worker(6, 1000)
     dreaming = farm.command(*words)
     child_of(slow)
     farm.worker()
@@ -95,9 +83,7 @@ def test_a_zoom_whose_worker_is_slow(farm: Farm, small: Path, both: Callable[...
 def test_a_stopped_film_goes_on(farm: Farm, video: Path, both: Callable[..., tuple[list[str], bytes]],
                                 tmp_path: Path) -> None:
     words, alone = both(video, "f.mkv")
-    slow = farm.start("worker", farm.address, program=[PYTHON, "-c", SLOW, ROOT, SLOWLY], SLOW_AFTER="134",
-                      SLOW_SECONDS="1")  # in the last 10 of the 144 steps of 24 frames
-    wait_for(slow, "works for the farm")
+    slow = farm.slow_worker(134, 1)  # in the last 10 of the 144 steps of 24 frames
     dreaming = farm.command(*words)
     wait_for(dreaming, "frame 24/60")
     child = child_of(slow)

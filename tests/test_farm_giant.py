@@ -1,12 +1,16 @@
 """One giant picture on the workers of a farm: the same bytes as on one machine, whoever dies."""
 
 import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,9 +47,52 @@ class Farm:
         wait_for(process, "works for the farm")
         return process
 
-    def dream(self, output: Path) -> "subprocess.Popen[str]":
+    def dream(self, output: Path, *more: object) -> "subprocess.Popen[str]":
         """The dream, begun."""
-        return start([ROOT / "dreamify.py", *map(str, words(output, "--farm", self.address))], env=self.environment)
+        return start([ROOT / "dreamify.py", *map(str, words(output, "--farm", self.address, *more))],
+                     env=self.environment)
+
+
+class Relay:
+    """The way to a farm's scheduler, for all its machines.
+
+    address  of the way
+    carried  bytes that have passed, in both directions"""
+
+    def __init__(self, address: str) -> None:
+        self._port, self.carried = int(address.rpartition(":")[2]), 0
+        self._open = [socket.create_server(("127.0.0.1", 0))]
+        self.address = f"tls://127.0.0.1:{self._open[0].getsockname()[1]}"
+        self._threads = [threading.Thread(target=self._serve)]
+        self._threads[0].start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                ends = [self._open[0].accept()[0], socket.create_connection(("127.0.0.1", self._port))]
+                self._open += ends
+                self._threads += [threading.Thread(target=self._pass, args=each) for each in (ends, ends[::-1])]
+                for each in self._threads[-2:]:
+                    each.start()
+
+    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(1 << 16):
+                self.carried += len(data)
+                other.sendall(data)
+            other.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End all connections."""
+        self._open[0].shutdown(socket.SHUT_RDWR)  # wakes who waits for it
+        self._threads[0].join()
+        for each in self._open[1:]:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for each in self._open:
+            each.close()
 
 
 @pytest.fixture
@@ -70,8 +117,9 @@ def ended(process: "subprocess.Popen[str]") -> str:
 
 
 def test_it_has_the_bytes_of_one_machine_and_waits_for_workers(farm: Farm, alone: bytes, tmp_path: Path) -> None:
-    """The layers are a sum, so that the farm is asked twice in each step."""
-    process = farm.dream(tmp_path / "dream.png")
+    """The layers are a sum, so that the farm is asked twice in each step. One hears of each tile, and sees the dream
+    grow."""
+    process = farm.dream(tmp_path / "dream.png", "--events", tmp_path / "happened", "--preview", tmp_path / "seen.jpg")
     assert process.stderr
     with process:
         line = process.stderr.readline()
@@ -80,6 +128,18 @@ def test_it_has_the_bytes_of_one_machine_and_waits_for_workers(farm: Farm, alone
         farm.worker()
         ended(process)
     assert (tmp_path / "dream.png").read_bytes() == alone
+    happened = [json.loads(line) for line in (tmp_path / "happened").read_text().splitlines()]
+    assert shares(happened, 1) == shares(happened, 2)
+    assert len(shares(happened, 1)) > 2
+    assert shares(happened, 1) == sorted(shares(happened, 1))
+    work = [event["done"] for event in happened if event["event"] in ("step", "tiled")]
+    assert work == sorted(work)
+    assert [event["width"] for event in happened if event["event"] == "preview"] == [1280]
+
+
+def shares(happened: list[dict[str, Any]], iteration: int) -> list[float]:
+    """How far that step was at each event within it."""
+    return [event["share"] for event in happened if event["event"] == "tiled" and event["iteration"] == iteration]
 
 
 def test_a_worker_that_dies_in_the_middle_changes_nothing(farm: Farm, alone: bytes, tmp_path: Path) -> None:
@@ -93,6 +153,18 @@ def test_a_worker_that_dies_in_the_middle_changes_nothing(farm: Farm, alone: byt
         assert all(map(ends, computing))
         ended(process)
     assert (tmp_path / "dream.png").read_bytes() == alone
+
+
+def test_pictures_do_not_pass_the_scheduler(farm: Farm, alone: bytes, tmp_path: Path) -> None:
+    """It would carry each twice: some 24 MB for each of the windows, and as much for its gradient."""
+    with contextlib.closing(Relay(farm.address)) as relay:
+        farm.address = relay.address
+        farm.worker()
+        farm.worker()
+        with farm.dream(tmp_path / "dream.png") as process:
+            ended(process)
+        assert (tmp_path / "dream.png").read_bytes() == alone
+        assert 0 < relay.carried < 24_000_000
 
 
 def test_a_computation_that_dies_is_done_elsewhere(farm: Farm, alone: bytes, tmp_path: Path) -> None:

@@ -13,30 +13,34 @@ from typing import Any
 import distributed
 
 from dreamer.errors import Failure, Stopped
-from dreamer.farm import engine, unit
+from dreamer.farm import engine, inplace, unit
 from dreamer.farm.keys import Keys
+from dreamer.farm.leases import living
 from dreamer.farm.likeness import check, likeness
+from dreamer.farm.share import Share
+from dreamer.farm.shared import SILENT, Shared
 from dreamer.farm.tempo import Tempo
 from dreamer.jobs import events
 from dreamer.jobs.elsewhere import Content, Result, Unit
 from dreamer.jobs.events import Listener
 from dreamer.machine import here
-from dreamer.machine.files import sha256
 from dreamer.machine.signals import LOOK, Stop
 
 AHEAD = 2  # units per place at a worker that are handed over: one that runs, and one that waits for its end
 TRIES = 3  # attempts at a unit that fails
 OFTEN = 0.25  # seconds between two reports to the listener
 LOOKS = 1.0  # seconds between two looks at the workers
+STOPPING, KEEPING = 3.0, 7.0  # seconds to ask for a stop, and until what is kept must be here
 SETTLED = 5.0  # seconds without a new worker after which the user hears of it, and a unit that fits none is given up
 
 
 class Farm:
     """The farm whose scheduler is at `where`; an Elsewhere. Raises Failure if it does not answer, or if this machine is
-    not like it."""
+    not like it. `folder`: the one that all machines share, or None."""
 
-    def __init__(self, where: str, keys: Keys) -> None:
-        self.where = where
+    def __init__(self, where: str, keys: Keys, folder: Path | None = None) -> None:
+        self.where, self.folder = where, folder
+        engine.listens(where)
         try:
             self.client = distributed.Client(where, security=engine.security(keys), timeout=engine.WAIT,
                                              set_as_default=False, name="image-dreamer")
@@ -50,8 +54,15 @@ class Farm:
 
     def state(self) -> dict[str, Any]:
         """What Scheduler.farm_state says. Raises Failure if the scheduler is gone."""
+        return self._told("farm_state")
+
+    def owners(self) -> dict[str, Any]:
+        """What Scheduler.farm_owners says. Raises Failure if the scheduler is gone."""
+        return self._told("farm_owners")
+
+    def _told(self, handler: str) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = self.client.sync(self.client.scheduler.farm_state, callback_timeout=20)
+            found: dict[str, Any] = self.client.sync(getattr(self.client.scheduler, handler), callback_timeout=20)
             return found
         except Exception:
             raise self.gone() from None
@@ -83,7 +94,10 @@ class _Open:
         self.futures: dict[str, Any] = {}
         self.told: dict[str, dict[str, Any]] = {}
         self.only: dict[str, set[str]] = {}  # workers that an attempt may use, if not all
+        self.placed = set[str]()  # attempts whose files are in the shared folder
         self.failed = set[str]()
+        self.travels = False  # whether its files must travel
+        self.place: dict[str, Any] | None = None  # where they are in the shared folder
         self.tries, self.lost, self.handed = 0, 0, 0.0
         self.last: dict[str, Any] | None = None
 
@@ -106,12 +120,14 @@ class _Run:
         self._aside: list[_Open] = []  # no worker has the room for them now
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._told: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._shared: dict[str, Any] = {}
+        self._shared, self._hung, self._said = Shared(farm.client, self._name), set[str](), set[str]()
         self._workers: dict[str, dict[str, Any]] = {}
         self._looked = self._reported = self._asked = -LOOKS
         self._changed = self._alone = time.monotonic()
         self._more, self._dry = True, False  # whether there may be more units, but not now
         self._tempo = Tempo()
+        self._share = None if farm.folder is None else Share(
+            farm.folder, lambda: living(farm.owners()), farm.owners()["farm"], self._client.id, self._name)
         self._client.subscribe_topic(self._topic, self._hear)
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
@@ -119,10 +135,18 @@ class _Run:
 
     def results(self) -> Iterator[tuple[Unit, Result]]:
         """Each Unit with its Result."""
+        with self._stop.heard():
+            yield from self._results()
+
+    def _results(self) -> Iterator[tuple[Unit, Result]]:
         self._listen(events.Farmed(0, 0, 0, 0))
         while self._more or self._open:
             if number := self._stop.asked():
-                raise Stopped(number)
+                kept = [*self._kept()]
+                yield from kept
+                if self._more or self._open or any(result.error for _, result in kept):
+                    raise Stopped(number)
+                break  # the last one has ended meanwhile
             self._look()
             self._take()
             self._again()
@@ -134,7 +158,7 @@ class _Run:
                 while True:
                     yield from self._settle(key)
                     key = self._ended.get_nowait()
-        self._listen(events.Farmed(self._tempo.done, self._tempo.done, 0, len(self._workers), 0.0))
+        self._listen(events.Farmed(self._tempo.done, self._tempo.done, 0, len(self._workers), 0.0, self._places()))
 
     def end(self) -> None:
         """Give up what has not ended: its dreams are stopped everywhere."""
@@ -146,6 +170,8 @@ class _Run:
             if futures:
                 self._client.sync(self._client._cancel, futures, callback_timeout=10)
         self._shared.clear()
+        if self._share:
+            self._share.end()
 
     # ------------------------------------------------------------------------------------ the workers
 
@@ -155,6 +181,7 @@ class _Run:
             while True:
                 told = self._told.get_nowait()
                 if (each := self._of.get(told["key"])) and not told["ended"]:
+                    self._follow(each, told)
                     each.told[told["key"]] = told | {"heard": time.monotonic()}
                     self._tempo.tell(told["worker"], each.unit.work, told)
         if time.monotonic() - self._looked < LOOKS:
@@ -175,6 +202,34 @@ class _Run:
                 if not only & {*found}:  # all that it may use are gone
                     self._drop(each, key)
                     self._hand_over(each)
+        self._send_again()
+
+    def _follow(self, each: _Open, told: dict[str, Any]) -> None:
+        """Pass on the events of the attempt that is farthest."""
+        if each.unit.follow is None or told["share"] < each.share():
+            return
+        for event in told["events"]:
+            picture = b""
+            if event["event"] == "preview":
+                with contextlib.suppress(Exception):  # the scheduler may be gone: _look tells
+                    picture = self._client.sync(self._client.scheduler.farm_glimpse, key=told["key"],
+                                                callback_timeout=STOPPING)
+                if not picture:
+                    continue
+            each.unit.follow(event, picture)
+
+    def _kept(self) -> Iterator[tuple[Unit, Result]]:
+        """Have the units that keep something stop, and yield what they bring, if they do so in time."""
+        for each in [*self._open.values()]:
+            if each.unit.keeps and each.told:
+                key, told = max(each.told.items(), key=lambda one: one[1]["share"])
+                try:
+                    self._client.sync(self._client._run, unit.stop, key, workers=[told["worker"]],
+                                      callback_timeout=STOPPING)
+                    found = each.futures[key].result(timeout=KEEPING)
+                except Exception:  # the worker is gone, or too slow: then nothing is kept
+                    continue
+                yield self._close(each, Result(found["files"], tuple(found["error"]), tuple(found["warnings"])))
 
     def _fits(self, unit: Unit, worker: dict[str, Any]) -> bool:
         """Whether the worker has what the unit needs."""
@@ -207,23 +262,28 @@ class _Run:
     def _hand_over(self, each: _Open, preferred: Iterable[str] = ()) -> None:
         """Begin an attempt at a unit. `preferred`: workers that should do it, but need not."""
         fit = {address for address, worker in self._workers.items() if self._fits(each.unit, worker)}
-        may = fit - each.failed or fit
+        may, place = self._placed(each, fit - each.failed or fit)
         if not may:
             self._aside.append(each)
             return
         each.tries, each.handed = each.tries + 1, time.monotonic()
         key = f"dream-{self._name}-{each.number}-{each.tries}"
         unit_of = each.unit
-        travelling = {name: data for name, data in unit_of.files.items() if isinstance(data, bytes)}
+        travelling = {name: data for name, data in unit_of.files.items()
+                      if isinstance(data, bytes) and not (place and name in place["reads"])}
         shared = {name: data for name, data in unit_of.files.items() if not isinstance(data, bytes)}
         job = {"name": unit_of.name, "request": dict(unit_of.request), "outputs": unit_of.outputs,
                "whole": unit_of.whole, "count": _pictures(unit_of), "key": key, "topic": self._topic,
-               "number": each.number, "need": unit_of.memory, "shared": [*shared]}
+               "number": each.number, "need": unit_of.memory, "shared": [*shared], "place": place,
+               "follows": unit_of.follow is not None, "keeps": unit_of.keeps}
         needs = {"slots": 1} | ({"memory": unit_of.memory} if unit_of.memory else {})
         needs |= {f"weights-{unit_of.weights}": 1} if unit_of.weights else {}
-        workers = sorted(preferred) or (sorted(may) if each.failed else None)
-        if each.failed and not preferred:
+        narrow = (each.failed or may != fit) and not preferred
+        workers = sorted(preferred) or (sorted(may) if narrow else None)
+        if narrow:
             each.only[key] = may
+        if place:
+            each.placed.add(key)
         try:
             future = self._client.submit(
                 unit.carry_out, job, [*travelling], [*travelling.values()], *map(self._content, shared.values()),
@@ -234,14 +294,68 @@ class _Run:
         self._of[key] = each
         future.add_done_callback(lambda ended: self._ended.put(ended.key))
 
+    def _placed(self, each: _Open, may: set[str]) -> tuple[set[str], dict[str, Any] | None]:
+        """(those of the workers `may` that shall do the unit, how they find its files in the shared folder: None if
+        they travel)."""
+        share, place = self._share, None
+        if share and may and not (each.futures or each.travels):
+            try:
+                place = each.place = each.place or share.place(each.unit, each.number)
+            except OSError as error:
+                self._tell(f"the shared folder cannot be used ({error.filename}: {error.strerror}), so files travel")
+        if not (share and place):
+            return may, None
+        share.ask(self._workers, lambda shown, worker: self._client.submit(
+            inplace.prove, shown, key=f"share-{self._name}-{worker}", pure=False, workers=[worker]))
+        for worker, why in [*share.refusals()]:
+            self._leave_out(worker, why)
+        may = may - share.waited_for()
+        seen = share.seen_by(may)
+        rest = may - seen
+        if rest and not seen and not any("folder" in worker["resources"] for worker in self._workers.values()):
+            self._tell("no worker has a --folder, so files travel")
+        if seen and (not rest or self._load(seen, True) <= self._load(rest, False)):
+            return seen, place
+        return rest, None
+
+    def _load(self, workers: set[str], placed: bool) -> float:
+        """How many attempts of that kind there are for each place at the workers."""
+        places = sum(int(self._workers[address]["resources"]["slots"]) for address in workers)
+        return sum((key in each.placed) == placed for each in self._open.values() for key in each.futures) / places
+
+    def _leave_out(self, worker: str, why: str) -> None:
+        """Let the files of a worker travel from now on, and tell the user."""
+        if self._share and self._share.leave_out(worker):
+            name = self._workers.get(worker, {}).get("name", worker)
+            self._tell(f"{name} cannot use the shared folder, so its files travel: {why}")
+
+    def _tell(self, line: str) -> None:
+        """Tell the user, once."""
+        if line not in self._said:
+            self._listen(events.Warned(line))
+        self._said.add(line)
+
     def _content(self, path: Content) -> Any:
-        """The future of a file's content, which the engine brings to each worker once."""
+        """The future of a file's content."""
         assert isinstance(path, Path)  # noqa: S101
-        checksum = sha256(path)
-        if checksum not in self._shared:
-            self._shared[checksum] = self._client.submit(unit.content, path.read_bytes(), pure=False,
-                                                         key=f"content-{self._name}-{checksum}")
-        return self._shared[checksum]
+        return self._shared.content(path, self._hung, self._workers)
+
+    def _send_again(self) -> None:
+        """Send what only hung workers hold to others, and begin the attempts that wait for it anew."""
+        self._hung = {address for address, worker in self._workers.items() if worker["silent"] > SILENT}
+        if self._hung == {*self._workers}:  # nobody could get it
+            return
+        try:
+            lost = self._shared.lost(self._hung, self._workers)
+        except Exception:
+            raise self._farm.gone() from None
+        for each in [*self._open.values()] if lost else []:
+            waiting = [key for key in each.futures if key not in each.told]
+            if not lost.isdisjoint(each.unit.files.values()):
+                for key in waiting:
+                    self._drop(each, key)
+                if not each.futures:
+                    self._hand_over(each)
 
     def _again(self) -> None:
         """Hand over what no worker had the room for, if one has now."""
@@ -251,7 +365,8 @@ class _Run:
 
     def _unfit(self) -> Iterator[tuple[Unit, Result]]:
         """Give up units for which no worker has the room."""
-        if not self._workers or time.monotonic() - self._changed < SETTLED:
+        if not self._workers or time.monotonic() - self._changed < SETTLED or (
+                self._share and self._share.waited_for() & {*self._workers}):
             return
         waiting, self._aside = self._aside, []
         for each in waiting:
@@ -290,11 +405,18 @@ class _Run:
             return
         future = each.futures[key]
         told, failure = self._outcome(future)
+        if told and told.get("apart"):
+            each.travels = True
+            if not told.get("only"):
+                self._leave_out(told["worker"], told["apart"])
         if told and (told["code"] != 1):
             self._tempo.end(told["worker"], each.unit.work, each.told.get(key))
-            yield self._close(each, Result(told["files"], tuple(told["error"]), tuple(told["warnings"])))
+            yield self._close(each, self._result(each, told))
             return
         self._drop(each, key)
+        if told and told.get("apart"):
+            self._hand_over(each)
+            return
         if told:
             each.failed.add(told["worker"])
             each.last = told
@@ -306,6 +428,17 @@ class _Run:
                 yield self._close(each, Result({}, (_advice(lines[0]),) if told and told["tiles"] else lines))
             else:
                 self._hand_over(each)
+
+    def _result(self, each: _Open, told: dict[str, Any]) -> Result:
+        """What a worker tells, as a Result: what belongs into the shared folder is there then."""
+        error, there = tuple(told["error"]), [*told.get("there", ())]
+        if self._share and self._share.belongs(each.unit):
+            for key in [*each.futures]:  # no other attempt may write any more
+                self._drop(each, key)
+            error += tuple(self._share.missing(each.unit, there))
+            written, wrong = self._share.write(each.unit, each.number, told["files"])
+            there, error = there + written, error + tuple(wrong)
+        return Result(told["files"], error, tuple(told["warnings"]), frozenset(there))
 
     def _others(self, each: _Open) -> bool:
         return any(address not in each.failed and self._fits(each.unit, worker)
@@ -337,6 +470,7 @@ class _Run:
         future = each.futures.pop(key)
         each.told.pop(key, None)
         each.only.pop(key, None)
+        each.placed.discard(key)
         del self._of[key]
         if not future.done():
             with contextlib.suppress(Exception):
@@ -350,7 +484,7 @@ class _Run:
         running = [told for each in self._open.values() for told in each.told.values()]
         total = max(self._total(), done)
         self._listen(events.Farmed(done, total, len(running), len(self._workers),
-                                   self._tempo.left(total - done, self._workers, running)))
+                                   self._tempo.left(total - done, self._workers, running), self._places()))
 
 
 def _pictures(unit_of: Unit) -> int:

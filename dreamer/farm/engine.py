@@ -3,15 +3,19 @@
 import asyncio
 import datetime
 import logging
+import socket
+import time
 import warnings
 from typing import Any
 
 from dreamer.errors import Failure
 from dreamer.farm.keys import Keys
 from dreamer.machine import here
+from dreamer.machine.signals import LOOK
 
 KILLS = 2  # workers that a unit may have ended before; the next one ends the unit too
 WAIT = "10s"  # for a connection
+REFUSED = 2.0  # seconds for which connections may be refused, because the scheduler is starting
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": KILLS,
     "distributed.scheduler.work-stealing": False,  # it moves long tasks at odd times
@@ -67,10 +71,27 @@ def security(keys: Keys) -> Any:
     return load().Security(tls_ca_file=str(keys.authority), require_encryption=True, **held)
 
 
+def listens(where: str) -> None:
+    """Raise Absent if nothing listens at `where`: the engine would try for as long as WAIT."""
+    host, _, port = where.removeprefix("tls://").rpartition(":")
+    last = time.monotonic() + REFUSED
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), REFUSED).close()
+            return
+        except ConnectionRefusedError as error:
+            if time.monotonic() > last:
+                raise unreachable(where, error) from None
+            time.sleep(LOOK)
+        except OSError:  # the engine tries for longer, and says what is wrong
+            return
+
+
 async def ask(where: str, keys: Keys, question: str, **more: Any) -> Any:
     """What the scheduler at `where` answers. Raises Failure if none of this farm answers there."""
     distributed = load()
     guard = security(keys)
+    await asyncio.get_running_loop().run_in_executor(None, listens, where)
     try:
         async with distributed.core.rpc(where, connection_args=guard.get_connection_args("client")) as scheduler:
             return await asyncio.wait_for(getattr(scheduler, question)(**more), 15)
@@ -80,7 +101,7 @@ async def ask(where: str, keys: Keys, question: str, **more: Any) -> Any:
 
 def unreachable(where: str, error: BaseException) -> Failure:
     """The Failure if the scheduler at `where` cannot be reached, because of `error`."""
-    told = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
+    told = _reasons(error)
     if "not yet valid" in told or "has expired" in told:
         return Failure(f"by this machine's clock ({datetime.date.today()}), the keys of the farm at {where} are not "
                        "valid: set the clock, or make new keys")
@@ -88,3 +109,8 @@ def unreachable(where: str, error: BaseException) -> Failure:
         return Failure(f"the scheduler at {where} belongs to another farm: its keys are not those of this machine")
     return Absent(f"no scheduler of a farm answers at {where}; start one there with: "
                    f"{here.command('farm scheduler')}")
+
+
+def _reasons(error: BaseException | None) -> str:
+    """What an error says, and what those say that led to it."""
+    return f"{error} {_reasons(error.__cause__ or error.__context__)}" if error else ""

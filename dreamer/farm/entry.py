@@ -13,7 +13,8 @@ from dreamer.options import values
 
 _Found = TypeVar("_Found")
 _WORDS = ("keys", "scheduler", "worker", "status")
-_OF = {"bind": "scheduler", "port": "scheduler", "jobs": "worker", "memory": "worker", "threads": "worker"}
+_OF = {"bind": "scheduler", "port": "scheduler", "jobs": "worker", "memory": "worker", "threads": "worker",
+       "folder": "worker"}
 
 
 def enter(what: str | None, where: str | os.PathLike[str] | None, given: dict[str, Any],
@@ -41,15 +42,15 @@ def enter(what: str | None, where: str | os.PathLike[str] | None, given: dict[st
         from dreamer.farm.scheduler import LOOPBACK, serve
         port = given["port"] if given["port"] is not None else values.FARM_PORT
         return _run(serve(held, given["bind"] or here.address() or LOOPBACK, port))
-    named = where or os.environ.get("DREAMER_FARM") or values.NONE
-    if "://" not in (address := values.farm(named)):
+    if "://" not in (address := values.farm(where or os.environ.get("DREAMER_FARM") or values.NONE)):
         raise Mistake(f"farm: {what} needs the address of a scheduler, such as tls://192.168.1.5:{values.FARM_PORT}")
-    held = keys.find()
     if what == "status":
-        return _run(_status(address, held))
+        return _run(_status(address, keys.find()))
+    from dreamer.farm.share import named
+    folder, held = named(given["folder"]), keys.find()
     engine.load()
     from dreamer.farm.worker import room, work
-    has = room(given["memory"], given["threads"], given["jobs"] or 1)
+    has = room(given["memory"], given["threads"], given["jobs"] or 1, folder)
     return _run(work(address, held, has, pull, objectives))
 
 

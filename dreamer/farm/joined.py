@@ -2,9 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from dreamer.arrays import Pixels
-from dreamer.farm import keys
+from dreamer.farm import keys, share
 from dreamer.jobs.elsewhere import Result, Spread, Unit
 from dreamer.jobs.events import Listener
 from dreamer.machine.signals import Stop
@@ -38,15 +39,16 @@ class Joined:
 
     def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
                   stop: Stop) -> Iterator[tuple[Unit, Result]]:
-        """As Elsewhere says. Raises Mistake if this machine has no keys."""
+        """As Elsewhere says. Raises Mistake if this machine has no keys, or if the shared folder is no folder."""
+        folder = None if self._where == LOCAL else share.named()
         with self._reached() as (where, held):
-            yield from _carried_out(where, held, units, total, listen, stop)
+            yield from _carried_out(where, held, folder, units, total, listen, stop)
 
 
-def _carried_out(where: str, held: keys.Keys, units: Iterable[Unit | None], total: Callable[[], float],
-                 listen: Listener, stop: Stop) -> Iterator[tuple[Unit, Result]]:
+def _carried_out(where: str, held: keys.Keys, folder: Path | None, units: Iterable[Unit | None],
+                 total: Callable[[], float], listen: Listener, stop: Stop) -> Iterator[tuple[Unit, Result]]:
     from dreamer.farm.client import Farm  # with the engine
-    farm = Farm(where, held)
+    farm = Farm(where, held, folder)
     try:
         yield from farm.carry_out(units, total, listen, stop)
     finally:

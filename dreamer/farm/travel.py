@@ -1,19 +1,17 @@
 """The windows of a giant picture on their way to the workers of a farm, and back."""
 
 import collections
-import functools
 import math
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import distributed
-
 from dreamer.errors import Failure, Stopped
 from dreamer.farm import engine
+from dreamer.farm.attempt import Attempt
 from dreamer.farm.client import LOOKS, SETTLED, Farm
-from dreamer.farm.windows import Answer, Question, compute
+from dreamer.farm.windows import Answer, Question
 from dreamer.jobs import events
 from dreamer.jobs.events import Listener
 from dreamer.machine import here
@@ -28,29 +26,25 @@ _PAUSE = 0.01  # seconds between two looks whether a window is back
 class _Sent(NamedTuple):
     """A window that is on its way.
 
-    futures  of its Answer: of the attempt that runs, and of a second one if that is slow
-    when     time when it was sent
-    failed   workers that could not compute it
-    tries    how many attempts have failed, and this one
-    may      workers that may compute it; None for all
-    slow     worker with the first attempt, if there is a second one"""
+    attempts  the one that runs, and a second one if that is slow
+    failed    workers that could not compute it
+    tries     how many attempts have failed, and this one
+    lost      how many workers have died with it"""
 
     tile: Tile
-    futures: tuple[Any, ...]
-    when: float
-    failed: frozenset[str]
-    tries: int
-    may: list[str] | None
-    slow: str = ""
+    attempts: tuple[Attempt, ...]
+    failed: frozenset[str] = frozenset()
+    tries: int = 1
+    lost: int = 0
 
-    def back(self) -> Any:
-        """The future of the attempt that has ended, or None."""
-        return next((future for future in self.futures if future.done()), None)
+    def back(self) -> Attempt | None:
+        """The attempt that has ended, or None."""
+        return next((attempt for attempt in self.attempts if attempt.back()), None)
 
     def drop(self) -> None:
         """Forget what still runs."""
-        for future in self.futures:
-            future.cancel()
+        for attempt in self.attempts:
+            attempt.drop()
 
 
 class Travel:
@@ -59,10 +53,13 @@ class Travel:
     def __init__(self, farm: Farm, listen: Listener, asked: Callable[[], int | None]) -> None:
         self._farm, self._client, self._listen, self._asked = farm, farm.client, listen, asked
         self._workers: dict[str, dict[str, Any]] = {}  # those that have the weights
-        self._looked, self._lacked, self._helped = -LOOKS, time.monotonic(), -LOOKS
+        self._looked, self._lacked, self._mended = -LOOKS, time.monotonic(), -LOOKS
         self._told, self._out = set[str](), set[str]()
         self._name, self._number = uuid.uuid4().hex[:12], 0
         self._usual = math.inf  # seconds that a window takes, there and back
+        self._sent: collections.deque[_Sent] = collections.deque()  # in the order of the tiles
+        self._question: Callable[[Tile], Question]
+        self._weights = ""
 
     def answers(self, tiles: Sequence[Tile], question: Callable[[Tile], Question], weights: str,
                 most: int) -> Iterator[Any]:
@@ -71,15 +68,17 @@ class Travel:
 
         weights  sha256 of the weights that a worker must have
         most     windows that may be on their way"""
-        sent: collections.deque[_Sent] = collections.deque()
         rest = collections.deque(tiles)
+        self._sent.clear()
+        self._question, self._weights = question, weights
         try:
-            while rest or sent:
-                while rest and len(sent) < self._room(weights, most):
-                    sent.append(self._send(rest.popleft(), question, weights))
-                if sent and sent[0].back():
-                    if answer := self._back(sent, question, weights):
-                        first = sent.popleft()
+            while rest or self._sent:
+                self._look()
+                while rest and len(self._sent) < most and (worker := self._ready(most)):
+                    self._sent.append(self._to(worker, _Sent(rest.popleft(), ())))
+                if self._sent and self._sent[0].back():
+                    if answer := self._back(self._sent[0]):
+                        first = self._sent.popleft()
                         first.drop()
                         if answer.gradient is not None:
                             first.tile.add(answer.gradient)
@@ -88,83 +87,104 @@ class Travel:
                     raise Stopped(number)
                 else:
                     time.sleep(_PAUSE)
-                    self._again(sent, question, weights)
-                    self._help(sent, question, weights)
+                    self._mend()
         finally:
-            for each in sent:
+            for each in self._sent:
                 each.drop()
 
-    def _send(self, tile: Tile, question: Callable[[Tile], Question], weights: str,
-              failed: frozenset[str] = frozenset(), tries: int = 1) -> _Sent:
-        """Hand a window over to a worker, except those where it failed."""
-        out = failed | self._out
-        may = [address for address in self._workers if address not in out] if out else None
-        future = self._submitted(question(tile), weights, may or None)
-        return _Sent(tile, (future,), time.monotonic(), failed, tries, may or None)
+    # ---------------------------------------------------------------------------------------- there
 
-    def _submitted(self, question: Question, weights: str, may: list[str] | None) -> Any:
+    def _to(self, worker: str, each: _Sent) -> _Sent:
+        """Hand a window over to a worker."""
         self._number += 1
-        future = self._client.submit(compute, question, key=f"window-{self._name}-{self._number}", pure=False,
-                                     workers=may, resources={"slots": 1, f"weights-{weights}": 1})
-        future.add_done_callback(functools.partial(self._ended, time.monotonic()))
-        return future
+        attempt = Attempt(self._client, worker, f"window-{self._name}-{self._number}", self._question(each.tile),
+                          self._weights, self._took)
+        return each._replace(attempts=(*each.attempts, attempt))
 
-    def _ended(self, when: float, future: Any) -> None:
-        """In a thread of the engine: an attempt that began at `when` has ended."""
-        if future.status == "finished":
-            took = time.monotonic() - when
-            self._usual = took if self._usual == math.inf else (self._usual + took) / 2
+    def _took(self, seconds: float) -> None:
+        """In a thread of the engine: an attempt has succeeded, after so long."""
+        self._usual = seconds if self._usual == math.inf else (self._usual + seconds) / 2
 
-    def _back(self, sent: collections.deque[_Sent], question: Callable[[Tile], Question],
-              weights: str) -> Answer | None:
-        """The Answer for the first window, which has come back; or None if it failed there and was sent to another
-        worker. Raises Failure."""
-        first = sent[0]
-        try:
-            answer: Answer = first.back().result(timeout=60)
-        except distributed.scheduler.KilledWorker:
-            raise Failure(f"a window of the picture ended {engine.KILLS + 1} workers, one after the other") from None
-        except Exception as error:  # it came back, and was lost with the worker before it was here
-            if self._client.status != "running":
-                raise self._farm.gone() from None
-            answer = Answer(None, None, "", f"the farm lost a window {TRIES} times: {error or type(error).__name__}")
+    def _ready(self, most: int) -> str:
+        """The worker that gets the next window now, or ""."""
+        places = sum(int(worker["resources"]["slots"]) for worker in self._workers.values())
+        if most < places:
+            self._tell(f"this machine's memory is enough for {most} windows at a time, so {places - most} of the "
+                       f"farm's {places} places stay free; --memory gives more")
+        best = self._best()
+        return best if best and self._load(best, self._has()) < AHEAD else ""
+
+    def _best(self, failed: frozenset[str] = frozenset()) -> str:
+        """The worker that has least to do, of those that have not failed if there are any; "" if there is none."""
+        can = [address for address in self._workers if address not in failed | self._out] or [*self._workers]
+        has = self._has()
+        return min(can, key=lambda address: self._load(address, has), default="")
+
+    def _has(self) -> collections.Counter[str]:
+        """How many windows each worker has now."""
+        return collections.Counter(attempt.worker for each in self._sent for attempt in each.attempts
+                                   if not attempt.back())
+
+    def _load(self, worker: str, has: collections.Counter[str]) -> float:
+        """Windows per place that a worker has; dreams of others count too."""
+        return (has[worker] + len(self._workers[worker]["doing"])) / float(self._workers[worker]["resources"]["slots"])
+
+    # ---------------------------------------------------------------------------------------- and back
+
+    def _back(self, first: _Sent) -> Answer | None:
+        """The Answer for the first window, which has come back; or None if it failed there. Raises Failure."""
+        attempt = first.back()
+        assert attempt  # noqa: S101
+        answer = attempt.answer()
         if not answer.error:
-            if first.slow and answer.worker != first.slow:
-                self._give_up(first.slow)
+            if attempt is not first.attempts[0]:
+                self._give_up(first.attempts[0].worker)
             return answer
-        self._look(weights, now=True)
-        failed = first.failed | {answer.worker} - {""}
+        if self._client.status != "running":
+            raise self._farm.gone()
+        self._look(now=True)
+        first.drop()
+        failed = first.failed | {attempt.worker}
+        if not answer.worker:
+            self._sent[0] = self._lost(first, answer.error)._replace(failed=failed)
+            return None
+        name = self._workers.get(answer.worker, {}).get("name", "a worker")
         if first.tries >= TRIES or not {*self._workers} - failed:
-            name = self._workers.get(answer.worker, {}).get("name")
-            raise Failure(f"{name}: {answer.error}" if name else answer.error)
-        if answer.final and (name := self._workers.get(answer.worker, {}).get("name")):
+            raise Failure(f"{name}: {answer.error}")
+        if answer.final:
             self._out.add(answer.worker)
             self._tell(f"{name}: {answer.error}; the other workers do it")
-        first.drop()
-        sent[0] = self._send(first.tile, question, weights, failed, first.tries + 1)
+        self._sent[0] = self._to(self._best(failed), first._replace(attempts=(), failed=failed, tries=first.tries + 1))
         return None
 
-    def _again(self, sent: collections.deque[_Sent], question: Callable[[Tile], Question], weights: str) -> None:
-        """Send the first window again if all workers that may compute it are gone."""
-        self._look(weights)
-        if sent and sent[0].may and self._workers and not {*self._workers} & {*sent[0].may}:
-            sent[0].drop()
-            sent[0] = self._send(sent[0].tile, question, weights)
+    def _lost(self, each: _Sent, why: str) -> _Sent:
+        """A window was lost with its worker, or on the way: it is sent again when it is known who is left. Raises
+        Failure."""
+        if each.lost == engine.KILLS:
+            raise Failure(f"the farm lost a window {each.lost + 1} times: {why}")
+        return each._replace(attempts=(), lost=each.lost + 1)
 
-    def _help(self, sent: collections.deque[_Sent], question: Callable[[Tile], Question], weights: str) -> None:
-        """Try what takes long on workers that have nothing to do, because all windows that may be on their way are."""
-        if time.monotonic() - self._helped < LOOKS:
+    def _mend(self) -> None:
+        """Send again what was lost with a worker, and try what takes long on workers that have nothing to do, because
+        all windows that may be on their way are."""
+        if time.monotonic() - self._mended < LOOKS:
             return
-        self._helped = time.monotonic()
-        slow = [number for number, each in enumerate(sent) if not each.back() and len(each.futures) == 1
-                and time.monotonic() - each.when > SLOW * self._usual]
-        busy = self._client.processing() if slow else {}
-        free = [address for address in self._workers if not busy.get(address)]
+        self._mended = time.monotonic()
+        slow = []
+        for number, each in enumerate(self._sent):
+            if each.attempts and not any(attempt.back() or attempt.worker in self._workers
+                                         for attempt in each.attempts):
+                each.drop()
+                self._sent[number] = each = self._lost(each, "its worker has died")
+            if not each.attempts and (worker := self._best(each.failed)):
+                self._sent[number] = self._to(worker, each)
+            elif len(each.attempts) == 1 and not each.back() and (
+                    time.monotonic() - each.attempts[0].when > SLOW * self._usual):
+                slow.append(number)
+        has, busy = self._has(), self._client.processing() if slow else {}
+        free = [address for address in self._workers if not busy.get(address) and not has[address]]
         for number, address in zip(slow, free, strict=False):
-            each = sent[number]
-            has = next((other for other, keys in busy.items() if each.futures[0].key in keys), "")
-            second = self._submitted(question(each.tile), weights, [address])
-            sent[number] = each._replace(futures=(*each.futures, second), slow=has)
+            self._sent[number] = self._to(address, self._sent[number])
 
     def _give_up(self, worker: str) -> None:
         """Send no more windows to a worker that took so long that another was faster from the beginning."""
@@ -172,28 +192,21 @@ class Travel:
             self._out.add(worker)
             self._tell(f"the worker {name} hangs, or is very slow: it gets no more of this picture")
 
-    def _room(self, weights: str, most: int) -> int:
-        """How many windows may be on their way now."""
-        self._look(weights)
-        places = sum(int(worker["resources"]["slots"]) for worker in self._workers.values())
-        if most < places:
-            self._tell(f"this machine's memory is enough for {most} windows at a time, so {places - most} of the "
-                       f"farm's {places} places stay free; --memory gives more")
-        return min(most, AHEAD * places)
+    # ---------------------------------------------------------------------------------------- the workers
 
-    def _look(self, weights: str, now: bool = False) -> None:
+    def _look(self, now: bool = False) -> None:
         """Find out which workers there are, if that was long ago. Raises Failure if the scheduler is gone, or if no
         worker has the weights."""
         if time.monotonic() - self._looked < LOOKS and not now:
             return
         found, self._looked = self._farm.state()["workers"], time.monotonic()
         self._workers = {address: worker for address, worker in found.items()
-                         if f"weights-{weights}" in worker["resources"]}
+                         if f"weights-{self._weights}" in worker["resources"]}
         if self._workers:
             self._lacked = time.monotonic()
         elif time.monotonic() - self._lacked > SETTLED:
             if found:
-                raise Failure(f"no worker has these weights (sha256 {weights[:8]}…): use the same image on all "
+                raise Failure(f"no worker has these weights (sha256 {self._weights[:8]}…): use the same image on all "
                               "machines")
             self._tell(f"waiting for workers at {self._farm.where}; to start one: "
                        f"{here.command(f'farm worker {self._farm.where}')}")

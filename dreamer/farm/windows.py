@@ -21,6 +21,7 @@ from dreamer.nets.net import Net, Tile
 
 LONGEST = 3600.0  # seconds for a window, even on a machine that is busy and old
 ARRAYS = 60  # bytes per pixel of a window outside the net: the window, its gradient, and copies on their way
+NO_PIXELS: Planes = np.empty((3, 0, 0), np.float32)  # of a question whose pixels travel by themselves
 
 
 class Dreaming(NamedTuple):
@@ -65,7 +66,7 @@ class Answer(NamedTuple):
 
     found     what the function returned
     gradient  of the window, float32 (3, h, w); None if the function computed none
-    worker    address of the machine
+    worker    address of the machine; "" if the window was lost with it, or on the way
     error     why it failed; "" if it did not
     final     whether the machine would fail again"""
 
@@ -76,12 +77,15 @@ class Answer(NamedTuple):
     final: bool = False
 
 
-def compute(question: Question) -> Answer:
-    """Compute a window. Called by the engine, on a worker."""
+def compute(question: Question, name: str) -> Answer:
+    """Compute a window whose pixels have come under that name. Called by the engine, on a worker."""
     import distributed
     worker = distributed.get_worker()
+    pixels = worker.arrived.take(name)
+    if pixels is None:
+        return Answer(None, None, "", "its pixels have not arrived")
     try:
-        found: Answer = worker.windows.ask(question)
+        found: Answer = worker.windows.ask(question._replace(pixels=pixels))
         return found._replace(worker=worker.address)
     except Failure as error:
         return Answer(None, None, worker.address, str(error), not isinstance(error, Died))

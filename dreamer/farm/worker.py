@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import distributed
+from tornado.ioloop import PeriodicCallback
 
+from dreamer.arrays import Planes
 from dreamer.errors import Failure, Stopped, counted, say
 from dreamer.farm import engine
+from dreamer.farm.attempt import SOON, Arrived
 from dreamer.farm.home import home
 from dreamer.farm.keys import Keys
 from dreamer.farm.likeness import check, likeness
 from dreamer.farm.pageless import Pageless
 from dreamer.farm.windows import Children, Windows
 from dreamer.machine import limits
+from dreamer.machine.series import Series
 from dreamer.machine.signals import ASKING
 
 PLENTY = 10 ** 9  # units that can use the same weights at once
@@ -32,42 +36,56 @@ class Room(NamedTuple):
 
     memory   bytes in all
     threads  in all
-    jobs     units at a time, which share both"""
+    jobs     units at a time, which share both
+    folder   the folder that all machines share, or None"""
 
     memory: int
     threads: int
     jobs: int
+    folder: Path | None = None
 
     def told(self) -> str:
         """As text."""
         return (f"{counted(self.jobs, 'dream')} at a time, {limits.told(self.memory)} of memory, "
-                f"{counted(self.threads, 'thread')}")
+                f"{counted(self.threads, 'thread')}" + (f", the shared folder {self.folder}" if self.folder else ""))
 
 
-def room(memory: int | None, threads: int | None, jobs: int) -> Room:
+def room(memory: int | None, threads: int | None, jobs: int, folder: Path | None) -> Room:
     """The Room for these options: by default, most of this machine's memory, and all its cores."""
     free = int(limits.memory() * SHARE)
-    return Room(memory or min(free, limits.cap() or free), threads or limits.threads(), jobs)
+    return Room(memory or min(free, limits.cap() or free), threads or limits.threads(), jobs, folder)
 
 
 class Worker(Pageless, distributed.Worker):
     """The engine's worker, for dreams. It has no page, and one thread more than units, which brings what units share.
 
     home            folder for its units
+    folder          the folder that all machines share, or None
     windows         who computes the windows of giant pictures
+    attempts        at units, by key: each has a method stop
+    series          who carries out units, and does not now; the one that was used last is the last
+    arrived         pixels of windows that wait to be computed
     memory_share, threads_share  what a unit may use"""
 
     def __init__(self, where: str, keys: Keys, room: Room, folder: Path, weights: dict[str, str],
                  windows: Children) -> None:
-        self.windows = windows
-        self.home, self.memory_share = folder, room.memory // room.jobs
+        self.windows, self.attempts, self.series = windows, dict[str, Any](), list[Series]()
+        self.home, self.folder, self.memory_share = folder, room.folder, room.memory // room.jobs
         self.threads_share = max(1, room.threads // room.jobs)
         resources = {"slots": room.jobs, "memory": room.memory, "cores": room.threads}
         resources |= {f"weights-{checksum}": PLENTY for checksum in weights.values()}
+        resources |= {"folder": PLENTY} if room.folder else {}
         super().__init__(where, nthreads=room.jobs + 1, host=_own_address(where), protocol="tls://",
                          name=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:4]}",
                          security=engine.security(keys), memory_limit=0, local_directory=str(folder),
                          resources=resources, dashboard=False, dashboard_address=None)
+        self.arrived = Arrived(lambda name: name in self.state.tasks)
+        self.handlers["farm_window"] = self.farm_window
+        self.periodic_callbacks["farm_window"] = PeriodicCallback(self.arrived.forget, SOON * 1000)
+
+    def farm_window(self, name: str, pixels: Planes) -> None:
+        """The pixels of a window come from who holds the picture."""
+        self.arrived.add(name, pixels)
 
 
 async def work(where: str, keys: Keys, room: Room, pull: Callable[..., float], objectives: Callable[..., Any]) -> None:
@@ -125,6 +143,8 @@ async def _serve(worker: Worker, where: str, room: Room, asked: asyncio.Event) -
         each.cancel()
     with contextlib.suppress(Exception):
         await asyncio.wait_for(worker.close(timeout=5), 10)
+    for series in worker.series:
+        series.close()
     if not asked.is_set():
         say("the scheduler is gone")
 

@@ -18,6 +18,8 @@ VARIABLES = {
                      "machine (Vagrant's); the image and the Vagrantfile set it",
     "DREAMER_FARM": "the address of a farm's scheduler: --farm for all dreams",
     "DREAMER_FARM_KEYS": "the folder with the farm's keys (default: ~/.config/image-dreamer/farm)",
+    "DREAMER_FARM_FOLDER": "the folder that all machines of a farm share, as this machine sees it: pictures in it "
+                           "do not travel",
     "XDG_CONFIG_HOME": "folder in which it looks for image-dreamer/farm (default: ~/.config)",
     "DISPLAY, WAYLAND_DISPLAY": "there is a desktop: the studio opens its page in the browser",
     "XDG_CACHE_HOME": "folder in which it keeps image-dreamer/ (default: ~/.cache)",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from dreamer.errors import Stopped, counted
+from dreamer.errors import Stopped, counted, printable
 from dreamer.jobs import events
 from dreamer.jobs.elsewhere import Elsewhere, Result, Unit
 from dreamer.jobs.events import Listener
@@ -17,10 +17,12 @@ Missed: TypeAlias = Callable[[str, Sequence[str]], None]
 
 
 class _Sent(NamedTuple):
-    """Where the results of a Unit belong, {path relative to its folder: path here}, and the name in the job."""
+    """Where the results of a Unit belong, {path relative to its folder: path here}, and the name in the job; `kept`:
+    the same for what a stopped Unit leaves."""
 
     name: str
     targets: dict[str, Path]
+    kept: dict[str, Path]
 
 
 class Away:
@@ -35,16 +37,17 @@ class Away:
         self._elsewhere, self._told, self._listen, self._stop = elsewhere, set(told), listen, stop
         self._waiting: collections.deque[Unit] = collections.deque()
         self._sent: dict[int, _Sent] = {}
-        self._work, self._count, self.written = 0.0, 0, 0
+        self._work, self._count, self.written, self._so_far = 0.0, 0, 0, ""
 
-    def send(self, unit: Unit, name: str, targets: dict[str, Path]) -> None:
+    def send(self, unit: Unit, name: str, targets: dict[str, Path], kept: dict[str, Path] | None = None) -> None:
         """Send a Unit.
 
         name     what the job calls it if it fails
         targets  {path of a result, relative to the unit's folder: where it is to be written}; or, with / at its end, of
-                 a folder of results: the folder for them"""
+                 a folder of results: the folder for them
+        kept     the same for what it leaves if it is stopped: the dream so far is the first"""
         self._waiting.append(unit)
-        self._sent[id(unit)] = _Sent(name, targets)
+        self._sent[id(unit)] = _Sent(name, targets, kept or {})
         self._work, self._count = self._work + unit.work, self._count + 1
 
     def run(self, steps: Iterable[object], missed: Missed, rest: Callable[[], int] = lambda: 0) -> None:
@@ -67,6 +70,9 @@ class Away:
             for unit, result in self._elsewhere.carry_out(units(), total, self._listen, self._stop):
                 self._settle(unit, result, missed)
         except Stopped as end:
+            if self._so_far:
+                raise Stopped(end.number, f"{printable(self._so_far)} is the dream so far; run the same command to "
+                              "continue", True) from None
             kept = f"{counted(self.written, 'dream')} came back before; run the same command to continue"
             raise Stopped(end.number, kept) from None
 
@@ -77,8 +83,12 @@ class Away:
             if line not in self._told:
                 self._listen(events.Warned(line))
         lines = list(result.error)
+        if lines and sent.kept and {*sent.kept} <= {*result.files}:  # it was stopped
+            wrong = [line for name, path in sent.kept.items() for line in _write(result.files, name, path)]
+            self._so_far = "" if wrong else os.fspath(next(iter(sent.kept.values())))
+            lines += wrong
         for name, path in sent.targets.items():
-            lines = lines or _write(result.files, name, path)
+            lines = lines or ([] if name in result.there else _write(result.files, name, path))
         if lines:
             missed(sent.name, lines)
             return

@@ -14,6 +14,7 @@ from dreamer.machine import limits
 
 TENTHS = 10  # below this many seconds to go, tenths are shown
 LINES = 5  # seconds from one line to the next while a video's frames are counted
+PARTS = 60  # seconds from one line to the next within a step
 COLUMNS = 100  # width of the bar in a terminal of unknown width
 
 
@@ -28,12 +29,12 @@ class Bar:
         self._farmed = False  # whether other machines dream
         self._bar: Any = None  # a tqdm
         self._dream: events.Began | None = None
-        self._line, self._shown, self._start, self._done = "", 0.0, 0.0, 0
+        self._line, self._shown, self._told_of, self._start, self._done = "", 0.0, 0.0, 0.0, 0
 
     def __call__(self, event: Event) -> None:
         """Print the event."""
         match event:
-            case events.Began() | events.Stepped() | events.FrameDone() | events.Tick():
+            case events.Began() | events.Stepped() | events.Tiled() | events.FrameDone() | events.Tick():
                 if self._of == "dream":
                     self._go_on(event)
             case events.Counted(name, seconds, whole):
@@ -67,8 +68,11 @@ class Bar:
                 self._close()
 
     def _farm(self, event: events.Farmed) -> None:
-        """Show how far the farm is: one bar over the whole, or a line from time to time."""
-        self._farmed = True
+        """Show how far the farm is: one bar over the whole, or a line from time to time. A dream whose steps are told
+        shows that itself."""
+        self._farmed = not (self._dream and self._dream.threads)
+        if not self._farmed:
+            return
         ends = not event.running and event.done >= event.total
         line = f"{counted(event.running, 'dream')} on {counted(event.workers, 'worker')}"
         if self._bar is None and not ends:
@@ -97,6 +101,8 @@ class Bar:
                 self._begin(event)
             case events.Stepped():
                 self._step(event)
+            case events.Tiled():
+                self._tiles(event)
             case events.FrameDone():
                 self._frame(event)
             case events.Tick(left):
@@ -113,7 +119,9 @@ class Bar:
                 self._out = None
 
     def _begin(self, dream: events.Began) -> None:
+        self._close()
         self._dream, self._start, self._done = dream, time.monotonic(), dream.after[0]
+        self._told_of = self._start
         if self._alone and self._out is not sys.stderr:
             line = "layers: " + " ".join(dream.layers)
             self._tell(textwrap.fill(line, 100, subsequent_indent="        ", break_on_hyphens=False)
@@ -155,16 +163,33 @@ class Bar:
         return bool(self._dream and self._dream.frames > 1 and not self._dream.of_steps)
 
     def _step(self, step: events.Stepped) -> None:
-        assert self._dream, "it began"  # noqa: S101
-        height, width = self._dream.sizes[step.octave - 1]
-        line = (f"octave {step.octave}/{len(self._dream.sizes)}  "
-                f"iteration {step.iteration}/{self._dream.iterations}  {self._dream.layer}  {width}×{height}")
+        line, self._told_of = self._line_of(step), time.monotonic()
         if self._bar is not None:
-            self._line = (f"frame {step.frame}/{self._dream.frames}  " if self._moves() else "") + line
-            self._bar.n = step.done
-            self._show(step.left, 0.1)
+            self._draw(step, line)
         elif not self._moves():
             self._tell(line + (f"  {_told(step.left)} to go" if step.left and step.left >= 0.5 else ""))
+
+    def _tiles(self, part: events.Tiled) -> None:
+        """A step of many minutes: the bar moves on, or there is a line from time to time."""
+        line = self._line_of(part, f": {part.share:.0%}")
+        if self._bar is not None:
+            self._draw(part, line)
+        elif not self._moves() and time.monotonic() - self._told_of > PARTS:
+            self._told_of = time.monotonic()
+            self._tell(line + (f"  {_told(part.left)} to go" if part.left else ""))
+
+    def _line_of(self, step: events.Stepped | events.Tiled, share: str = "") -> str:
+        assert self._dream, "it began"  # noqa: S101
+        height, width = self._dream.sizes[step.octave - 1]
+        return (f"octave {step.octave}/{len(self._dream.sizes)}  iteration {step.iteration}/{self._dream.iterations}"
+                f"{share}  {self._dream.layer}  {width}×{height}")
+
+    def _draw(self, step: events.Stepped | events.Tiled, line: str) -> None:
+        """Show on the bar how far the dream is."""
+        assert self._dream, "it began"  # noqa: S101
+        self._line = (f"frame {step.frame}/{self._dream.frames}  " if self._moves() else "") + line
+        self._bar.n = step.done
+        self._show(step.left, 0.1)
 
     def _frame(self, frame: events.FrameDone) -> None:
         assert self._dream, "it began"  # noqa: S101

@@ -13,10 +13,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamer.arrays import Planes
+from dreamer.arrays import Planes, let_go
 from dreamer.machine import files
 from dreamer.machine.sharing import shared
 from dreamer.state import State
+
+_AT_ONCE = 16 << 20  # bytes
 
 
 class Checkpoint:
@@ -54,17 +56,25 @@ class Checkpoint:
 def beside(output: str | os.PathLike[str], kind: str) -> Path:
     """The path of a hidden file beside `output`, with the extension `kind`."""
     path = Path(os.path.realpath(output))
-    name = os.fsencode(path.name)
-    if len(name) > 200:  # a name has at most 255 bytes, in any alphabet
-        name = name[:180] + hashlib.sha256(name).hexdigest()[:20].encode()
-    return path.with_name(f".{os.fsdecode(name)}.{kind}")
+    return path.with_name(hidden(path.name, kind))
+
+
+def hidden(name: str, kind: str) -> str:
+    """The name of that file, for an output called `name`."""
+    raw = os.fsencode(name)
+    if len(raw) > 200:  # a name has at most 255 bytes, in any alphabet
+        raw = raw[:180] + hashlib.sha256(raw).hexdigest()[:20].encode()
+    return f".{os.fsdecode(raw)}.{kind}"
 
 
 def key(dream: dict[str, Any], image: NDArray[Any]) -> str:
     """A checksum that identifies a dream, given as data for JSON, of an image."""
     digest = hashlib.sha256(json.dumps(dream, sort_keys=True).encode())
     digest.update(repr(image.shape).encode())
-    digest.update(np.ascontiguousarray(image).data)
+    rows = max(1, _AT_ONCE // max(1, image[:1].nbytes))
+    for top in range(0, len(image), rows):
+        digest.update(np.ascontiguousarray(image[top:top + rows]).data)
+        let_go(image)
     return digest.hexdigest()
 
 

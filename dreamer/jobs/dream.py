@@ -62,13 +62,13 @@ class Dream(Job):
                 number = step.octave * order.iterations + step.iteration
                 self.reel.keep(number, self._so_far(state))
                 if number == steps - 1 and self.checkpoint:
-                    with self._done_without(child, "the dream so far cannot be saved"):
+                    with self._done_without(child.send, "the dream so far cannot be saved"):
                         self.checkpoint.save(state)  # if the film cannot be written, only that is repeated
             stop = self._stepped(child, 0, step, self.checkpoint)
             if stop:
                 self._write_so_far(state)
                 raise Stopped(stop, saved=True)
-            self._show(child, lambda: small.picture(step.octave, step.picture), self._unfinished(state))
+            self._show(child.send, lambda: small.picture(step.octave, step.picture), self._unfinished(state))
 
         try:
             pixels = self.dream(net, each_step=each_step, state=self.state)

@@ -3,7 +3,7 @@ have many dreams at once (a folder, an atlas, a film) use this and do not know h
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -13,6 +13,14 @@ from dreamer.machine.signals import Stop
 from dreamer.nets.net import Tile
 
 Content: TypeAlias = bytes | Path  # of a file: its bytes, or where it is on this machine
+
+
+class Follow(Protocol):
+    """Follows a dream."""
+
+    def __call__(self, told: Mapping[str, Any], picture: bytes = b"") -> None:
+        """Hear an event as another program gets it. With a "preview" comes a small JPEG of the dream so far."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +35,12 @@ class Unit:
     work     how much there is to do, in pixels times steps
     memory   bytes that it needs; a machine with less does not get it. None: any machine will do
     whole    whether a machine that would dream it in tiles, because its memory is short, must leave it to others
-    weights  sha256 of the weights that a machine must have itself; None if it needs none, or they are among `files`"""
+    weights  sha256 of the weights that a machine must have itself; None if it needs none, or they are among `files`
+    follow   gets the events of the dream and, if it makes a preview, pictures; None: nobody follows it
+    keeps    relative path of the file from which the dream can go on, if it is stopped; "" if there is none. Such a
+             file may be among `files`
+    places   {relative path: where it is on this machine} of files, and of all results or none: machines that see the
+             same folder can use them there"""
 
     name: str
     request: Mapping[str, Any]
@@ -37,6 +50,9 @@ class Unit:
     memory: int | None = None
     whole: bool = False
     weights: str | None = None
+    follow: Follow | None = None
+    keeps: str = ""
+    places: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Result(NamedTuple):
@@ -44,11 +60,13 @@ class Result(NamedTuple):
 
     files     {path relative to the Unit's folder: content} of its results; empty if it failed
     error     lines that say why it failed; empty if it did not
-    warnings  lines that it told"""
+    warnings  lines that it told
+    there     paths of results that are written in their places already"""
 
     files: Mapping[str, bytes]
     error: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    there: frozenset[str] = frozenset()
 
 
 class Spread(Protocol):
@@ -86,5 +104,6 @@ class Elsewhere(Protocol):
                 means that there is none now: the next is asked for when something ends, or after a moment
         total   function that returns the work of all units, also of those that are not taken yet, as far as known
         listen  called with an events.Farmed a few times a second, and with warnings
-        stop    says when to stop: then the units that run are stopped everywhere"""
+        stop    says when to stop: then the units that run are stopped everywhere. Before it raises Stopped, it yields
+                those that bring what they keep: with an error, and their files"""
         ...

@@ -34,8 +34,13 @@ class Estimate:
 
     def step(self, frame: int, octave: int, iteration: int) -> None:
         """Note that this step is done."""
+        self.part(frame, octave, iteration, 1)
+
+    def part(self, frame: int, octave: int, iteration: int, share: float) -> None:
+        """Note that this share of the step, above 0, is done."""
+        before, after = self._before(frame, octave, iteration), self._before(frame, octave, iteration + 1)
         self._times.append(self._clock())
-        self._works.append(self._before(frame, octave, iteration + 1))
+        self._works.append(before + share * (after - before) if share < 1 else after)
 
     @property
     def done(self) -> float:

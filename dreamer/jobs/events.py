@@ -7,8 +7,8 @@ smallest; sizes are (height, width) in pixels."""
 import json
 import os
 import select
-from collections.abc import Callable
-from typing import IO, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import IO, Any, NamedTuple, TypeAlias
 
 from dreamer.errors import Mistake
 from dreamer.machine.signals import LOOK, Stop
@@ -50,6 +50,18 @@ class Stepped(NamedTuple):
     octave: int
     iteration: int
     objective: float  # before the step
+    done: float = 0  # work, as in Began
+    total: float = 0
+    left: float | None = None  # seconds to go; None if not known yet
+
+
+class Tiled(NamedTuple):
+    """A part of a step is done: of a picture that is dreamed in tiles, some are computed."""
+
+    frame: int
+    octave: int
+    iteration: int  # the step that goes on
+    share: float  # of the step, that is done
     done: float = 0  # work, as in Began
     total: float = 0
     left: float | None = None  # seconds to go; None if not known yet
@@ -122,6 +134,7 @@ class Farmed(NamedTuple):
     running: int  # dreams that run now
     workers: int  # machines that take part now
     left: float | None = None  # seconds to go
+    places: int = 0  # dreams that these machines can carry out at once
 
 
 class Finished(NamedTuple):
@@ -151,13 +164,13 @@ class Tick(NamedTuple):
     left: float | None  # seconds to go
 
 
-Event: TypeAlias = (Counted | Began | Stepped | FrameDone | PreviewWritten | Warned | MemoryShared | Taken | Missed
-                    | Skipped | Watching | Farmed | Finished | Stopped | Failed | Tick)
+Event: TypeAlias = (Counted | Began | Stepped | Tiled | FrameDone | PreviewWritten | Warned | MemoryShared | Taken
+                    | Missed | Skipped | Watching | Farmed | Finished | Stopped | Failed | Tick)
 Listener: TypeAlias = Callable[[Event], None]
 
 # the name of each event in a line of JSON
 KINDS: dict[type, str] = {
-    Counted: "counted", Began: "began", Stepped: "step", FrameDone: "frame", PreviewWritten: "preview",
+    Counted: "counted", Began: "began", Stepped: "step", Tiled: "tiled", FrameDone: "frame", PreviewWritten: "preview",
     Warned: "warning", MemoryShared: "memory", Taken: "taken", Missed: "missed", Skipped: "skipped",
     Watching: "watching", Farmed: "farmed", Finished: "finished", Stopped: "stopped", Failed: "failed"}
 
@@ -165,6 +178,16 @@ KINDS: dict[type, str] = {
 def line(event: Event) -> str:
     """The event as one line of JSON."""
     return json.dumps({"event": KINDS[type(event)]} | event._asdict())
+
+
+def understood(told: Mapping[str, Any]) -> Event:
+    """The event that `line` has made a line of, given as the object in it."""
+    kind = next(kind for kind, name in KINDS.items() if name == told["event"])
+    fields = {name: value for name, value in told.items() if name != "event"}
+    if kind is Began:  # JSON has no tuples
+        fields |= {"sizes": [tuple(size) for size in fields["sizes"]], "after": tuple(fields["after"])}
+    found: Event = kind(**fields)
+    return found
 
 
 class Log:

@@ -72,6 +72,7 @@ class Film(Job):
         else:
             self.reel.add(number, picture, dreamed)
         hear(events.FrameDone(number + 1, self.count))
+        self._show(hear, functools.partial(_small, pixels), {"frame": number + 1})
 
     def _has_kept(self) -> bool:
         number, _ = self.reel.done()
@@ -103,7 +104,7 @@ class Film(Job):
                 self.reel.add(number, self._picture(pixels, {"frame": number + 1}), dreamed)
                 number += 1
                 child.send(events.FrameDone(number, self.count))
-                self._show(child, functools.partial(_small, pixels), {"frame": number})
+                self._show(child.send, functools.partial(_small, pixels), {"frame": number})
                 checkpoint = self.reel.frame(number)
         self._end(number, child.send)
 

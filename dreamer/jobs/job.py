@@ -134,6 +134,8 @@ class Job(abc.ABC):
         order = self.order
         net, need, overhead = self._planned(child, arrays)
         self._allocate = net.budget.allocate
+        self._going = self._next(*after)
+        net.watch = lambda share: child.send(events.Tiled(*self._going, share))
         child.send(events.Began(
             output=order.output, layer=order.layer, layers=order.model.keys, sizes=order.sizes,
             iterations=order.iterations, frames=frames, rate=float(self.reel.rate) if self.reel else None,
@@ -188,6 +190,13 @@ class Job(abc.ABC):
             raise
         return net, need, overhead
 
+    def _next(self, frame: int, octave: int, done: int) -> tuple[int, int, int]:
+        """(frame, octave, iteration) of the step after the first `done` steps of that octave; counts from 1, though
+        frame and octave are counted from 0."""
+        octave, done = (octave + 1, 0) if done == self.order.iterations else (octave, done)
+        frame, octave = (frame + 1, 0) if octave == len(self.order.sizes) else (frame, octave)
+        return frame + 1, octave + 1, done + 1
+
     def _state(self, step: Step) -> State:
         """The State of the dream after a step."""
         return State(step.octave, step.iteration + 1, step.picture, step.random, self.order.recipe["seed"])
@@ -196,15 +205,16 @@ class Job(abc.ABC):
         """Report a step of `frame`, counted from 0, and save a checkpoint if it is time. Returns the signal that asks
         for a stop, or None."""
         child.send(events.Stepped(frame + 1, step.octave + 1, step.iteration + 1, step.objective))
+        self._going = self._next(frame, step.octave, step.iteration + 1)
         now, stop = time.monotonic(), child.asked()
         octave_ends = step.iteration + 1 == self.order.iterations and step.octave + 1 < len(self.order.sizes)
         if checkpoint and (stop or octave_ends or now - self._kept > CHECKPOINT_SECONDS):
-            with self._done_without(child, "the dream so far cannot be saved"):
+            with self._done_without(child.send, "the dream so far cannot be saved"):
                 checkpoint.save(self._state(step))
             self._kept = now
         return stop
 
-    def _show(self, child: Worker, pixels: Callable[[], Pixels], more: dict[str, Any]) -> None:
+    def _show(self, send: Listener, pixels: Callable[[], Pixels], more: dict[str, Any]) -> None:
         """Write the preview if there is one and it is time. `pixels` returns its small pixels; `more` is added to the
         recipe."""
         def picture() -> Picture:
@@ -213,17 +223,17 @@ class Job(abc.ABC):
                                        alpha=None if alpha is None else resized(alpha, *small.shape[:2]))
 
         if self.order.preview and self.order.preview.is_due():
-            with self._done_without(child, "the preview cannot be written"):
-                child.send(self.order.preview.write(picture))
+            with self._done_without(send, "the preview cannot be written"):
+                send(self.order.preview.write(picture))
 
     @contextlib.contextmanager
-    def _done_without(self, child: Worker, words: str) -> Iterator[None]:
+    def _done_without(self, send: Listener, words: str) -> Iterator[None]:
         """An error in this block (a full disk, say) does not end the dream. It is reported once, after `words`."""
         try:
             yield
         except (OSError, Failure) as error:
             if words not in self._warned:
-                child.send(events.Warned(f"{words}: {error.strerror if isinstance(error, OSError) else error}"))
+                send(events.Warned(f"{words}: {error.strerror if isinstance(error, OSError) else error}"))
             self._warned.add(words)
 
     def _picture(self, pixels: Pixels, more: dict[str, Any]) -> Picture:
@@ -248,6 +258,9 @@ class _Listening:
             event = event._replace(done=self._estimate.done, total=self._estimate.total)
         elif self._estimate and isinstance(event, events.Stepped):
             self._estimate.step(event.frame - 1, event.octave - 1, event.iteration - 1)
+            event = event._replace(done=self._estimate.done, total=self._estimate.total, left=self._estimate.left())
+        elif self._estimate and isinstance(event, events.Tiled):
+            self._estimate.part(event.frame - 1, event.octave - 1, event.iteration - 1, event.share)
             event = event._replace(done=self._estimate.done, total=self._estimate.total, left=self._estimate.left())
         elif self._estimate and isinstance(event, events.FrameDone):
             event = event._replace(left=self._estimate.left())

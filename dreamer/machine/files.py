@@ -32,7 +32,7 @@ def replacing(path: str | os.PathLike[str], folder: str | os.PathLike[str] | Non
         try:
             yield file
             file.flush()
-            if not _sync(file):
+            if not sync(file):
                 file.close()  # the next call that may report a full disk
             give(file.name, path.parent)
             try:
@@ -46,7 +46,7 @@ def replacing(path: str | os.PathLike[str], folder: str | os.PathLike[str] | Non
             raise
 
 
-def _sync(file: IO[bytes]) -> bool:
+def sync(file: IO[bytes]) -> bool:
     """Sync the file to the disk; returns whether its file system supports that. Raises OSError if the disk is full or
     broken."""
     try:
@@ -63,6 +63,8 @@ def move(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     and moved back on an error. Raises OSError."""
     try:
         os.replace(path, target)
+    except FileNotFoundError:
+        raise
     except OSError:
         if not os.path.isfile(target):
             raise

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -45,6 +45,7 @@ class Net:
     caffe: Any  # a caffe.Net
     windows: tuple[list[Window], list[Window]]  # of the tiles: their rows and columns
     gradient: Planes  # of the objective with respect to the picture
+    watch: Callable[[float], None] | None  # called with the share of a step that is done, if there are several tiles
     directions: list[Planes | None]  # of each of the Terms: float32 (channels, 1, 1) if it is a class
 
     def __init__(self, model: Model, what: str | Layers, weights_file: str | os.PathLike[str] | None = None,
@@ -80,6 +81,7 @@ class Net:
         self.directions = classes.directions([term.channels if isinstance(term.channels, Label) else None
                                               for term in what.terms], self.model, self._path)
         self.forwarded: Tile | None = None  # the Tile whose activations Caffe has now
+        self.watch, self._passes = None, 0  # how often all tiles were gone through in this step
         self.budget = Budget(self, memory, TILE if reproducible else None, waiting)
 
     @property
@@ -152,11 +154,24 @@ class Net:
 
         After backward() of each, self.gradient (3, h, w) is the objective's gradient with respect to `picture`."""
         rows, columns = self.windows
-        whole = len(rows) == len(columns) == 1
+        whole, self._passes = len(rows) == len(columns) == 1, 0
         if not whole:
             for band in bands(self.gradient):
                 self.gradient[:, band] = 0
         return [Tile(self, picture, row, column, oy, ox, whole) for row in rows for column in columns]
+
+    def answered(self, tiles: Sequence["Tile"], answers: Iterable[Any]) -> Iterator[Any]:
+        """`answers`, one for each of the tiles of a step, as they come; `watch` hears how far the step is.
+
+        A sum of layers goes through the tiles twice, and the first time only forward."""
+        count, sums = len(tiles), len(self.what.terms) > 1
+        weight, before = (1, 0) if sums and not self._passes else (2, count * sums)
+        for number, answer in enumerate(answers, 1):
+            share = (before + weight * number) / (count * (2 + sums))
+            if self.watch and count > 1 and share < 1:  # the end of the step is an event of its own
+                self.watch(share)
+            yield answer
+        self._passes += 1
 
 
 class Tile:
@@ -230,7 +245,7 @@ class Tile:
 
 def in_turn(function: Callable[..., Any], tiles: list[Tile], *more: Any) -> list[Any]:
     """function(tile, *more) for each of the tiles, one after the other."""
-    return [function(tile, *more) for tile in tiles]
+    return [*tiles[0].net.answered(tiles, (function(tile, *more) for tile in tiles))]
 
 
 def _gathering(names: list[str]) -> list[Message]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dreamer.arrays import Pixels, Planes, bands
+from dreamer.arrays import Pixels, Planes, bands, let_go
 from dreamer.nets.model import Model
 
 
@@ -15,6 +15,7 @@ def preprocess(image: Pixels, model: Model, out: Planes | None = None) -> Planes
     for rows in bands(planes):
         planes[:, rows] = _ordered(image[rows].transpose(2, 0, 1), model)
         planes[:, rows] -= mean(model)
+    let_go(image)
     return planes
 
 

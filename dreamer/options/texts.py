@@ -130,12 +130,20 @@ OF_COMMANDS = {
                  "class:*terrier, or NAME:3,7-9 (default: all layers)",
         "seed": "seed of the random shifts, and of noise: the same seed gives the same atlas",
     },
+    "studio": {
+        "jobs": "dreams at the same time; they share the memory and the threads (default: 1; with a farm, as many as "
+                "it has places, but at most 8)",
+        "farm": "dream on the machines of the farm whose scheduler is at this address (default: that in the variable "
+                "DREAMER_FARM); local tries a farm on this machine; none dreams here",
+    },
     "farm": {
         "bind": "the address at which the scheduler answers (default: 127.0.0.1, which only this machine reaches)",
         "port": f"the port of the scheduler (default: {values.FARM_PORT})",
         "jobs": "dreams at the same time on this worker; they share its memory and threads (default: 1)",
         "memory": "memory that this worker uses in all (default: most of the free memory)",
         "threads": "threads that this worker uses in all (default: all cores, or the CPU quota)",
+        "folder": "the folder that all machines share, as this worker sees it: pictures in it do not travel (default: "
+                  "that in the variable DREAMER_FARM_FOLDER)",
     },
 }
 

@@ -43,6 +43,9 @@ def understand(request: Request, sheet: bool = False, unknown: Iterable[str] = (
         draft = dataclasses.replace(draft, leader=_leader(draft, wrong, warnings))
     subject = places.find(draft, wrong, warnings.append, sheet, look)
     _check_others(draft, wrong)
+    if draft.preview is not None and draft.farm and subject is None and not wrong:
+        wrong.append("farm: a farm makes no preview of several pictures; leave out --preview, or dream here, with "
+                     "--farm none")
     wrong.tell()
     draft = dataclasses.replace(draft, subject=subject)
     return dataclasses.replace(draft, warnings=(*warnings, *idle(draft)))
@@ -84,8 +87,6 @@ def _farm(request: Request, asked: str | None, wrong: Wrong) -> str | None:
     files = request.input if isinstance(request.input, tuple) else (request.input,)
     if inputs.STANDARD in (*files, request.output):
         wrong.append("farm: INPUT and OUTPUT must be files, not -; or dream here, with --farm none")
-    if request.preview is not None:
-        wrong.append("farm: a farm makes no preview; leave out --preview, or dream here, with --farm none")
     return found
 
 

@@ -15,7 +15,7 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
-from dreamer.errors import Mistake
+from dreamer.errors import Failure, Mistake
 from dreamer.machine import decoders, files, here
 from dreamer.pictures import bands, bmp, jpeg, kinds, modern, nothing, planes, png, rare, raw
 
@@ -183,7 +183,7 @@ def decoding(name: str, max_pixels: int = MAX_PIXELS, file: IO[bytes] | None = N
         return file.read(kinds.LONG)
     try:
         yield
-    except Mistake:
+    except (Mistake, Failure):
         raise
     except Image.DecompressionBombError:
         raise Mistake(f"input: {name} has more than {max_pixels} pixels; "

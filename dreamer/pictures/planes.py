@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from dreamer.pictures import colour, kinds, tiff
+from dreamer.pictures import colour, kinds, strips, tiff
 from dreamer.pictures.lazy import lazy
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES, _LENGTHS = 256, 257, 258, 259, 262, 273, 277, 279
@@ -43,11 +43,30 @@ def opened(file: IO[bytes]) -> Image.Image:
         image: Image.Image = TiffImagePlugin.TiffImageFile(file, "")
     except SyntaxError:
         file.seek(0)
-        if file.read(4) == b"MM\0+":  # old Pillows read only the other order
-            raise kinds.cannot("a big-endian BigTIFF picture") from None
-        raise
+        if file.read(4) != b"MM\0+":  # old Pillows read only the other order
+            raise
+        return _big_endian(file)
     _check(image)
     return image
+
+
+def _big_endian(file: IO[bytes]) -> Image.Image:
+    """The image of a big-endian BigTIFF, not decoded yet, by way of a TIFF with the same strips. Raises
+    kinds.UnreadableError."""
+    try:
+        found = strips.Strips(file)
+    except ValueError:
+        raise kinds.cannot("a big-endian BigTIFF picture") from None
+    profile = found.value(tiff.ICC)
+
+    def decode() -> Image.Image:
+        image = opened(found.part(0, found.count))
+        image.load()
+        return image
+    image: Any = lazy("TIFF", (found.width, found.height), decode, **({"icc_profile": profile} if profile else {}))
+    image.tag_v2 = {tiff.XMP: found.value(tiff.XMP)}
+    result: Image.Image = image
+    return result
 
 
 def _check(image: Any) -> None:

@@ -7,8 +7,9 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
+from dreamer.arrays import Light, Pixels
 from dreamer.errors import Mistake
-from dreamer.pictures import bands, beside, colour, exif, inputs, jpeg, modern, png, tiff
+from dreamer.pictures import bands, beside, colour, exif, inputs, jpeg, large, modern, png, tiff
 from dreamer.pictures.picture import Picture
 
 _TURNED = ("TIFF", "RAW", "HEIC", "AVIF", "JXL")  # formats that come upright, whatever their EXIF says
@@ -26,7 +27,10 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
     warn           called with a line about each part of the file that cannot be used"""
     with inputs.picture(path, max_pixels, max_size) as (image, file, name):
         kind = image.format
-        image, file, size = _decode(image, file, max_size, max_pixels, warn)
+        strips = large.strips(image, file) if shrunk(image.size, max_size) == image.size else None
+        size = image.size
+        if not strips:
+            image, file, size = _decode(image, file, max_size, max_pixels, warn)
         if not min(image.size):
             raise Mistake(f"input: {name} has no pixels")
         try:
@@ -38,18 +42,30 @@ def read(path: str | os.PathLike[str], max_size: int | None = None, max_pixels: 
         lost = others.lost | ({"maker notes"} if found and found.lost_notes else set())
         if lost:
             warn(f"input: the dream cannot keep: {', '.join(sorted(lost))}")
-        image = colour.to_srgb(image, warn)
-        if shrunk(size, max_size) != image.size:
-            image = image.resize(shrunk(size, max_size), Image.LANCZOS)
-        if others.xmp and max(image.size) != max(size):
-            others.xmp.scale(max(image.size) / max(size))
-        if found and kind not in _TURNED and found.orientation in colour.UPRIGHT:
-            image = image.transpose(colour.UPRIGHT[found.orientation])
-        pixels = np.asarray(image)
+        if others.xmp and shrunk(size, max_size) != size:
+            others.xmp.scale(max(shrunk(size, max_size)) / max(size))
+        if strips:
+            pixels, alpha = large.read(strips, image, warn)
+        else:
+            turned = found.orientation if found and kind not in _TURNED else 1
+            pixels, alpha = _converted(image, shrunk(size, max_size), turned, warn)
         if kind in ("AVIF", "GIF", "HEIC", "PNG", "TIFF", "WEBP") and _has_more(file):
             warn(FIRST)
-    return Picture(np.ascontiguousarray(pixels[..., :3]),
-                   np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None, found, beside=others)
+    return Picture(pixels, alpha, found, beside=others)
+
+
+def _converted(image: Image.Image, size: tuple[int, int], orientation: int,
+               warn: Callable[[str], None]) -> tuple[Pixels, Light | None]:
+    """(pixels, alpha) of the decoded image: its colours converted, shrunk to `size`, and turned upright from this
+    orientation."""
+    image = colour.to_srgb(image, warn)
+    if size != image.size:
+        image = image.resize(size, Image.LANCZOS)
+    if orientation in colour.UPRIGHT:
+        image = image.transpose(colour.UPRIGHT[orientation])
+    pixels = np.asarray(image)
+    return (np.ascontiguousarray(pixels[..., :3]),
+            np.ascontiguousarray(pixels[..., 3]) if image.mode == "RGBA" else None)
 
 
 def _has_more(file: IO[bytes]) -> bool:

@@ -56,13 +56,15 @@ def _form(head: bytes) -> tuple[_Form, str] | None:
 
 
 def read(file: IO[bytes], parts: dict[int, Any], without: Collection[int] = frozenset(),
-         only: Collection[int] | None = None, big: bool = False) -> tuple[str, Directory, dict[int, int]]:
+         only: Collection[int] | None = None, big: bool = False,
+         wide: Collection[int] = frozenset()) -> tuple[str, Directory, dict[int, int]]:
     """(byte order "<" or ">", directory, {tag: offset of its value}) of the TIFF in the seekable `file`.
 
     parts    directories to read inside the first: {tag that points to one: `parts` of that directory}
     without  tags of the first directory to leave out
     only     tags to read; None for all
-    big      read a BigTIFF too; values that only it can have are left out
+    big      read a BigTIFF too; values of types that only it has are left out
+    wide     tags whose values may be of such a type
 
     Damaged values are left out. Raises ValueError if the file is not a TIFF or has no directory."""
     file.seek(0)
@@ -78,7 +80,7 @@ def read(file: IO[bytes], parts: dict[int, Any], without: Collection[int] = froz
         nonlocal left
         found: Directory = {}
         for tag, kind, count, value in _entries(file, at, form, order):
-            size = (8 if kind in _LONG8S and tag in parts else _ITEM.get(kind, 0)) * count
+            size = (8 if kind in _LONG8S and (tag in parts or tag in wide) else _ITEM.get(kind, 0)) * count
             if tag in without or (only is not None and tag not in only) or not 0 < size <= min(_LARGEST, left):
                 continue
             offset = struct.unpack(order + form.offset, value)[0]

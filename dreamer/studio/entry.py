@@ -1,12 +1,14 @@
 """One job of the queue: what was asked for and how far it is, as the page shows it and as the file keeps it."""
 
 import dataclasses
+import os
 import re
 import time
 import typing
 from collections.abc import Mapping
 from typing import Any
 
+from dreamer.jobs import atlas
 from dreamer.studio import naming
 
 WAITING, DREAMING, STOPPING, STOPPED, FAILED, DONE = STATES = (
@@ -14,7 +16,7 @@ WAITING, DREAMING, STOPPING, STOPPED, FAILED, DONE = STATES = (
 RUNNING = (DREAMING, STOPPING)
 KINDS = ("dream", "film", "try")
 TRIES = ".studio/tries"
-_WAITS = "waiting for memory"  # begins the line of an event that is over when the dream begins
+_WAITS = ("waiting for memory", "waiting for workers")  # begin lines that are over when the dream begins
 _LINES, _LONG = 20, 500  # at most so many warnings of so many characters
 
 
@@ -75,6 +77,9 @@ class Entry:
         self._since = 0.0  # when this run began
         self._first: tuple[float, dict[str, Any]] | None = None  # the event `began` of this run, and when it came
         self._part = (0, 1)  # of a try: layers before this one, all layers
+        self._farmed = False  # whether other machines dream
+        self._sent: dict[str, int] = {}  # of a try that they dream: numbers of layers that are not back yet, by file
+        self._last = 0  # number of the layer that was sent last
         self.again = False  # whether there was a run before this one
 
     def asks(self) -> dict[str, Any]:
@@ -89,14 +94,18 @@ class Entry:
     def begin(self) -> None:
         """A run begins."""
         self._since, self._first, self.again = time.monotonic(), None, self.began is not None
+        self._farmed, self._sent = False, {}
         self.state, self.began, self.error, self.left, self.ended = DREAMING, self.began or time.time(), "", None, None
 
-    def end(self, state: str, lines: typing.Sequence[str] = ()) -> None:
+    def end(self, state: str, lines: typing.Sequence[str] = (), saved: bool = False) -> None:
         """The run has ended in this state.
 
-        lines  what went wrong"""
+        lines  what went wrong
+        saved  whether the dream so far was written"""
         self.state, self.left, self.counting, self.ended = state, None, None, time.time()
         self.took += time.monotonic() - self._since
+        if self._is_away() and self.kind != "try" and not saved:  # what other machines have done is lost
+            self.done = 0.0
         if state == DONE:
             self.done = 1.0
         if lines:
@@ -117,19 +126,45 @@ class Entry:
             self.counting = min(1.0, event["seconds"] / event["whole"]) if event["whole"] else 0.0
         elif kind == "began":
             self._note_began(event)
-        elif kind == "step":
+        elif kind in ("step", "tiled"):
             self.octave, self.iteration, self.frame = event["octave"], event["iteration"], event["frame"]
             self._note_done(event["done"], event["total"])
             self.left = self.left if self.kind == "try" else event["left"]
         elif kind == "frame":
-            self.frame, self.left = event["frame"], event["left"]
+            self.frame, self.left = event["frame"], self.left if self._farmed else event["left"]
         elif kind == "preview":
             self.preview = int(time.time() * 1000)  # larger also than those before a restart
         elif kind == "taken":
-            self._part, self.tried, self.left = (event["number"] - 1, event["of"]), event["number"] - 1, event["left"]
-            self._note_done(0, 1)
+            self._note_taken(event)
+        elif kind == "farmed":
+            self._note_farmed(event)
+        elif kind == "finished" and self._sent:
+            self._sent.pop(os.path.basename(event["output"]), None)
+            self.tried = min(self._sent.values(), default=self._last + 1) - 1
         elif kind in ("warning", "memory"):
             self.warn(str(event["line"]))
+
+    def _note_taken(self, event: Mapping[str, Any]) -> None:
+        """A layer of a try begins; on other machines, some do so at once."""
+        if self._farmed:
+            self._part = (0, event["of"])
+            self._sent[atlas.tile_name(event["name"])] = self._last = event["number"]
+            return
+        self._part, self.tried, self.left = (event["number"] - 1, event["of"]), event["number"] - 1, event["left"]
+        self._note_done(0, 1)
+
+    def _note_farmed(self, event: Mapping[str, Any]) -> None:
+        """Other machines dream. A dream whose steps are told says more than this event."""
+        self._farmed = True
+        if event["running"]:
+            self.lines = [line for line in self.lines if not line.startswith(_WAITS)]
+        if event["total"] and not (self._is_away() and self._first):
+            self.done, self.left = min(1.0, event["done"] / event["total"]), event["left"]
+
+    def _is_away(self) -> bool:
+        """Whether another machine dreams the whole, as far as is known: of a film that several dream, the frames that
+        come back stay here."""
+        return self._farmed and (self._first is None or self._first[1]["threads"] > 0)
 
     def _note_began(self, event: Mapping[str, Any]) -> None:
         self._first = self._first or (time.monotonic(), dict(event))

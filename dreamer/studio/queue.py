@@ -19,7 +19,7 @@ from typing import Any
 from dreamer.errors import Failure, Mistake, Wrong, counted
 from dreamer.jobs import checkpoint
 from dreamer.machine import files, limits
-from dreamer.machine.child import Child, End
+from dreamer.machine.child import PATIENCE, Child, End
 from dreamer.nets import model
 from dreamer.options.values import NONE
 from dreamer.pictures import nothing
@@ -29,6 +29,8 @@ from dreamer.studio.entry import DONE, DREAMING, FAILED, RUNNING, STOPPED, STOPP
 VERSION = 1  # of the file
 FULL, KEPT, TRIED = 100, 50, 20  # at most so many jobs wait; so many that have ended, and folders of tries, are kept
 FLOOR = 200 << 20  # bytes that must be free on the disk
+FARMED = 8  # dreams at once on a farm: each takes 100 MB here, and more for a moment as it begins
+COMING = 12.0  # seconds that a stopped dream has to come back from a farm
 LOOK = 5.0  # seconds between two looks whether the disk has room again
 _LARGEST = 32 << 20  # bytes of the file
 _PATIENCE = 30.0  # seconds that it may take to read a recipe
@@ -38,16 +40,18 @@ class Queue:
     """The jobs of the studio in `folder`. All methods are called in the loop's thread.
 
     program  path of dreamify.py
-    jobs     number of dreams that run at once; they share the threads
+    jobs     number of dreams that run at once; they share the threads. None: 1, or as many as the farm has places
     changed  called after each change
     told     function that returns the command line for the members of a request
-    learned  called with what page and events say of a dream that is done: (Entry.shown(), Entry.figures())"""
+    learned  called with what page and events say of a dream that is done here: (Entry.shown(), Entry.figures())
+    farm     address of the farm that dreams; None: this machine does"""
 
-    def __init__(self, folder: Path, program: str, jobs: int, changed: Callable[[], None],
+    def __init__(self, folder: Path, program: str, jobs: int | None, changed: Callable[[], None],
                  told: Callable[[dict[str, Any]], str] = lambda request: "",
-                 learned: Callable[[dict[str, Any], dict[str, Any]], None] = lambda shown, figures: None) -> None:
+                 learned: Callable[[dict[str, Any], dict[str, Any]], None] = lambda shown, figures: None,
+                 farm: str | None = None) -> None:
         self.folder, self._program, self._jobs, self._changed = Path(folder), program, jobs, changed
-        self._told, self._learned = told, learned
+        self._told, self._learned, self._farm, self._places = told, learned, farm, 1
         self._path = self.folder / ".studio/queue.json"
         self._next = 1
         self._entries: list[Entry] = []  # in the order in which they run
@@ -81,7 +85,8 @@ class Queue:
 
     def shares(self) -> dict[str, int]:
         """Members of each request, so that all dreams together take no more threads than there are."""
-        return {"threads": max(1, limits.threads() // self._jobs)} if self._jobs > 1 else {}
+        jobs = self._jobs if self._jobs and not self._farm else 1
+        return {"threads": max(1, limits.threads() // jobs)} if jobs > 1 else {}
 
     def needs(self, name: str) -> bool:
         """Whether a dream that runs or waits reads the file of this name."""
@@ -238,7 +243,7 @@ class Queue:
         """Start as many jobs as may run at once."""
         if not self._waiting():
             self._warnings.pop("disk", None)
-        while not self._closing and len(self._tasks) < self._jobs and (waiting := self._waiting()):
+        while not self._closing and len(self._tasks) < (self._jobs or self._places) and (waiting := self._waiting()):
             try:
                 self.room()
             except Failure as error:
@@ -267,7 +272,8 @@ class Queue:
             request = self._request(entry)
             if entry.state == DREAMING and not self._closing:
                 child = self._children[entry.id] = Child(self._program, self.folder, request,
-                                                         lambda event: self._hear(entry, event))
+                                                         lambda event: self._hear(entry, event),
+                                                         COMING if self._farm else PATIENCE)
                 end = await child.run()
         except (Mistake, Failure) as error:
             end = End(FAILED, lines=error.args)
@@ -278,27 +284,30 @@ class Queue:
         self._children.pop(entry.id, None)
         figures = entry.figures()
         if self._closing and end.state == STOPPED and entry.state == DREAMING:
-            entry.end(WAITING)
+            entry.end(WAITING, saved=end.saved)
             self._entries.remove(entry)
             self._entries.insert(0, entry)
         else:
-            entry.end(end.state, end.lines)
+            entry.end(end.state, end.lines, end.saved)
         if end.state == DONE:
             entry.preview = 0
             self._preview(entry).unlink(missing_ok=True)
             if entry.kind == "try":
                 entry.tried = len(list((self.folder / entry.output).glob("*.png")))
-            elif figures:
+            elif figures and not self._farm:
                 self._learned(entry.shown(), figures)
         self._trim()
         self._note()
 
     def _hear(self, entry: Entry, event: dict[str, Any]) -> None:
         entry.hear(event)
+        if event["event"] == "farmed":
+            self._places = max(1, min(FARMED, event["places"]))
+            self._wake.set()
         self._changed()
 
     def _request(self, entry: Entry) -> dict[str, Any]:
-        request = form.request_of(entry.asks(), self.folder, entry.output) | {"farm": NONE}  # one watches it dream
+        request = form.request_of(entry.asks(), self.folder, entry.output) | {"farm": self._farm or NONE}
         if entry.kind != "try":
             request["preview"] = f"./{os.path.relpath(self._preview(entry), self.folder)}"
         return request | self.shares()

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import signal
 import socket
 import threading
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tornado.netutil import bind_sockets
@@ -29,21 +30,23 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOCK_WAIT = 3.0  # seconds: the children of a studio that was killed hold the lock for a moment
 
 
-def serve(folder: str | os.PathLike[str], *, program: str, port: int, bind: str | None, jobs: int,
-          open_browser: bool, script: Script) -> None:
+def serve(folder: str | os.PathLike[str], *, program: str, port: int, bind: str | None, jobs: int | None,
+          open_browser: bool, script: Script, farm: str | None = None) -> None:
     """Run the studio on `folder` until a signal ends it; then raise Stopped. Raises Mistake if it cannot be started.
 
     program       path of dreamify.py
     port          of the page; 0 for any that is free
     bind          another address at which the page answers; None for what suits the place
-    jobs          number of dreams at the same time
+    jobs          number of dreams at the same time; None for what suits the place
     open_browser  whether to open the page, if there is a desktop
-    script        functions of dreamify"""
+    script        functions of dreamify
+    farm          address of the farm that dreams; None to dream here"""
     place, bind = checked(folder), bind or here.address()
+    make = functools.partial(Studio, place, program, bind, jobs, script, farm)
     with owned(place):
         sockets = listening(port, bind)
         try:
-            number, words = asyncio.run(_run(place, sockets, program, bind, jobs, open_browser, script))
+            number, words = asyncio.run(_run(make, sockets, bind, open_browser))
         finally:
             for each in sockets:
                 each.close()
@@ -145,8 +148,8 @@ def announce(gate: Gate, port: int, bind: str | None, open_browser: bool) -> Non
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-async def _run(folder: Path, sockets: list[socket.socket], program: str, bind: str | None, jobs: int,
-               open_browser: bool, script: Script) -> tuple[int, str]:
+async def _run(make: Callable[[], Studio], sockets: list[socket.socket], bind: str | None,
+               open_browser: bool) -> tuple[int, str]:
     """Serve until a signal comes; returns (its number, words on what goes on next time)."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     came: list[int] = []
@@ -158,7 +161,7 @@ async def _run(folder: Path, sockets: list[socket.socket], program: str, bind: s
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup's
             loop.add_signal_handler(number, end, number)
     quieten(loop)
-    studio = Studio(folder, program, bind, jobs, script)
+    studio = make()
     server = Server(studio)
     server.add_sockets(sockets)
     running = studio.start()

@@ -43,13 +43,15 @@ class Studio:
 
     program  path of dreamify.py
     bind     the address at which it answers besides the loopback; None if there is none
-    jobs     number of dreams at the same time
+    jobs     number of dreams at the same time; None for what suits the place
     script   functions of dreamify
+    farm     address of the farm that dreams; None to dream here
 
     server   differs from one start of the studio to the next
     uploads  those that are under way; sockets: the WebSockets that are open"""
 
-    def __init__(self, folder: Path, program: str, bind: str | None, jobs: int, script: Script) -> None:
+    def __init__(self, folder: Path, program: str, bind: str | None, jobs: int | None, script: Script,
+                 farm: str | None = None) -> None:
         self.folder, self.hidden = folder, folder / ".studio"
         self.script = script
         self.gate, self.server = Gate(bind), secrets.token_hex(4)
@@ -59,7 +61,7 @@ class Studio:
         self.viewer = Viewer(self.hidden)
         self.gallery = Gallery(folder, self.viewer, self.board.changed)
         self.planner = Planner(self.hidden, script.ask, script.sizes, script.step, script.objectives)
-        self.queue = Queue(folder, program, jobs, self.board.changed, self.told, self.planner.learn)
+        self.queue = Queue(folder, program, jobs, self.board.changed, self.told, self.planner.learn, farm)
 
     def told(self, members: Mapping[str, Any]) -> str:
         """The command line for the members of a request."""

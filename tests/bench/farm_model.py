@@ -6,26 +6,39 @@ does, fed with costs that were measured on two.
     $ tests/bench/farm_model.py --workers 10 100 --seconds 12 --link 0.117
 
 It prints the efficiency (the time of one worker, divided by the number of workers and the time of all) of a folder of
-pictures, and of a step of one giant picture whose windows one machine sends out. What is simulated: each worker has one
-unit that runs and one that waits; what travels shares the client's link, each direction for itself; the engine takes a
-while for each task; one worker in ten is slow, and the last units are tried again on workers that have nothing to do.
-What is not: that workers die, and reading and writing of the client's files."""
+pictures, and of a step of one giant picture. What is simulated: each worker has one unit that runs and one that waits;
+what travels shares the client's link, each direction for itself; the engine takes a while for each task; one worker in
+ten is slow, and the last units are tried again on workers that have nothing to do. What is not: that workers die, and
+reading and writing of the client's files.
+
+The giant picture has the tiles of --reproducible. Three forms are compared: its windows and gradients pass a scheduler
+on a machine of its own, whose link carries each twice; they pass only the client's link, as in dreamer/farm; and each
+worker keeps a block of the picture, and exchanges borders with others, which dreamer/farm does not do. That is a bound,
+by a formula: the picture goes out and comes home once for an octave's steps, and never for a checkpoint."""
 
 import argparse
 import heapq
 import itertools
-import math
+import sys
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from dreamer.nets import model, shapes, tiles
+from dreamer.nets.net import TILE
 
 TASK = 1.7e-3  # seconds of the engine for each unit, with TLS
 AHEAD = 2  # units that a worker has: one runs
-HALO = 159 + 187  # pixels around a tile for inception_4c/output, both sides together
+BARRIER = 13.5e-3  # seconds until all workers have been asked something small, and have answered
+LAYER = "inception_4c/output"
+JITTER = 2 * 32  # pixels by which a window moves between two steps, both sides together
+STEPS = 10  # in an octave
 RATE = 0.23e-6  # seconds a pixel and step, on a worker of two cores
 BYTES = 12  # of a pixel of a window, and of its gradient
 ADDING = 2e-9  # seconds a pixel for the client to add a gradient, and to take the step
-SIDE = 2048  # pixels of a tile's side, without its halo
 
 
 class Link:
@@ -82,11 +95,41 @@ def folder(units: int, costs: Costs, speeds: Sequence[float], link: float) -> fl
     return ended
 
 
-def windows(pixels: float) -> tuple[int, Costs]:
-    """(windows of a step of a picture of so many pixels, the Costs of each)."""
-    count = max(1, round(pixels / SIDE ** 2))
-    area = (math.sqrt(pixels / count) + HALO) ** 2
-    return count, Costs(area * RATE, BYTES * area, BYTES * area, ADDING * pixels / count)
+class Giant:
+    """A picture of so many pixels, twice as wide as it is high, and its tiles.
+
+    count  number of windows in a step
+    costs  of each of them, on the average"""
+
+    def __init__(self, pixels: float) -> None:
+        self.height, self.width = round((pixels / 2) ** 0.5), round((pixels * 2) ** 0.5)
+        layers = shapes.cut(model.find("bvlc_googlenet").net, [LAYER])
+        rows, columns = tiles.layout(layers, [LAYER], self.height, self.width, TILE)
+        area = sum(row.size for row in rows) * sum(column.size for column in columns)
+        self.count = len(rows) * len(columns)
+        self.costs = Costs(area / self.count * RATE, BYTES * area / self.count, BYTES * area / self.count,
+                           ADDING * area / self.count)
+        self._halo = sum(tiles.reach(layers, LAYER, "h")[1:])
+
+    def central(self, workers: int, link: float) -> float:
+        """The efficiency of a step, if windows and gradients pass one link of so many bytes per second, each way."""
+        return efficiency(self.count, self.costs, [1.0] * workers, link)
+
+    def owned(self, workers: int, link: float) -> float:
+        """The efficiency of an octave, if each worker keeps a block, and has such a link too."""
+        down = min((number for number in range(1, workers + 1) if workers % number == 0),
+                   key=lambda number: self.height / number + self.width / (workers / number))  # the shortest borders
+        tall, wide = self.height / down, self.width / (workers / down)
+        contributions = self._around(tall, wide, self._halo)
+        pixels = self._around(tall, wide, self._halo + JITTER)
+        step = (-(-self.count // workers) * self.costs.seconds + BYTES * (contributions + pixels) / link
+                + 3 * (BARRIER + workers * TASK))
+        whole = 2 * BYTES * self.height * self.width / link
+        return float(STEPS * self.count * self.costs.seconds / (workers * (STEPS * step + whole)))
+
+    def _around(self, tall: float, wide: float, more: float) -> float:
+        """Pixels around a block, but not beyond the whole picture's size."""
+        return float(min(tall + more, self.height) * min(wide + more, self.width) - tall * wide)
 
 
 def alike(workers: int, slow: float) -> list[float]:
@@ -118,11 +161,13 @@ def main() -> None:
         usual, mixed = (efficiency(given.pictures, costs, speeds, link * 1e9)
                         for speeds in ([1.0] * count, alike(count, given.slow)))
         print(f"  {count:4} workers, {link:g} GB/s: {usual:4.0%}; with slow ones {mixed:4.0%}")
-    print("a step of one giant picture at inception_4c/output, windows from one machine")
-    for megapixels, count, link in itertools.product((100, 1000), given.workers, given.link):
-        units, costs = windows(megapixels * 1e6)
-        print(f"  {megapixels:4} Mpx, {count:4} workers, {link:g} GB/s: "
-              f"{efficiency(units, costs, [1.0] * count, link * 1e9):4.0%}")
+    print(f"one giant picture at {LAYER}: by the scheduler; by the client's link; each worker has a block")
+    for megapixels in (100, 1000):
+        giant = Giant(megapixels * 1e6)
+        for count, link in itertools.product(given.workers, given.link):
+            rate = link * 1e9
+            print(f"  {megapixels:4} Mpx, {count:4} workers, {link:g} GB/s: {giant.central(count, rate / 2):4.0%} "
+                  f"{giant.central(count, rate):4.0%} {giant.owned(count, rate):4.0%}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
 Each run breaks one thing: a worker, the command or the scheduler is killed (the command sometimes gets SIGINT), or each
 connection through the scheduler's link is cut. What was killed is started again. In the end each dream must be there,
 with the bytes of a dream on one machine, nothing else may lie beside the dreams, none may be written twice, and no
-process of a killed worker may live on. Each violation is printed as a line, and the exit code is then 1."""
+process of a killed worker may live on. In every second run the machines share the folder, so that each output has a
+lease. Each violation is printed as a line, and the exit code is then 1."""
 
 import collections
 import contextlib
@@ -74,7 +75,7 @@ class Relay:
 
 
 class Farm:
-    """A scheduler behind a Relay, and workers. `folder`: for its keys and what it prints."""
+    """A scheduler behind a Relay, and workers. `folder`: for its keys and what it prints; all machines share it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._said = folder, os.open(folder / "said", os.O_WRONLY | os.O_CREAT)
@@ -94,7 +95,7 @@ class Farm:
         return self._start("scheduler", "--port", str(self._port))
 
     def _worker(self) -> "subprocess.Popen[bytes]":
-        return self._start("worker", self.address, "--threads", "1")
+        return self._start("worker", self.address, "--threads", "1", "--folder", str(self._folder))
 
     def break_one(self, chance: random.Random, command: "subprocess.Popen[str]") -> str:
         """Break something; returns what."""
@@ -144,11 +145,13 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
 class Trial:
     """A folder of pictures that is dreamed by a farm that breaks once.
 
-    expected  {name of a dream: its bytes}; length: seconds of an undisturbed run"""
+    expected  {name of a dream: its bytes}; length: seconds of an undisturbed run
+    shared    the folder that all machines share in this run, or None"""
 
     def __init__(self, farm: Farm, words: list[str], target: Path, expected: dict[str, bytes], length: float,
-                 chance: random.Random, found: collections.Counter[str]) -> None:
+                 chance: random.Random, found: collections.Counter[str], shared: Path | None) -> None:
         self._farm, self._target, self._expected = farm, target, expected
+        self._environment = farm.environment | {"DREAMER_FARM_FOLDER": str(shared or "")}
         self._words, self._length, self._chance, self._found = words, length, chance, found
 
     def run(self) -> None:
@@ -163,6 +166,9 @@ class Trial:
             if code == 0:
                 break
             self._farm.mend()
+        last = time.monotonic() + SOON
+        while any(self._target.glob(".*")) and time.monotonic() < last:  # a worker that was stopped ends soon
+            time.sleep(0.2)
         made = {path.name: path.read_bytes() for path in self._target.iterdir()}
         for name, data in self._expected.items():
             if made.get(name) != data:
@@ -182,7 +188,7 @@ class Trial:
 
     def _attempt(self, breaks: bool) -> int:
         """Run the command once; returns its exit code."""
-        command = subprocess.Popen([*self._words, "--farm", self._farm.address], env=self._farm.environment,
+        command = subprocess.Popen([*self._words, "--farm", self._farm.address], env=self._environment,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         what = ""
         if breaks:
@@ -229,7 +235,8 @@ def main(count: str = "200", seed: str = "0", model: str = "daydream") -> int:
         length = time.monotonic() - start
         for number in range(int(count)):
             target = folder / str(number)
-            Trial(farm, [*words, str(target), *more], target, expected, length, chance, found).run()
+            shared = folder if number % 2 else None
+            Trial(farm, [*words, str(target), *more], target, expected, length, chance, found, shared).run()
     print(f"{count} runs of {PICTURES} dreams, {length:.1f} s each, in {time.monotonic() - began:.0f} s (seed {seed}): "
           + ", ".join(f"{name} {found[name]}" for name in WRONG))
     print("; ".join(f"{name} {found[name]}" for name in sorted(found) if name not in WRONG))

@@ -134,6 +134,17 @@ def test_a_zoom(film: Film, small: Path, ffmpeg: None, output: str) -> None:
     assert [unit.name for unit in nearby.units] == ["frames 1 to 24", "frames 25 to 30"]
 
 
+def test_one_sees_it_grow(film: Film, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The frames that come back are previews."""
+    monkeypatch.setattr("dreamer.jobs.preview.SECONDS", 0)
+    told, asked = list[Event](), {"input": small, "zoom": 3}
+    assert (film("farm", "z.gif", Nearby(), told.append, preview=tmp_path / "seen.png", **asked)
+            == film("alone", "z.gif", **asked))
+    seen = [event for event in told if isinstance(event, events.PreviewWritten)]
+    assert seen
+    assert (seen[0].width, seen[0].height) == Image.open(tmp_path / "seen.png").size == Image.open(small).size
+
+
 def test_a_zoom_into_noise_has_the_seed_that_was_picked(film: Film) -> None:
     nearby = Nearby()
     made = film("farm", "z-%d.png", nearby, input="noise:90x60", zoom=3, seed=None)

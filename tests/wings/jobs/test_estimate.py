@@ -103,6 +103,24 @@ def test_frames_count() -> None:
     assert estimate.left() == 0
 
 
+def test_the_parts_of_a_step_count() -> None:
+    """On a machine that is as assumed, it is exact after each quarter of a step too."""
+    pixels, now = [50_000, 100_000], [0.0]
+    estimate = Estimate(pixels, 3, clock=lambda: now[0])
+    steps = [(octave, iteration) for octave in range(2) for iteration in range(3)]
+    took = [1e-6 * (pixels[octave] + FIXED) * (1 + FRESH * (iteration == 0)) for octave, iteration in steps]
+    writing = 1e-6 * (pixels[1] + FIXED) * WRITING
+    for number, step in enumerate(steps):
+        for quarter in range(1, 5):
+            now[0] += took[number] / 4 * (FIRST if number == 0 and quarter == 1 else 1)
+            if quarter < 4:
+                estimate.part(0, *step, quarter / 4)
+            else:
+                estimate.step(0, *step)
+            left = took[number] * (4 - quarter) / 4 + sum(took[number + 1:]) + writing
+            assert estimate.left() == pytest.approx(left, abs=1e-9)
+
+
 def test_the_frames_that_are_encoded_together_count() -> None:
     """Every step of a dream is a frame of a film: five are encoded at a time, and the rest at the end."""
     pixels, now = [50_000, 100_000], [0.0]

@@ -95,6 +95,22 @@ def test_a_picture(words: list[Any], tmp_path: Path) -> None:
     assert sorted(names(tmp_path)) == ["happened", "in.png", "out.png"]
 
 
+def test_in_tiles_the_parts_of_a_step_are_told(words: list[Any], tmp_path: Path) -> None:
+    """Of a sum too, which goes through the tiles twice."""
+    for layer, count in (("mix/output", 1), ("mix/1x1*0.5+mix/output", 3)):
+        done = run("noise:2000x1500", tmp_path / "out.tif", layer, 2, 1, *words[5:], "--reproducible", "--events",
+                   tmp_path / "happened")
+        assert done.returncode == 0, done.stderr
+        began, *rest = told((tmp_path / "happened").read_text())
+        assert began["overhead"] > 1
+        assert [event["event"] for event in rest] == [*[*["tiled"] * count, "step"] * 2, "finished"]
+        assert [(event["octave"], event["iteration"]) for event in rest[:-1]] == [
+            (1, 1)] * (count + 1) + [(1, 2)] * (count + 1)
+        work = [began["done"], *(event["done"] for event in rest[:-1])]
+        assert work == sorted(set(work))
+        assert all(event["left"] >= 0 for event in rest[:-1])
+
+
 def test_the_objective_is_that_of_the_algorithm(words: list[Any], tiny: Model, tmp_path: Path) -> None:
     assert run(*words, "--events", tmp_path / "happened").returncode == 0
     _, expected = dream(Net(tiny, "mix/output"), pixels(words[0]), iterations=2, octaves=2, seed=5)
