@@ -17,13 +17,15 @@ ARG BASE=debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2ba
 FROM $BASE AS runtime
 WORKDIR /opt/image-dreamer
 COPY provision.sh ./
-# Deletes what nobody uses here: the tests of numpy, scipy, tornado and Python (47 MB), what compilers need (4 MB), and
-# the compiled forms of those parts of scipy that are not imported (10 MB; Python can do without).
+# Deletes what nobody uses here: the tests of numpy, scipy, tornado and Python (48 MB), what compilers need (4 MB),
+# Python's manual for help() (1 MB), and the compiled forms of those parts of scipy that are not imported (10 MB; Python
+# can do without).
 RUN bash provision.sh runtime \
     && cd /usr/lib/python3/dist-packages \
-    && find . -path '*/tests/*' '(' -name 'test_*' -o -path '*/data/*' ')' -delete \
+    && find . -path '*/tests/*' '(' -name 'test_*' -o -name '*.np[yz]' -o -path '*/data/*' ')' -delete \
     && find . -type f '(' -name '*.pyi' -o -name '*.px[di]' -o -name '*.[acfh]' -o -name '*.f90' ')' -delete \
-    && rm -rf numpy/f2py/tests numpy/*/_simd.*.so tornado/test /usr/lib/python3.*/test \
+    && rm -rf numpy/f2py/tests numpy/*/_simd.*.so tornado/test \
+    && rm -rf /usr/lib/python3.*/test /usr/lib/python3.*/pydoc_data \
     && find scipy -depth -name __pycache__ -exec rm -r {} + && python3 -c 'import scipy.ndimage' \
     && cd /opt/image-dreamer \
     && apt-get clean && rm -rf log /var/lib/apt/lists/* /var/cache/debconf/*-old

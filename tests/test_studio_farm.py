@@ -132,7 +132,7 @@ def test_it_waits_for_workers_and_without_a_scheduler_it_fails(farm: Farm, tmp_p
         assert (job["state"], job["tried"]) == ("dreaming", 0)
         await asyncio.to_thread(farm.worker)
         await asyncio.to_thread(farm.worker)
-        job = await until_job(lambda job: job["tried"] >= 3)
+        job = await until_job(lambda job: job["tried"] >= 3 and job["left"])
         ready = [tile_name(name) for name in find("daydream").keys[:job["tried"]]]
         assert {*ready} <= {*os.listdir(tmp_path / "photos" / job["output"])}
         assert job["lines"] == []

@@ -14,6 +14,7 @@ import distributed
 
 from dreamer.errors import Failure, Stopped
 from dreamer.farm import engine, inplace, unit
+from dreamer.farm.connection import Connection
 from dreamer.farm.keys import Keys
 from dreamer.farm.leases import living
 from dreamer.farm.likeness import check, likeness
@@ -46,6 +47,7 @@ class Farm:
                                              set_as_default=False, name="image-dreamer")
         except Exception as error:
             raise engine.unreachable(where, error) from None
+        self.connection = Connection(self.client)
         try:
             check(likeness(), self.state()["likeness"])
         except BaseException:
@@ -54,6 +56,8 @@ class Farm:
 
     def state(self) -> dict[str, Any]:
         """What Scheduler.farm_state says. Raises Failure if the scheduler is gone."""
+        if self.connection.is_lost():
+            raise self.gone()
         return self._told("farm_state")
 
     def owners(self) -> dict[str, Any]:
@@ -188,6 +192,8 @@ class _Run:
             return
         self._looked = time.monotonic()
         found = self._farm.state()["workers"]
+        if self._farm.connection.is_new():
+            self._client.subscribe_topic(self._topic, self._hear)
         if {*found} - {*self._workers}:
             self._changed = time.monotonic()
         self._workers = found

@@ -52,6 +52,8 @@ def load() -> Any:
         import distributed
     except ImportError as error:
         raise Failure(f"a farm needs the package python3-distributed ({error}): {here.provision('farm')}") from None
+    from dreamer.farm.connection import persist  # with the engine
+    persist()
     dask.config.set(_SETTINGS)
     for name in {*_TALKERS, *(name for name in logging.root.manager.loggerDict if name.split(".")[0] in _TALKERS)}:
         logging.getLogger(name).handlers = [logging.NullHandler()]

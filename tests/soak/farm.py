@@ -86,7 +86,16 @@ class Farm:
         self._relay = Relay(self._port)
         self.address = f"tls://127.0.0.1:{self._relay.port}"
         self.scheduler = self._scheduler()
+        self._wait_for_scheduler()  # else the first command, which measures, may find none and end
         self.workers = [self._worker() for _ in range(WORKERS)]
+
+    def _wait_for_scheduler(self) -> None:
+        last = time.monotonic() + HANG
+        while time.monotonic() < last:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 5):
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"the scheduler does not listen: {(self._folder / 'said').read_text()}")
 
     def _start(self, *words: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen([SCRIPT, "farm", *words], env=self.environment, stdout=self._said, stderr=self._said)
