@@ -1,4 +1,4 @@
-"""The image for arm64, made on x86-64. It takes an hour of a processor's time: only `-m arm64` runs it."""
+"""The image for arm64, made on x86-64. It takes half an hour: only `-m arm64` runs it."""
 
 import os
 import shutil
