@@ -349,10 +349,9 @@ def bare(docker: str, base: str, clone: Path) -> Iterator[Callable[..., str]]:
         run(docker, "rm", "--force", name)
 
 
-@pytest.mark.container
-def test_from_nothing_to_a_dream_where_a_release_answers(step: Step, clone: Path, caffe: Path, bare: Callable[..., str],
-                                                         tell: Callable[[str], None]) -> None:
-    """Nothing is compiled, and no compiler is installed; the dream is the real net's."""
+@pytest.fixture
+def answering(step: Step, clone: Path, caffe: Path) -> Iterator[str]:
+    """The URL of a release on this machine, which has the Caffes that the clone's finished.txt names."""
     (clone / "dist").mkdir()
     for path in caffe.glob("*.gz"):
         shutil.copy(path, clone / "dist")
@@ -360,16 +359,32 @@ def test_from_nothing_to_a_dream_where_a_release_answers(step: Step, clone: Path
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(clone / "dist"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        began = time.monotonic()
-        said = bare("./provision.sh --no-cache", DREAMER_RELEASE=url)
-        tell(f"from a bare Debian to the first dream, with a release: {time.monotonic() - began:.0f} s")
+        yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
-    assert f"Caffe: installed in /opt/image-dreamer, from {url}\n" in said
+
+
+@pytest.mark.container
+def test_from_nothing_to_a_dream_where_a_release_answers(answering: str, bare: Callable[..., str],
+                                                         tell: Callable[[str], None]) -> None:
+    """Nothing is compiled, and no compiler is installed; the dream is the real net's."""
+    began = time.monotonic()
+    said = bare("./provision.sh --no-cache", DREAMER_RELEASE=answering)
+    tell(f"from a bare Debian to the first dream, with a release: {time.monotonic() - began:.0f} s")
+    assert f"Caffe: installed in /opt/image-dreamer, from {answering}\n" in said
     assert "all is well" in said
     assert "packages for building Caffe" not in said
     assert "bvlc_googlenet: weights" in said
     assert bare("command -v g++ cmake || echo none") == "none\n"
+
+
+@pytest.mark.container
+def test_an_image_takes_the_releases_caffe(answering: str, clone: Path, docker: str, base: str) -> None:
+    """As `vagrant up --provider=docker` builds it, with DREAMER_RELEASE. No compiler is installed."""
+    done = run(docker, "build", "--network", "host", "--target", "caffe", "--build-arg", f"BASE={base}",
+               "--build-arg", f"DREAMER_RELEASE={answering}", "--progress", "plain", clone, timeout=3600,
+               env=os.environ | {"DOCKER_BUILDKIT": "1"})
+    assert f"Caffe: installed in /opt/image-dreamer, from {answering}\n" in done.stderr
+    assert "packages for building Caffe" not in done.stderr
 
 
 @pytest.mark.container
