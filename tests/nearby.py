@@ -34,8 +34,8 @@ class Nearby:
         """No machine here computes parts of a step."""
         raise Failure("a giant picture needs a real farm")
 
-    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
-                  stop: Stop) -> Iterator[tuple[Unit, Result]]:
+    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener, stop: Stop,
+                  folders: Iterable[Path] = ()) -> Iterator[tuple[Unit, Result]]:
         """As in Elsewhere. It takes as many Units as it can, and then carries out any of them."""
         taken, rest, done = list[Unit](), iter(units), 0.0
         while True:

@@ -75,14 +75,14 @@ class Farm:
         """The Failure if the scheduler no longer answers."""
         return Failure(f"the farm's scheduler at {self.where} is gone; run the same command to continue")
 
-    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
-                  stop: Stop) -> Iterator[tuple[Unit, Result]]:
+    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener, stop: Stop,
+                  folders: Iterable[Path] = ()) -> Iterator[tuple[Unit, Result]]:
         """As Elsewhere says."""
         run = _Run(self, units, total, listen, stop)
         try:
             yield from run.results()
         finally:
-            run.end()
+            run.end(folders)
 
     def close(self) -> None:
         """Leave the farm."""
@@ -164,8 +164,8 @@ class _Run:
                     key = self._ended.get_nowait()
         self._listen(events.Farmed(self._tempo.done, self._tempo.done, 0, len(self._workers), 0.0, self._places()))
 
-    def end(self) -> None:
-        """Give up what has not ended: its dreams are stopped everywhere."""
+    def end(self, folders: Iterable[Path]) -> None:
+        """Give up what has not ended: its dreams are stopped everywhere. `folders`: as for carry_out."""
         futures = [future for each in self._open.values() for future in each.futures.values()]
         self._open.clear()
         self._of.clear()
@@ -175,7 +175,7 @@ class _Run:
                 self._client.sync(self._client._cancel, futures, callback_timeout=10)
         self._shared.clear()
         if self._share:
-            self._share.end()
+            self._share.end(folders)
 
     # ------------------------------------------------------------------------------------ the workers
 

@@ -37,19 +37,20 @@ class Joined:
         with local() as made:
             yield made
 
-    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
-                  stop: Stop) -> Iterator[tuple[Unit, Result]]:
+    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener, stop: Stop,
+                  folders: Iterable[Path] = ()) -> Iterator[tuple[Unit, Result]]:
         """As Elsewhere says. Raises Mistake if this machine has no keys, or if the shared folder is no folder."""
-        folder = None if self._where == LOCAL else share.named()
+        root = None if self._where == LOCAL else share.named()
         with self._reached() as (where, held):
-            yield from _carried_out(where, held, folder, units, total, listen, stop)
+            yield from _carried_out(where, held, root, units, total, listen, stop, folders)
 
 
-def _carried_out(where: str, held: keys.Keys, folder: Path | None, units: Iterable[Unit | None],
-                 total: Callable[[], float], listen: Listener, stop: Stop) -> Iterator[tuple[Unit, Result]]:
+def _carried_out(where: str, held: keys.Keys, root: Path | None, units: Iterable[Unit | None],
+                 total: Callable[[], float], listen: Listener, stop: Stop,
+                 folders: Iterable[Path]) -> Iterator[tuple[Unit, Result]]:
     from dreamer.farm.client import Farm  # with the engine
-    farm = Farm(where, held, folder)
+    farm = Farm(where, held, root)
     try:
-        yield from farm.carry_out(units, total, listen, stop)
+        yield from farm.carry_out(units, total, listen, stop, folders)
     finally:
         farm.close()

@@ -151,11 +151,13 @@ class Share:
         return bool(unit.places) and all(self._relative(path) for name, path in unit.places.items()
                                          if name not in unit.files)
 
-    def end(self) -> None:
-        """Remove the proofs, and what owners left that are gone."""
-        for folder, (name, _) in self._proofs.items():
+    def end(self, folders: Iterable[Path] = ()) -> None:
+        """Remove the proofs, and what owners left that are gone; also from these folders, as far as they are shared."""
+        for name, _ in self._proofs.values():
             with contextlib.suppress(OSError):
                 (self._root / name).unlink()
+        shared = {Path(os.path.realpath(folder)) for folder in folders if self._relative(folder)}
+        for folder in {*self._proofs, *shared}:
             with contextlib.suppress(Exception):  # the scheduler may be gone: then the next run does it
                 sweep(folder, self._mark, self._live)
         self._proofs.clear()

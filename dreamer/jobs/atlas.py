@@ -93,7 +93,7 @@ class Atlas:
         with stop.heard():
             if away:
                 away.run(steps(), lambda name, lines: wrong.append(f"{name}: {' '.join(lines)}"),
-                         lambda: len(self._names) - number)
+                         lambda: len(self._names) - number, {self._path(name).parent for name in self._names})
             else:
                 try:
                     collections.deque(steps(), maxlen=0)

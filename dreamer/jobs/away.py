@@ -50,12 +50,14 @@ class Away:
         self._sent[id(unit)] = _Sent(name, targets, kept or {})
         self._work, self._count = self._work + unit.work, self._count + 1
 
-    def run(self, steps: Iterable[object], missed: Missed, rest: Callable[[], int] = lambda: 0) -> None:
+    def run(self, steps: Iterable[object], missed: Missed, rest: Callable[[], int] = lambda: 0,
+            folders: Iterable[Path] = ()) -> None:
         """Go through the steps of the job, which call send(), and write what comes back. Raises Stopped and Failure.
 
         steps   yields after each step of the job; None means that there is nothing to do now
         missed  called with the name of each dream that failed, and lines that say why
-        rest    function that returns how many more dreams may be sent"""
+        rest    function that returns how many more dreams may be sent
+        folders where all dreams belong; see Elsewhere"""
         def units() -> Iterator[Unit | None]:
             for step in steps:
                 while self._waiting:
@@ -67,7 +69,7 @@ class Away:
             return self._work * (1 + rest() / self._count) if self._count else 0.0
 
         try:
-            for unit, result in self._elsewhere.carry_out(units(), total, self._listen, self._stop):
+            for unit, result in self._elsewhere.carry_out(units(), total, self._listen, self._stop, folders):
                 self._settle(unit, result, missed)
         except Stopped as end:
             if self._so_far:

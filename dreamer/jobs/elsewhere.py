@@ -95,8 +95,8 @@ class Elsewhere(Protocol):
         side          pixels of the picture's shorter side"""
         ...
 
-    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener,
-                  stop: Stop) -> Iterator[tuple[Unit, Result]]:
+    def carry_out(self, units: Iterable[Unit | None], total: Callable[[], float], listen: Listener, stop: Stop,
+                  folders: Iterable[Path] = ()) -> Iterator[tuple[Unit, Result]]:
         """Carry out the units; yields each with its Result as they end, in any order. A Unit that fails is a Result
         too. Raises Failure if the machines cannot be reached at all, and Stopped.
 
@@ -105,5 +105,7 @@ class Elsewhere(Protocol):
         total   function that returns the work of all units, also of those that are not taken yet, as far as known
         listen  called with an events.Farmed a few times a second, and with warnings
         stop    says when to stop: then the units that run are stopped everywhere. Before it raises Stopped, it yields
-                those that bring what they keep: with an error, and their files"""
+                those that bring what they keep: with an error, and their files
+        folders where results belong, also those of units that are not needed any more: what a run that died left there
+                is removed"""
         ...

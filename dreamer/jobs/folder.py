@@ -83,15 +83,17 @@ class Folder:
 
         with self.stop.heard():
             try:
-                self.go(steps(), lambda name, lines: self._missed(name, lines, wrong), lambda: left)
+                self.go(steps(), lambda name, lines: self._missed(name, lines, wrong), lambda: left,
+                        {(self.target / self._dream_of(name)).parent for name in found.pictures})
             except Stopped as stop:
                 raise Stopped(stop.number, "\n".join([stop.words, *wrong]), stop.saved) from None
         self._conclude(found, outcomes, wrong)
 
-    def go(self, steps: Iterable[object], missed: Missed, rest: Callable[[], int] = lambda: 0) -> None:
+    def go(self, steps: Iterable[object], missed: Missed, rest: Callable[[], int] = lambda: 0,
+           folders: Iterable[Path] = ()) -> None:
         """Go through the steps, in which take() is called; see Away.run. Raises Stopped and Failure."""
         if self._away:
-            self._away.run(steps, missed, rest)
+            self._away.run(steps, missed, rest, folders)
         else:
             collections.deque(steps, maxlen=0)
 
