@@ -248,12 +248,13 @@ def _removed(claim: Path, said: Mapping[str, Any], aside: Path) -> bool:
         os.rename(claim, aside)  # so that only one of several takers has it
     except FileNotFoundError:
         return False
-    if _read(aside) != said:  # another one has taken the lease over in between
+    ours = _read(aside) == said
+    if not ours:  # another one has taken the lease over in between
         with contextlib.suppress(OSError):
             os.link(aside, claim)
-        os.unlink(aside)
+    aside.unlink(missing_ok=True)  # who took the lease meanwhile has removed it with the parts of all others
+    if not ours:
         return False
-    os.unlink(aside)
     if not _PART.fullmatch(str(said.get("part"))):
         return False
     try:
