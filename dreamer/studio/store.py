@@ -56,8 +56,10 @@ class Store:
             self.added()
 
     def make(self) -> None:
-        """Make the folder unless it is there. Raises OSError."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the folder, and the one in which it is, unless they are there. Raises OSError: a folder with photos that
+        is gone (with its disk, say) does not come back without them."""
+        for folder in (self._folder.parent, self._folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
 
     def added(self) -> None:
         """To be called after a file was added: removes the oldest files if there are too many."""

@@ -50,3 +50,13 @@ def test_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: i
     assert len(there) == left
     assert {"0.json", "10.json"} <= there
     assert "1.json" not in there
+
+
+def test_a_folder_of_photos_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
+    """Its disk may come back to the same place, which must then be empty."""
+    kept = Store(tmp_path / "photos/.studio/thumbs", 10, 1000)
+    kept.keep("a", "text")
+    assert [*tmp_path.iterdir()] == []
+    (tmp_path / "photos").mkdir()
+    kept.keep("a", "text")
+    assert kept.text("a") == "text"
