@@ -1,8 +1,9 @@
 """One giant picture on many machines: each tile's window goes out, and its gradient comes back. The machine that holds
 the picture adds the gradients up in the tiles' order, so the sums have the bits of one machine's.
 
-This is good for about ten workers: all windows pass this machine's network. If each worker kept a block of the picture
-and only borders travelled, ten would be slower with 10 Gbit/s and faster with 1: see tests/bench/farm_model.py."""
+All windows pass this machine's network, which bounds the number of workers: docs/farm.md has figures. If each worker
+kept a block of the picture and only borders travelled, ten would be slower with 10 Gbit/s and faster with 1: see
+tests/bench/farm_model.py."""
 
 import contextlib
 import uuid
