@@ -40,9 +40,8 @@ LARGE = ("container", "vm", "native", "slow")  # marks of tests that may take mo
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """All container tests go to one worker, and start first. Those that emulate arm64 run only if -m names them."""
     if "arm64" not in config.option.markexpr:
-        asked = [item for item in items if not item.get_closest_marker("arm64")]
-        config.hook.pytest_deselected(items=[item for item in items if item not in asked])
-        items[:] = asked
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("arm64")])
+        items[:] = [item for item in items if not item.get_closest_marker("arm64")]
     for item in items:
         if item.get_closest_marker("container"):
             item.add_marker(pytest.mark.xdist_group("engine"))

@@ -67,7 +67,8 @@ def film(jpegs: Sequence[bytes], seconds: float, made: dict[str, Any], folder: P
 def _kept(parts: Path) -> Iterator[Path]:
     """A folder for unfinished files, in this block."""
     try:
-        parts.mkdir(parents=True, exist_ok=True)
+        for folder in (parts.parent, parts):  # not that of the photos, if it is gone
+            folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=parts) as name:
             yield Path(name)
     except OSError as error:

@@ -26,7 +26,8 @@ class Trash:
         number = secrets.token_hex(8)
         place = self._folder / number
         try:
-            place.mkdir(mode=0o700, parents=True)
+            for folder in (self._folder.parent, self._folder, place):  # not that of the photos, if it is gone
+                folder.mkdir(mode=0o700, exist_ok=True)
             os.rename(path, place / path.name)
         except OSError as error:
             with contextlib.suppress(OSError):
