@@ -208,9 +208,11 @@ class _Performing:
 
     def _rules(self, understood: Understood, spread: Spread | None) -> dict[str, MakeStep]:
         """The arguments of `deepdream` that make it follow the rules that are asked for; none if none is."""
-        rules = {"change": steps.rule(understood.smooth, understood.pyramid), "each": spread}
-        asked = {name: rule for name, rule in rules.items() if rule}
-        return {"step": functools.partial(self._step, **asked)} if asked else {}
+        change = steps.rule(understood.smooth, understood.pyramid)
+        step = functools.partial(self._step, change=change) if change else self._step
+        if spread:
+            step = functools.partial(spread.step, step, change is not None)
+        return {"step": step} if change or spread else {}
 
     def send(self, understood: Understood, subject: Subject) -> None:
         """Have the farm's workers share the subject's steps; or one of them dream it, and write what comes back."""

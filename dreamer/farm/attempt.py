@@ -25,7 +25,7 @@ class Attempt:
 
     def __init__(self, client: Any, worker: str, name: str, question: Question, weights: str,
                  ended: Callable[[float], None]) -> None:
-        self.worker, self._client, self.when = worker, client, time.monotonic()
+        self.worker, self.name, self._client, self.when = worker, name, client, time.monotonic()
         self._took = ended
         self._running = asyncio.run_coroutine_threadsafe(self._asked(name, question, weights), client.loop.asyncio_loop)
 
@@ -46,7 +46,7 @@ class Attempt:
     async def _asked(self, name: str, question: Question, weights: str) -> Answer:
         """The Answer; its `worker` is "" if the window was lost with the worker, or on the way."""
         try:
-            await self._client.rpc(self.worker).farm_window(name=name, pixels=to_serialize(question.pixels))
+            await self._bring(name, question)
             question = question._replace(pixels=NO_PIXELS)
             future = self._client.submit(compute, question, name, key=name, pure=False, workers=[self.worker],
                                          resources={"slots": 1, f"weights-{weights}": 1})
@@ -57,6 +57,14 @@ class Attempt:
         if not found.error:
             self._took(time.monotonic() - self.when)
         return found
+
+    async def _bring(self, name: str, question: Question) -> None:
+        """Have the worker get the window's pixels."""
+        worker = self._client.rpc(self.worker)
+        if question.held:
+            await worker.farm_gather(name=name, held=to_serialize(question.held))
+        else:
+            await worker.farm_window(name=name, pixels=to_serialize(question.pixels))
 
 
 class Arrived:

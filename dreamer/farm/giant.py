@@ -1,20 +1,21 @@
 """One giant picture on many machines: each tile's window goes out, and its gradient comes back. The machine that holds
 the picture adds the gradients up in the tiles' order, so the sums have the bits of one machine's.
 
-All windows pass this machine's network, which bounds the number of workers: docs/farm.md has figures. If each worker
-kept a block of the picture and only borders travelled, ten would be slower with 10 Gbit/s and faster with 1: see
-tests/bench/farm_model.py."""
+All windows pass this machine's network. If that keeps the workers waiting, they hold the picture between its steps, and
+exchange borders; see stepping.py."""
 
 import contextlib
+import functools
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from dreamer.arrays import Pixels
+from dreamer.arrays import Light, Pixels, Planes
 from dreamer.farm.keys import Keys
 from dreamer.farm.windows import Dreaming, Question
 from dreamer.jobs.events import Listener
 from dreamer.nets import checksum
+from dreamer.nets.balance import Objectives
 from dreamer.nets.budget import LOOSER
 from dreamer.nets.net import Net, Tile, in_turn
 
@@ -29,6 +30,7 @@ class Giant:
     def __init__(self, where: str, keys: Keys, guide: Pixels | None, reproducible: bool, side: int) -> None:
         self._where, self._keys = where, keys
         self._guide, self._reproducible, self._side = guide, reproducible, side
+        self._steps: Any = None
         self._travel: Any = None
         self._dreaming: Dreaming | None = None
 
@@ -36,13 +38,17 @@ class Giant:
     def heard(self, listen: Listener, asked: Callable[[], int | None]) -> Iterator[None]:
         """As Spread says."""
         from dreamer.farm.client import Farm  # with the engine
+        from dreamer.farm.stepping import Steps
         from dreamer.farm.travel import Travel
         farm = Farm(self._where, self._keys)
         try:
             self._travel = Travel(farm, listen, asked)
+            self._steps = Steps(farm, self._travel, listen, asked)
             yield
         finally:
-            self._travel = None
+            if self._steps:
+                self._steps.close()
+            self._travel = self._steps = None
             farm.close()
 
     def __call__(self, function: Callable[..., Any], tiles: Sequence[Tile], *more: Any) -> Iterable[Any]:
@@ -50,15 +56,37 @@ class Giant:
         likes on the workers."""
         if len(tiles) == 1:
             return in_turn(function, [*tiles], *more)
-        net = tiles[0].net
-        if self._dreaming is None:
-            self._dreaming = Dreaming(uuid.uuid4().hex, net.model.name, checksum.sha256(net.model.weights_path()),
-                                      net.what, self._guide, self._reproducible, self._side)
-        dreaming, arguments = self._dreaming, more[1:]
+        net, dreaming = tiles[0].net, self._dreamed(tiles[0].net)
+        arguments = more[1:]
 
         def question(tile: Tile) -> Question:
             return Question(dreaming, tile.window(), tile.row, tile.column, function.__name__, arguments)
         return net.answered(tiles, self._travel.answers(tiles, question, dreaming.weights, _most(net, tiles)))
+
+    def step(self, make: Callable[..., float], whole: bool, net: Net, picture: Planes, rng: Any, step_size: float,
+             jitter: int, clip: bool, objectives: Objectives, mask: Light | None = None) -> float:
+        """As Spread says."""
+        make = functools.partial(make, each=self)
+        if whole or len(net.windows[0]) == len(net.windows[1]) == 1:
+            return make(net, picture, rng, step_size, jitter, clip, objectives, mask)
+        made: float = self._steps.step(make, self._dreamed(net), net, picture, rng, step_size, jitter, clip, objectives,
+                                       mask)
+        return made
+
+    def is_here(self) -> bool:
+        """As Spread says."""
+        return bool(self._steps.is_here())
+
+    def bring(self) -> float:
+        """As Spread says."""
+        return float(self._steps.bring())
+
+    def _dreamed(self, net: Net) -> Dreaming:
+        """With what the picture is dreamed."""
+        if self._dreaming is None:
+            self._dreaming = Dreaming(uuid.uuid4().hex, net.model.name, checksum.sha256(net.model.weights_path()),
+                                      net.what, self._guide, self._reproducible, self._side)
+        return self._dreaming
 
 
 def _most(net: Net, tiles: Sequence[Tile]) -> int:

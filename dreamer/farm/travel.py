@@ -20,10 +20,10 @@ from dreamer.nets.net import Tile
 AHEAD = 2  # windows per place at a worker that are handed over: one that is computed, and one that travels
 TRIES = 3  # attempts at a window
 SLOW = 3.0  # times what a window usually takes, after which another worker tries it too
-_PAUSE = 0.01  # seconds between two looks whether a window is back
+PAUSE = 0.01  # seconds between two looks whether a window is back
 
 
-class _Sent(NamedTuple):
+class Sent(NamedTuple):
     """A window that is on its way.
 
     attempts  the one that runs, and a second one if that is slow
@@ -48,7 +48,9 @@ class _Sent(NamedTuple):
 
 
 class Travel:
-    """Sends windows to the workers of a farm. The arguments are as for Spread.heard."""
+    """Sends windows to the workers of a farm. The arguments are as for Spread.heard.
+
+    busy  seconds that the workers have computed windows"""
 
     def __init__(self, farm: Farm, listen: Listener, asked: Callable[[], int | None]) -> None:
         self._farm, self._client, self._listen, self._asked = farm, farm.client, listen, asked
@@ -56,8 +58,9 @@ class Travel:
         self._looked, self._lacked, self._mended = -LOOKS, time.monotonic(), -LOOKS
         self._told, self._out = set[str](), set[str]()
         self._name, self._number = uuid.uuid4().hex[:12], 0
+        self.busy = 0.0
         self._usual = math.inf  # seconds that a window takes, there and back
-        self._sent: collections.deque[_Sent] = collections.deque()  # in the order of the tiles
+        self._sent: collections.deque[Sent] = collections.deque()  # in the order of the tiles
         self._question: Callable[[Tile], Question]
         self._weights = ""
 
@@ -74,19 +77,20 @@ class Travel:
         try:
             while rest or self._sent:
                 self._look()
-                while rest and len(self._sent) < most and (worker := self._ready(most)):
-                    self._sent.append(self._to(worker, _Sent(rest.popleft(), ())))
+                while rest and len(self._sent) < most and (worker := self._ready(rest, most)):
+                    self._sent.append(self._to(worker, Sent(rest.popleft(), ())))
                 if self._sent and self._sent[0].back():
                     if answer := self._back(self._sent[0]):
                         first = self._sent.popleft()
                         first.drop()
+                        self.busy += answer.seconds
                         if answer.gradient is not None:
                             first.tile.add(answer.gradient)
                         yield answer.found
                 elif number := self._asked():
                     raise Stopped(number)
                 else:
-                    time.sleep(_PAUSE)
+                    time.sleep(PAUSE)
                     self._mend()
         finally:
             for each in self._sent:
@@ -94,7 +98,7 @@ class Travel:
 
     # ---------------------------------------------------------------------------------------- there
 
-    def _to(self, worker: str, each: _Sent) -> _Sent:
+    def _to(self, worker: str, each: Sent) -> Sent:
         """Hand a window over to a worker."""
         self._number += 1
         attempt = Attempt(self._client, worker, f"window-{self._name}-{self._number}", self._question(each.tile),
@@ -105,9 +109,19 @@ class Travel:
         """In a thread of the engine: an attempt has succeeded, after so long."""
         self._usual = seconds if self._usual == math.inf else (self._usual + seconds) / 2
 
-    def _ready(self, most: int) -> str:
-        """The worker that gets the next window now, or ""."""
-        places = sum(int(worker["resources"]["slots"]) for worker in self._workers.values())
+    def workers(self, weights: str) -> dict[str, dict[str, Any]]:
+        """{address: as Scheduler.farm_state says} of the workers that have the weights, and have not failed."""
+        self._weights = weights
+        self._look(now=True)
+        return {address: worker for address, worker in self._workers.items() if address not in self._out}
+
+    def places(self) -> int:
+        """How many windows the workers compute at a time, as far as known."""
+        return sum(int(worker["resources"]["slots"]) for worker in self._workers.values())
+
+    def _ready(self, rest: collections.deque[Tile], most: int) -> str:
+        """The worker that gets the next window now, the first of `rest`, or ""."""
+        places = self.places()
         if most < places:
             self._tell(f"this machine's memory is enough for {most} windows at a time, so {places - most} of the "
                        f"farm's {places} places stay free; --memory gives more")
@@ -131,7 +145,7 @@ class Travel:
 
     # ---------------------------------------------------------------------------------------- and back
 
-    def _back(self, first: _Sent) -> Answer | None:
+    def _back(self, first: Sent) -> Answer | None:
         """The Answer for the first window, which has come back; or None if it failed there. Raises Failure."""
         attempt = first.back()
         assert attempt  # noqa: S101
@@ -157,7 +171,7 @@ class Travel:
         self._sent[0] = self._to(self._best(failed), first._replace(attempts=(), failed=failed, tries=first.tries + 1))
         return None
 
-    def _lost(self, each: _Sent, why: str) -> _Sent:
+    def _lost(self, each: Sent, why: str) -> Sent:
         """A window was lost with its worker, or on the way: it is sent again when it is known who is left. Raises
         Failure."""
         if each.lost == engine.KILLS:

@@ -2,6 +2,7 @@
 that stays loaded between them."""
 
 import queue
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from dreamer.arrays import Pixels, Planes
 from dreamer.errors import Failure
+from dreamer.farm.cells import Wanted
 from dreamer.machine import limits
 from dreamer.machine.servant import Servant
 from dreamer.machine.worker import Died
@@ -44,6 +46,19 @@ class Dreaming(NamedTuple):
     side: int
 
 
+class Held(NamedTuple):
+    """A window of a picture that the workers hold (see blocks.py): the worker that computes it gets its pixels from the
+    others, and keeps its gradient.
+
+    picture  name of the picture
+    shape    rows and columns of the window
+    wanted   the pieces of which it consists"""
+
+    picture: str
+    shape: tuple[int, int]
+    wanted: list[Wanted]
+
+
 class Question(NamedTuple):
     """A window to compute.
 
@@ -51,7 +66,8 @@ class Question(NamedTuple):
     pixels       float32 (3, h, w), in the net's format
     row, column  its place in the picture, with its share of each layer
     function     "pull" or "squares"
-    more         the arguments of that function after its tile and the objectives"""
+    more         the arguments of that function after its tile and the objectives
+    held         where its pixels are, if the workers hold the picture"""
 
     dreaming: Dreaming
     pixels: Planes
@@ -59,22 +75,25 @@ class Question(NamedTuple):
     column: tiles.Window
     function: str
     more: tuple[Any, ...] = ()
+    held: Held | None = None
 
 
 class Answer(NamedTuple):
     """What became of a window.
 
     found     what the function returned
-    gradient  of the window, float32 (3, h, w); None if the function computed none
+    gradient  of the window, float32 (3, h, w); None if the function computed none, or if the worker keeps it
     worker    address of the machine; "" if the window was lost with it, or on the way
     error     why it failed; "" if it did not
-    final     whether the machine would fail again"""
+    final     whether the machine would fail again
+    seconds   that the computation took"""
 
     found: Any
     gradient: Planes | None
     worker: str = ""
     error: str = ""
     final: bool = False
+    seconds: float = 0.0
 
 
 def compute(question: Question, name: str) -> Answer:
@@ -85,7 +104,10 @@ def compute(question: Question, name: str) -> Answer:
     if pixels is None:
         return Answer(None, None, "", "its pixels have not arrived")
     try:
-        found: Answer = worker.windows.ask(question._replace(pixels=pixels))
+        found: Answer = worker.windows.ask(question._replace(pixels=pixels, held=None))
+        if question.held:
+            worker.blocks.keep(question.held.picture, name, found.gradient)
+            found = found._replace(gradient=None)
         return found._replace(worker=worker.address)
     except Failure as error:
         return Answer(None, None, worker.address, str(error), not isinstance(error, Died))
@@ -141,13 +163,14 @@ class Windows:
         weights."""
         net = self._ready(question.dreaming)
         self._check(net, *question.pixels.shape[1:])
+        started = time.monotonic()
         gradient = net.gradient = np.zeros(question.pixels.shape, np.float32)
         # counted from its own corner, a window is a picture of its own
         row, column = question.row._replace(start=0), question.column._replace(start=0)
         tile = Tile(net, question.pixels, row, column, 0, 0, whole=False)
         found = self._functions[question.function](tile, self._objectives, *question.more)
         net.gradient = np.empty((3, 0, 0), np.float32)
-        return Answer(found, gradient if gradient.any() else None)
+        return Answer(found, gradient if gradient.any() else None, seconds=time.monotonic() - started)
 
     def _check(self, net: Net, height: int, width: int) -> None:
         """Raise TooLittle if there is too little memory for a window of that size."""

@@ -17,11 +17,12 @@ from dreamer.arrays import Planes
 from dreamer.errors import Failure, Stopped, counted, say
 from dreamer.farm import engine
 from dreamer.farm.attempt import SOON, Arrived
+from dreamer.farm.blocks import Blocks
 from dreamer.farm.home import home
 from dreamer.farm.keys import Keys
 from dreamer.farm.likeness import check, likeness
 from dreamer.farm.pageless import Pageless
-from dreamer.farm.windows import Children, Windows
+from dreamer.farm.windows import Children, Held, Windows
 from dreamer.machine import limits
 from dreamer.machine.series import Series
 from dreamer.machine.signals import ASKING
@@ -65,6 +66,7 @@ class Worker(Pageless, distributed.Worker):
     attempts        at units, by key: each has a method stop
     series          who carries out units, and does not now; the one that was used last is the last
     arrived         pixels of windows that wait to be computed
+    blocks          what it holds of giant pictures
     memory_share, threads_share  what a unit may use"""
 
     def __init__(self, where: str, keys: Keys, room: Room, folder: Path, weights: dict[str, str],
@@ -80,12 +82,23 @@ class Worker(Pageless, distributed.Worker):
                          security=engine.security(keys), memory_limit=0, local_directory=str(folder),
                          resources=resources, dashboard=False, dashboard_address=None)
         self.arrived = Arrived(lambda name: name in self.state.tasks)
-        self.handlers["farm_window"] = self.farm_window
+        self.blocks = Blocks(lambda: str(self.address), self.rpc)
+        self.handlers |= {"farm_window": self.farm_window, "farm_gather": self.farm_gather, **self.blocks.handlers()}
         self.periodic_callbacks["farm_window"] = PeriodicCallback(self.arrived.forget, SOON * 1000)
+        self.periodic_callbacks["farm_blocks"] = PeriodicCallback(self.farm_forget, SOON * 1000)
 
     def farm_window(self, name: str, pixels: Planes) -> None:
         """The pixels of a window come from who holds the picture."""
         self.arrived.add(name, pixels)
+
+    async def farm_gather(self, name: str, held: Held) -> None:
+        """The pixels of a window are to come from the workers that hold the picture."""
+        self.arrived.add(name, await self.blocks.window(*held))
+
+    async def farm_forget(self) -> None:
+        """Forget what is held for commands that are gone."""
+        with contextlib.suppress(OSError):
+            await self.blocks.forget(self.scheduler.farm_owners)
 
 
 async def work(where: str, keys: Keys, room: Room, pull: Callable[..., float], objectives: Callable[..., Any]) -> None:

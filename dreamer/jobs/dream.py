@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable
 
 from dreamer.arrays import Pixels
-from dreamer.errors import Stopped
+from dreamer.errors import Failure, Stopped
 from dreamer.jobs import unfinished
 from dreamer.jobs.checkpoint import Checkpoint
 from dreamer.jobs.elsewhere import Spread
@@ -15,6 +15,8 @@ from dreamer.machine.worker import Worker
 from dreamer.pictures import writing
 from dreamer.pictures.picture import Picture
 from dreamer.state import State, Step
+
+BRINGING = 20  # times what it takes to have the picture here pass, at least, between two checkpoints
 
 
 @dataclasses.dataclass
@@ -30,6 +32,8 @@ class Dream(Job):
     checkpoint: Checkpoint | None = None
     state: State | None = None
     spread: Spread | None = None
+
+    _bringing = 0.0  # seconds that it takes to have the picture here, if other machines keep it between two steps
 
     def _has_kept(self) -> bool:
         return bool(self.checkpoint and self.checkpoint.load())
@@ -57,24 +61,29 @@ class Dream(Job):
 
         def each_step(step: Step) -> None:
             nonlocal last
-            last, state = step, self._state(step)
+            last = step
+            if step.iteration + 1 == order.iterations:
+                self._bring()  # the next octave begins with it, or it is the dream
             if self.reel:
-                number = step.octave * order.iterations + step.iteration
+                state, number = self._state(step), step.octave * order.iterations + step.iteration
                 self.reel.keep(number, self._so_far(state))
                 if number == steps - 1 and self.checkpoint:
                     with self._done_without(child.send, "the dream so far cannot be saved"):
                         self.checkpoint.save(state)  # if the film cannot be written, only that is repeated
             stop = self._stepped(child, 0, step, self.checkpoint)
             if stop:
-                self._write_so_far(state)
+                self._write_so_far(self._state(step))
                 raise Stopped(stop, saved=True)
-            self._show(child.send, lambda: small.picture(step.octave, step.picture), self._unfinished(state))
+            if not self.spread or self.spread.is_here():
+                self._show(child.send, lambda: small.picture(step.octave, step.picture),
+                           _unfinished(step.octave, step.iteration + 1))
 
         try:
             pixels = self.dream(net, each_step=each_step, state=self.state)
         except Stopped as end:  # perhaps within a step, which has not changed the picture yet
             if self.checkpoint and last and not end.saved and last.iteration + 1 < order.iterations:
-                self.checkpoint.save(self._state(last))
+                with contextlib.suppress(Failure, Stopped):  # an earlier one counts if the picture cannot come
+                    self.checkpoint.save(self._state(last))
             raise
         net.close()  # writing a large picture takes as much memory again
         if self.reel:
@@ -90,14 +99,29 @@ class Dream(Job):
         order = self.order
         pixels = unfinished.picture(order.model, order.picture.pixels, order.sizes, state.octave, state.picture,
                                     self._allocate, order.mask)
-        return self._picture(order.finish(pixels, order.picture.pixels), self._unfinished(state))
+        return self._picture(order.finish(pixels, order.picture.pixels),
+                             _unfinished(state.octave, state.iteration))
 
     def _write_so_far(self, state: State) -> None:
         if self.reel:
             self.reel.finish(state.octave * self.order.iterations + state.iteration,
-                             self.order.recipe | self._unfinished(state))
+                             self.order.recipe | _unfinished(state.octave, state.iteration))
         else:
             writing.write(self.order.output, self._so_far(state))
 
-    def _unfinished(self, state: State) -> dict[str, dict[str, int]]:
-        return {"unfinished": {"octave": state.octave + 1, "iteration": state.iteration}}
+    def _state(self, step: Step) -> State:
+        self._bring()
+        return super()._state(step)
+
+    def _bring(self) -> None:
+        """Have the picture here after a step that other machines made."""
+        if self.spread:
+            self._bringing = self.spread.bring()
+
+    def _pause(self) -> float:
+        return max(super()._pause(), BRINGING * self._bringing)
+
+
+def _unfinished(octave: int, done: int) -> dict[str, dict[str, int]]:
+    """What the recipe says of a dream that has `done` steps of `octave`, which is counted from 0."""
+    return {"unfinished": {"octave": octave + 1, "iteration": done}}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from dreamer.arrays import Pixels
+from dreamer.arrays import Light, Pixels, Planes
 from dreamer.jobs.events import Listener
 from dreamer.machine.signals import Stop
-from dreamer.nets.net import Tile
+from dreamer.nets.net import Net, Tile
 
 Content: TypeAlias = bytes | Path  # of a file: its bytes, or where it is on this machine
 
@@ -81,6 +81,23 @@ class Spread(Protocol):
 
     def __call__(self, function: Callable[..., Any], tiles: Sequence[Tile], *more: Any) -> Iterable[Any]:
         """As dreamer.nets.net.in_turn. Raises Failure, and Stopped within a step."""
+        ...
+
+    def step(self, make: Callable[..., float], whole: bool, net: Net, picture: Planes, rng: Any, step_size: float,
+             jitter: int, clip: bool, objectives: list[Any], mask: Light | None = None) -> float:
+        """A step, as make_step makes it. The machines may keep its picture until bring() is called; after the last step
+        with a `picture` it must be called. Raises Failure and Stopped.
+
+        make   dreamify.make_step, or a function with the same arguments
+        whole  whether it needs the whole gradient"""
+        ...
+
+    def is_here(self) -> bool:
+        """Whether the picture of the last step is that after this step, without bring()."""
+        ...
+
+    def bring(self) -> float:
+        """Bring it here; returns the seconds that it usually takes. Raises Failure and Stopped."""
         ...
 
 

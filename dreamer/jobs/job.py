@@ -208,11 +208,15 @@ class Job(abc.ABC):
         self._going = self._next(frame, step.octave, step.iteration + 1)
         now, stop = time.monotonic(), child.asked()
         octave_ends = step.iteration + 1 == self.order.iterations and step.octave + 1 < len(self.order.sizes)
-        if checkpoint and (stop or octave_ends or now - self._kept > CHECKPOINT_SECONDS):
+        if checkpoint and (stop or octave_ends or now - self._kept > self._pause()):
             with self._done_without(child.send, "the dream so far cannot be saved"):
                 checkpoint.save(self._state(step))
             self._kept = now
         return stop
+
+    def _pause(self) -> float:
+        """Seconds between two checkpoints in one octave."""
+        return CHECKPOINT_SECONDS
 
     def _show(self, send: Listener, pixels: Callable[[], Pixels], more: dict[str, Any]) -> None:
         """Write the preview if there is one and it is time. `pixels` returns its small pixels; `more` is added to the

@@ -149,13 +149,14 @@ class Net:
             start += math.prod(shape)
         return views
 
-    def tiles(self, picture: Planes, oy: int, ox: int) -> list["Tile"]:
+    def tiles(self, picture: Planes, oy: int, ox: int, summed: bool = True) -> list["Tile"]:
         """The Tiles of `picture` (3, h, w), rolled by oy rows and ox columns: only one if there is enough memory.
 
-        After backward() of each, self.gradient (3, h, w) is the objective's gradient with respect to `picture`."""
+        After backward() of each, self.gradient (3, h, w) is the objective's gradient with respect to `picture`, if that
+        is to be `summed` here."""
         rows, columns = self.windows
         whole, self._passes = len(rows) == len(columns) == 1, 0
-        if not whole:
+        if not whole and summed:
             for band in bands(self.gradient):
                 self.gradient[:, band] = 0
         return [Tile(self, picture, row, column, oy, ox, whole) for row in rows for column in columns]

@@ -1,0 +1,125 @@
+"""How each step of a giant picture is made on a farm: its windows come from here (see travel.py), or the workers hold
+the picture and exchange only borders (see owners.py).
+
+The first way has no borders, and gives each worker what it has time for. But all windows pass this machine's network.
+So the second is taken if the first leaves the workers waiting, and as long as it is faster. tests/bench/farm_model.py
+compares them: with 1 Gbit/s, ten workers reach 22 % and 58 % of ten times one worker's speed at 100 megapixels; with
+0.55 GB/s, 90 % and 82 %."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dreamer.arrays import Light, Planes
+from dreamer.errors import Failure, counted
+from dreamer.farm.client import Farm
+from dreamer.farm.owners import AtOwners, Gone, Owners, Turn
+from dreamer.farm.travel import Travel
+from dreamer.farm.windows import Dreaming
+from dreamer.jobs import events
+from dreamer.jobs.events import Listener
+from dreamer.nets.balance import Objectives
+from dreamer.nets.net import Net
+
+ENOUGH = 0.75  # share of their time for which the workers compute, if they do not wait for windows
+SLOWER = 1.0  # times a step with windows from here: if the workers take longer, they need not hold the picture
+
+
+class Steps:
+    """Makes the steps of a picture.
+
+    travel         the way to the workers for windows from here
+    listen, asked  as for Spread.heard"""
+
+    def __init__(self, farm: Farm, travel: Travel, listen: Listener, asked: Callable[[], int | None]) -> None:
+        self._farm, self._travel, self._listen, self._asked = farm, travel, listen, asked
+        self._owners: Owners | None = None  # while the workers hold the picture
+        self._waits = False  # whether they wait for windows from here
+        self._slow = False  # whether holding the picture is no better
+        self._rate = math.inf  # seconds per number of the picture, of a step whose windows come from here
+        self._lacks = False  # whether the picture here lacks steps that are being made again
+        self._again: Callable[[Any], float]
+
+    def step(self, make: Callable[..., float], dreaming: Dreaming, net: Net, picture: Planes, rng: Any,
+             step_size: float, jitter: int, clip: bool, objectives: Objectives, mask: Light | None) -> float:
+        """As Spread says; `make` has the windows computed from here."""
+        def here(turn: Any) -> float:
+            return make(net, picture, turn, step_size, jitter, clip, objectives, mask)
+        self._again = here
+        if not (owners := self._held(dreaming, net, picture, mask)):
+            return self._measured(here, picture.size, rng)
+        ox, oy = (int(offset) for offset in rng.randint(-jitter, jitter + 1, 2))
+        turn, started = Turn(oy, ox), time.monotonic()
+        try:
+            value = owners.step(turn, step_size, clip, objectives)
+        except Gone as error:
+            return self._made_again(error, [turn])
+        self._slow = time.monotonic() - started > SLOWER * self._rate * picture.size
+        return value
+
+    def is_here(self) -> bool:
+        """Whether the picture here lacks no step."""
+        return not self._lacks and not (self._owners and self._owners.behind)
+
+    def bring(self) -> float:
+        """As Spread says."""
+        if self._lacks:
+            raise Failure("a worker that held a part of the picture was lost")
+        if self._owners:
+            try:
+                self._owners.bring()
+            except Gone as error:
+                self._made_again(error, [])
+        return self._owners.bringing if self._owners else 0.0
+
+    def close(self) -> None:
+        """Have the workers forget the picture."""
+        owners, self._owners = self._owners, None
+        if owners:
+            owners.close()
+
+    def _held(self, dreaming: Dreaming, net: Net, picture: Planes, mask: Light | None) -> Owners | None:
+        """The Owners, if the workers hold the picture, or can from now on."""
+        if self._owners and not self._owners.holds(picture):  # it is the next octave's
+            self.close()
+        elif self._owners and (self._slow or self._owners.are_outgrown()):
+            self.bring()
+            self.close()
+        if self._owners or self._slow or not self._waits:
+            return self._owners
+        owners = Owners(AtOwners(self._farm, self._listen, self._asked), self._farm, self._asked, dreaming)
+        try:
+            if why := owners.begin(net, picture, mask):
+                self._slow = True
+                self._listen(events.Warned(f"the network is slow, but the workers cannot hold the picture: {why}"))
+                return None
+        except BaseException as error:
+            owners.close()
+            if isinstance(error, Gone):
+                return None
+            raise
+        self._owners = owners
+        return owners
+
+    def _measured(self, here: Callable[[Any], float], size: int, turn: Any) -> float:
+        """Make a step whose windows come from here, and find out whether the workers wait for them."""
+        started, busy = time.monotonic(), self._travel.busy
+        value = here(turn)
+        took = time.monotonic() - started
+        self._rate = took / size
+        self._waits = self._travel.busy - busy < ENOUGH * took * self._travel.places()
+        return value
+
+    def _made_again(self, error: Gone, more: list[Turn]) -> float:
+        """The steps that the picture here lacks, and more, with windows from here. Returns what the last one does."""
+        assert self._owners  # noqa: S101
+        turns, value = [*self._owners.behind, *more], 0.0
+        self._listen(events.Warned(f"the workers held the picture, and a part of it is lost ({error}): "
+                                   f"{counted(len(turns), 'step')} made again"))
+        self._lacks = len(turns) > 0
+        self.close()
+        for turn in turns:
+            value = self._again(turn)
+        self._lacks = False
+        return value
