@@ -2,8 +2,8 @@
 the picture adds the gradients up in the tiles' order, so the sums have the bits of one machine's.
 
 All windows pass this machine's network, which bounds the number of workers: docs/farm.md has figures. If each worker
-kept a block of the picture and only borders travelled, ten would be slower with 10 Gbit/s and faster with 1: see
-tests/bench/farm_model.py."""
+kept a block of the picture and only borders travelled, ten could be a seventh faster with 10 Gbit/s, and nearly three
+times as fast with 1: see tests/bench/farm_model.py."""
 
 import contextlib
 import uuid
@@ -15,16 +15,17 @@ from dreamer.farm.keys import Keys
 from dreamer.farm.windows import Dreaming, Question
 from dreamer.jobs.events import Listener
 from dreamer.nets import checksum
-from dreamer.nets.budget import LOOSER
 from dreamer.nets.net import Net, Tile, in_turn
 
-COPIES = 36  # bytes per pixel of a window on its way: its pixels, a copy for the network, and the gradient
+AHEAD = 32  # windows on their way: two for each place of a farm of 16, which is more than 10 Gbit/s feed
 
 
 class Giant:
     """Computes the tiles of a picture's steps on the farm whose scheduler is at `where`; a Spread.
 
     guide, reproducible, side  as for Elsewhere.divided"""
+
+    ahead = AHEAD
 
     def __init__(self, where: str, keys: Keys, guide: Pixels | None, reproducible: bool, side: int) -> None:
         self._where, self._keys = where, keys
@@ -54,17 +55,17 @@ class Giant:
         if self._dreaming is None:
             self._dreaming = Dreaming(uuid.uuid4().hex, net.model.name, checksum.sha256(net.model.weights_path()),
                                       net.what, self._guide, self._reproducible, self._side)
-        dreaming, arguments = self._dreaming, more[1:]
+        dreaming, arguments, most = self._dreaming, more[1:], _most(net, tiles)
+        advice = None
+        if most < AHEAD:  # if tiles depend on the memory, they grow with it
+            advice = "; --memory gives more" if self._reproducible and net.budget.raisable else ""
 
         def question(tile: Tile) -> Question:
             return Question(dreaming, tile.window(), tile.row, tile.column, function.__name__, arguments)
-        return net.answered(tiles, self._travel.answers(tiles, question, dreaming.weights, _most(net, tiles)))
+        return net.answered(tiles, self._travel.answers(tiles, question, dreaming.weights, most, advice))
 
 
 def _most(net: Net, tiles: Sequence[Tile]) -> int:
-    """How many windows may be on their way at once: they get the memory that the net would take here, which is part of
-    the plan."""
-    tall, wide = max(tile.row.size for tile in tiles), max(tile.column.size for tile in tiles)
-    most = int(net.budget.net_bytes(tall, wide, LOOSER) // (COPIES * tall * wide))
+    """How many windows may be on their way at once: they get the memory that the net would take here."""
     net.shrink()  # nothing is computed here
-    return max(2, most)
+    return net.budget.most_ahead(max(tile.row.size for tile in tiles), max(tile.column.size for tile in tiles))

@@ -62,19 +62,21 @@ class Travel:
         self._weights = ""
 
     def answers(self, tiles: Sequence[Tile], question: Callable[[Tile], Question], weights: str,
-                most: int) -> Iterator[Any]:
+                most: int, advice: str | None) -> Iterator[Any]:
         """What the function returned for each tile, in the order of the tiles, each as soon as the tile's share of the
         gradient has been added. Raises Failure and Stopped.
 
         weights  sha256 of the weights that a worker must have
-        most     windows that may be on their way"""
+        most     windows that may be on their way
+        advice   what the user is told to do if the workers could compute more at once; None: nothing is told"""
         rest = collections.deque(tiles)
         self._sent.clear()
         self._question, self._weights = question, weights
         try:
             while rest or self._sent:
                 self._look()
-                while rest and len(self._sent) < most and (worker := self._ready(most)):
+                self._warn(min(len(tiles), self._places()), most, advice)
+                while rest and len(self._sent) < most and (worker := self._ready()):
                     self._sent.append(self._to(worker, _Sent(rest.popleft(), ())))
                 if self._sent and self._sent[0].back():
                     if answer := self._back(self._sent[0]):
@@ -105,12 +107,18 @@ class Travel:
         """In a thread of the engine: an attempt has succeeded, after so long."""
         self._usual = seconds if self._usual == math.inf else (self._usual + seconds) / 2
 
-    def _ready(self, most: int) -> str:
+    def _places(self) -> int:
+        """How many windows the workers can compute at once."""
+        return sum(int(worker["resources"]["slots"]) for worker in self._workers.values())
+
+    def _warn(self, useful: int, most: int, advice: str | None) -> None:
+        """Tell the user if memory is short for as many windows at once as would be useful."""
+        if advice is not None and most < useful:
+            self._tell(f"this machine's memory is enough for {most} windows at a time, so only {most} of the farm's "
+                       f"{self._places()} places are used{advice}")
+
+    def _ready(self) -> str:
         """The worker that gets the next window now, or ""."""
-        places = sum(int(worker["resources"]["slots"]) for worker in self._workers.values())
-        if most < places:
-            self._tell(f"this machine's memory is enough for {most} windows at a time, so {places - most} of the "
-                       f"farm's {places} places stay free; --memory gives more")
         best = self._best()
         return best if best and self._load(best, self._has()) < AHEAD else ""
 
