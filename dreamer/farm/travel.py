@@ -18,6 +18,7 @@ from dreamer.machine import here
 from dreamer.nets.net import Tile
 
 AHEAD = 2  # windows per place at a worker that are handed over: one that is computed, and one that travels
+LEAVING = 3  # windows whose pixels leave at once: all share the network, and the first worker would wait for the last
 TRIES = 3  # attempts at a window
 SLOW = 3.0  # times what a window usually takes, after which another worker tries it too
 _PAUSE = 0.01  # seconds between two looks whether a window is back
@@ -76,7 +77,7 @@ class Travel:
             while rest or self._sent:
                 self._look()
                 self._warn(min(len(tiles), self._places()), most, advice)
-                while rest and len(self._sent) < most and (worker := self._ready()):
+                while rest and len(self._sent) < most and self._leaving() < LEAVING and (worker := self._ready()):
                     self._sent.append(self._to(worker, _Sent(rest.popleft(), ())))
                 if self._sent and self._sent[0].back():
                     if answer := self._back(self._sent[0]):
@@ -106,6 +107,10 @@ class Travel:
     def _took(self, seconds: float) -> None:
         """In a thread of the engine: an attempt has succeeded, after so long."""
         self._usual = seconds if self._usual == math.inf else (self._usual + seconds) / 2
+
+    def _leaving(self) -> int:
+        """How many windows' pixels are on their way out."""
+        return sum(attempt.leaves() for each in self._sent for attempt in each.attempts)
 
     def _places(self) -> int:
         """How many windows the workers can compute at once."""

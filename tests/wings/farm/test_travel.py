@@ -55,6 +55,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Any:
     return send
 
 
+def test_few_windows_leave_at_once(told: Any) -> None:
+    """The engine shares the network among all; one after the other, the first worker begins sooner."""
+    _, counts = told(20, 12)
+    assert max(counts) == travel.LEAVING
+
+
 def test_the_user_hears_of_short_memory_if_it_matters(told: Any) -> None:
     assert told(20, 4)[0] == ["this machine's memory is enough for 4 windows at a time, so only 4 of the farm's 6 "
                               "places are used; --memory gives more"]
