@@ -188,7 +188,8 @@ class _Performing:
                       sizes=sizes, iterations=understood.iterations, output=understood.output,
                       preview=Preview(understood.preview) if understood.preview else None,
                       mask=subject.where, finish=Finish(understood.keep_colours, understood.strength),
-                      arrays=steps.PYRAMID * understood.pyramid, beside=steps.memory(understood.smooth, *sizes[-1]))
+                      arrays=steps.PYRAMID * understood.pyramid, beside=steps.memory(understood.smooth, *sizes[-1]),
+                      ahead=spread.ahead if spread else 0)
         dream = functools.partial(
             self._deepdream, iterations=understood.iterations, octaves=len(sizes), scale=understood.scale,
             step_size=understood.step_size, jitter=understood.jitter, clip=not understood.no_clip,

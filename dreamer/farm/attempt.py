@@ -11,6 +11,7 @@ from distributed.protocol import to_serialize
 from dreamer.arrays import Planes
 from dreamer.farm.windows import NO_PIXELS, Answer, Question, compute
 
+STUCK = 1.0  # seconds after which a window whose pixels a worker does not take no longer keeps others waiting
 SOON = 60.0  # seconds after which a worker has heard of a window from the scheduler, once its pixels have come
 
 
@@ -26,12 +27,16 @@ class Attempt:
     def __init__(self, client: Any, worker: str, name: str, question: Question, weights: str,
                  ended: Callable[[float], None]) -> None:
         self.worker, self.name, self._client, self.when = worker, name, client, time.monotonic()
-        self._took = ended
+        self._took, self._left = ended, False
         self._running = asyncio.run_coroutine_threadsafe(self._asked(name, question, weights), client.loop.asyncio_loop)
 
     def back(self) -> bool:
         """Whether it has ended."""
         return self._running.done()
+
+    def leaves(self) -> bool:
+        """Whether its pixels are on their way out, and not stuck."""
+        return not self._left and not self.back() and time.monotonic() - self.when < STUCK
 
     def answer(self) -> Answer:
         """The Answer, once it is back."""
@@ -47,7 +52,7 @@ class Attempt:
         """The Answer; its `worker` is "" if the window was lost with the worker, or on the way."""
         try:
             await self._bring(name, question)
-            question = question._replace(pixels=NO_PIXELS)
+            question, self._left = question._replace(pixels=NO_PIXELS), True
             future = self._client.submit(compute, question, name, key=name, pure=False, workers=[self.worker],
                                          resources={"slots": 1, f"weights-{weights}": 1})
             found: Answer

@@ -16,10 +16,9 @@ from dreamer.farm.windows import Dreaming, Question
 from dreamer.jobs.events import Listener
 from dreamer.nets import checksum
 from dreamer.nets.balance import Objectives
-from dreamer.nets.budget import LOOSER
 from dreamer.nets.net import Net, Tile, in_turn
 
-COPIES = 36  # bytes per pixel of a window on its way: its pixels, a copy for the network, and the gradient
+AHEAD = 32  # windows on their way: two for each place of a farm of 16, which is more than 10 Gbit/s feed
 
 
 class Giant:
@@ -27,10 +26,13 @@ class Giant:
 
     guide, reproducible, side  as for Elsewhere.divided"""
 
+    ahead = AHEAD
+
     def __init__(self, where: str, keys: Keys, guide: Pixels | None, reproducible: bool, side: int) -> None:
         self._where, self._keys = where, keys
         self._guide, self._reproducible, self._side = guide, reproducible, side
         self._steps: Any = None
+        self._whole = False  # whether the windows must all come from here
         self._travel: Any = None
         self._dreaming: Dreaming | None = None
 
@@ -57,16 +59,18 @@ class Giant:
         if len(tiles) == 1:
             return in_turn(function, [*tiles], *more)
         net, dreaming = tiles[0].net, self._dreamed(tiles[0].net)
-        arguments = more[1:]
+        arguments, most, advice = more[1:], _most(net, tiles), None
+        if most < AHEAD and self._whole:  # else the workers may hold the picture; if tiles depend on memory, they grow
+            advice = "; --memory gives more" if self._reproducible and net.budget.raisable else ""
 
         def question(tile: Tile) -> Question:
             return Question(dreaming, tile.window(), tile.row, tile.column, function.__name__, arguments)
-        return net.answered(tiles, self._travel.answers(tiles, question, dreaming.weights, _most(net, tiles)))
+        return net.answered(tiles, self._travel.answers(tiles, question, dreaming.weights, most, advice))
 
     def step(self, make: Callable[..., float], whole: bool, net: Net, picture: Planes, rng: Any, step_size: float,
              jitter: int, clip: bool, objectives: Objectives, mask: Light | None = None) -> float:
         """As Spread says."""
-        make = functools.partial(make, each=self)
+        make, self._whole = functools.partial(make, each=self), whole
         if whole or len(net.windows[0]) == len(net.windows[1]) == 1:
             return make(net, picture, rng, step_size, jitter, clip, objectives, mask)
         made: float = self._steps.step(make, self._dreamed(net), net, picture, rng, step_size, jitter, clip, objectives,
@@ -90,9 +94,6 @@ class Giant:
 
 
 def _most(net: Net, tiles: Sequence[Tile]) -> int:
-    """How many windows may be on their way at once: they get the memory that the net would take here, which is part of
-    the plan."""
-    tall, wide = max(tile.row.size for tile in tiles), max(tile.column.size for tile in tiles)
-    most = int(net.budget.net_bytes(tall, wide, LOOSER) // (COPIES * tall * wide))
+    """How many windows may be on their way at once: they get the memory that the net would take here."""
     net.shrink()  # nothing is computed here
-    return max(2, most)
+    return net.budget.most_ahead(max(tile.row.size for tile in tiles), max(tile.column.size for tile in tiles))

@@ -59,10 +59,10 @@ class AtOwners(Travel):
     kept: dict[Tile, tuple[str, str]]
 
     def answers(self, tiles: Sequence[Tile], question: Callable[[Tile], Question], weights: str,
-                most: int) -> Iterator[Any]:
+                most: int, advice: str | None = None) -> Iterator[Any]:
         """As Travel does, but in any order."""
         self.found, self.kept = {}, {}
-        return super().answers(tiles, question, weights, most)
+        return super().answers(tiles, question, weights, most, advice)
 
     def workers(self, weights: str) -> dict[str, dict[str, Any]]:
         """As Travel says: also those that hold nothing."""
@@ -80,7 +80,10 @@ class AtOwners(Travel):
                 raise Gone(f"{counted(len(missing), 'worker')} gone")
             self._workers = {address: self._workers[address] for address in owners}  # only they can keep gradients
 
-    def _ready(self, rest: collections.deque[Tile], most: int) -> str:
+    def _leaving(self) -> int:
+        return 0  # nothing leaves here
+
+    def _ready(self, rest: collections.deque[Tile]) -> str:
         """The owner of the first window of `rest` that can go to its owner. Or, if no window can, a worker that has
         nothing to do. The window comes to the beginning of `rest`."""
         has = self._has()

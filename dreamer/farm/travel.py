@@ -18,6 +18,7 @@ from dreamer.machine import here
 from dreamer.nets.net import Tile
 
 AHEAD = 2  # windows per place at a worker that are handed over: one that is computed, and one that travels
+LEAVING = 3  # windows whose pixels leave at once: all share the network, and the first worker would wait for the last
 TRIES = 3  # attempts at a window
 SLOW = 3.0  # times what a window usually takes, after which another worker tries it too
 PAUSE = 0.01  # seconds between two looks whether a window is back
@@ -65,19 +66,21 @@ class Travel:
         self._weights = ""
 
     def answers(self, tiles: Sequence[Tile], question: Callable[[Tile], Question], weights: str,
-                most: int) -> Iterator[Any]:
+                most: int, advice: str | None) -> Iterator[Any]:
         """What the function returned for each tile, in the order of the tiles, each as soon as the tile's share of the
         gradient has been added. Raises Failure and Stopped.
 
         weights  sha256 of the weights that a worker must have
-        most     windows that may be on their way"""
+        most     windows that may be on their way
+        advice   what the user is told to do if the workers could compute more at once; None: nothing is told"""
         rest = collections.deque(tiles)
         self._sent.clear()
         self._question, self._weights = question, weights
         try:
             while rest or self._sent:
                 self._look()
-                while rest and len(self._sent) < most and (worker := self._ready(rest, most)):
+                self._warn(min(len(tiles), self.places()), most, advice)
+                while rest and len(self._sent) < most and self._leaving() < LEAVING and (worker := self._ready(rest)):
                     self._sent.append(self._to(worker, Sent(rest.popleft(), ())))
                 if self._sent and self._sent[0].back():
                     if answer := self._back(self._sent[0]):
@@ -119,12 +122,18 @@ class Travel:
         """How many windows the workers compute at a time, as far as known."""
         return sum(int(worker["resources"]["slots"]) for worker in self._workers.values())
 
-    def _ready(self, rest: collections.deque[Tile], most: int) -> str:
-        """The worker that gets the next window now, the first of `rest`, or ""."""
-        places = self.places()
-        if most < places:
-            self._tell(f"this machine's memory is enough for {most} windows at a time, so {places - most} of the "
-                       f"farm's {places} places stay free; --memory gives more")
+    def _leaving(self) -> int:
+        """How many windows' pixels are on their way out."""
+        return sum(attempt.leaves() for each in self._sent for attempt in each.attempts)
+
+    def _warn(self, useful: int, most: int, advice: str | None) -> None:
+        """Tell the user if memory is short for as many windows at once as would be useful."""
+        if advice is not None and most < useful:
+            self._tell(f"this machine's memory is enough for {most} windows at a time, so only {most} of the farm's "
+                       f"{self.places()} places are used{advice}")
+
+    def _ready(self, rest: collections.deque[Tile]) -> str:
+        """The worker that gets the next window now, the first of `rest`; or "". (Others choose which that is.)"""
         best = self._best()
         return best if best and self._load(best, self._has()) < AHEAD else ""
 

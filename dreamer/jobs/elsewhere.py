@@ -70,7 +70,11 @@ class Result(NamedTuple):
 
 
 class Spread(Protocol):
-    """Computes the tiles of a step on other machines, with the same sums. It can be handed over as a pickle."""
+    """Computes the tiles of a step on other machines, with the same sums. It can be handed over as a pickle.
+
+    ahead  windows of tiles that should be on their way at once"""
+
+    ahead: int
 
     def heard(self, listen: Listener, asked: Callable[[], int | None]) -> AbstractContextManager[None]:
         """Reach the machines, for as long as the block lasts. Raises Failure.

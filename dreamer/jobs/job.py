@@ -50,7 +50,8 @@ class Order:
     mask        where to dream, as for dreamify.deepdream, or None
     finish      how a dream is finished, and shown before
     arrays      bytes per pixel that the rules of a step take beside those of a dream, and
-    beside      bytes that they take beside these"""
+    beside      bytes that they take beside these
+    ahead       as Spread says; 0 if the dream's tiles are computed here"""
 
     make_net: Callable[[int | None], Net]
     model: Model
@@ -65,6 +66,7 @@ class Order:
     finish: Finish
     arrays: int
     beside: int
+    ahead: int
 
 
 @dataclasses.dataclass
@@ -176,6 +178,7 @@ class Job(abc.ABC):
             height, width = self.order.sizes[-1]
             net.budget.arrays += arrays + self.order.arrays
             net.budget.base += self.order.beside
+            net.budget.ahead = self.order.ahead
             if self.reel:
                 net.budget.base += self.reel.arrays * height * width
             elif writing.in_strips(self.order.output):

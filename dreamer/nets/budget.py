@@ -28,6 +28,8 @@ WINDOW = 64 << 20  # bytes of the arrays that are in memory at a time if the arr
 WRITING = 11  # bytes per pixel, after the net is freed: 8-bit, Pillow's copy of that, and the file
 LOADING = 2, 32 << 20  # memory to load weights: so many times their size, plus the engine's bytes
 LEAST = (7, 40 << 20), (2, 340 << 20)  # the same for a whole dream, at least, roughly: the smaller of the two
+SENT = 12  # bytes per pixel of a window that other machines compute: its pixels go out, then its gradient comes back
+KEPT = 5  # windows whose memory is taken beside: the gradient that is being added, and what malloc keeps for the next
 BLOB = 2 ** 31 - 1  # the most numbers that one of Caffe's blobs can have
 
 
@@ -76,6 +78,9 @@ class Budget:
     memory   bytes that this process may take in all (default: most of the free memory)
     tile     the most pixels of a tile, whatever the memory (default: as many as fit)
     waiting  number of the process that waits for this one: its memory counts too
+    ahead    windows that should be on their way at once if other machines compute the tiles; 0 if none does. They take
+             the net's memory, and more if there is some left
+    raisable whether `memory` is given, and less than what could be had
     arrays   bytes per pixel outside the net; callers that need more (for films) add theirs
     writing  bytes per pixel to write the dream, after the net is freed; callers that write in strips set it to 0
     seen     a guide's activations, as long as they are in use; their `bytes` count"""
@@ -88,8 +93,11 @@ class Budget:
         self._free = limits.memory()
         self._given = memory is not None
         self._cap = None if self._given else limits.cap()
-        self.memory = memory or min(self.base + int(self._free * SHARE), self._cap or sys.maxsize)
+        self._usual = self.base + int(self._free * SHARE)
+        self.memory = memory or min(self._usual, self._cap or sys.maxsize)
+        self.raisable = memory is not None and memory < self._usual
         self.arrays, self.writing = ARRAYS, WRITING
+        self.ahead = self._on_way = 0
         self.pixels = 0
         self._tile = tile
         self._most = self._holds()
@@ -136,8 +144,18 @@ class Budget:
             net = self.net_bytes(tall, wide, LOOSE if len(rows) == len(columns) == 1 else LOOSER)
             need = self.base + arrays + max(net, self.writing * height * width if self._folder else 0)
             if need <= self.memory or self._tile or tall * wide > self.pixels:  # no tiles are smaller
-                return need, tiles.overhead(rows, columns, height, width)
+                self._on_way = max(net, min(self._wanted(len(rows) * len(columns)) * SENT * tall * wide,
+                                            min(self.memory, self._usual) - self.base - arrays))
+                return max(need, self.base + arrays + self._on_way), tiles.overhead(rows, columns, height, width)
             self.pixels = int(tall * wide * 0.95)  # tiles that are not square take more
+
+    def _wanted(self, count: int) -> int:
+        """Windows for which there should be memory if there are `count` tiles."""
+        return min(self.ahead, count) + KEPT if self.ahead and count > 1 else 0
+
+    def most_ahead(self, height: int, width: int) -> int:
+        """How many windows of that size may be on their way at once, in the memory that was planned."""
+        return max(2, self._on_way // (SENT * height * width) - KEPT)
 
     def _too_little(self, need: int) -> TooLittle:
         """The error if `need` bytes do not fit. In a container it names the limit that would do."""

@@ -11,14 +11,17 @@ what travels shares the client's link, each direction for itself; the engine tak
 ten is slow, and the last units are tried again on workers that have nothing to do. What is not: that workers die, and
 reading and writing of the client's files.
 
-The giant picture has the tiles of --reproducible. Three forms are compared: its windows and gradients pass a scheduler
-on a machine of its own, whose link carries each twice; they pass only the client's link, as in dreamer/farm; and each
-worker keeps a block of the picture, and exchanges borders with others, which dreamer/farm does not do. That is a bound,
-by a formula: the picture goes out and comes home once for an octave's steps, and never for a checkpoint."""
+The giant picture has the tiles of --reproducible. Its gradients are added in the order of the tiles, and a window
+counts as one that is on its way until all before it are added; there are at most as many as there is memory for. Three
+forms are compared: its windows and gradients pass a scheduler on a machine of its own, whose link carries each twice;
+they pass only the client's link, as in dreamer/farm; and each worker keeps a block of the picture, and exchanges
+borders with others, which dreamer/farm does not do. That is a bound, by a formula: the picture goes out and comes home
+once for an octave's steps, and never for a checkpoint."""
 
 import argparse
 import heapq
 import itertools
+import random
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -27,6 +30,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from dreamer.farm import giant
 from dreamer.nets import model, shapes, tiles
 from dreamer.nets.net import TILE
 
@@ -38,7 +42,10 @@ JITTER = 2 * 32  # pixels by which a window moves between two steps, both sides 
 STEPS = 10  # in an octave
 RATE = 0.23e-6  # seconds a pixel and step, on a worker of two cores
 BYTES = 12  # of a pixel of a window, and of its gradient
-ADDING = 2e-9  # seconds a pixel for the client to add a gradient, and to take the step
+COPYING = 4e-9  # seconds a pixel for the client to copy a window, and again to add its gradient
+ENDING = 11e-9  # seconds a pixel of the client before the first window and after the last: sums, and the step itself
+NOISE = 0.15  # by which a window takes more or less time than usual
+TRIALS = 10  # steps whose mean is printed
 
 
 class Link:
@@ -56,12 +63,13 @@ class Link:
 
 
 class Costs(NamedTuple):
-    """Of one unit: seconds on a usual worker, bytes to it and back, and seconds of the client when it is back."""
+    """Of one unit: seconds on a usual worker, bytes to it and back, and seconds of the client to send it, and to take
+    it back."""
 
     seconds: float
     there: float
     back: float
-    after: float = 0.0
+    client: float = 0.0
 
 
 def folder(units: int, costs: Costs, speeds: Sequence[float], link: float) -> float:
@@ -69,7 +77,7 @@ def folder(units: int, costs: Costs, speeds: Sequence[float], link: float) -> fl
 
     speeds  of the workers; 1 is usual
     link    bytes per second of the client, each way"""
-    out, home, engine, client, ended = Link(link), Link(link), 0.0, 0.0, 0.0
+    out, home, engine, ended = Link(link), Link(link), 0.0, 0.0
     left, tries, done = deque(range(units)), dict[int, int](), set[int]()
     ready = [0.0] * len(speeds)  # when each worker has done what it has
     # what happens: (when, number, worker, unit that it has done; None: it can get one)
@@ -79,10 +87,10 @@ def folder(units: int, costs: Costs, speeds: Sequence[float], link: float) -> fl
     while len(done) < units:
         now, _, worker, unit = heapq.heappop(happens)
         if unit is not None:
-            client = max(client, home.carry(now, costs.back)) + costs.after
+            back = home.carry(now, costs.back)
             if unit not in done:
                 done.add(unit)
-                ended = client
+                ended = back
         late = [unit for unit in tries if unit not in done and tries[unit] == 1] if ready[worker] <= now else []
         if not left and not late:
             continue
@@ -93,6 +101,35 @@ def folder(units: int, costs: Costs, speeds: Sequence[float], link: float) -> fl
         ready[worker] = begins + costs.seconds / speeds[worker]
         heapq.heappush(happens, (ready[worker], next(numbers), worker, unit))
     return ended
+
+
+def step(count: int, costs: Costs, workers: int, link: float, most: int, seed: int = 0) -> float:
+    """Seconds until the gradients of `count` windows are added, in order.
+
+    most  windows that may be on their way; each counts until all before it are added"""
+    chance, out, home, client = random.Random(seed), Link(link), Link(link), 0.0
+    ready, has = [0.0] * workers, [0] * workers  # when each worker has done what it has, and how many windows that is
+    back, sent, first, now = set[int](), 0, 0, 0.0
+    happens: list[tuple[float, int, int, bool]] = []  # when, window, its worker, whether it is back: else, it is done
+    while first < count:
+        while sent < min(count, first + most) and min(has) < AHEAD:
+            worker = has.index(min(has))
+            client = max(client, now) + costs.client
+            begins = max(ready[worker], out.carry(client + TASK, costs.there))
+            ready[worker] = begins + costs.seconds * chance.uniform(1 - NOISE, 1 + NOISE)
+            heapq.heappush(happens, (ready[worker], sent, worker, False))
+            has[worker] += 1
+            sent += 1
+        now, window, worker, is_back = heapq.heappop(happens)
+        if not is_back:
+            heapq.heappush(happens, (home.carry(now, costs.back), window, worker, True))
+            continue
+        has[worker] -= 1
+        back.add(window)
+        while first in back:
+            client = max(client, now) + costs.client
+            first += 1
+    return client
 
 
 class Giant:
@@ -108,12 +145,13 @@ class Giant:
         area = sum(row.size for row in rows) * sum(column.size for column in columns)
         self.count = len(rows) * len(columns)
         self.costs = Costs(area / self.count * RATE, BYTES * area / self.count, BYTES * area / self.count,
-                           ADDING * area / self.count)
+                           COPYING * area / self.count)
         self._halo = sum(tiles.reach(layers, LAYER, "h")[1:])
 
-    def central(self, workers: int, link: float) -> float:
+    def central(self, workers: int, link: float, most: int = giant.AHEAD) -> float:
         """The efficiency of a step, if windows and gradients pass one link of so many bytes per second, each way."""
-        return efficiency(self.count, self.costs, [1.0] * workers, link)
+        seconds = sum(step(self.count, self.costs, workers, link, most, seed) for seed in range(TRIALS)) / TRIALS
+        return float(self.count * self.costs.seconds / (workers * (seconds + ENDING * self.height * self.width)))
 
     def owned(self, workers: int, link: float) -> float:
         """The efficiency of an octave, if each worker keeps a block, and has such a link too."""
@@ -122,10 +160,10 @@ class Giant:
         tall, wide = self.height / down, self.width / (workers / down)
         contributions = self._around(tall, wide, self._halo)
         pixels = self._around(tall, wide, self._halo + JITTER)
-        step = (-(-self.count // workers) * self.costs.seconds + BYTES * (contributions + pixels) / link
-                + 3 * (BARRIER + workers * TASK))
+        one = (-(-self.count // workers) * self.costs.seconds + BYTES * (contributions + pixels) / link
+               + ENDING * tall * wide + 3 * (BARRIER + workers * TASK))
         whole = 2 * BYTES * self.height * self.width / link
-        return float(STEPS * self.count * self.costs.seconds / (workers * (STEPS * step + whole)))
+        return float(STEPS * self.count * self.costs.seconds / (workers * (STEPS * one + whole)))
 
     def _around(self, tall: float, wide: float, more: float) -> float:
         """Pixels around a block, but not beyond the whole picture's size."""
@@ -163,11 +201,11 @@ def main() -> None:
         print(f"  {count:4} workers, {link:g} GB/s: {usual:4.0%}; with slow ones {mixed:4.0%}")
     print(f"one giant picture at {LAYER}: by the scheduler; by the client's link; each worker has a block")
     for megapixels in (100, 1000):
-        giant = Giant(megapixels * 1e6)
+        picture = Giant(megapixels * 1e6)
         for count, link in itertools.product(given.workers, given.link):
             rate = link * 1e9
-            print(f"  {megapixels:4} Mpx, {count:4} workers, {link:g} GB/s: {giant.central(count, rate / 2):4.0%} "
-                  f"{giant.central(count, rate):4.0%} {giant.owned(count, rate):4.0%}")
+            print(f"  {megapixels:4} Mpx, {count:4} workers, {link:g} GB/s: {picture.central(count, rate / 2):4.0%} "
+                  f"{picture.central(count, rate):4.0%} {picture.owned(count, rate):4.0%}")
 
 
 if __name__ == "__main__":

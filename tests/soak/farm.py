@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 """Breaks a farm at random moments while it dreams a folder, repeats the command until it ends, and checks the dreams.
 
-    $ tests/soak/farm.py [COUNT [SEED [MODEL]]]    # default: 200, 0, daydream
+    $ tests/soak/farm.py [COUNT [SEED [MODEL [WHAT]]]]    # default: 200, 0, daydream, folder
 
 Each run breaks one thing: a worker, the command or the scheduler is killed (the command sometimes gets SIGINT), or each
 connection through the scheduler's link is cut. What was killed is started again. In the end each dream must be there,
 with the bytes of a dream on one machine, nothing else may lie beside the dreams, none may be written twice, and no
 process of a killed worker may live on. In every second run the machines share the folder, so that each output has a
-lease. Each violation is printed as a line, and the exit code is then 1."""
+lease. Each violation is printed as a line, and the exit code is then 1.
+
+If WHAT is giant, the command dreams one picture, and the workers compute its tiles: in every second run they hold the
+picture between its steps, in the others its windows come from the command. (Picture and tiles are small.)"""
 
 import collections
 import contextlib
@@ -27,6 +30,21 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = str(ROOT / "dreamify.py")
 DREAM = ("inception_4c/output", "6", "3", "--seed", "1", "--max-size", "200")
+GIANT = ("inception_3b/output", "6", "2", "--seed", "1", "--reproducible")
+GIANTS = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+import dreamify
+from dreamer import dispatch
+from dreamer.nets import net
+dispatch.GIANT, net.TILE = 100_000, 80_000
+if sys.argv[2]:
+    from dreamer.farm import engine
+    engine.load()
+    from dreamer.farm import stepping
+    stepping.ENOUGH, stepping.SLOWER = {"held": (2.0, 1e9), "sent": (0.0, 0.0)}[sys.argv[2]]
+sys.exit(dreamify.main(sys.argv[3:]))
+"""  # dreamify, for which small pictures are giant ones
 MARK = "FARM_SOAK"  # a variable of the environment of all processes of a farm
 PICTURES, WORKERS = 5, 2
 HANG, SOON = 240, 30  # seconds after which a command hangs; within which an orphan must end
@@ -223,30 +241,58 @@ class Trial:
         print(f"{what}: {words}", file=sys.stderr, flush=True)
 
 
-def main(count: str = "200", seed: str = "0", model: str = "daydream") -> int:
-    """Returns the exit code."""
-    chance, found, began = random.Random(seed), collections.Counter[str](), time.monotonic()
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
+class Giant(Trial):
+    """A Trial of one picture. A stopped command writes it as it is then, and a later one writes it again."""
+
+    def _there(self) -> dict[str, int]:
+        return {}
+
+
+class Work:
+    """What is dreamed in a folder.
+
+    expected  {name of a dream: its bytes}, from this machine alone"""
+
+    def __init__(self, folder: Path, model: str, giant: bool) -> None:
+        self._folder, self._model, self._giant = folder, model, giant
         (folder / "photos").mkdir()
         with Image.open(ROOT / "tests/pictures/sky.jpg") as sky:
             for number in range(PICTURES):
                 sky.crop((10 * number, 0, 200 + 10 * number, 150)).save(folder / f"photos/{number}.png")
-        words = [SCRIPT, str(folder / "photos")]
-        more = [*DREAM, "--model", model]
-        subprocess.run([*words, str(folder / "alone"), *more, "--quiet"], check=True)
-        expected = {path.name: path.read_bytes() for path in (folder / "alone").iterdir()}
-        farm = Farm(folder)
+        subprocess.run([*self.words("alone", 0, ""), "--quiet"], check=True)
+        self.expected = {path.name: path.read_bytes() for path in (folder / "alone").iterdir()}
+
+    def words(self, target: str, number: int, way: str | None = None) -> list[str]:
+        """The command of that run, into a new folder. `way`: see GIANTS."""
+        if not self._giant:
+            return [SCRIPT, str(self._folder / "photos"), str(self._folder / target), *DREAM, "--model", self._model]
+        (self._folder / target).mkdir()
+        way = ("sent", "held")[number % 2] if way is None else way
+        return [sys.executable, "-c", GIANTS, str(ROOT), way, "noise:900x600", str(self._folder / target / "dream.png"),
+                *GIANT, "--model", self._model]
+
+    def trial(self, number: int, farm: Farm, length: float, chance: random.Random,
+              found: collections.Counter[str]) -> Trial:
+        """That run."""
+        target, shared = str(number), self._folder if number % 2 and not self._giant else None
+        return (Giant if self._giant else Trial)(farm, self.words(target, number), self._folder / target, self.expected,
+                                                 length, chance, found, shared)
+
+
+def main(count: str = "200", seed: str = "0", model: str = "daydream", what: str = "folder") -> int:
+    """Returns the exit code."""
+    chance, found, began = random.Random(seed), collections.Counter[str](), time.monotonic()
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        work = Work(Path(name), model, what == "giant")
+        farm = Farm(Path(name))
         stack.callback(farm.end)
         start = time.monotonic()
-        subprocess.run([*words, str(folder / "first"), *more, "--farm", farm.address], check=True, env=farm.environment,
+        subprocess.run([*work.words("first", 1), "--farm", farm.address], check=True, env=farm.environment,
                        stdout=subprocess.DEVNULL)
         length = time.monotonic() - start
         for number in range(int(count)):
-            target = folder / str(number)
-            shared = folder if number % 2 else None
-            Trial(farm, [*words, str(target), *more], target, expected, length, chance, found, shared).run()
-    print(f"{count} runs of {PICTURES} dreams, {length:.1f} s each, in {time.monotonic() - began:.0f} s (seed {seed}): "
+            work.trial(number, farm, length, chance, found).run()
+    print(f"{count} runs of a {what}, {length:.1f} s each, in {time.monotonic() - began:.0f} s (seed {seed}): "
           + ", ".join(f"{name} {found[name]}" for name in WRONG))
     print("; ".join(f"{name} {found[name]}" for name in sorted(found) if name not in WRONG))
     return 1 if any(found[name] for name in WRONG) else 0

@@ -9,8 +9,9 @@ import pytest
 import dreamify
 from dreamer.errors import Failure
 from dreamer.machine import limits
+from dreamer.nets.budget import Budget
 from dreamer.nets.model import Model
-from dreamer.nets.net import Net
+from dreamer.nets.net import TILE, Net
 
 
 def test_big_arrays_in_files_give_the_same_dream(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +59,20 @@ def test_what_is_enough_memory_is_enough_where_there_is_more(googlenet: Model, l
             enough.append(False)
     assert enough == sorted(enough)
     assert len(set(enough)) == 2
+
+
+def test_windows_that_other_machines_compute_take_what_memory_is_left(googlenet: Model) -> None:
+    """They are part of the plan, and change neither the tiles nor what is enough."""
+    net, counts = Net(googlenet, "inception_4c/output"), []
+    net.budget = budget = Budget(net, 2 << 30, TILE)
+    budget.arrays = 1  # so that they are in memory, whatever the limit
+    alone, whole = budget.planned(6000, 8000), budget.planned(1000, 1000)
+    budget.ahead = 32
+    for memory in (alone[0], alone[0] + (100 << 20), 2 << 30):
+        budget.memory = memory
+        need, overhead = budget.planned(6000, 8000)
+        assert alone[0] <= need <= memory
+        assert overhead == alone[1]
+        counts.append(budget.most_ahead(1448, 1448))
+    assert 9 < counts[0] < counts[1] < counts[2] <= 32
+    assert budget.planned(1000, 1000) == whole
