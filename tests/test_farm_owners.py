@@ -34,7 +34,7 @@ def told(self, *more):
     return found
 owners.Owners.step = told
 sys.exit(dreamify.main(sys.argv[3:]))
-"""  # dreamify; it prints a line for each step whose picture the workers hold: after the first one always, or if it pays
+"""  # dreamify; it prints a line for each step whose picture the workers hold: always after the first, or if it pays
 
 
 @pytest.fixture(scope="module")
