@@ -273,11 +273,12 @@ def test_the_model_of_a_farm() -> None:
     assert giant.count * (giant.costs.there / farm_model.BYTES) > 1e7  # the halos
     assert giant.central(1, 1e12) == near(1, abs=0.05)
     assert giant.central(2, 1e6) < 0.02  # the link is the bound
-    assert giant.owned(1, 1e12) > 0.9
+    assert giant.owned(1, 1e12)[0] > 0.9
+    assert giant.owned(2, 1e8)[1] < giant.owned(2, 1e8)[0]  # the picture travels
     large = farm_model.Giant(1e8)
     assert large.central(10, 1e12, most=5) < 0.6 * large.central(10, 1e12)  # half of the workers have nothing to do
     free = farm_model.Costs(1, 0, 0)
-    assert farm_model.step(100, free, 10, 1e9, 20) == near(10, abs=1.5)
-    assert farm_model.step(10, free, 10, 1e9, 1) == near(10, abs=1)  # one at a time
-    assert giant.owned(2, 1e7) > giant.central(2, 1e7)  # less travels
+    assert farm_model.in_order(100, free, 10, 1e9, 20) == near(10, abs=1.5)
+    assert farm_model.in_order(10, free, 10, 1e9, 1) == near(10, abs=1)  # one at a time
+    assert giant.owned(2, 1e7)[1] > giant.central(2, 1e7)  # less travels
     assert farm_model.efficiency(1000, farm_model.Costs(5, 1e6, 1e6), [1.0] * 10, 1e8) > 0.9

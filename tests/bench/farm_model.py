@@ -14,9 +14,9 @@ reading and writing of the client's files.
 The giant picture has the tiles of --reproducible. Its gradients are added in the order of the tiles, and a window
 counts as one that is on its way until all before it are added; there are at most as many as there is memory for. Three
 forms are compared: its windows and gradients pass a scheduler on a machine of its own, whose link carries each twice;
-they pass only the client's link, as in dreamer/farm; and each worker keeps a block of the picture, and exchanges
-borders with others, which dreamer/farm does not do. That is a bound, by a formula: the picture goes out and comes home
-once for an octave's steps, and never for a checkpoint."""
+they pass only the client's link; and the workers hold the picture, and exchange its borders. For that form, a formula
+gives the efficiency of a step, and of an octave of ten steps: the picture goes out before the first and comes home
+after the last. dreamer/farm takes the second form or the third, whichever is faster."""
 
 import argparse
 import heapq
@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from dreamer.farm import giant
+from dreamer.farm import cells, giant
 from dreamer.nets import model, shapes, tiles
 from dreamer.nets.net import TILE
 
@@ -38,7 +38,6 @@ TASK = 1.7e-3  # seconds of the engine for each unit, with TLS
 AHEAD = 2  # units that a worker has: one runs
 BARRIER = 13.5e-3  # seconds until all workers have been asked something small, and have answered
 LAYER = "inception_4c/output"
-JITTER = 2 * 32  # pixels by which a window moves between two steps, both sides together
 STEPS = 10  # in an octave
 RATE = 0.23e-6  # seconds a pixel and step, on a worker of two cores
 BYTES = 12  # of a pixel of a window, and of its gradient
@@ -103,7 +102,7 @@ def folder(units: int, costs: Costs, speeds: Sequence[float], link: float) -> fl
     return ended
 
 
-def step(count: int, costs: Costs, workers: int, link: float, most: int, seed: int = 0) -> float:
+def in_order(count: int, costs: Costs, workers: int, link: float, most: int, seed: int = 0) -> float:
     """Seconds until the gradients of `count` windows are added, in order.
 
     most  windows that may be on their way; each counts until all before it are added"""
@@ -141,33 +140,36 @@ class Giant:
     def __init__(self, pixels: float) -> None:
         self.height, self.width = round((pixels / 2) ** 0.5), round((pixels * 2) ** 0.5)
         layers = shapes.cut(model.find("bvlc_googlenet").net, [LAYER])
-        rows, columns = tiles.layout(layers, [LAYER], self.height, self.width, TILE)
-        area = sum(row.size for row in rows) * sum(column.size for column in columns)
-        self.count = len(rows) * len(columns)
+        self.rows, self.columns = tiles.layout(layers, [LAYER], self.height, self.width, TILE)
+        area = sum(row.size for row in self.rows) * sum(column.size for column in self.columns)
+        self.count = len(self.rows) * len(self.columns)
+        self._cells = cells.Cells(self.rows, self.columns, self.height, self.width)
         self.costs = Costs(area / self.count * RATE, BYTES * area / self.count, BYTES * area / self.count,
                            COPYING * area / self.count)
-        self._halo = sum(tiles.reach(layers, LAYER, "h")[1:])
 
     def central(self, workers: int, link: float, most: int = giant.AHEAD) -> float:
         """The efficiency of a step, if windows and gradients pass one link of so many bytes per second, each way."""
-        seconds = sum(step(self.count, self.costs, workers, link, most, seed) for seed in range(TRIALS)) / TRIALS
+        seconds = sum(in_order(self.count, self.costs, workers, link, most, seed) for seed in range(TRIALS)) / TRIALS
         return float(self.count * self.costs.seconds / (workers * (seconds + ENDING * self.height * self.width)))
 
-    def owned(self, workers: int, link: float) -> float:
-        """The efficiency of an octave, if each worker keeps a block, and has such a link too."""
-        down = min((number for number in range(1, workers + 1) if workers % number == 0),
-                   key=lambda number: self.height / number + self.width / (workers / number))  # the shortest borders
-        tall, wide = self.height / down, self.width / (workers / down)
-        contributions = self._around(tall, wide, self._halo)
-        pixels = self._around(tall, wide, self._halo + JITTER)
-        one = (-(-self.count // workers) * self.costs.seconds + BYTES * (contributions + pixels) / link
-               + ENDING * tall * wide + 3 * (BARRIER + workers * TASK))
+    def owned(self, workers: int, link: float) -> tuple[float, float]:
+        """The efficiency of a step, and of an octave, if the workers hold the picture. Each has such a link, too: it
+        fetches the borders of the next window while it computes one, and those of the gradient at the end."""
+        held = cells.dealt([1] * workers, len(self.rows), len(self.columns))
+        has, fetched, seconds = [0.0] * workers, [0.0] * workers, [0.0] * workers
+        for tile, (row, column) in enumerate(itertools.product(self.rows, self.columns)):
+            seconds[held[tile]] += row.size * column.size * RATE
+            for piece in self._cells.pieces(row, column, 0, 0):
+                (tall, wide), there = ((part.stop - part.start for part in piece.within), held[piece.cell])
+                if held[tile] == there:
+                    has[there] += tall * wide
+                else:
+                    fetched[held[tile]] += tall * wide * BYTES / link
+        one = max(max(busy, border) + border / max(1, self.count // workers) + border + ENDING * own
+                  for busy, border, own in zip(seconds, fetched, has, strict=True))
+        one += 2 * BARRIER + self.count * TASK / workers
         whole = 2 * BYTES * self.height * self.width / link
-        return float(STEPS * self.count * self.costs.seconds / (workers * (STEPS * one + whole)))
-
-    def _around(self, tall: float, wide: float, more: float) -> float:
-        """Pixels around a block, but not beyond the whole picture's size."""
-        return float(min(tall + more, self.height) * min(wide + more, self.width) - tall * wide)
+        return sum(seconds) / (workers * one), STEPS * sum(seconds) / (workers * (STEPS * one + whole))
 
 
 def alike(workers: int, slow: float) -> list[float]:
@@ -199,13 +201,14 @@ def main() -> None:
         usual, mixed = (efficiency(given.pictures, costs, speeds, link * 1e9)
                         for speeds in ([1.0] * count, alike(count, given.slow)))
         print(f"  {count:4} workers, {link:g} GB/s: {usual:4.0%}; with slow ones {mixed:4.0%}")
-    print(f"one giant picture at {LAYER}: by the scheduler; by the client's link; each worker has a block")
+    print(f"one giant picture at {LAYER}: by the scheduler; by the client's link; the workers hold it")
     for megapixels in (100, 1000):
         picture = Giant(megapixels * 1e6)
         for count, link in itertools.product(given.workers, given.link):
             rate = link * 1e9
+            step, octave = picture.owned(count, rate)
             print(f"  {megapixels:4} Mpx, {count:4} workers, {link:g} GB/s: {picture.central(count, rate / 2):4.0%} "
-                  f"{picture.central(count, rate):4.0%} {picture.owned(count, rate):4.0%}")
+                  f"{picture.central(count, rate):4.0%} {step:4.0%} ({octave:.0%} of an octave)")
 
 
 if __name__ == "__main__":
