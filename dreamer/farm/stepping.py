@@ -2,9 +2,9 @@
 the picture and exchange only borders (see owners.py).
 
 The first way has no borders, and gives each worker what it has time for. But all windows pass this machine's network.
-So the second is taken if the first leaves the workers waiting, and as long as it is faster. Ten workers of one thread
-made a step of 100 megapixels in 22.9 s and 17.5 s; with 1 Gbit/s for each, in 28.1 s and 18.9 s. tests/bench/farm_model.py
-compares more."""
+So the second is taken if the first leaves the workers waiting, and as long as it is faster. Ten workers of one
+thread made a step of 100 megapixels in 22.9 s and 17.5 s; with 1 Gbit/s for each, in 28.1 s and 18.9 s.
+tests/bench/farm_model.py compares more."""
 
 import math
 import time
