@@ -403,6 +403,15 @@ def test_it_waits_for_workers_and_says_so(farm: Farm, photos: Path, words: list[
     assert last["left"] == 0
 
 
+def test_nobody_waits_for_a_worker_if_nothing_is_to_do(farm: Farm, photos: Path, words: list[str],
+                                                       tmp_path: Path) -> None:
+    made([SCRIPT, photos, tmp_path / "dreams", *words, "--quiet"])
+    done = farm.run(photos, tmp_path / "dreams", *words)
+    assert done.returncode == 0, done.stderr
+    assert "3 dreams are up to date" in done.stdout
+    assert "waiting" not in done.stderr
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "tls://127.0.0.1:1"])
 def test_no_scheduler_answers(farm: Farm, sky: Path, address: str, tmp_path: Path) -> None:
     done = subprocess.run([SCRIPT, sky, tmp_path / "d.png", "--farm", address], capture_output=True, text=True,

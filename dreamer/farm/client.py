@@ -248,10 +248,11 @@ class _Run:
     # -------------------------------------------------------------------------------------- the units
 
     def _take(self) -> None:
-        """Take units and hand them over, as long as the workers have places."""
+        """Take units and hand them over, as long as the workers have places. One is taken also without any: if there is
+        none, nobody needs to wait for a worker."""
         if not self._more or time.monotonic() - self._asked < LOOK:
             return
-        while self._more and len(self._open) < AHEAD * self._places():
+        while self._more and len(self._open) < max(1, AHEAD * self._places()):
             try:
                 taken = next(self._units)
             except StopIteration:
