@@ -7,6 +7,7 @@ import contextlib
 import functools
 import itertools
 import math
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -27,7 +28,7 @@ from dreamer.nets.budget import LOOSER
 from dreamer.nets.net import Net, Tile
 
 HELD = 48  # bytes per pixel of a tile: its cell with mask and gradient, the window's gradient, and borders on their way
-CLOSING = 5.0  # seconds for the workers to forget a picture
+CLOSING = 5.0  # seconds for the workers to forget a picture, and for jobs that are given up to end
 TRAVEL = 8  # cells, at most, that are on their way to workers or from them at a time
 Job: TypeAlias = Callable[[], Awaitable[Any]]
 
@@ -84,14 +85,14 @@ class AtOwners(Travel):
         return 0  # nothing leaves here
 
     def _ready(self, rest: collections.deque[Tile]) -> str:
-        """The owner of the first window of `rest` that can go to its owner. Or, if no window can, a worker that has
-        nothing to do. The window comes to the beginning of `rest`."""
-        has = self._has()
+        """The owner of the first window of `rest` that can go to its owner, or to the best worker if its owner cannot
+        compute. Or, if no window can, a worker that has nothing to do. The window comes to the beginning of `rest`."""
+        has, best = self._has(), self._best()
         for _ in range(len(rest)):
-            if self._load(self.owner[rest[0]], has) < AHEAD:
-                return self.owner[rest[0]]
+            worker = best if self.owner[rest[0]] in self._out else self.owner[rest[0]]
+            if worker and self._load(worker, has) < AHEAD:
+                return worker
             rest.rotate(-1)
-        best = self._best()
         rest.rotate(1)  # what would come last
         return best if best and not self._load(best, has) else ""
 
@@ -128,6 +129,8 @@ class Owners:
         self._net, self._picture, self.behind = net, picture, []
         self._cells = Cells(rows, columns, *picture.shape[1:])
         workers = self._travel.workers(self._dreaming.weights)
+        if not workers:
+            raise Gone("no worker is left")
         addresses, self._known = [*workers], {*workers}
         each = dealt([int(workers[address]["resources"]["slots"]) for address in addresses], len(rows), len(columns))
         if why := self._lacks(workers, collections.Counter(addresses[number] for number in each)):
@@ -233,7 +236,7 @@ class Owners:
     def _ask(self, jobs: Iterable[Job], most: int = TRAVEL, stops: bool = True) -> list[Any]:
         """What the jobs return, in any order; `most` of them run at a time. Raises Gone, Failure, and Stopped if that
         `stops` them."""
-        waiting = iter(jobs)
+        waiting, ended = iter(jobs), threading.Event()
 
         async def some() -> list[Any]:
             return [await job() for job in waiting]
@@ -245,6 +248,8 @@ class Owners:
             finally:
                 for task in tasks:
                     task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                ended.set()
         running = asyncio.run_coroutine_threadsafe(together(), self._client.loop.asyncio_loop)
         try:
             while not running.done():
@@ -259,6 +264,7 @@ class Owners:
             raise Gone(str(error) or type(error).__name__) from None
         finally:
             running.cancel()
+            ended.wait(CLOSING)  # a job must not write into an array that is used for something else now
 
     def _lacks(self, workers: dict[str, dict[str, Any]], cells: collections.Counter[str]) -> str:
         """Which worker has too little memory for so many cells; "" if none has."""

@@ -97,7 +97,7 @@ class Worker(Pageless, distributed.Worker):
 
     async def farm_forget(self) -> None:
         """Forget what is held for commands that are gone."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):  # the scheduler may be gone: then this worker ends soon
             await self.blocks.forget(self.scheduler.farm_owners)
 
 
