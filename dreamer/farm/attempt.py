@@ -9,7 +9,7 @@ from typing import Any
 from distributed.protocol import to_serialize
 
 from dreamer.arrays import Planes
-from dreamer.farm.windows import NO_PIXELS, Answer, Question, compute
+from dreamer.farm.windows import Answer, Question, compute
 
 STUCK = 1.0  # seconds after which a window whose pixels a worker does not take no longer keeps others waiting
 SOON = 60.0  # seconds after which a worker has heard of a window from the scheduler, once its pixels have come
@@ -52,7 +52,7 @@ class Attempt:
         """The Answer; its `worker` is "" if the window was lost with the worker, or on the way."""
         try:
             await self._bring(name, question)
-            question, self._left = question._replace(pixels=NO_PIXELS), True
+            question, self._left = question.without_pixels(), True
             future = self._client.submit(compute, question, name, key=name, pure=False, workers=[self.worker],
                                          resources={"slots": 1, f"weights-{weights}": 1})
             found: Answer

@@ -2,6 +2,7 @@
 workers exchange what lies at the borders; who asked for the dream only says what goes where."""
 
 import asyncio
+import collections
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -42,12 +43,13 @@ class Blocks:
     own  function that returns the worker's own address
     rpc  function of another worker's address: what its handlers are called by
 
-    All methods for a dream of which nothing is held raise KeyError, but keep and drop."""
+    For a dream of which nothing is held, cut, window, add and move raise KeyError."""
 
     def __init__(self, own: Callable[[], str], rpc: Callable[[str], Any]) -> None:
         self._own, self._rpc = own, rpc
         self._dreams: dict[str, _Dream] = {}
         self._late = set[str]()  # owners that were gone at the last look
+        self._dropped: collections.deque[str] = collections.deque(maxlen=100)  # a cell may come after that
 
     def handlers(self) -> dict[str, Callable[..., Any]]:
         """What other machines can ask for, for the engine."""
@@ -56,6 +58,8 @@ class Blocks:
 
     def hold(self, dream: str, who: str, cell: int, pixels: Planes, light: Light | None) -> None:
         """Begin to hold a cell."""
+        if dream in self._dropped:
+            return
         held = self._dreams.setdefault(dream, _Dream(who))
         held.cells[cell] = Cell(np.array(pixels), light)  # what came cannot be written to
 
@@ -101,7 +105,13 @@ class Blocks:
 
     def drop(self, dream: str) -> None:
         """Forget all of a dream."""
+        self._dropped.append(dream)
         self._dreams.pop(dream, None)
+
+    def clear(self) -> None:
+        """Forget all dreams."""
+        for dream in [*self._dreams]:
+            self.drop(dream)
 
     async def forget(self, owners: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         """Forget the dreams of commands that were gone at two looks: those of one that connects again are kept.

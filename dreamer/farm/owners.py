@@ -18,8 +18,8 @@ from distributed.protocol import to_serialize
 
 from dreamer.arrays import Light, Planes, bands
 from dreamer.errors import Failure, Stopped, counted
+from dreamer.farm.attempt import Attempt
 from dreamer.farm.cells import Cells, Wanted, dealt, of
-from dreamer.farm.client import Farm
 from dreamer.farm.travel import AHEAD, PAUSE, Sent, Travel
 from dreamer.farm.windows import ARRAYS, NO_PIXELS, Answer, Dreaming, Held, Question
 from dreamer.machine import limits
@@ -51,10 +51,12 @@ class Turn(NamedTuple):
 class AtOwners(Travel):
     """Has the windows of a picture computed by those who hold it; see Travel. Raises Gone if one of these is lost.
 
+    holders  addresses of those who hold the picture; empty as long as it is not dealt out
     owner  address of the worker that holds the cell of each tile, for the next call of answers()
     found  what the function returned for each tile, after that call
     kept   where each tile's gradient is then: address of a worker, and its name there"""
 
+    holders: frozenset[str] = frozenset()
     owner: dict[Tile, str]
     found: dict[Tile, Any]
     kept: dict[Tile, tuple[str, str]]
@@ -67,7 +69,7 @@ class AtOwners(Travel):
 
     def workers(self, weights: str) -> dict[str, dict[str, Any]]:
         """As Travel says: also those that hold nothing."""
-        self.owner = {}
+        self.holders = frozenset()
         return super().workers(weights)
 
     def check(self) -> None:
@@ -76,10 +78,10 @@ class AtOwners(Travel):
 
     def _look(self, now: bool = False) -> None:
         super()._look(now)
-        if owners := {*self.owner.values()}:
-            if missing := owners - {*self._workers}:
-                raise Gone(f"{counted(len(missing), 'worker')} gone")
-            self._workers = {address: self._workers[address] for address in owners}  # only they can keep gradients
+        if missing := self.holders - {*self._workers}:
+            raise Gone(f"{counted(len(missing), 'worker')} gone")
+        if self.holders:  # only they can keep gradients
+            self._workers = {address: self._workers[address] for address in self.holders}
 
     def _leaving(self) -> int:
         return 0  # nothing leaves here
@@ -96,9 +98,12 @@ class AtOwners(Travel):
         rest.rotate(1)  # what would come last
         return best if best and not self._load(best, has) else ""
 
-    def _back(self, first: Sent) -> Answer | None:
-        attempt, answer = first.back(), super()._back(first)
-        if attempt and answer:
+    def _back(self, first: Sent, attempt: Attempt) -> Answer | None:
+        try:
+            answer = super()._back(first, attempt)
+        except Failure as error:  # perhaps a worker that holds nothing can compute it
+            raise Gone(str(error)) from None
+        if answer:
             self.found[first.tile], self.kept[first.tile] = answer.found, (attempt.worker, attempt.name)
         return answer
 
@@ -110,15 +115,14 @@ class Owners:
     """A picture that is held by workers.
 
     travel    the way to them
-    farm      the Farm
+    client    the engine's
     asked     as for Spread.heard
     dreaming  with what it is dreamed
     behind    the steps that the picture here lacks
     bringing  seconds that it took last to bring it here"""
 
-    def __init__(self, travel: AtOwners, farm: Farm, asked: Callable[[], int | None], dreaming: Dreaming) -> None:
-        self._travel, self._farm, self._client, self._asked = travel, farm, farm.client, asked
-        self._dreaming = dreaming
+    def __init__(self, travel: AtOwners, client: Any, asked: Callable[[], int | None], dreaming: Dreaming) -> None:
+        self._travel, self._client, self._asked, self._dreaming = travel, client, asked, dreaming
         self._name, self._owner = uuid.uuid4().hex, list[str]()
         self.behind, self.bringing = list[Turn](), 0.0
 
@@ -131,12 +135,21 @@ class Owners:
         workers = self._travel.workers(self._dreaming.weights)
         if not workers:
             raise Gone("no worker is left")
-        addresses, self._known = [*workers], {*workers}
-        each = dealt([int(workers[address]["resources"]["slots"]) for address in addresses], len(rows), len(columns))
-        if why := self._lacks(workers, collections.Counter(addresses[number] for number in each)):
+        self._known, why = {*workers}, ""
+        while workers:
+            addresses = [*workers]
+            places = [int(workers[address]["resources"]["slots"]) for address in addresses]
+            self._owner = [addresses[number] for number in dealt(places, len(rows), len(columns))]
+            lacking = self._lacking(workers)
+            why, workers = why or next(iter(lacking.values()), ""), {
+                address: workers[address] for address in addresses if address not in lacking}
+            if not lacking:
+                break
+        else:
+            self._owner = []
             return why
-        self._owner = [addresses[number] for number in each]
-        self._ask(functools.partial(self._deal, cell, light) for cell in range(len(each)))
+        self._travel.holders = frozenset(self._owner)
+        self._ask(functools.partial(self._deal, cell, light) for cell in range(len(self._owner)))
         return ""
 
     def step(self, turn: Turn, step_size: float, clip: bool, objectives: Objectives) -> float:
@@ -159,12 +172,12 @@ class Owners:
         return value
 
     def bring(self) -> None:
-        """Bring the picture here. Raises Gone, then it is as it was."""
+        """Bring the picture here. Raises Gone and Failure; then it is as it was."""
         if not self.behind:
             return
         started, arrived = time.monotonic(), self._net.gradient  # nothing else needs that
         self._ask((functools.partial(self._fetch, cell, arrived) for cell in range(len(self._owner))), stops=False)
-        for rows in bands(arrived):
+        for rows in bands(self._picture):
             self._picture[:, rows] = arrived[:, rows]
         self.behind, self.bringing = [], time.monotonic() - started
 
@@ -176,14 +189,15 @@ class Owners:
         """Whether there are other workers now, and the picture is here, so that it can be dealt out anew."""
         return not self.behind and not {*self._travel.workers(self._dreaming.weights)} <= self._known
 
-    def close(self) -> None:
-        """Have the workers forget the picture. Those that do not answer forget it when this command has ended."""
+    def close(self, seconds: float) -> None:
+        """Have the workers forget the picture, and wait so long for them. Those that do not answer forget it when this
+        command has ended."""
         async def dropped() -> None:
             rpc, workers = self._client.rpc, {*self._owner}
             await asyncio.gather(*(rpc(worker).farm_drop(dream=self._name) for worker in workers),
                                  return_exceptions=True)
         with contextlib.suppress(Exception):
-            asyncio.run_coroutine_threadsafe(dropped(), self._client.loop.asyncio_loop).result(CLOSING)
+            asyncio.run_coroutine_threadsafe(dropped(), self._client.loop.asyncio_loop).result(seconds)
 
     # ---------------------------------------------------------------------------------------- one step
 
@@ -266,16 +280,18 @@ class Owners:
             running.cancel()
             ended.wait(CLOSING)  # a job must not write into an array that is used for something else now
 
-    def _lacks(self, workers: dict[str, dict[str, Any]], cells: collections.Counter[str]) -> str:
-        """Which worker has too little memory for so many cells; "" if none has."""
+    def _lacking(self, workers: dict[str, dict[str, Any]]) -> dict[str, str]:
+        """Those of the workers that have too little memory for their cells and the windows that they compute; and how
+        much."""
         budget, (rows, columns) = self._net.budget, self._net.windows
         tall, wide = max(row.size for row in rows), max(column.size for column in columns)
-        window = budget.base + budget.net_bytes(tall, wide, LOOSER) + ARRAYS * tall * wide
+        window = budget.loaded() + budget.net_bytes(tall, wide, LOOSER) + ARRAYS * tall * wide
         self._net.shrink()
+        cells, lacking = collections.Counter(self._owner), {}
         for address, worker in workers.items():
-            resources = worker["resources"]
-            need = int(resources["slots"]) * window + cells[address] * HELD * tall * wide
-            if need > resources["memory"]:
-                return (f"the worker {worker['name']} has {limits.told(resources['memory'])} of memory; to hold its "
-                        f"part of the picture it needs {limits.told(need)}")
-        return ""
+            has = int(worker["resources"]["memory"])
+            need = int(worker["resources"]["slots"]) * window + cells[address] * HELD * tall * wide
+            if need > has:
+                lacking[address] = (f"{worker['name']} has {limits.told(has)} of memory; for its part it needs "
+                                    f"{limits.told(need)}")
+        return lacking

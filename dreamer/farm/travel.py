@@ -82,8 +82,8 @@ class Travel:
                 self._warn(min(len(tiles), self.places()), most, advice)
                 while rest and len(self._sent) < most and self._leaving() < LEAVING and (worker := self._ready(rest)):
                     self._sent.append(self._to(worker, Sent(rest.popleft(), ())))
-                if self._sent and self._sent[0].back():
-                    if answer := self._back(self._sent[0]):
+                if self._sent and (attempt := self._sent[0].back()):
+                    if answer := self._back(self._sent[0], attempt):
                         first = self._sent.popleft()
                         first.drop()
                         self.busy += answer.seconds
@@ -154,10 +154,9 @@ class Travel:
 
     # ---------------------------------------------------------------------------------------- and back
 
-    def _back(self, first: Sent) -> Answer | None:
-        """The Answer for the first window, which has come back; or None if it failed there. Raises Failure."""
-        attempt = first.back()
-        assert attempt  # noqa: S101
+    def _back(self, first: Sent, attempt: Attempt) -> Answer | None:
+        """The Answer of an attempt at the first window, which has come back; or None if it failed there. Raises
+        Failure."""
         answer = attempt.answer()
         if not answer.error:
             if attempt is not first.attempts[0]:

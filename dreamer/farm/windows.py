@@ -77,6 +77,10 @@ class Question(NamedTuple):
     more: tuple[Any, ...] = ()
     held: Held | None = None
 
+    def without_pixels(self) -> "Question":
+        """The same, without pixels and where they are, once the worker has them."""
+        return self._replace(pixels=NO_PIXELS, held=self.held and self.held._replace(wanted=[]))
+
 
 class Answer(NamedTuple):
     """What became of a window.

@@ -29,6 +29,7 @@ from dreamer.machine.signals import ASKING
 
 PLENTY = 10 ** 9  # units that can use the same weights at once
 SHARE = 0.8  # of the free memory; the rest is left for other programs
+FORGET = 20.0  # seconds between two looks whether the commands live whose pictures are held
 PAUSE = 1.0  # seconds between two tries to reach the scheduler
 
 
@@ -85,7 +86,7 @@ class Worker(Pageless, distributed.Worker):
         self.blocks = Blocks(lambda: str(self.address), self.rpc)
         self.handlers |= {"farm_window": self.farm_window, "farm_gather": self.farm_gather, **self.blocks.handlers()}
         self.periodic_callbacks["farm_window"] = PeriodicCallback(self.arrived.forget, SOON * 1000)
-        self.periodic_callbacks["farm_blocks"] = PeriodicCallback(self.farm_forget, SOON * 1000)
+        self.periodic_callbacks["farm_blocks"] = PeriodicCallback(self.farm_forget, FORGET * 1000)
 
     def farm_window(self, name: str, pixels: Planes) -> None:
         """The pixels of a window come from who holds the picture."""
@@ -158,6 +159,7 @@ async def _serve(worker: Worker, where: str, room: Room, asked: asyncio.Event) -
         await asyncio.wait_for(worker.close(timeout=5), 10)
     for series in worker.series:
         series.close()
+    worker.blocks.clear()  # the engine may keep its worker for a while
     if not asked.is_set():
         say("the scheduler is gone")
 

@@ -11,11 +11,12 @@ from dreamer.jobs.checkpoint import Checkpoint
 from dreamer.jobs.elsewhere import Spread
 from dreamer.jobs.job import Job
 from dreamer.jobs.preview import LONGEST
-from dreamer.machine.worker import Worker
+from dreamer.machine.worker import PATIENCE, Worker
 from dreamer.pictures import writing
 from dreamer.pictures.picture import Picture
 from dreamer.state import State, Step
 
+SLOWEST = 10e6  # bytes per second of a network and a disk, for the patience with a picture that comes here
 BRINGING = 20  # times what it takes to have the picture here pass, at least, between two checkpoints
 
 
@@ -50,7 +51,7 @@ class Dream(Job):
             self._dream(child)
 
     def _dream(self, child: Worker) -> None:
-        order = self.order
+        self._child, order = child, self.order
         steps = len(order.sizes) * order.iterations
         after = (0, self.state.octave, self.state.iteration) if self.state else (0, 0, 0)
         net = self._begin(child, steps if self.reel else 1, after, of_steps=bool(self.reel))
@@ -116,6 +117,9 @@ class Dream(Job):
     def _bring(self) -> None:
         """Have the picture here after a step that other machines made."""
         if self.spread:
+            if not self.spread.is_here():
+                height, width = self.order.sizes[-1]
+                self._child.saving(PATIENCE + 12 * height * width / SLOWEST)
             self._bringing = self.spread.bring()
 
     def _pause(self) -> float:

@@ -32,6 +32,12 @@ class Died(Failure):
     """The child ended unexpectedly."""
 
 
+class _Saving(NamedTuple):
+    """A message: the work saves what it has, and is not to be killed for so many seconds."""
+
+    seconds: float
+
+
 class Worker:
     """The work's connection to its parent.
 
@@ -52,6 +58,10 @@ class Worker:
         data = packed(message)
         while data:
             data = data[os.write(self._pipe, data):]
+
+    def saving(self, seconds: float) -> None:
+        """Ask for so much time from now on, even if the end is asked for: there is something to save."""
+        self.send(_Saving(seconds))
 
     def questions(self) -> Iterator[Any]:
         """Each message that the parent writes, packed, into the pipe whose end is the inbox, until it closes that."""
@@ -239,12 +249,12 @@ class _End(NamedTuple):
 def _attend(child: int, reader: int, receive: Callable[[Any], None], idle: Callable[[], None],
             stop: Stop) -> _End | None:
     """Receive the child's messages until it ends; returns its _End, or None if it sent none."""
-    data, told = bytearray(), 0.0  # it grows in place, also for a large message
+    data, told, saved = bytearray(), 0.0, 0.0  # `data` grows in place, also for a large message
     while True:
         if number := stop.asked():  # told again and again: a job in the background may ignore SIGINT as it begins
             os.kill(child, signal.SIGTERM if number == signal.SIGTERM else signal.SIGINT)
             told = told or time.monotonic()
-        if told and time.monotonic() > told + PATIENCE:
+        if told and time.monotonic() > max(told + PATIENCE, saved):
             os.kill(child, signal.SIGKILL)
         idle()
         if not _readable(reader, signals.LOOK):
@@ -258,7 +268,10 @@ def _attend(child: int, reader: int, receive: Callable[[Any], None], idle: Calla
             del data[:8 + size]
             if isinstance(message, _End):
                 return message
-            receive(message)
+            if isinstance(message, _Saving):
+                saved = time.monotonic() + message.seconds
+            else:
+                receive(message)
 
 
 def _cause(status: int, said: str, called: str) -> str:

@@ -149,6 +149,10 @@ class Budget:
                 return max(need, self.base + arrays + self._on_way), tiles.overhead(rows, columns, height, width)
             self.pixels = int(tall * wide * 0.95)  # tiles that are not square take more
 
+    def loaded(self) -> int:
+        """Bytes that a process takes with such a Net and nothing else: Python, Caffe and the weights."""
+        return LOADING[0] * os.path.getsize(self._net.model.weights_path()) + LOADING[1] + FILES
+
     def _wanted(self, count: int) -> int:
         """Windows for which there should be memory if there are `count` tiles."""
         return min(self.ahead, count) + KEPT if self.ahead and count > 1 else 0
