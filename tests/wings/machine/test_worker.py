@@ -98,6 +98,17 @@ def test_a_real_check_of_caffes_is_told() -> None:
 
 # The child is a fork, or, in a process with threads, a new interpreter; its work must be a function of a module.
 
+def saves_when_asked(child: worker.Worker) -> None:
+    """Ends three times as late as the patience lasts, because it saves something."""
+    child.send("begun")
+    while not child.asked():
+        time.sleep(0.01)
+    child.saving(30)
+    time.sleep(1)
+    child.send("saved")
+    raise Stopped(child.asked() or 0, saved=True)
+
+
 def ends_when_asked(w: worker.Worker) -> None:
     w.send(os.getpid())
     while True:
@@ -166,6 +177,19 @@ def test_work_that_does_not_stop_is_killed(way: None, monkeypatch: pytest.Monkey
     assert error.exit_code == 143
     assert not any(map(is_running, messages))
     assert not alive()
+
+
+def test_work_that_saves_something_has_the_time_for_it(way: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "PATIENCE", 0.3)
+    told = list[object]()
+
+    def stop_once(message: object) -> None:
+        told.append(message)
+        if message == "begun":
+            os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Stopped):
+        worker.run(saves_when_asked, stop_once, Stop())
+    assert told == ["begun", "saved"]
 
 
 def test_signals_are_what_they_were_afterwards(way: None) -> None:
