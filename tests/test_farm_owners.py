@@ -147,15 +147,15 @@ def test_workers_that_have_too_little_memory_to_hold_it(dreaming: Dreaming, alon
 def test_workers_at_the_end_of_a_slow_line(tmp_path: Path) -> None:
     """They hold the picture by themselves, because its windows would take longer on the way than in the net."""
     pytest.importorskip("distributed", reason="no python3-distributed: ./provision.sh farm")
-    words = ["conv1/7x7_s2", *WORDS[1:]]
+    words = ["conv1/7x7_s2", "4", *WORDS[2:]]
     made([SCRIPT, "noise:4000x2000", tmp_path / "alone.png", *words, "--quiet"])
     (tmp_path / "farm").mkdir()
     with contextlib.ExitStack() as stack:
         here, there = Network("10.78.0.1", stack), Network("10.78.0.2", stack)
-        Line((here, there), "200mbit", 0.001, stack)
+        Line((here, there), "100mbit", 0.001, stack)
         far = Dreaming(Farm(tmp_path / "farm", stack, here), stack)
         for _ in range(2):
             far.farm.worker("--memory", "3g", network=there)
         out, _ = far.end(far.begin(tmp_path / "away.png", words, "if it pays", here))
-    assert out.count("held") == 4
+    assert 1 <= out.count("held") <= 2  # two if the first was not slower, because this machine was busy
     assert (tmp_path / "away.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
