@@ -7,6 +7,7 @@ time later. Packets go whole; the rate is limited by the network itself, which s
 DESCRIPTOR is of a socket to the other end, DELAY in seconds. Prints "up", and ends with the other end."""
 
 import collections
+import contextlib
 import fcntl
 import os
 import select
@@ -40,7 +41,9 @@ def main(descriptor: str, delay: str, address: str) -> None:
                 return
             os.write(device, packet)
         while waiting and waiting[0][0] <= time.monotonic():
-            other.send(waiting.popleft()[1])
+            packet = waiting.popleft()[1]
+            with contextlib.suppress(BlockingIOError):  # it is full, and loses packets; else both ends might wait
+                other.send(packet, socket.MSG_DONTWAIT)
 
 
 if __name__ == "__main__":
