@@ -149,9 +149,7 @@ def is_running(pid: int) -> bool:
 def dies_with_its_parent(script: str, told: Path) -> None:
     """Run a Python script whose child writes its process number into the file `told`, and kill the script: then the
     child must end. The script may import the tests that are beside the one that calls this."""
-    beside = os.path.dirname(sys._getframe(1).f_code.co_filename)
-    begin = f"import sys; sys.path[:0] = {[str(ROOT), beside, str(ROOT / 'tests')]!r}\n"
-    with subprocess.Popen([PYTHON, "-c", begin + script]) as parent:
+    with subprocess.Popen([PYTHON, "-c", _begin() + script]) as parent:
         while not told.exists() or not told.read_text():
             assert parent.poll() is None
             time.sleep(0.02)
@@ -159,6 +157,29 @@ def dies_with_its_parent(script: str, told: Path) -> None:
         assert is_running(child)
         parent.kill()
     assert ends(child)
+
+
+def bears_signals(script: str) -> None:
+    """Run a Python script, which must end well though signals that change nothing interrupt it all the time. (Python
+    3.11's SimpleQueue waits for ever if a signal comes as the time is up, so that Ctrl-C would be lost.) The script
+    may import the tests that are beside the one that calls this."""
+    begin = "import signal; signal.signal(signal.SIGUSR1, lambda *_: None); print(flush=True)\n"
+    end = "\nsignal.signal(signal.SIGUSR1, signal.SIG_IGN)"
+    with subprocess.Popen([PYTHON, "-c", begin + _begin() + script + end], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        last = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < last:
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(1e-5)
+        process.kill()
+    assert process.returncode == 0, "it is stuck" if process.returncode == -signal.SIGKILL else process.returncode
+
+
+def _begin() -> str:
+    """The begin of a script that may import what the test two calls above may, and the tests beside it."""
+    beside = os.path.dirname(sys._getframe(2).f_code.co_filename)
+    return f"import sys; sys.path[:0] = {[str(ROOT), beside, str(ROOT / 'tests')]!r}\n"
 
 
 def ends(pid: int, seconds: float = 30) -> bool:

@@ -122,8 +122,8 @@ class _Run:
         self._open: dict[int, _Open] = {}
         self._of: dict[str, _Open] = {}  # by key
         self._aside: list[_Open] = []  # no worker has the room for them now
-        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._told: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._ended: queue.Queue[str] = queue.Queue()
+        self._told: queue.Queue[dict[str, Any]] = queue.Queue()
         self._shared, self._hung, self._said = Shared(farm.client, self._name), set[str](), set[str]()
         self._workers: dict[str, dict[str, Any]] = {}
         self._looked = self._reported = self._asked = -LOOKS

@@ -112,7 +112,7 @@ class _Child:
 
     def __init__(self, work: _Work, idle: float, called: str) -> None:
         self._idle, self._called = idle, called
-        self._replies = queue.SimpleQueue[_Reply | BaseException]()
+        self._replies = queue.Queue[_Reply | BaseException]()
         self._asked, self._kill, self._since = True, False, time.monotonic()
         inbox, self._pipe = os.pipe()
         os.set_blocking(self._pipe, False)

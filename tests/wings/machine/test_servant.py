@@ -13,7 +13,7 @@ import pytest
 from dreamer.errors import Failure, Mistake
 from dreamer.machine.servant import Servant
 from dreamer.machine.worker import Died
-from helpers import children, dies_with_its_parent, ends, is_running
+from helpers import bears_signals, children, dies_with_its_parent, ends, is_running
 
 
 class Counter:
@@ -166,6 +166,21 @@ def test_close_ends_a_question_of_another_thread(servant: Servant) -> None:
     with pytest.raises(Died, match="stopped"):  # and no new child is started
         servant.ask("a", 60)
     assert not [child for child in children(os.getpid()) if is_running(child)]
+
+
+def test_signals_do_not_prolong_the_wait() -> None:
+    bears_signals("""
+import test_servant
+servant = test_servant.Servant(test_servant.Counter())
+for _ in range(10):
+    servant.ask("a", 60)
+    try:
+        servant.ask("hang", 0.1)
+        raise AssertionError
+    except test_servant.Died as error:
+        assert "took too long" in str(error)
+servant.close()
+""")
 
 
 def test_large_questions_and_answers(servant: Servant) -> None:
