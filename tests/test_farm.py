@@ -226,19 +226,24 @@ _PATIENT = """
 import runpy, sys
 sys.path.insert(0, sys.argv[1])
 from dreamer.farm import engine
-engine._SETTINGS["distributed.scheduler.worker-ttl"] = "1 hour"
+for name in ("scheduler.worker-ttl", "comm.timeouts.tcp"):
+    engine._SETTINGS["distributed." + name] = "1 hour"
 sys.argv[0] = sys.argv.pop(1) + "/dreamify.py"
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def test_a_worker_that_alone_holds_the_guide_and_hangs_holds_up_nobody(farm: Farm, photos: Path, sky: Path,
-                                                                       tmp_path: Path) -> None:
-    """Its scheduler would wait an hour before it counts the worker as gone."""
-    words = ["conv2/3x3", "4", "2", "--seed", "1", "--model", "daydream", "--guide", str(sky)]
-    alone = here(photos, words)
+def be_patient(farm: Farm) -> None:
+    """Give the farm a scheduler that waits an hour before it counts a worker that hangs as gone."""
     patient = farm.start("scheduler", "--port", "0", program=[sys.executable, "-c", _PATIENT, ROOT])
     farm.address = "tls://" + wait_for(patient, "tls://").partition("tls://")[2].partition(";")[0]
+
+
+def test_a_worker_that_alone_holds_the_guide_and_hangs_holds_up_nobody(farm: Farm, photos: Path, sky: Path,
+                                                                       tmp_path: Path) -> None:
+    words = ["conv2/3x3", "4", "2", "--seed", "1", "--model", "daydream", "--guide", str(sky)]
+    alone = here(photos, words)
+    be_patient(farm)
     stuck = farm.worker()
     process = farm.command(photos, tmp_path / "away", *words)
     child_of(stuck)  # it has begun, so it has the guide
@@ -248,6 +253,45 @@ def test_a_worker_that_alone_holds_the_guide_and_hangs_holds_up_nobody(farm: Far
     assert process.returncode == 0, told
     assert dreams(tmp_path / "away") == alone
     assert "2 workers" in farm.status()[0]
+
+
+_HANGING = """
+import sys, time
+sys.path.insert(0, sys.argv.pop(1))
+import dreamify
+from dreamer.farm import engine
+
+async def hang(*_, **__):
+    print("it hangs", flush=True)
+    time.sleep(1000)
+
+engine.load().Worker.get_data = hang
+sys.exit(dreamify.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def fetching(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> "subprocess.Popen[str]":
+    """A command that waits for the result of its only worker, which hangs."""
+    be_patient(farm)
+    stuck = farm.start("worker", farm.address, "--threads", "1", program=[sys.executable, "-c", _HANGING, ROOT])
+    dreaming = farm.command(photos, tmp_path / "away", *words)
+    wait_for(stuck, "it hangs")
+    return dreaming
+
+
+def test_a_dream_that_cannot_be_fetched_is_made_by_others(farm: Farm, fetching: "subprocess.Popen[str]", photos: Path,
+                                                          words: list[str], tmp_path: Path) -> None:
+    farm.worker()
+    told = fetching.communicate(timeout=MANY)
+    assert fetching.returncode == 0, told
+    assert dreams(tmp_path / "away") == here(photos, words)
+    assert "2 workers" in farm.status()[0]
+
+
+def test_a_dream_that_cannot_be_fetched_does_not_hold_up_a_stop(fetching: "subprocess.Popen[str]") -> None:
+    fetching.send_signal(signal.SIGINT)
+    assert fetching.wait(30) == 130
 
 
 def test_a_full_disk_on_one_worker(farm: Farm, photos: Path, words: list[str], tmp_path: Path) -> None:

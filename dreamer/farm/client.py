@@ -14,6 +14,7 @@ import distributed
 
 from dreamer.errors import Failure, Stopped
 from dreamer.farm import engine, inplace, unit
+from dreamer.farm.arrival import Arrival
 from dreamer.farm.connection import Connection
 from dreamer.farm.keys import Keys
 from dreamer.farm.leases import living
@@ -269,7 +270,8 @@ class _Run:
     def _hand_over(self, each: _Open, preferred: Iterable[str] = ()) -> None:
         """Begin an attempt at a unit. `preferred`: workers that should do it, but need not."""
         fit = {address for address, worker in self._workers.items() if self._fits(each.unit, worker)}
-        may, place = self._placed(each, fit - each.failed or fit)
+        better = fit - each.failed or fit
+        may, place = self._placed(each, better - self._hung or better)
         if not may:
             self._aside.append(each)
             return
@@ -410,8 +412,9 @@ class _Run:
         each = self._of.get(key)
         if each is None or key not in each.futures:  # another attempt was first
             return
-        future = each.futures[key]
-        told, failure = self._outcome(future)
+        told, failure = self._outcome(each, key)
+        if key not in each.futures:
+            return
         if told and told.get("apart"):
             each.travels = True
             if not told.get("only"):
@@ -451,18 +454,31 @@ class _Run:
         return any(address not in each.failed and self._fits(each.unit, worker)
                    for address, worker in self._workers.items())
 
-    def _outcome(self, future: Any) -> tuple[dict[str, Any] | None, str]:
+    def _outcome(self, each: _Open, key: str) -> tuple[dict[str, Any] | None, str]:
         """(what the attempt returned, ""), or (None, why it cannot be tried again: "" if it can). Raises Failure."""
+        arrival, late = Arrival(self._client, each.futures[key]), math.inf
         try:
-            return future.result(timeout=60), ""
+            while not arrival.is_here(LOOK):
+                self._look()
+                self._report()
+                if key not in each.futures:  # it was given up, and is tried again
+                    return None, ""
+                late = min(late, time.monotonic() + STOPPING) if self._stop.asked() else late
+                others = {*self._workers} - self._hung
+                if time.monotonic() > late or (others and arrival.is_stuck(self._hung)):
+                    break
+            return arrival.take(), ""
+        except Failure:
+            raise
         except distributed.scheduler.KilledWorker:
             return None, f"it ended {engine.KILLS + 1} workers, one after the other"
         except Exception as error:
             if self._client.status != "running":
                 raise self._farm.gone() from None
-            each = self._of[future.key]
             each.lost += 1
             return None, f"the farm lost it {TRIES} times: {error or type(error).__name__}" * (each.lost >= TRIES)
+        finally:
+            arrival.drop()
 
     def _close(self, each: _Open, result: Result) -> tuple[Unit, Result]:
         for key in [*each.futures]:
