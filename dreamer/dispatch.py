@@ -12,13 +12,13 @@ from typing import Any, TypeAlias
 from dreamer import steps
 from dreamer.errors import Failure
 from dreamer.films import numbered
-from dreamer.jobs.away import Away
-from dreamer.jobs.checkpoint import Checkpoint, hidden
+from dreamer.jobs.away import Away, Kept
 from dreamer.jobs.divided import Divided
 from dreamer.jobs.elsewhere import Elsewhere, Spread, Unit
 from dreamer.jobs.events import Listener
 from dreamer.jobs.film import arrays_of
 from dreamer.jobs.following import Following
+from dreamer.jobs.left import Left
 from dreamer.jobs.needed import Needed, Needs
 from dreamer.jobs.parts import OfVideo, OfZoom, Parts
 from dreamer.jobs.preview import Preview
@@ -135,28 +135,24 @@ class Dispatch:
                     _work(understood, sizes), need, whole, sent.weights, places=places)
         return unit, name, {"out/": here.parent} if many else {output: here}
 
-    def follow(self, understood: Understood, subject: Subject, away: Away, listen: Listener) -> Checkpoint | None:
-        """Send a dream whose events and preview come here. Returns what it leaves if it is stopped, and goes on from;
-        None for a film, which leaves nothing."""
+    def follow(self, understood: Understood, subject: Subject, away: Away, listen: Listener) -> Left:
+        """Send a dream whose events and preview come here. Returns what it leaves if it is stopped, and goes on
+        from."""
         unit, name, targets = self.unit(understood, subject, os.path.basename(understood.input))
         made = record.recipe(understood, fitting_sizes(understood, self._sizes, *subject.picture.pixels.shape[:2]),
                              subject)
         preview = Preview(understood.preview) if understood.preview else None
+        left = Left(understood.output, made, subject.picture.pixels, subject.film)
+        earlier = {} if understood.no_resume else left.found(understood.seed)
+        if not earlier:
+            left.clear()
         unit = dataclasses.replace(
             unit, request={**unit.request, "preview": "preview.jpg" if preview else None},
-            follow=Following(understood.output, preview, made, listen),
+            files={**unit.files, **{f"out/{file}": data for file, data in earlier.items()}},
+            follow=Following(understood.output, preview, made, listen), keeps=f"out/{left.name}",
             places={})  # what it leaves if it is stopped travels, and so does all the rest
-        if subject.film:
-            away.send(unit, name, targets)
-            return None
-        checkpoint = Checkpoint(understood.output, made, subject.picture.pixels)
-        keeps = f"out/{hidden(os.path.basename(understood.output), 'dreaming')}"
-        earlier = {}
-        if not understood.no_resume and checkpoint.load(understood.seed):
-            earlier[keeps] = checkpoint.path.read_bytes()
-        away.send(dataclasses.replace(unit, files={**unit.files, **earlier}, keeps=keeps), name, targets,
-                  {**targets, keeps: checkpoint.path})
-        return checkpoint
+        away.send(unit, name, targets, Kept(understood.output, {**targets, unit.keeps: left.path}))
+        return left
 
     def _need(self, understood: Understood, sizes: list[tuple[int, int]], arrays: int = 0,
               beside: int = 0) -> tuple[int | None, bool]:

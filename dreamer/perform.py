@@ -227,12 +227,11 @@ class _Performing:
         height, width = subject.picture.pixels.shape[:2]
         if subject.film or height * width >= GIANT:  # nobody expects more of a small picture
             self._listen(events.Warned(f"{why}, so one worker dreams the whole"))
-        checkpoint = self._dispatch.follow(understood, subject, away, self._listen)
+        left = self._dispatch.follow(understood, subject, away, self._listen)
         away.run(iter([True]), lambda _, lines: wrong.extend(lines))
         if wrong:
             raise Failure(*wrong)
-        if checkpoint:
-            checkpoint.remove()
+        left.remove()
 
     def folder(self, understood: Understood) -> None:
         """Dream the pictures of a folder and, if it is watched, those that arrive later."""

@@ -203,6 +203,52 @@ def test_a_picture_that_is_stopped_is_seen_and_goes_on(farm: Farm, sky: Path, wo
     assert names(tmp_path) == ["alone.jpg", "away.jpg", "farm", "happened", "seen.jpg"]
 
 
+@pytest.mark.parametrize("name", ["steps.gif", "steps-%02d.png"])
+def test_a_film_of_steps_that_is_stopped_goes_on(farm: Farm, sky: Path, words: list[str], tmp_path: Path,
+                                                 name: str) -> None:
+    """On another worker, or without the farm. What an earlier film of that name left is not used."""
+    words = [*words, "--max-size", "200", "--preview", str(tmp_path / "seen.jpg")]
+    places = alone, away = tmp_path / "alone", tmp_path / "away"
+    for place in places:
+        place.mkdir()
+    made([SCRIPT, sky, alone / name, *words, "--quiet"])
+    earlier = away / f".{name}.film"
+    earlier.mkdir()
+    (earlier / "000000.mp4").write_bytes(b"of another film")
+    slow = farm.slow_worker(20, 0.3)
+    (tmp_path / "seen.jpg").unlink()
+    dreaming = farm.command(sky, away / name, *words)
+    until(lambda: (tmp_path / "seen.jpg").exists())
+    dreaming.send_signal(signal.SIGINT)
+    _, errors = dreaming.communicate(timeout=MANY)
+    assert dreaming.returncode == 130
+    assert f"{away / name} is the dream so far; run the same command to continue" in errors
+    assert earlier.is_dir()
+    assert not (earlier / "000000.mp4").exists()
+    slow.kill()
+    if "%" in name:
+        done = made([SCRIPT, sky, away / name, *words])
+    else:
+        farm.worker()
+        done = farm.run(sky, away / name, *words)
+    assert "continues from octave " in done.stdout
+    assert {path.name: path.read_bytes() for path in away.iterdir()} == {
+        path.name: path.read_bytes() for path in alone.iterdir()}
+
+
+def test_a_stopped_dream_that_cannot_be_kept_is_told(farm: Farm, sky: Path, words: list[str], tmp_path: Path) -> None:
+    """There is room for the dream, but not for what it would go on from."""
+    farm.slow_worker(20, 0.3)
+    with mounted(tmp_path / "disk", "200k") as disk:
+        dreaming = farm.command(sky, disk / "away.jpg", *words, "--max-size", "200", "--preview", tmp_path / "seen.jpg")
+        until(lambda: (tmp_path / "seen.jpg").exists())
+        dreaming.send_signal(signal.SIGINT)
+        _, errors = dreaming.communicate(timeout=MANY)
+        assert names(disk) == ["away.jpg"]
+    assert dreaming.returncode == 130
+    assert f"warning: {disk}/.away.jpg.dreaming could not be written: No space left on device" in errors
+
+
 def told(path: Path) -> set[str]:
     """The kinds of the events in a file."""
     return {json.loads(line)["event"] for line in path.read_text().splitlines()}

@@ -115,16 +115,21 @@ class _Attempt:
     def _kept(self) -> dict[str, bytes]:
         """The dream so far, and what it goes on from, if it has left that."""
         name = self._job["keeps"]
-        path = self._folder / name
-        return self._results() | {name: path.read_bytes()} if name and path.is_file() else {}
+        left = self._files(name) if name else {}
+        return self._results() | left if left else {}
 
     def _results(self) -> dict[str, bytes]:
         outputs = self._job["outputs"]
-        path = self._folder / outputs
-        if not outputs.endswith("/"):
-            return {outputs: path.read_bytes()} if path.is_file() else {}
+        return {name: data for name, data in self._files(outputs).items()
+                if "/." not in name.removeprefix(outputs) and not name.removeprefix(outputs).startswith(".")}
+
+    def _files(self, name: str) -> dict[str, bytes]:
+        """The file of that name in the unit's folder, or with / at its end all files in that folder, by their names."""
+        path = self._folder / name
+        if not name.endswith("/"):
+            return {name: path.read_bytes()} if path.is_file() else {}
         return {str(each.relative_to(self._folder)): each.read_bytes()
-                for each in sorted(path.rglob("*")) if each.is_file() and not each.name.startswith(".")}
+                for each in sorted(path.rglob("*")) if each.is_file()}
 
     def _hear(self, event: dict[str, Any]) -> None:
         kind = event["event"]

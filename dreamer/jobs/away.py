@@ -16,13 +16,23 @@ from dreamer.machine.signals import Stop
 Missed: TypeAlias = Callable[[str, Sequence[str]], None]
 
 
+class Kept(NamedTuple):
+    """What a stopped Unit leaves.
+
+    output   what the dream so far is called, for people
+    targets  {path of a result, relative to the unit's folder: where it is to be written}; or, with / at its end, of a
+             folder of results: the folder for them"""
+
+    output: str
+    targets: dict[str, Path]
+
+
 class _Sent(NamedTuple):
-    """Where the results of a Unit belong, {path relative to its folder: path here}, and the name in the job; `kept`:
-    the same for what a stopped Unit leaves."""
+    """Where the results of a Unit belong, as Kept.targets, and the name in the job; what it leaves if it is stopped."""
 
     name: str
     targets: dict[str, Path]
-    kept: dict[str, Path]
+    kept: Kept | None
 
 
 class Away:
@@ -39,15 +49,14 @@ class Away:
         self._sent: dict[int, _Sent] = {}
         self._work, self._count, self.written, self._so_far = 0.0, 0, 0, ""
 
-    def send(self, unit: Unit, name: str, targets: dict[str, Path], kept: dict[str, Path] | None = None) -> None:
+    def send(self, unit: Unit, name: str, targets: dict[str, Path], kept: Kept | None = None) -> None:
         """Send a Unit.
 
         name     what the job calls it if it fails
-        targets  {path of a result, relative to the unit's folder: where it is to be written}; or, with / at its end, of
-                 a folder of results: the folder for them
-        kept     the same for what it leaves if it is stopped: the dream so far is the first"""
+        targets  where its results are to be written, as Kept.targets
+        kept     what it leaves if it is stopped; None: nothing"""
         self._waiting.append(unit)
-        self._sent[id(unit)] = _Sent(name, targets, kept or {})
+        self._sent[id(unit)] = _Sent(name, targets, kept)
         self._work, self._count = self._work + unit.work, self._count + 1
 
     def run(self, steps: Iterable[object], missed: Missed, rest: Callable[[], int] = lambda: 0,
@@ -85,12 +94,13 @@ class Away:
             if line not in self._told:
                 self._listen(events.Warned(line))
         lines = list(result.error)
-        if lines and sent.kept and {*sent.kept} <= {*result.files}:  # it was stopped
-            wrong = [line for name, path in sent.kept.items() for line in _write(result.files, name, path)]
-            self._so_far = "" if wrong else os.fspath(next(iter(sent.kept.values())))
-            lines += wrong
-        for name, path in sent.targets.items():
-            lines = lines or ([] if name in result.there else _write(result.files, name, path))
+        if lines and sent.kept and all(kept := _placed(result.files, sent.kept.targets).values()):  # it was stopped
+            wrong = [line for each in kept for line in _write(each)]
+            self._so_far = "" if wrong else sent.kept.output
+            for line in wrong:
+                self._listen(events.Warned(line))
+        for name, each in _placed(result.files, sent.targets).items():
+            lines = lines or ([] if name in result.there else _write(each))
         if lines:
             missed(sent.name, lines)
             return
@@ -99,14 +109,25 @@ class Away:
             self._listen(events.Finished(os.fspath(path)))
 
 
-def _write(found: Mapping[str, bytes], name: str, path: Path) -> list[str]:
-    """Write the result called `name`, or all in that folder; returns lines on what went wrong."""
-    written = {path / each.removeprefix(name) if name.endswith("/") else path: data for each, data in found.items()
-               if each == name or (name.endswith("/") and each.startswith(name))}
-    if not written:
+def _placed(found: Mapping[str, bytes], targets: Mapping[str, Path]) -> dict[str, dict[Path, bytes]]:
+    """{name in `targets`: {where a result belongs: its content}}. `targets` are as in Kept; a result that is in two of
+    their folders belongs to the inner one."""
+    placed: dict[str, dict[Path, bytes]] = {name: {} for name in targets}
+    for path, data in found.items():
+        names = [name for name in targets if path == name or (name.endswith("/") and path.startswith(name))]
+        if names:
+            name = max(names, key=len)
+            placed[name][targets[name] / path.removeprefix(name) if name.endswith("/") else targets[name]] = data
+    return placed
+
+
+def _write(placed: Mapping[Path, bytes]) -> list[str]:
+    """Write results where they belong; returns lines on what went wrong."""
+    if not placed:
         return ["the other machine gave no dream"]
-    for target, data in written.items():
+    for target, data in placed.items():
         try:
+            files.make_folder(target.parent)
             with files.replacing(target) as file:
                 file.write(data)
         except OSError as error:

@@ -37,8 +37,8 @@ class Unit:
     whole    whether a machine that would dream it in tiles, because its memory is short, must leave it to others
     weights  sha256 of the weights that a machine must have itself; None if it needs none, or they are among `files`
     follow   gets the events of the dream and, if it makes a preview, pictures; None: nobody follows it
-    keeps    relative path of the file from which the dream can go on, if it is stopped; "" if there is none. Such a
-             file may be among `files`
+    keeps    relative path of the file from which the dream can go on, if it is stopped; or, with / at its end, of the
+             folder of such files; "" if there are none. Such files may be among `files`
     places   {relative path: where it is on this machine} of files, and of all results or none: machines that see the
              same folder can use them there"""
 
