@@ -151,7 +151,7 @@ class Dispatch:
             files={**unit.files, **{f"out/{file}": data for file, data in earlier.items()}},
             follow=Following(understood.output, preview, made, listen), keeps=f"out/{left.name}",
             places={})  # what it leaves if it is stopped travels, and so does all the rest
-        away.send(unit, name, targets, Kept(understood.output, {**targets, unit.keeps: left.path}))
+        away.send(unit, name, targets, Kept(understood.output, unit.keeps, left.path))
         return left
 
     def _need(self, understood: Understood, sizes: list[tuple[int, int]], arrays: int = 0,

@@ -6,6 +6,10 @@ from collections.abc import Collection
 from typing import Any
 
 
+class GivenUp(Exception):
+    """The engine gave up what was asked for, because its connection with the scheduler broke."""
+
+
 class Arrival:
     """Begins to bring what an attempt returned: the engine's `client`, and the attempt's `future`, which has ended."""
 
@@ -15,7 +19,10 @@ class Arrival:
 
     async def _brought(self, future: Any) -> dict[str, Any]:
         found: dict[str, Any]
-        [found] = await self._client.gather([future], asynchronous=True)
+        try:
+            [found] = await self._client.gather([future], asynchronous=True)
+        except concurrent.futures.CancelledError:  # asyncio would take it for a request to end, which none catches
+            raise GivenUp("the connection broke") from None
         return found
 
     def is_here(self, seconds: float) -> bool:
@@ -30,7 +37,7 @@ class Arrival:
         return bool(holders.get(self._key)) and {*holders[self._key]} <= {*hung}
 
     def take(self) -> dict[str, Any]:
-        """What it returned. Raises what the engine raises if it failed, and TimeoutError if it is not here."""
+        """What it returned. Raises what the engine raises if it failed, GivenUp, and TimeoutError if it is not here."""
         if not self._coming.done():
             raise TimeoutError("what it made does not come")
         return self._coming.result()

@@ -14,7 +14,7 @@ import distributed
 
 from dreamer.errors import Failure, Stopped
 from dreamer.farm import engine, inplace, unit
-from dreamer.farm.arrival import Arrival
+from dreamer.farm.arrival import Arrival, GivenUp
 from dreamer.farm.connection import Connection
 from dreamer.farm.keys import Keys
 from dreamer.farm.leases import living
@@ -32,7 +32,8 @@ AHEAD = 2  # units per place at a worker that are handed over: one that runs, an
 TRIES = 3  # attempts at a unit that fails
 OFTEN = 0.25  # seconds between two reports to the listener
 LOOKS = 1.0  # seconds between two looks at the workers
-STOPPING, KEEPING = 3.0, 7.0  # seconds to ask for a stop, and until what is kept must be here
+STOPPING, KEEPING = 3.0, 7.0  # seconds to ask for a stop, and for a dream to stop
+ARRIVING = 20.0  # seconds after a stop was asked for, until what has been made must be here
 SETTLED = 5.0  # seconds without a new worker after which the user hears of it, and a unit that fits none is given up
 
 
@@ -130,6 +131,7 @@ class _Run:
         self._looked = self._reported = self._asked = -LOOKS
         self._changed = self._alone = time.monotonic()
         self._more, self._dry = True, False  # whether there may be more units, but not now
+        self._late = math.inf  # when what has been made is not waited for any longer
         self._tempo = Tempo()
         self._share = None if farm.folder is None else Share(
             farm.folder, lambda: living(farm.owners()), farm.owners()["farm"], self._client.id, self._name)
@@ -233,10 +235,21 @@ class _Run:
                 try:
                     self._client.sync(self._client._run, unit.stop, key, workers=[told["worker"]],
                                       callback_timeout=STOPPING)
-                    found = each.futures[key].result(timeout=KEEPING)
+                    found = self._stopped(each.futures[key])
                 except Exception:  # the worker is gone, or too slow: then nothing is kept
                     continue
                 yield self._close(each, Result(found["files"], tuple(found["error"]), tuple(found["warnings"])))
+
+    def _stopped(self, future: Any) -> dict[str, Any]:
+        """What a stopped attempt brings. Raises TimeoutError if it does not stop in time, or its way here takes too
+        long."""
+        arrival = Arrival(self._client, future)
+        try:
+            if not arrival.is_here(KEEPING) and future.done():
+                arrival.is_here(ARRIVING)
+            return arrival.take()
+        finally:
+            arrival.drop()
 
     def _fits(self, unit: Unit, worker: dict[str, Any]) -> bool:
         """Whether the worker has what the unit needs."""
@@ -370,7 +383,8 @@ class _Run:
         """Hand over what no worker had the room for, if one has now."""
         waiting, self._aside = self._aside, []
         for each in waiting:
-            self._hand_over(each)
+            if each.number in self._open:  # else another attempt was successful
+                self._hand_over(each)
 
     def _unfit(self) -> Iterator[tuple[Unit, Result]]:
         """Give up units for which no worker has the room."""
@@ -394,7 +408,7 @@ class _Run:
         if (self._more and not self._dry) or self._aside:
             return
         free = [address for address, worker in self._workers.items()
-                if len(worker["doing"]) < worker["resources"]["slots"]]
+                if len(worker["doing"]) < worker["resources"]["slots"] and address not in self._hung]
         busy = [each for each in self._open.values() if len(each.futures) == 1
                 and time.monotonic() - each.handed > 2 * LOOKS]  # older than what `doing` says
         for each in sorted(busy, key=lambda each: each.share()):
@@ -412,9 +426,9 @@ class _Run:
         each = self._of.get(key)
         if each is None or key not in each.futures:  # another attempt was first
             return
-        told, failure = self._outcome(each, key)
-        if key not in each.futures:
+        if (ended := self._outcome(each, key)) is None:
             return
+        told, failure = ended
         if told and told.get("apart"):
             each.travels = True
             if not told.get("only"):
@@ -454,31 +468,43 @@ class _Run:
         return any(address not in each.failed and self._fits(each.unit, worker)
                    for address, worker in self._workers.items())
 
-    def _outcome(self, each: _Open, key: str) -> tuple[dict[str, Any] | None, str]:
-        """(what the attempt returned, ""), or (None, why it cannot be tried again: "" if it can). Raises Failure."""
-        arrival, late = Arrival(self._client, each.futures[key]), math.inf
+    def _outcome(self, each: _Open, key: str) -> tuple[dict[str, Any] | None, str] | None:
+        """(what the attempt returned, ""), or (None, why it cannot be tried again: "" if it can). None if nothing is to
+        be done now: the engine makes it again, it was given up meanwhile, or there is no time left. Raises Failure."""
+        future = each.futures[key]
+        arrival = Arrival(self._client, future)
         try:
             while not arrival.is_here(LOOK):
                 self._look()
                 self._report()
-                if key not in each.futures:  # it was given up, and is tried again
-                    return None, ""
-                late = min(late, time.monotonic() + STOPPING) if self._stop.asked() else late
-                others = {*self._workers} - self._hung
-                if time.monotonic() > late or (others and arrival.is_stuck(self._hung)):
-                    break
+                if key not in each.futures or self._is_late():
+                    return None
+                if not future.done():  # it was lost with its worker
+                    future.add_done_callback(lambda ended: self._ended.put(ended.key))
+                    return None
+                if arrival.is_stuck(self._hung):
+                    if self._stop.asked():
+                        return None
+                    if any(self._fits(each.unit, self._workers[address]) for address in {*self._workers} - self._hung):
+                        break
             return arrival.take(), ""
         except Failure:
             raise
         except distributed.scheduler.KilledWorker:
             return None, f"it ended {engine.KILLS + 1} workers, one after the other"
         except Exception as error:
-            if self._client.status != "running":
+            if not self._farm.connection.is_back():
                 raise self._farm.gone() from None
-            each.lost += 1
+            each.lost += not isinstance(error, GivenUp)
             return None, f"the farm lost it {TRIES} times: {error or type(error).__name__}" * (each.lost >= TRIES)
         finally:
             arrival.drop()
+
+    def _is_late(self) -> bool:
+        """Whether a stop was asked for so long ago that what has been made is not waited for any longer."""
+        if self._stop.asked():
+            self._late = min(self._late, time.monotonic() + ARRIVING)
+        return time.monotonic() > self._late
 
     def _close(self, each: _Open, result: Result) -> tuple[Unit, Result]:
         for key in [*each.futures]:

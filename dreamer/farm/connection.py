@@ -7,6 +7,8 @@ from typing import Any
 from distributed.comm import tcp
 from distributed.comm.core import CommClosedError
 
+from dreamer.machine.signals import LOOK
+
 AGAIN = 15.0  # seconds to connect again; the engine itself tries for 10
 
 
@@ -23,6 +25,12 @@ class Connection:
         if self._client.status == "running":
             self._was = time.monotonic()
         return time.monotonic() - self._was > AGAIN
+
+    def is_back(self) -> bool:
+        """Whether it is there; if it has just broken, waits until it is there again, or lost."""
+        while self._client.status == "connecting" and not self.is_lost():
+            time.sleep(LOOK)
+        return bool(self._client.status == "running")
 
     def is_new(self) -> bool:
         """Whether it is another one than at the last call: then the scheduler has forgotten what this client wanted to

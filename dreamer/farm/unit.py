@@ -13,6 +13,7 @@ from typing import Any
 from dreamer.errors import Failure, Mistake, printable
 from dreamer.farm import inplace
 from dreamer.farm.glimpse import SECONDS, glimpse
+from dreamer.machine import files
 from dreamer.machine.child import Child
 from dreamer.machine.series import Series
 
@@ -115,6 +116,8 @@ class _Attempt:
     def _kept(self) -> dict[str, bytes]:
         """The dream so far, and what it goes on from, if it has left that."""
         name = self._job["keeps"]
+        if name.endswith("/"):
+            files.sweep(self._folder / name)
         left = self._files(name) if name else {}
         return self._results() | left if left else {}
 

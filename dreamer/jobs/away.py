@@ -19,16 +19,17 @@ Missed: TypeAlias = Callable[[str, Sequence[str]], None]
 class Kept(NamedTuple):
     """What a stopped Unit leaves.
 
-    output   what the dream so far is called, for people
-    targets  {path of a result, relative to the unit's folder: where it is to be written}; or, with / at its end, of a
-             folder of results: the folder for them"""
+    output  what the dream so far is called, for people
+    name    path of what it goes on from, relative to the unit's folder; with / at its end if that is a folder
+    path    where that belongs"""
 
     output: str
-    targets: dict[str, Path]
+    name: str
+    path: Path
 
 
 class _Sent(NamedTuple):
-    """Where the results of a Unit belong, as Kept.targets, and the name in the job; what it leaves if it is stopped."""
+    """The name of a Unit in the job, where its results belong, and what it leaves if it is stopped; see Away.send."""
 
     name: str
     targets: dict[str, Path]
@@ -47,13 +48,15 @@ class Away:
         self._elsewhere, self._told, self._listen, self._stop = elsewhere, set(told), listen, stop
         self._waiting: collections.deque[Unit] = collections.deque()
         self._sent: dict[int, _Sent] = {}
-        self._work, self._count, self.written, self._so_far = 0.0, 0, 0, ""
+        self._work, self._count, self.written = 0.0, 0, 0
+        self._so_far, self._goes_on = "", False  # what the dream so far is called; whether the same command goes on
 
     def send(self, unit: Unit, name: str, targets: dict[str, Path], kept: Kept | None = None) -> None:
         """Send a Unit.
 
         name     what the job calls it if it fails
-        targets  where its results are to be written, as Kept.targets
+        targets  {path of a result, relative to the unit's folder: where it is to be written}; or, with / at its end, of
+                 a folder of results: the folder for them
         kept     what it leaves if it is stopped; None: nothing"""
         self._waiting.append(unit)
         self._sent[id(unit)] = _Sent(name, targets, kept)
@@ -81,11 +84,10 @@ class Away:
             for unit, result in self._elsewhere.carry_out(units(), total, self._listen, self._stop, folders):
                 self._settle(unit, result, missed)
         except Stopped as end:
-            if self._so_far:
-                raise Stopped(end.number, f"{printable(self._so_far)} is the dream so far; run the same command to "
-                              "continue", True) from None
-            kept = f"{counted(self.written, 'dream')} came back before; run the same command to continue"
-            raise Stopped(end.number, kept) from None
+            kept = f"{counted(self.written, 'dream')} came back before"
+            if self._goes_on:
+                kept = f"{printable(self._so_far)} is the dream so far" if self._so_far else "what is dreamed is kept"
+            raise Stopped(end.number, f"{kept}; run the same command to continue", bool(self._so_far)) from None
 
     def _settle(self, unit: Unit, result: Result, missed: Missed) -> None:
         """Write the results of a unit."""
@@ -94,11 +96,8 @@ class Away:
             if line not in self._told:
                 self._listen(events.Warned(line))
         lines = list(result.error)
-        if lines and sent.kept and all(kept := _placed(result.files, sent.kept.targets).values()):  # it was stopped
-            wrong = [line for each in kept for line in _write(each)]
-            self._so_far = "" if wrong else sent.kept.output
-            for line in wrong:
-                self._listen(events.Warned(line))
+        if lines and sent.kept:
+            self._keep(sent.kept, sent.targets, result.files)
         for name, each in _placed(result.files, sent.targets).items():
             lines = lines or ([] if name in result.there else _write(each))
         if lines:
@@ -108,10 +107,22 @@ class Away:
         for path in sent.targets.values():
             self._listen(events.Finished(os.fspath(path)))
 
+    def _keep(self, kept: Kept, targets: dict[str, Path], found: Mapping[str, bytes]) -> None:
+        """Write what a unit brings that was stopped, if it was."""
+        placed = _placed(found, {**targets, kept.name: kept.path})
+        left = placed.pop(kept.name)
+        if not left:
+            return
+        wrong = [*_write(left), *(line for each in placed.values() if each for line in _write(each))]
+        for line in wrong:
+            self._listen(events.Warned(line))
+        self._goes_on = not wrong
+        self._so_far = kept.output if all(placed.values()) and not wrong else ""
+
 
 def _placed(found: Mapping[str, bytes], targets: Mapping[str, Path]) -> dict[str, dict[Path, bytes]]:
-    """{name in `targets`: {where a result belongs: its content}}. `targets` are as in Kept; a result that is in two of
-    their folders belongs to the inner one."""
+    """{name in `targets`: {where a result belongs: its content}}. `targets` are as for Away.send; a result that is in
+    two of their folders belongs to the inner one."""
     placed: dict[str, dict[Path, bytes]] = {name: {} for name in targets}
     for path, data in found.items():
         names = [name for name in targets if path == name or (name.endswith("/") and path.startswith(name))]
@@ -122,10 +133,11 @@ def _placed(found: Mapping[str, bytes], targets: Mapping[str, Path]) -> dict[str
 
 
 def _write(placed: Mapping[Path, bytes]) -> list[str]:
-    """Write results where they belong; returns lines on what went wrong."""
+    """Write results where they belong; returns lines on what went wrong. What is hidden comes last: a dream goes on
+    from that, and then the frames before it must be there."""
     if not placed:
         return ["the other machine gave no dream"]
-    for target, data in placed.items():
+    for target, data in sorted(placed.items(), key=lambda one: one[0].name.startswith(".")):
         try:
             files.make_folder(target.parent)
             with files.replacing(target) as file:

@@ -30,7 +30,8 @@ class Left:
     def found(self, seed: int | None) -> dict[str, bytes]:
         """{name on the other machine, beside the output: content} of the files from which the dream can go on, with
         `seed` if that is given; none if there are none. Raises Failure if they cannot be read."""
-        if not self._state.load(seed):
+        state = self._state.load(seed)
+        if not state or (self._reel and self._reel.seed() != state.seed):
             return {}
         try:
             if not self._reel:
