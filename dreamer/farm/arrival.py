@@ -11,7 +11,8 @@ class GivenUp(Exception):
 
 
 class Arrival:
-    """Begins to bring what an attempt returned: the engine's `client`, and the attempt's `future`, which has ended."""
+    """Begins to bring what an attempt returned: the engine's `client`, and the attempt's `future`, for whose end
+    it waits if need be."""
 
     def __init__(self, client: Any, future: Any) -> None:
         self._client, self._key = client, future.key
